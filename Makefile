@@ -1,0 +1,52 @@
+# Glassbox. `make run` starts the page; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test check lint format chromium demo-model demo-eval examples clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/run.stamp ## install what the program needs and start the page on 127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: $(VENV)/dev.stamp chromium ## run every test, the browser's included
+	$(BIN)/python -m pytest
+
+check: lint test ## format, lint, types and tests: what must be green at every commit
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp ## format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo-model: $(VENV)/run.stamp ## train the shipped model from nothing (it says how long that takes)
+	$(BIN)/python -m pipelines.demo.train
+
+demo-eval: $(VENV)/run.stamp ## measure the shipped model on fresh scenes
+	$(BIN)/python -m pipelines.demo.evaluate
+
+examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
+	$(BIN)/python -m pipelines.demo.examples
+
+clean: ## remove the virtual environment and what was built
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+chromium:
+	@.ci/chromium
+
+$(VENV)/run.stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Glassbox needs Python 3.11 or newer: install it, or make PYTHON=python3.12 run" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-dev.txt
+	@touch $@

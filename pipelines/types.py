@@ -1,0 +1,328 @@
+"""The values that pass between the parts of the program.
+
+A leaf: it imports nothing of the project, and every class is a frozen value. Coordinates are 0 to 1000 on each axis
+of the upright original (x / 1000 * width, y / 1000 * height); times are seconds from the start of the clip. Pixels
+appear in `Picture.rgb` and `Clip.rgb` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+Channel = Literal["reasoning", "answer", "tool_call"]
+Stage = Literal["open", "fuse", "vision", "prefill", "think", "answer"]
+FinishReason = Literal["stop", "length", "cancelled"]
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
+Point = tuple[float, float]
+"""x, y in 0 to 1000."""
+
+
+class UserError(Exception):
+    """What a user can cause and can put right.
+
+    The message is one sentence for a person: what is wrong and what to do. The page shows it and the command line
+    prints it; it never holds a traceback or a path that the user did not name.
+    """
+
+
+class ContentPart(TypedDict):
+    """One item of a message's content, in the chat format that Qwen's templates read."""
+
+    type: Literal["text", "image", "video"]
+    text: NotRequired[str]
+
+
+class Message(TypedDict):
+    """One turn of a conversation, in the chat format that Qwen's templates read."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str | Sequence[ContentPart]
+    reasoning_content: NotRequired[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded still. `rgb` is uint8 [height, width, 3], upright, in sRGB."""
+
+    name: str
+    rgb: NDArray[np.uint8]
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """The sampled frames of a clip.
+
+    `rgb` is uint8 [frames, height, width, 3], upright, in sRGB. `times_s` holds the presentation time of each sampled
+    frame, and `indices` its number in the file. `duration_s` is that of the file.
+    """
+
+    name: str
+    rgb: NDArray[np.uint8]
+    times_s: tuple[float, ...]
+    indices: tuple[int, ...]
+    duration_s: float
+
+    def __post_init__(self) -> None:
+        if not len(self.rgb) == len(self.times_s) == len(self.indices):
+            raise ValueError("a clip needs one time and one index for each frame")
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[1])
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[2])
+
+
+Media = Picture | Clip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The least and the most pixels after resizing: of a picture, or of a clip over frames x height x width."""
+
+    min_pixels: int
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_pixels <= self.max_pixels:
+            raise ValueError(f"limits need 0 < min_pixels <= max_pixels, not {self.min_pixels} and {self.max_pixels}")
+
+    def at_most(self, max_pixels: int) -> Limits:
+        """These limits, brought down to `max_pixels` as far as the least allows."""
+        return Limits(self.min_pixels, max(self.min_pixels, min(self.max_pixels, max_pixels)))
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0 is greedy, and then the rest but the penalty has no effect."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    presence_penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0:
+            raise ValueError("sampling needs temperature >= 0, 0 < top_p <= 1 and top_k >= 0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose for one request.
+
+    `sampling` None takes the official preset of the model for the mode; `seed` makes it repeatable. `sample_fps` frames
+    a second are taken from a clip, at most `max_frames`. `max_pixels` bounds the pixels of a picture as the model sees
+    it, within what the checkpoint allows.
+    """
+
+    thinking: bool = True
+    max_new_tokens: int = 2048
+    sampling: Sampling | None = None
+    seed: int = 0
+    sample_fps: float = 2.0
+    max_frames: int = 768
+    max_pixels: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.sample_fps <= 0 or self.max_frames < 1 or self.max_pixels < 1:
+            raise ValueError("settings need positive limits")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An earlier exchange: the question, the media files that came with it, and the answer without its reasoning."""
+
+    question: str
+    media: tuple[Path, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question about files, with the turns before it, oldest first."""
+
+    question: str
+    media: tuple[Path, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    history: tuple[Turn, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the conversation, in the order in which the prompt holds them."""
+        return tuple(path for turn in self.history for path in turn.media) + self.media
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """What early fusion hands to an engine.
+
+    `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip). `pixel_values` and
+    `pixel_values_videos` float32 [N, 1536], one row a patch, with `image_grid_thw` and `video_grid_thw` int64
+    [items, 3]; None where the prompt holds no such media. `thinking_open` says that the prompt ends inside an open
+    `<think>`.
+    """
+
+    input_ids: torch.Tensor
+    mm_token_type_ids: torch.Tensor
+    pixel_values: torch.Tensor | None
+    image_grid_thw: torch.Tensor | None
+    pixel_values_videos: torch.Tensor | None
+    video_grid_thw: torch.Tensor | None
+    thinking_open: bool
+
+    @property
+    def num_tokens(self) -> int:
+        return int(self.input_ids.shape[1])
+
+    @property
+    def num_visual_tokens(self) -> int:
+        return int((self.mm_token_type_ids > 0).sum())
+
+    @property
+    def num_text_tokens(self) -> int:
+        return self.num_tokens - self.num_visual_tokens
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token: its id, and the text that it completes (empty inside a multi-byte character)."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of the reply, on the channel it belongs to."""
+
+    channel: Channel
+    text: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """A place that the answer names: exactly one of `box` and `point`, in 0 to 1000 on the upright original.
+
+    `media_index` counts the media of the request from 0, and `time_s` is set for a place in a clip.
+    """
+
+    label: str
+    box: Box | None = None
+    point: Point | None = None
+    media_index: int = 0
+    time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.box is None) == (self.point is None):
+            raise ValueError("a region is either a box or a point")
+
+
+@dataclass(frozen=True)
+class Event:
+    """A span of a clip that the answer names, in seconds from its start, `start_s` <= `end_s`."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """All places and spans of one answer."""
+
+    regions: tuple[Region, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stage of a request: when it began after the question was asked, and how long it took, in ms."""
+
+    stage: Stage
+    start_ms: float
+    duration_ms: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of a request went. `clock` names what measured the engine's stages."""
+
+    spans: tuple[Span, ...]
+    total_ms: float
+    time_to_first_token_ms: float | None
+    clock: Literal["perf_counter", "cuda event"]
+
+    @property
+    def stage_ms(self) -> Mapping[Stage, float]:
+        """Milliseconds by stage, a stage entered more than once summed."""
+        summed: dict[Stage, float] = {}
+        for span in self.spans:
+            summed[span.stage] = summed.get(span.stage, 0.0) + span.duration_ms
+        return summed
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`)."""
+
+    text: int
+    visual: int
+    reasoning: int
+    answer: int
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What runs: the model's name, the device and dtype it runs on, and the size of its context in tokens."""
+
+    model: str
+    device: str
+    dtype: str
+    context_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished (or stopped) reply and everything a page or a program may show of it."""
+
+    engine: EngineInfo
+    reasoning: str
+    answer: str
+    grounding: Grounding
+    timing: Timing
+    tokens: TokenCounts
+    finish_reason: FinishReason
+    media: tuple[Media, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: `done` of `total` units, `total` 0 where it is not known."""
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+
+
+Observe = Callable[[Progress], None]
+Deltas = Iterator[Delta | Result]
