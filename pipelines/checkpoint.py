@@ -1,0 +1,171 @@
+"""A checkpoint folder, as far as early fusion must know it: tokenizer, template, limits, special tokens.
+
+The folder has the form of a hub checkpoint of Qwen3.5 (`config.json`, `tokenizer.json`, `chat_template.jinja`,
+`preprocessor_config.json`, `video_preprocessor_config.json`, `generation_config.json`). Nothing here loads weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+from jinja2 import Template, TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from pipelines.types import Limits, Message, UserError
+
+Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
+MODEL_TYPE = "qwen3_5"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The parts of a checkpoint that turn messages into token ids and bound what it sees."""
+
+    tokenizer: Tokenizer
+    template: Template
+    picture_limits: Limits
+    clip_limits: Limits
+    sample_fps: float
+    min_frames: int
+    max_frames: int
+    image_token_id: int
+    video_token_id: int
+    eos_token_ids: frozenset[int]
+    context_tokens: int
+
+    @classmethod
+    def open(cls, folder: Path) -> Checkpoint:
+        """Read a folder. Raises UserError where a file is missing, damaged or of another kind of model."""
+        config = _Object.read(folder, "config.json")
+        if config.text("model_type") != MODEL_TYPE:
+            raise UserError(f"“{folder.name}” is not a Qwen3.5 checkpoint: its config.json names another model type.")
+        text, picture = config.object("text_config"), _Object.read(folder, "preprocessor_config.json")
+        clip = _Object.read(folder, "video_preprocessor_config.json")
+        return cls(
+            tokenizer=_read_tokenizer(folder),
+            template=_read_template(folder),
+            picture_limits=picture.limits(),
+            clip_limits=clip.limits(),
+            sample_fps=clip.number("fps", 2.0),
+            min_frames=int(clip.number("min_frames", 4)),
+            max_frames=int(clip.number("max_frames", 768)),
+            image_token_id=int(config.number("image_token_id")),
+            video_token_id=int(config.number("video_token_id")),
+            eos_token_ids=frozenset(_eos_ids(folder, text)),
+            context_tokens=int(text.number("max_position_embeddings")),
+        )
+
+    @cached_property
+    def control_tokens(self) -> tuple[str, ...]:
+        """Every token with a meaning of its own to the model, as `<|im_end|>`, `<think>` and `<tool_call>`."""
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.content[:1] + token.content[-1:] == "<>")
+
+    def limited(self, max_pixels: int) -> Checkpoint:
+        """The same checkpoint, with pictures seen at no more than `max_pixels`."""
+        return replace(self, picture_limits=self.picture_limits.at_most(max_pixels))
+
+    def render(self, messages: Sequence[Message], enable_thinking: bool) -> str:
+        """The prompt of a conversation, one placeholder an item, ending where the assistant begins."""
+        try:
+            return self.template.render(
+                messages=messages, add_generation_prompt=True, enable_thinking=enable_thinking, add_vision_id=False
+            )
+        except TemplateError as error:
+            raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, control tokens included where it spells them."""
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def token_id(self, token: str) -> int:
+        """The id of one token. Raises UserError where the tokenizer lacks it."""
+        found = self.tokenizer.token_to_id(token)
+        if found is None:
+            raise UserError(f"The checkpoint's tokenizer lacks {token}: download the checkpoint again.")
+        return found
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A JSON object of a file of the checkpoint, read key by key with errors that name the file."""
+
+    file: str
+    values: Mapping[str, Json]
+
+    @classmethod
+    def read(cls, folder: Path, file: str) -> _Object:
+        try:
+            values = json.loads((folder / file).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"“{folder.name}” is not a whole checkpoint: {file} is missing.") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"“{folder.name}” cannot be read: {file} is damaged; download it again.") from error
+        return cls(file, values if isinstance(values, dict) else {})
+
+    def object(self, key: str) -> _Object:
+        value = self.values.get(key)
+        return _Object(self.file, value if isinstance(value, Mapping) else {})
+
+    def text(self, key: str) -> str:
+        value = self.values.get(key)
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.values.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"The checkpoint's {self.file} holds no usable “{key}”: download it again.")
+        return value
+
+    def limits(self) -> Limits:
+        """Pixel limits, under `size` as the present form has them."""
+        size = self.object("size")
+        return Limits(int(size.number("shortest_edge")), int(size.number("longest_edge")))
+
+
+def _read_tokenizer(folder: Path) -> Tokenizer:
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        raise UserError(f"“{folder.name}” is not a whole checkpoint: tokenizer.json is missing.")
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises bare Exception for whatever is wrong with the file
+        raise UserError(f"“{folder.name}” cannot be read: tokenizer.json is damaged; download it again.") from error
+
+
+def _read_template(folder: Path) -> Template:
+    """The chat template, in the sandbox and with the globals that transformers gives it."""
+    file = folder / "chat_template.jinja"
+    source = file.read_text(encoding="utf-8") if file.is_file() else ""
+    source = source or _Object.read(folder, "tokenizer_config.json").text("chat_template")
+    if not source:
+        raise UserError(f"“{folder.name}” is not a whole checkpoint: chat_template.jinja is missing.")
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))
+    environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        return environment.from_string(source)
+    except TemplateError as error:
+        raise UserError(f"“{folder.name}” cannot be read: chat_template.jinja is damaged ({error}).") from error
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _eos_ids(folder: Path, text_config: _Object) -> Iterator[int]:
+    """Ids that end a reply: those of generation_config.json where it is there, else of the model's config."""
+    has_own = (folder / "generation_config.json").is_file()
+    source = _Object.read(folder, "generation_config.json") if has_own else text_config
+    ids = source.values.get("eos_token_id")
+    for found in ids if isinstance(ids, list) else [ids]:
+        if isinstance(found, int):
+            yield found

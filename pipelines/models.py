@@ -1,0 +1,58 @@
+"""The models by name: the shipped one, the four sizes of Qwen3.5, any hub id, any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.engine import Engine
+from pipelines.types import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO_FOLDER = ROOT / "assets" / "demo-model"
+DEMO = "demo"
+HUB_IDS = {size: f"Qwen/Qwen3.5-{size}" for size in ("0.8B", "2B", "4B", "9B")}
+FILES = ["*.json", "*.jinja", "*.safetensors"]
+"""What is taken from the hub: no code, no weights in a form that can hold code."""
+
+
+def load_engine(name: str) -> Engine:
+    """The engine for a model's name. Raises UserError for an unknown name or a checkpoint that cannot be had."""
+    folder = find_checkpoint(name)
+    from pipelines.engine import LocalEngine  # slow to import: a wrong name should be told at once
+
+    return LocalEngine.load(folder, name)
+
+
+def find_checkpoint(name: str) -> Path:
+    """The folder of a model, downloaded first where it comes from the hub and is not here yet."""
+    if name == DEMO:
+        return DEMO_FOLDER
+    if (folder := Path(name).expanduser()).is_dir():
+        return folder
+    hub_id = HUB_IDS.get(name.upper(), name)
+    if len(hub_id.split("/")) != 2 or hub_id.startswith((".", "/", "~")):
+        raise UserError(
+            f"“{name}” is not a known model: use {DEMO}, {', '.join(HUB_IDS)}, the path of a checkpoint folder, "
+            "or a hub id such as Qwen/Qwen3.5-4B."
+        )
+    return _download(hub_id)
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=FILES))
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(f"The hub has no model “{hub_id}”, or it is not public: check the name.") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise UserError(
+            f"“{hub_id}” is not on this machine and could not be downloaded: check the connection and the free disk "
+            "space, or use --model demo."
+        ) from error

@@ -1,0 +1,124 @@
+"""Sizes, frames, times and pixel values against the official processors."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipelines.fusion import (
+    Limits,
+    patch_times,
+    patchify_clip,
+    patchify_picture,
+    resize_clip,
+    resize_picture,
+    sample_frames,
+)
+from tests import golden
+
+PICTURE = Limits(65_536, 16_777_216)
+CLIP = Limits(4_096, 25_165_824)
+
+
+def sha256(values: torch.Tensor) -> str:
+    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()
+
+
+@golden.needs_golden
+def test_sizes_are_those_of_the_reference() -> None:
+    for case in golden.read("sizes.json"):
+        limits = Limits(case["min_pixels"], case["max_pixels"])
+        if "error" in case:
+            with pytest.raises(ValueError, match="200 times"):
+                resized(case, limits)
+        else:
+            assert list(resized(case, limits)) == case["resized"], case
+
+
+def resized(case: dict[str, Any], limits: Limits) -> tuple[int, int]:
+    if case["kind"] == "image":
+        return resize_picture(case["height"], case["width"], limits)
+    return resize_clip(case["frames"], case["height"], case["width"], limits)
+
+
+@golden.needs_golden
+def test_frames_and_times_are_those_of_the_reference() -> None:
+    for case in golden.read("frame_sampling.json"):
+        names = ("total_frames", "video_fps", "sample_fps", "min_frames", "max_frames")
+        indices = sample_frames(*(case[name] for name in names))
+        assert indices == case["indices"]
+        assert patch_times(indices, case["video_fps"]) == pytest.approx(case["timestamps"], abs=1e-6)
+
+
+@pytest.mark.parametrize("case", golden.read("images.json"), ids=lambda case: case["file"])
+def test_pictures_equal_the_reference_bit_for_bit(case: dict[str, Any]) -> None:
+    rgb = np.asarray(Image.open(golden.FOLDER / case["file"]).convert("RGB"))
+    patches = patchify_picture(rgb, PICTURE)
+    assert list(patches.grid_thw) == case["grid_thw"]
+    assert sha256(patches.values) == case["sha256_float32"]
+
+
+@pytest.mark.parametrize("case", golden.read("videos.json"), ids=lambda case: case["frames"])
+def test_clips_equal_the_reference_bit_for_bit(case: dict[str, Any]) -> None:
+    with np.load(golden.FOLDER / "videos.npz") as frames:
+        patches = patchify_clip(frames[case["frames"]], CLIP)
+    assert list(patches.grid_thw) == case["grid_thw"]
+    assert sha256(patches.values) == case["sha256_float32"]
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "expected"),
+    [
+        pytest.param((480, 640), PICTURE, (480, 640), id="already fits"),
+        pytest.param((100, 100), PICTURE, (256, 256), id="enlarged to the least"),
+        pytest.param((3000, 4000), Limits(65_536, 1_048_576), (864, 1152), id="reduced to a budget"),
+    ],
+)
+def test_a_picture_is_brought_within_the_limits(
+    size: tuple[int, int], limits: Limits, expected: tuple[int, int]
+) -> None:
+    assert resize_picture(*size, limits) == expected
+
+
+def test_one_frame_has_no_reference_size_but_still_makes_a_clip() -> None:
+    with pytest.raises(ValueError, match="at least 2 frames"):
+        resize_clip(1, 64, 64, CLIP)
+    assert patchify_clip(np.zeros((1, 64, 64, 3), np.uint8), CLIP).grid_thw == (1, 4, 4)
+
+
+def test_a_frame_of_a_clip_has_at_most_768_visual_tokens() -> None:
+    patches = patchify_clip(np.zeros((2, 1080, 1920, 3), np.uint8), CLIP)
+    assert 700 < patches.num_visual_tokens <= 768
+
+
+def test_the_four_patches_of_a_visual_token_follow_each_other() -> None:
+    """A 64 x 32 picture whose 16-px tiles are numbered: rows of patches go through one 32-px block, then the next."""
+    tiles = np.arange(8, dtype=np.uint8).reshape(4, 2)
+    rgb = np.repeat(np.kron(tiles, np.ones((16, 16), np.uint8))[..., None], 3, -1)
+    values = patchify_picture(rgb, Limits(1, 10**6)).values
+    assert (values[:, 0] * 127.5 + 127.5).round().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert values.shape == (8, 1536)
+
+
+def test_an_odd_clip_repeats_its_last_frame() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    odd, even = patchify_clip(rgb, CLIP), patchify_clip(np.concatenate([rgb, rgb[-1:]]), CLIP)
+    assert odd.grid_thw == even.grid_thw
+    assert torch.equal(odd.values, even.values)
+
+
+def test_frames_of_a_short_clip_are_all_taken() -> None:
+    assert sample_frames(3, 30.0, 2.0) == [0, 1, 2]
+    assert sample_frames(100, 10.0, 2.0, max_frames=5) == [0, 25, 50, 74, 99]
+    with pytest.raises(ValueError, match="at least one frame"):
+        sample_frames(0, 30.0, 2.0)
+
+
+def test_limits_refuse_nonsense() -> None:
+    with pytest.raises(ValueError, match="min_pixels <= max_pixels"):
+        Limits(10, 5)
