@@ -1,0 +1,50 @@
+"""The one seam of the program: what an engine is.
+
+An engine turns fused model inputs into tokens. It does not know who asks, how the reply is parsed or that it is timed:
+it announces each stage as it begins, and yields one `Token` for each generated id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Event as Flag
+from typing import Protocol
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.timing import Clock
+from pipelines.types import EngineInfo, FinishReason, ModelInputs, Sampling, Settings, Stage, Token
+
+Enter = Callable[[Stage], None]
+"""Called with the stage that begins now ("vision", then "prefill")."""
+
+
+class Engine(Protocol):
+    """What answers. `checkpoint` holds the tokenizer, the template and the limits that fusion needs."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """The model's name, device, dtype and context."""
+        ...
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What early fusion must know of the model."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What times the engine's stages on its device."""
+        ...
+
+    def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
+        """The official sampling of this model for a mode."""
+        ...
+
+    def generate(
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
+    ) -> Iterator[Token | FinishReason]:
+        """Yield the reply's tokens, then once why it ended. A set `stop` ends it within one token.
+
+        Raises `UserError` where the prompt and its reply cannot fit the context or the memory.
+        """
+        ...

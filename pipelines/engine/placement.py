@@ -1,0 +1,50 @@
+"""Where a model runs and in which number format."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+SMALL_BYTES = 200 * 2**20
+"""Weights up to this size run faster in fp32 on any CPU: there the cost of a step is in its launches, not in memory."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """`device_map` as accelerate takes it, the dtype of the weights, and the device's name for people."""
+
+    device_map: str
+    dtype: torch.dtype
+    device_name: str
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether CUDA events can time it."""
+        return self.device_map != "cpu"
+
+    @property
+    def dtype_name(self) -> str:
+        """As `bfloat16`."""
+        return str(self.dtype).removeprefix("torch.")
+
+
+def choose_placement(folder: Path) -> Placement:
+    """The best of this machine for the weights in `folder`.
+
+    A GPU: bf16 where it has it (a T4 has not), else fp16. A CPU: fp32, and bf16 for large weights where the CPU
+    multiplies bf16 itself; on others bf16 is 40 to 200 times slower.
+    """
+    if torch.cuda.is_available():
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Placement("auto", torch.bfloat16 if has_bf16 else torch.float16, torch.cuda.get_device_name())
+    num_bytes = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    is_bf16 = num_bytes > SMALL_BYTES and _cpu_has_bf16()
+    name = f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return Placement("cpu", torch.bfloat16 if is_bf16 else torch.float32, name)
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
