@@ -1,0 +1,182 @@
+"""What the keys of a record mean: places, labels, times and the picture they belong to."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.grounding import places, times
+from pipelines.grounding.salvage import Listing, Node, Record
+from pipelines.types import Event, Region
+
+MAX_LABEL = 200
+_MAX_MEDIA = 10_000
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_BOX_KEYS = frozenset({"bbox_2d", "bbox", "box", "box_2d", "bounding_box", "bboxes", "boxes", "bbox_2ds"})
+_POINT_KEYS = frozenset({"point_2d", "point", "points", "points_2d"})
+_LABEL_KEYS = (
+    *("label", "object_name", "name", "event", "description", "caption"),
+    *("object", "category", "class", "class_name", "labels", "activity", "action"),
+)
+_WEAK_LABEL_KEYS = ("text", "text_content", "content", "type")
+_START_KEYS = frozenset({"start", "start_time", "start_s", "begin", "from"})
+_END_KEYS = frozenset({"end", "end_time", "end_s", "stop", "to"})
+_TIME_KEYS = frozenset(
+    {"time", "timestamp", "timestamps", "time_s", "time_range", "interval", "segment", "span", "range"}
+    | {"t", "second", "seconds"}
+)
+_MEDIA_KEYS = frozenset({"image_index", "image_idx", "img_index", "img_idx", "media_index", "image", "picture"})
+PICTURE = re.compile(r"(?:picture|image|img)[\s_#]{0,3}([0-9]{1,5})", re.IGNORECASE)
+
+Bare = Literal["any", "boxes", "one box", "none"]
+"""What a list of numbers under no known key may be: alone, under an unknown key, in prose, beside a known key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a node takes over from those around it."""
+
+    bare: Bare
+    label: str = ""
+    time_s: float | None = None
+    media_index: int = 0
+
+    def region(self, values: list[float], label: str) -> Region:
+        """Four numbers as a box, or two as a point, at the time and in the picture that hold here."""
+        box = places.box(values) if len(values) == 4 else None
+        point = None if box else places.point(values)
+        return Region(clean_label(label), box, point, self.media_index, self.time_s)
+
+
+class Fields:
+    """The pairs of one record by what their keys mean."""
+
+    def __init__(self, record: Record, context: Context) -> None:
+        self.others: list[tuple[str, Node]] = []
+        self._context = context
+        self._groups: list[list[float]] = []
+        self._starts: list[Node] = []
+        self._ends: list[Node] = []
+        self._times: list[Node] = []
+        self._media_index = context.media_index
+        self._own_labels = _labels(record, _LABEL_KEYS)
+        inherited = [context.label] if context.label else []
+        self._labels = self._own_labels or inherited or _labels(record, _WEAK_LABEL_KEYS)
+        for key, value in record.pairs:
+            self._sort(key.strip().casefold(), key, value)
+        if not self._groups and (values := places.corners(record)):
+            self._groups.append(values)
+
+    def regions(self) -> Iterator[Region]:
+        """One region a group of numbers, with the label of its own where there are as many labels as groups."""
+        labels = self._labels or [""]
+        is_one_each = len(labels) == len(self._groups)
+        context = self.inner()
+        for at, group in enumerate(self._groups):
+            yield context.region(group, labels[at if is_one_each else 0])
+
+    def events(self) -> Iterator[Event]:
+        """The span of the record; a single moment counts when it has a label and no place."""
+        label = next(iter(self._labels), "")
+        starts, ends = _moments(self._starts), _moments(self._ends)
+        for start, end in zip(starts, ends, strict=False):
+            yield event(start, end, label)
+        spans = [found for node in self._times if (found := _span(node))]
+        yield from (event(start, end, label) for start, end in spans)
+        has_nested = any(not isinstance(value, str) for _, value in self.others)
+        if self._own_labels and not (ends or spans or self._groups or has_nested):
+            yield from (event(moment, moment, label) for moment in [*starts, *_moments(self._times)])
+
+    def inner(self) -> Context:
+        """What the nodes inside this record take over from it."""
+        spans = [found[0] for node in self._times if (found := _span(node))]
+        moments = [*_moments(self._times), *_moments(self._starts), *spans]
+        return Context(
+            bare="none" if self._groups else "boxes",
+            label=next(iter(self._own_labels), self._context.label),
+            time_s=moments[0] if moments else self._context.time_s,
+            media_index=self._media_index,
+        )
+
+    def _sort(self, name: str, key: str, value: Node) -> None:
+        if name in _BOX_KEYS or name in _POINT_KEYS:
+            groups = places.coordinates(value, 4 if name in _BOX_KEYS else 2)
+            self._groups.extend(groups)
+            if not groups and not isinstance(value, str):
+                self.others.append(("", value))
+        elif name in _START_KEYS:
+            self._starts.append(value)
+        elif name in _END_KEYS:
+            self._ends.append(value)
+        elif name in _TIME_KEYS:
+            self._times.append(value)
+        elif name in _MEDIA_KEYS:
+            self._media_index = _media_index(name, value, self._media_index)
+        elif name not in _LABEL_KEYS:
+            self.others.append((key, value))
+        elif not isinstance(value, str):
+            self.others.append(("", value))
+
+
+def clean_label(text: str) -> str:
+    """Untrusted text on one line: no control, surrogate or direction characters, at most `MAX_LABEL` long."""
+    line = " ".join(text[: 10 * MAX_LABEL].split())
+    kept = (one for one in line if one not in _BIDI and unicodedata.category(one) not in ("Cc", "Cs"))
+    return "".join(kept)[:MAX_LABEL].strip()
+
+
+def event(one_s: float, other_s: float, label: str) -> Event:
+    """A span with its ends in order and its label cleaned."""
+    return Event(min(one_s, other_s), max(one_s, other_s), clean_label(label))
+
+
+def _labels(record: Record, keys: tuple[str, ...]) -> list[str]:
+    """The texts of the first of `keys` that has any."""
+    named: dict[str, list[Node]] = {}
+    for key, value in record.pairs:
+        named.setdefault(key.strip().casefold(), []).append(value)
+    for wanted in keys:
+        texts = [text for value in named.get(wanted, ()) for text in label_texts(value) if text]
+        if texts:
+            return texts
+    return []
+
+
+def label_texts(node: Node) -> Iterator[str]:
+    """The texts of a label: itself, those of a list, or the first that a nested record gives."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, Listing):
+        yield from (item for item in node.items if isinstance(item, str))
+    else:
+        plain = [(key.strip().casefold(), value) for key, value in node.pairs if isinstance(value, str)]
+        named = [value for key, value in plain if key in _LABEL_KEYS or key in _WEAK_LABEL_KEYS]
+        words = [value for _, value in plain if not places.numbers([value])]
+        yield from [*named, *words][:1]
+
+
+def _moments(nodes: list[Node]) -> list[float]:
+    found = (times.seconds(node) for node in nodes if isinstance(node, str))
+    return [moment for moment in found if moment is not None]
+
+
+def _span(node: Node) -> tuple[float, float] | None:
+    if isinstance(node, str):
+        return times.span(node)
+    moments = _moments(node.items) if isinstance(node, Listing) else []
+    return (moments[0], moments[1]) if len(moments) == 2 else None
+
+
+def _media_index(name: str, value: Node, before: int) -> int:
+    """The index that `value` names: counted from 1 as a picture ("Picture 2", or the key `picture`), else from 0."""
+    text = value.strip() if isinstance(value, str) else ""
+    picture = PICTURE.fullmatch(text)
+    number = places.numbers([picture[1] if picture else text])
+    if not number or (name == "image" and not picture):
+        return before
+    index = number[0] - 1 if picture or name == "picture" else number[0]
+    return int(index) if 0 <= index < _MAX_MEDIA else before

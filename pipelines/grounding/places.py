@@ -1,0 +1,106 @@
+"""Nodes to boxes and points: which numbers belong together, their scale, their order and their repeats."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+
+from pipelines.grounding.salvage import Node, Record
+from pipelines.types import Box, Point, Region
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?(?![\w.])")
+_CORNERS = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"),
+)
+_SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
+_POINT = ("x", "y")
+_NEAR = 3.0
+_WINDOW = 32
+
+
+def numbers(texts: Iterable[str] | None) -> list[float] | None:
+    """The numbers that `texts` are, None unless every one is."""
+    found = [_NUMBER.fullmatch(text.strip()) for text in texts or ()]
+    values = [float(one[0]) for one in found if one]
+    return values if values and len(values) == len(found) else None
+
+
+def coordinates(node: Node, size: int) -> list[list[float]]:
+    """The groups of `size` numbers (4 a box, 2 a point) that `node` holds; a list of another length gives none."""
+    lists = list(_number_lists(node))
+    if size == 4 and all(len(one) == 2 for one in lists):
+        lists = [[value for one in lists for value in one]]
+    return [group for one in lists for group in chunks(one, size)]
+
+
+def chunks(values: list[float], size: int) -> list[list[float]]:
+    """`values` in groups of `size`, none unless they come out even."""
+    if len(values) % size:
+        return []
+    return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def corners(record: Record) -> list[float] | None:
+    """The four numbers of a box, or the two of a point, that `record` gives by name."""
+    named = {key.strip().casefold(): value for key, value in record.pairs if isinstance(value, str)}
+    for names in (*_CORNERS, *_SIZES, _POINT):
+        if named.keys() >= set(names) and (values := numbers([named[name] for name in names])):
+            return [*values[:2], values[0] + values[2], values[1] + values[3]] if names in _SIZES else values
+    return None
+
+
+def box(values: list[float]) -> Box:
+    """Four numbers as a box in 0 to 1000."""
+    x1, y1, x2, y2 = _on_scale(values)
+    return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+
+
+def point(values: list[float]) -> Point:
+    """Two numbers as a point in 0 to 1000."""
+    x, y = _on_scale(values)
+    return (x, y)
+
+
+def is_plausible_box(values: list[float]) -> bool:
+    """Whether four numbers that nothing calls a box may be one: on the scale, with an area, its corners in order."""
+    x1, y1, x2, y2 = values
+    return 0 <= x1 < x2 <= 1000 and 0 <= y1 < y2 <= 1000
+
+
+def without_repeats(regions: Iterable[Region]) -> Iterator[Region]:
+    """The regions, less those that nearly repeat one of the last of their label, picture and time."""
+    recent: defaultdict[tuple[str, int, float | None, bool], deque[Region]] = defaultdict(lambda: deque(maxlen=_WINDOW))
+    for region in regions:
+        before = recent[region.label, region.media_index, region.time_s, region.box is None]
+        if not any(_is_near(region, other) for other in before):
+            before.append(region)
+            yield region
+
+
+def _number_lists(node: Node) -> Iterator[list[float]]:
+    work: list[Node] = [node]
+    while work:
+        node = work.pop()
+        if isinstance(node, str):
+            values: list[float] | None = [float(one[0]) for one in _NUMBER.finditer(node)]
+        elif isinstance(node, Record):
+            values = corners(node)
+        else:
+            values = numbers(node.texts)
+            work.extend(item for item in reversed(node.items) if not isinstance(item, str))
+        if values:
+            yield values
+
+
+def _on_scale(values: list[float]) -> list[float]:
+    is_fraction = all(0 <= value <= 1 for value in values) and any(value % 1 for value in values)
+    return [min(1000.0, max(0.0, value * 1000 if is_fraction else value)) for value in values]
+
+
+def _is_near(one: Region, other: Region) -> bool:
+    pairs = zip(one.box or one.point or (), other.box or other.point or (), strict=True)
+    return all(abs(a - b) <= _NEAR for a, b in pairs)

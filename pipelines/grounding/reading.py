@@ -1,0 +1,112 @@
+"""Walks the nodes to regions and events, in order: what a nested node takes over from the one around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipelines.grounding import places, times
+from pipelines.grounding.fields import PICTURE, Bare, Context, Fields, event, label_texts
+from pipelines.grounding.salvage import Listing, Node, Record, Salvage
+from pipelines.types import Event, Grounding, Region
+
+_GENERIC_KEYS = frozenset(
+    {"", "objects", "detections", "regions", "results", "items", "instances", "annotations", "elements", "data"}
+    | {"events", "track", "tracks", "frames", "children", "answer", "output", "bbox_list"}
+)
+_TAG_SIZES = {"</box>": 4, "</point>": 2}
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+def read(salvaged: Salvage) -> Grounding:
+    """The regions and events of the nodes; where those hold no event, of lines of prose that begin with a range."""
+    reader = _Reader()
+    bare: Bare = "one box" if _LETTER.search(salvaged.prose) else "any"
+    for label, root in salvaged.roots:
+        reader.read(root, Context(bare, label))
+    events = reader.events or [one for line in salvaged.prose.splitlines() for one in _line_events(line)]
+    return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
+
+
+class _Reader:
+    """Walks the nodes in order on an explicit stack, so that no depth of nesting is too much."""
+
+    def __init__(self) -> None:
+        self.regions: list[Region] = []
+        self.events: list[Event] = []
+
+    def read(self, root: Node, context: Context) -> None:
+        work: list[tuple[Node, Context]] = [(root, context)]
+        while work:
+            node, context = work.pop()
+            if isinstance(node, str):
+                self.events.extend(_line_events(node))
+            elif isinstance(node, Record):
+                work.extend(reversed(self._record(node, context)))
+            else:
+                work.extend(reversed(self._listing(node, context)))
+
+    def _listing(self, node: Listing, context: Context) -> list[tuple[Node, Context]]:
+        groups = _groups(node, context.bare) if node.is_closed else []
+        self.regions.extend(context.region(group, context.label) for group in groups)
+        inner = _in_listing(node, context)
+        return [] if groups else [(item, inner) for item in node.items]
+
+    def _record(self, node: Record, context: Context) -> list[tuple[Node, Context]]:
+        fields = Fields(node, context)
+        if node.is_closed:
+            self.regions.extend(fields.regions())
+            self.events.extend(fields.events())
+        inner = fields.inner()
+        nested: list[tuple[Node, Context]] = []
+        for key, value in fields.others:
+            if isinstance(value, str):
+                self.events.extend(_keyed_event(key, value))
+            else:
+                self.events.extend(_keyed_event(key, next(label_texts(value), "")) if value.is_closed else ())
+                nested.append((value, _under_key(key, inner)))
+        return nested
+
+
+def _groups(node: Listing, bare: Bare) -> list[list[float]]:
+    """The places that a list is by itself."""
+    if node.closer in _TAG_SIZES:
+        return places.coordinates(node, _TAG_SIZES[node.closer])
+    values = places.numbers(node.texts)
+    if not values or bare == "none" or (bare == "one box" and len(values) != 4):
+        return []
+    if bare == "any":
+        return places.chunks(values, 4) or places.chunks(values, 2)
+    return [group for group in places.chunks(values, 4) if places.is_plausible_box(group)]
+
+
+def _in_listing(node: Listing, context: Context) -> Context:
+    """Numbers inside a tag that gave no place are none, and a list with words in it is prose."""
+    if node.closer in _TAG_SIZES:
+        return replace(context, bare="none")
+    has_words = any(isinstance(item, str) for item in node.items)
+    return replace(context, bare="one box") if has_words and context.bare == "any" else context
+
+
+def _under_key(key: str, context: Context) -> Context:
+    """What the value of an unknown key takes over: the key is its time, its picture or its label."""
+    name = key.strip()
+    moment = times.seconds(name) if times.is_clear_moment(name) else None
+    if picture := PICTURE.fullmatch(name):
+        return replace(context, media_index=max(0, int(picture[1]) - 1))
+    if found := times.span(name):
+        return replace(context, time_s=found[0])
+    if moment is not None:
+        return replace(context, time_s=moment)
+    return context if name.casefold() in _GENERIC_KEYS else replace(context, label=name)
+
+
+def _keyed_event(key: str, text: str) -> Iterator[Event]:
+    if found := times.span(key):
+        yield event(*found, text)
+
+
+def _line_events(line: str) -> Iterator[Event]:
+    if found := times.leading_span(line):
+        yield event(*found)

@@ -1,0 +1,421 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.grounding import MAX_TOKENS, parse_grounding
+from pipelines.types import Box, Event, Grounding, Point, Region
+
+A: Box = (100, 200, 300, 400)
+B: Box = (500, 600, 700, 800)
+
+
+def boxes(*found: tuple[str, Box]) -> Grounding:
+    return Grounding(tuple(Region(label, box) for label, box in found))
+
+
+def points(*found: tuple[str, Point]) -> Grounding:
+    return Grounding(tuple(Region(label, point=point) for label, point in found))
+
+
+def tracks(*found: tuple[float, str, Box]) -> Grounding:
+    return Grounding(tuple(Region(label, box, time_s=time_s) for time_s, label, box in found))
+
+
+def events(*found: tuple[float, float, str]) -> Grounding:
+    return Grounding((), tuple(Event(*one) for one in found))
+
+
+CAT_A = boxes(("cat", A))
+CAT_DOG = boxes(("cat", A), ("dog", B))
+ITEM_A = '{"bbox_2d": [100, 200, 300, 400], "label": "cat"}'
+ITEM_B = '{"bbox_2d": [500, 600, 700, 800], "label": "dog"}'
+LIST = f"[{ITEM_A}, {ITEM_B}]"
+
+BOXES = {
+    "a list": (LIST, CAT_DOG),
+    "over lines": (f"[\n\t{ITEM_A},\n\t{ITEM_B}\n]", CAT_DOG),
+    "fenced": (f"```json\n{LIST}\n```", CAT_DOG),
+    "unclosed fence": (f"```json\n{LIST}", CAT_DOG),
+    "fence closed before the list": (f'```json\n[{ITEM_A}, {{"bbox_2d": [5\n```\nThat is [all].', CAT_A),
+    "prose around": (f"Here they are:\n{LIST}\nIt's all I can see.", CAT_DOG),
+    "python literals": ("[{'bbox_2d': (100, 200, 300, 400), 'label': 'cat', 'score': None, 'ok': True}]", CAT_A),
+    "cut off in the second item": (f"[{ITEM_A}, " + '{"bbox_2d": [500, 600, 7', CAT_A),
+    "cut off in a label": (f"[{ITEM_A}, " + '{"bbox_2d": [500, 600, 700, 800], "label": "do', CAT_A),
+    "duplicate keys with a label each": (ITEM_A[:-1] + ", " + ITEM_B[1:], CAT_DOG),
+    "duplicate keys with one label": (
+        '{"bbox_2d": [100, 200, 300, 400], "bbox_2d": [500, 600, 700, 800], "label": "cat"}',
+        boxes(("cat", A), ("cat", B)),
+    ),
+    "one object": (ITEM_A, CAT_A),
+    "objects without a list": (f"{ITEM_A}, {ITEM_B}", CAT_DOG),
+    "objects a line each": (f"{ITEM_A}\n{ITEM_B}", CAT_DOG),
+    "bare boxes": ("[[100, 200, 300, 400], [500, 600, 700, 800]]", boxes(("", A), ("", B))),
+    "bare tuples": ("[(100, 200, 300, 400), (500, 600, 700, 800)]", boxes(("", A), ("", B))),
+    "flat box": ("[100, 200, 300, 400]", boxes(("", A))),
+    "flat boxes": ("[100, 200, 300, 400, 500, 600, 700, 800]", boxes(("", A), ("", B))),
+    "flat boxes under the key": (
+        '{"bbox_2d": [100, 200, 300, 400, 500, 600, 700, 800], "label": "cat"}',
+        boxes(("cat", A), ("cat", B)),
+    ),
+    "nested boxes under the key": (
+        '{"bbox_2d": [[100, 200, 300, 400], [500, 600, 700, 800]], "label": ["cat", "dog"]}',
+        CAT_DOG,
+    ),
+    "two corners under the key": ('{"bbox_2d": [[100, 200], [300, 400]], "label": "cat"}', CAT_A),
+    "decimals": (
+        '[{"bbox_2d": [100.5, 200.25, 300.0, 4e2], "label": "cat"}]',
+        boxes(("cat", (100.5, 200.25, 300, 400))),
+    ),
+    "key bbox": ('[{"bbox": [100, 200, 300, 400], "label": "cat"}]', CAT_A),
+    "key box": ('[{"box": [100, 200, 300, 400], "label": "cat"}]', CAT_A),
+    "key object_name": ('[{"bbox_2d": [100, 200, 300, 400], "object_name": "cat"}]', CAT_A),
+    "key name": ('[{"name": "cat", "bbox_2d": [100, 200, 300, 400]}]', CAT_A),
+    "missing label": ('[{"bbox_2d": [100, 200, 300, 400]}]', boxes(("", A))),
+    "null label": ('[{"bbox_2d": [100, 200, 300, 400], "label": null}]', boxes(("", A))),
+    "label in an object": ('[{"bbox_2d": [100, 200, 300, 400], "label": {"name": "cat"}}]', CAT_A),
+    "label in a list": ('[{"bbox_2d": [100, 200, 300, 400], "label": ["cat"]}]', CAT_A),
+    "label over a list": ('{"label": "cat", "instances": [{"bbox_2d": [100, 200, 300, 400]}]}', CAT_A),
+    "label as a key": ('{"cat": [[100, 200, 300, 400]], "dog": [500, 600, 700, 800]}', CAT_DOG),
+    "list under a plain key": (f'{{"objects": {LIST}}}', CAT_DOG),
+    "list under a plain key without labels": ('{"objects": [{"bbox_2d": [100, 200, 300, 400]}]}', boxes(("", A))),
+    "document": (
+        '{"title": {"bbox": [100, 200, 300, 400], "text": "Hi"}, "body": {"bbox": [500, 600, 700, 800]}}',
+        boxes(("title", A), ("body", B)),
+    ),
+    "document in a document": (
+        '{"page": {"title": {"bbox": [100, 200, 300, 400]}, "body": {"bbox": [500, 600, 700, 800]}}}',
+        boxes(("title", A), ("body", B)),
+    ),
+    "text of a document": ('[{"bbox_2d": [100, 200, 300, 400], "text_content": "cat"}]', CAT_A),
+    "document cut off": ('{"cat": {"bbox": [100, 200, 300, 400]}, "dog": {"bbox": [500', CAT_A),
+    "box tags": ("<|box_start|>(100,200),(300,400)<|box_end|>", boxes(("", A))),
+    "box tags with a reference": (
+        "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(100,200),(300,400)<|box_end|>",
+        CAT_A,
+    ),
+    "ref and box": (
+        "A <ref>cat</ref><box>(100,200),(300,400)</box> and a <ref>dog</ref><box>(500,600),(700,800)</box>.",
+        CAT_DOG,
+    ),
+    "ref with two boxes": (
+        "<ref>cat</ref><box>(100,200),(300,400)</box><box>(500,600),(700,800)</box>",
+        boxes(("cat", A), ("cat", B)),
+    ),
+    "box tag with a list": ("<box>[[100, 200, 300, 400]]</box>", boxes(("", A))),
+    "box tag cut off": ("<ref>cat</ref><box>(100,200),(300,400)</box><box>(5,6),(7", CAT_A),
+    "near-identical boxes": (
+        f'[{ITEM_A}, {{"bbox_2d": [101, 200, 299, 402], "label": "cat"}}, {ITEM_A}, {ITEM_B}]',
+        CAT_DOG,
+    ),
+    "same box under two labels": (
+        f'[{ITEM_A}, {{"bbox_2d": [100, 200, 300, 400], "label": "pet"}}]',
+        boxes(("cat", A), ("pet", A)),
+    ),
+    "three coordinates": (f'[{{"bbox_2d": [1, 2, 3], "label": "x"}}, {ITEM_B}]', boxes(("dog", B))),
+    "five coordinates": (f'[{ITEM_A}, {{"bbox_2d": [1, 2, 3, 4, 5], "label": "x"}}]', CAT_A),
+    "no coordinates": (f'[{{"bbox_2d": [], "label": "x"}}, {{"bbox_2d": null}}, {ITEM_B}]', boxes(("dog", B))),
+    "a word among the coordinates": (f'[{{"bbox_2d": [1, 2, three, 4], "label": "x"}}, {ITEM_B}]', boxes(("dog", B))),
+    "swapped corners": ('[{"bbox_2d": [300, 400, 100, 200], "label": "cat"}]', CAT_A),
+    "outside the scale": ('[{"bbox_2d": [-5, 20, 1200, 99999], "label": "cat"}]', boxes(("cat", (0, 20, 1000, 1000)))),
+    "fractions": ('[{"bbox_2d": [0.1, 0.25, 0.5, 1], "label": "cat"}]', boxes(("cat", (100, 250, 500, 1000)))),
+    "whole zeros and ones are no fractions": ('[{"bbox_2d": [0, 0, 1, 1]}]', boxes(("", (0, 0, 1, 1)))),
+    "box as an object": ('[{"bbox_2d": {"x1": 100, "y1": 200, "x2": 300, "y2": 400}, "label": "cat"}]', CAT_A),
+    "corners in the item": ('[{"label": "cat", "xmin": 100, "ymin": 200, "xmax": 300, "ymax": 400}]', CAT_A),
+    "corner and size": ('[{"label": "cat", "x": 100, "y": 200, "width": 200, "height": 200}]', CAT_A),
+    "two lists": (f"[{ITEM_A}]\n\n[{ITEM_B}]", CAT_DOG),
+    "two lists without a gap": (f"[{ITEM_A}][{ITEM_B}]", CAT_DOG),
+    "stray bracket at the end": (f"{LIST}]", CAT_DOG),
+    "stray bracket after an item": (f"[{ITEM_A}], {ITEM_B}]", CAT_DOG),
+    "stray bracket in an item": ('[{"bbox_2d": [100, 200, 300, 400]], "label": "cat"}, ' + ITEM_B + "]", CAT_DOG),
+    "missing bracket in an item": ('[{"bbox_2d": [100, 200, 300, 400, "label": "cat"}, ' + ITEM_B + "]", CAT_DOG),
+    "missing brace": (f"[{ITEM_A[:-1]}]", CAT_A),
+    "missing comma": ('[{"bbox_2d": [100, 200, 300, 400] "label": "cat"} ' + ITEM_B + "]", CAT_DOG),
+    "trailing commas": ('[{"bbox_2d": [100, 200, 300, 400,], "label": "cat",},]', CAT_A),
+    "numbers as strings": ('[{"bbox_2d": ["100", "200", "300", "400"], "label": "cat"}]', CAT_A),
+    "box as a string": ('[{"bbox_2d": "[100, 200, 300, 400]", "label": "cat"}]', CAT_A),
+    "endless digits": (f'[{ITEM_A}, {{"bbox_2d": [1{"0" * 9000}', CAT_A),
+    "very long number": (f'[{{"bbox_2d": [100, 200, 300, 4{"0" * 9000}]}}]', boxes(("", (100, 200, 300, 1000)))),
+    "unquoted keys": ("[{bbox_2d: [100, 200, 300, 400], label: cat}]", CAT_A),
+    "quotes inside a label": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "the "red" car"}]',
+        boxes(('the "red" car', A)),
+    ),
+    "apostrophe inside a label": (
+        "[{'bbox_2d': [100, 200, 300, 400], 'label': 'man's hat'}]",
+        boxes(("man's hat", A)),
+    ),
+    "escapes inside a label": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "\\u732b \\"\\ud83d\\ude3a\\"\\n"}]',
+        boxes(('猫 "😺"', A)),
+    ),
+    "control and direction characters": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "c\u202ea\u0000\u2066t\\u202e"}]',
+        CAT_A,
+    ),
+    "markup stays text": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "<img onerror=x>"}]',
+        boxes(("<img onerror=x>", A)),
+    ),
+    "long label": (f'[{{"bbox_2d": [100, 200, 300, 400], "label": "{"x" * 999}"}}]', boxes(("x" * 200, A))),
+    "other numbers beside a box": ('[{"bbox_2d": [100, 200, 300, 400], "label": "cat", "rgba": [1, 2, 3, 4]}]', CAT_A),
+    "label cut by a line break": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "cat\nbird"}, ' + ITEM_B + ", {",
+        CAT_DOG,
+    ),
+    "object under a key of labels": ('{"object": {"bbox_2d": [100, 200, 300, 400], "label": "cat"}}', CAT_A),
+    "list after an unclosed tag": (f"A <box> here: {LIST}", CAT_DOG),
+    "list after an unclosed brace": (f"f(x) = {{x and {LIST}", CAT_DOG),
+    "labels beside boxes": (
+        '{"bboxes": [[100, 200, 300, 400], [500, 600, 700, 800]], "labels": ["cat", "dog"]}',
+        CAT_DOG,
+    ),
+    "box in prose": ("The cat is at [100, 200, 300, 400].", boxes(("", A))),
+}
+
+POINTS = {
+    "point": ('[{"point_2d": [10, 20], "label": "cat"}]', points(("cat", (10, 20)))),
+    "key point": ('{"point": [10, 20]}', points(("", (10, 20)))),
+    "points": ('{"points": [[10, 20], [30, 40]], "label": "cat"}', points(("cat", (10, 20)), ("cat", (30, 40)))),
+    "point as an object": ('{"point_2d": {"x": 10, "y": 20}, "label": "cat"}', points(("cat", (10, 20)))),
+    "point in the item": ('[{"label": "cat", "x": 10, "y": 20}]', points(("cat", (10, 20)))),
+    "fractions of a point": ('{"point_2d": [0.5, 0.25]}', points(("", (500, 250)))),
+    "flat points": ("[10, 20, 30, 40, 50, 60]", points(("", (10, 20)), ("", (30, 40)), ("", (50, 60)))),
+    "bare points": ("[[10, 20], [30, 40]]", points(("", (10, 20)), ("", (30, 40)))),
+    "point tag": ("<|point_start|>(10,20)<|point_end|>", points(("", (10, 20)))),
+}
+
+TRACKS = {
+    "seconds": ('[{"time": 1.0, "bbox_2d": [100, 200, 300, 400], "label": ""}]', tracks((1, "", A))),
+    "minutes": ('[{"time": "01:02.50", "bbox_2d": [100, 200, 300, 400], "label": "cat"}]', tracks((62.5, "cat", A))),
+    "same box later": (
+        '[{"time": 1, "bbox_2d": [100, 200, 300, 400]}, {"time": 2, "bbox_2d": [100, 200, 300, 400]}]',
+        tracks((1, "", A), (2, "", A)),
+    ),
+    "unquoted minutes": ('[{"time": 00:01.5, "bbox_2d": [100, 200, 300, 400]}]', tracks((1.5, "", A))),
+    "time over its objects": (
+        f'[{{"time": "<2.5 seconds>", "objects": {LIST}}}]',
+        tracks((2.5, "cat", A), (2.5, "dog", B)),
+    ),
+    "label over its track": (
+        '{"label": "cat", "track": [{"time": 1.0, "bbox_2d": [100, 200, 300, 400]}]}',
+        tracks((1, "cat", A)),
+    ),
+    "time as a key": (f'{{"0:02": [{ITEM_A}]}}', tracks((2, "cat", A))),
+}
+
+EVENTS = {
+    "start, end and description": ('[{"start": 1.0, "end": 2.5, "description": "turns"}]', events((1, 2.5, "turns"))),
+    "start_time and label": (
+        '[{"start_time": "0:01", "end_time": "0:02.5", "label": "turns"}]',
+        events((1, 2.5, "turns")),
+    ),
+    "start_time and event": ('[{"start_time": 1, "end_time": 2, "event": "turns"}]', events((1, 2, "turns"))),
+    "one object as an event": ('{"start": 1, "end": 2, "description": "turns"}', events((1, 2, "turns"))),
+    "unit s": ('[{"start": "3.2s", "end": "4 s", "description": "turns"}]', events((3.2, 4, "turns"))),
+    "seconds in brackets": ('[{"start": "<28.2 seconds>", "end": "<30.0 seconds>"}]', events((28.2, 30, ""))),
+    "seconds in brackets, unquoted": ('[{"start": <28.2 seconds>, "end": <30.0 seconds>}]', events((28.2, 30, ""))),
+    "hours": ('[{"start": "01:00:02", "end": "01:00:03.5", "label": "x"}]', events((3602, 3603.5, "x"))),
+    "past any clip's end": ('[{"start": 0, "end": 99999, "label": "x"}]', events((0, 99999, "x"))),
+    "swapped ends": ('[{"start": 5, "end": 2, "label": "x"}]', events((2, 5, "x"))),
+    "range as a key": ('{"00:23.00 - 00:48.00": "turns"}', events((23, 48, "turns"))),
+    "ranges as keys": ('{"0:01-0:02": "a", "0:03 – 0:04": "b"}', events((1, 2, "a"), (3, 4, "b"))),
+    "range as a key, cut off": ('{"0:01 - 0:02": "a", "0:03 - 0:04": "b', events((1, 2, "a"))),
+    "range as a key over an object": ('{"0:01 - 0:02": {"description": "a"}}', events((1, 2, "a"))),
+    "label as the key of a span": ('{"a": {"start": 1, "end": 2}}', events((1, 2, "a"))),
+    "range as a value": ('[{"time": "0:01 - 0:02", "event": "a"}]', events((1, 2, "a"))),
+    "range in seconds": ('[{"timestamp": "1.5s to 3s", "event": "a"}]', events((1.5, 3, "a"))),
+    "range as a list": ('[{"timestamp": [1.5, 3], "event": "a"}]', events((1.5, 3, "a"))),
+    "range in a text of a list": ('["0:01 - 0:02: a", "0:03 - 0:04: b"]', events((1, 2, "a"), (3, 4, "b"))),
+    "a moment": ('[{"time": "0:07", "event": "a"}]', events((7, 7, "a"))),
+    "events under a key": ('{"events": [{"start": 1, "end": 2, "label": "a"}]}', events((1, 2, "a"))),
+    "repeated": ('[{"start": 1, "end": 2, "label": "a"}, {"start": 1, "end": 2, "label": "a"}]', events((1, 2, "a"))),
+    "cut off": ('[{"start": 1, "end": 2, "label": "a"}, {"start": 3, "end": 4, "la', events((1, 2, "a"))),
+    "lines": ("- <3.2 seconds> - <5.0 seconds>: a\n2. 0:06 - 0:08 b", events((3.2, 5, "a"), (6, 8, "b"))),
+    "endless time": (f'[{{"start": {"9" * 9000}, "end": 2, "label": "a"}}]', events()),
+}
+
+NOTHING = {
+    "nothing": "",
+    "a count": "There are 3 red shapes.",
+    "a moment in prose": "At 0:07 it turns.",
+    "a year and a citation": "In 2019 (see [1, 2])",
+    "a list of years": "The years were [2019, 2020, 2021, 2022].",
+    "a long list in prose": "The sequence is [1, 2, 3, 4, 5, 6, 7, 8].",
+    "a link": "See [the page](https://example.org/a?b=1,2,3,4).",
+    "a range of numbers": "2 - 3 small boxes",
+    "a range of years": "2019 - 2020: growth",
+    "a box without an area": "It is [5, 5, 5, 5].",
+    "an empty list": "```json\n[]\n```",
+    "a tag in prose": "Use <box> and </box>.",
+    "brackets the wrong way": "]}])}",
+    "a set of words": '{"colour": "red", "count": 3}',
+    "an unclosed bracket of prose": "[as said in [1, 2], see there",
+    "a tag cut off": "<box>(10, 20),(30",
+    "colours": '{"rgba": [255, 0, 0, 128]}',
+    "code": "for (int i = 0; i < 4; i++) { a[i] = {1, 2, 3}; }",
+    "flat numbers cut off": "[100, 200, 300, 400, 50",
+}
+
+CASES = {
+    **{f"box: {name}": case for name, case in BOXES.items()},
+    **{f"point: {name}": case for name, case in POINTS.items()},
+    **{f"track: {name}": case for name, case in TRACKS.items()},
+    **{f"event: {name}": case for name, case in EVENTS.items()},
+    **{f"nothing: {name}": (answer, Grounding()) for name, answer in NOTHING.items()},
+}
+MEDIA = {
+    "image_index": ('{"bbox_2d": [1, 2, 3, 4], "image_index": 1}', 1),
+    "img_idx": ('{"img_idx": 2, "bbox_2d": [1, 2, 3, 4]}', 2),
+    "picture counts from 1": ('{"bbox_2d": [1, 2, 3, 4], "picture": 2}', 1),
+    "Picture N": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 3"}', 2),
+    "Picture N as a key": ('{"Picture 2": [{"bbox_2d": [1, 2, 3, 4]}]}', 1),
+    "over a list": ('{"image_index": 1, "objects": [{"bbox_2d": [1, 2, 3, 4]}]}', 1),
+    "not a number": ('{"bbox_2d": [1, 2, 3, 4], "image_index": "first"}', 0),
+    "below zero": ('{"bbox_2d": [1, 2, 3, 4], "image_index": -1}', 0),
+    "endless": (f'{{"bbox_2d": [1, 2, 3, 4], "image_index": {"9" * 9000}}}', 0),
+}
+
+
+@pytest.mark.parametrize(("answer", "expected"), CASES.values(), ids=CASES.keys())
+def test_reads(answer: str, expected: Grounding) -> None:
+    assert parse_grounding(answer) == expected
+
+
+@pytest.mark.parametrize(("answer", "media_index"), MEDIA.values(), ids=MEDIA.keys())
+def test_reads_the_picture(answer: str, media_index: int) -> None:
+    (region,) = parse_grounding(answer).regions
+    assert region.media_index == media_index
+
+
+def check(answer: str) -> None:
+    found = parse_grounding(answer)
+    for region in found.regions:
+        if region.box:
+            x1, y1, x2, y2 = region.box
+            assert 0 <= x1 <= x2 <= 1000
+            assert 0 <= y1 <= y2 <= 1000
+        assert all(0 <= value <= 1000 for value in region.box or region.point or ())
+        assert len(region.label) <= 200
+    for event in found.events:
+        assert 0 <= event.start_s <= event.end_s < float("inf")
+        assert len(event.label) <= 200
+
+
+SYNTAX = (
+    *'[]{}()<>:,"',
+    "'",
+    "\\",
+    "\n",
+    "`",
+    "```",
+    "-",
+    "- ",
+    ".",
+    "1e999",
+    "-1e999",
+    "0.5",
+    "7",
+    "700",
+    "0:01",
+    "9" * 400,
+)
+WORDS = ('"bbox_2d":', '"x":', '"width":', '"label":', '"time":', '"start":', '"end":', "None", "\\ud800", "<box>")
+TAGS = ("</box>", "<ref>", "<|box_start|>", "<|box_end|>", "<point>", "Picture 2", "٣", "²", "日", "\u202e", "\x00")
+good_replies = st.sampled_from([answer for answer, _ in CASES.values()])
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text(answer: str) -> None:
+    check(answer)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([*SYNTAX, *WORDS, *TAGS])).map("".join))
+def test_any_syntax(answer: str) -> None:
+    check(answer)
+
+
+@settings(deadline=None)
+@given(good_replies, st.integers(0, 200), st.integers(0, 40), st.sampled_from([*SYNTAX, *WORDS, *TAGS, ""]))
+def test_damaged_replies(answer: str, at: int, num_lost: int, put_in: str) -> None:
+    check(answer[:at] + put_in + answer[at + num_lost :])
+
+
+@settings(deadline=None)
+@given(good_replies, good_replies)
+def test_replies_after_one_another(one: str, other: str) -> None:
+    check(one + other)
+
+
+coordinate = st.integers(0, 1000)
+item = st.fixed_dictionaries(
+    {
+        "bbox_2d": st.tuples(coordinate, coordinate, coordinate, coordinate),
+        "label": st.text("ab\"\\',:é ]}", max_size=6),
+    }
+)
+span_item = st.fixed_dictionaries({"start": coordinate, "end": coordinate, "description": st.text("ab :,", max_size=6)})
+
+
+@settings(deadline=None)
+@given(st.lists(item | span_item, max_size=6), st.integers(0, 500), st.booleans(), st.sampled_from([None, 2]))
+def test_a_list_cut_off_gives_its_first_items(
+    items: list[dict[str, object]], num_kept: int, is_fenced: bool, indent: int | None
+) -> None:
+    answer = ("```json\n" if is_fenced else "") + json.dumps(items, indent=indent)
+    whole, part = parse_grounding(answer), parse_grounding(answer[:num_kept])
+    assert part.regions == whole.regions[: len(part.regions)]
+    assert part.events == whole.events[: len(part.events)]
+
+
+@settings(deadline=None)
+@given(st.lists(item, max_size=6))
+def test_good_json_gives_every_box(items: list[dict[str, object]]) -> None:
+    corners = [tuple(found["bbox_2d"]) for found in items if isinstance(found["bbox_2d"], tuple)]
+    found = [region.box for region in parse_grounding(json.dumps(items)).regions]
+    ordered = [(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)) for x1, y1, x2, y2 in corners]
+    assert set(found) <= set(ordered)
+    assert len(found) <= len(ordered)
+    assert bool(found) == bool(ordered)
+
+
+UNITS = [
+    "[",
+    "{",
+    "9",
+    '"',
+    "'",
+    "\\",
+    "(",
+    "[]",
+    "{a:",
+    '{"box":',
+    '{"label":',
+    "<box>",
+    "<ref>",
+    "[1,",
+    "0:",
+    "1.",
+    " ",
+    "-",
+]
+UNITS += ['["', '"a" ', "] ", "0:01 - \n", "```", ITEM_A, ITEM_A + ",", "0:01 - 0:02 a\n"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("opening", ["", '[{"bbox_2d": ['])
+def test_a_long_text_of_one_thing(opening: str, unit: str) -> None:
+    """Sizes at which recursion would overflow and work that grows with the square of the text would not come back."""
+    check(opening + unit * (300_000 // len(unit)))
+
+
+def test_reads_no_more_than_the_tokens_it_may() -> None:
+    answer = "[" + ",".join(f"[{5 * (at % 100)},{5 * (at // 100)},999,999]" for at in range(10_000)) + "]"
+    regions = parse_grounding(answer).regions
+    assert regions[0].box == (0, 0, 999, 999)
+    assert MAX_TOKENS / 12 < len(regions) < MAX_TOKENS / 9
