@@ -46,7 +46,7 @@ class Checkpoint:
         """Read a folder. Raises UserError where a file is missing, damaged or of another kind of model."""
         config = _Object.read(folder, "config.json")
         if config.text("model_type") != MODEL_TYPE:
-            raise UserError(f"“{folder.name}” is not a Qwen3.5 checkpoint: its config.json names another model type.")
+            raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
         text, picture = config.object("text_config"), _Object.read(folder, "preprocessor_config.json")
         clip = _Object.read(folder, "video_preprocessor_config.json")
         return cls(
@@ -106,9 +106,9 @@ class _Object:
         try:
             values = json.loads((folder / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UserError(f"“{folder.name}” is not a whole checkpoint: {file} is missing.") from None
+            raise UserError(f'"{folder.name}" is not a whole checkpoint: {file} is missing.') from None
         except (OSError, ValueError) as error:
-            raise UserError(f"“{folder.name}” cannot be read: {file} is damaged; download it again.") from error
+            raise UserError(f'"{folder.name}" cannot be read: {file} is damaged; download it again.') from error
         return cls(file, values if isinstance(values, dict) else {})
 
     def object(self, key: str) -> _Object:
@@ -122,7 +122,7 @@ class _Object:
     def number(self, key: str, default: float | None = None) -> float:
         value = self.values.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"The checkpoint's {self.file} holds no usable “{key}”: download it again.")
+            raise UserError(f'The checkpoint\'s {self.file} holds no usable "{key}": download it again.')
         return value
 
     def limits(self) -> Limits:
@@ -134,11 +134,11 @@ class _Object:
 def _read_tokenizer(folder: Path) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
-        raise UserError(f"“{folder.name}” is not a whole checkpoint: tokenizer.json is missing.")
+        raise UserError(f'"{folder.name}" is not a whole checkpoint: tokenizer.json is missing.')
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare Exception for whatever is wrong with the file
-        raise UserError(f"“{folder.name}” cannot be read: tokenizer.json is damaged; download it again.") from error
+        raise UserError(f'"{folder.name}" cannot be read: tokenizer.json is damaged; download it again.') from error
 
 
 def _read_template(folder: Path) -> Template:
@@ -147,14 +147,14 @@ def _read_template(folder: Path) -> Template:
     source = file.read_text(encoding="utf-8") if file.is_file() else ""
     source = source or _Object.read(folder, "tokenizer_config.json").text("chat_template")
     if not source:
-        raise UserError(f"“{folder.name}” is not a whole checkpoint: chat_template.jinja is missing.")
+        raise UserError(f'"{folder.name}" is not a whole checkpoint: chat_template.jinja is missing.')
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))
     environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         return environment.from_string(source)
     except TemplateError as error:
-        raise UserError(f"“{folder.name}” cannot be read: chat_template.jinja is damaged ({error}).") from error
+        raise UserError(f'"{folder.name}" cannot be read: chat_template.jinja is damaged ({error}).') from error
 
 
 def _refuse(message: str) -> NoReturn:

@@ -31,8 +31,9 @@ def find_checkpoint(name: str) -> Path:
         return folder
     hub_id = HUB_IDS.get(name.upper(), name)
     if len(hub_id.split("/")) != 2 or hub_id.startswith((".", "/", "~")):
+        known = ", ".join([DEMO, *HUB_IDS])
         raise UserError(
-            f"“{name}” is not a known model: use {DEMO}, {', '.join(HUB_IDS)}, the path of a checkpoint folder, "
+            f'"{name}" is not a known model: use {known}, the path of a checkpoint folder, '
             "or a hub id such as Qwen/Qwen3.5-4B."
         )
     return _download(hub_id)
@@ -50,9 +51,9 @@ def _download(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=FILES))
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(f"The hub has no model “{hub_id}”, or it is not public: check the name.") from error
+        raise UserError(f'The hub has no model "{hub_id}", or it is not public: check the name.') from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise UserError(
-            f"“{hub_id}” is not on this machine and could not be downloaded: check the connection and the free disk "
+            f'"{hub_id}" is not on this machine and could not be downloaded: check the connection and the free disk '
             "space, or use --model demo."
         ) from error

@@ -140,7 +140,7 @@ def test_media_and_placeholders_must_match(demo: Checkpoint) -> None:
         expand_prompt("<|image_pad|>", [], [], [])
     with pytest.raises(ValueError, match="needs 2 times"):
         expand_prompt("<|video_pad|>", [], [(2, 4, 4)], [[0.5]])
-    with pytest.raises(UserError, match=r"“strip\.png” cannot be shown to the model .*: crop it"):
+    with pytest.raises(UserError, match=r'"strip\.png" cannot be shown to the model .*: crop it'):
         fuse(
             [{"role": "user", "content": [{"type": "image"}]}],
             [Picture("strip.png", np.zeros((1, 300, 3), np.uint8))],

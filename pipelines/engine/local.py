@@ -66,10 +66,10 @@ class LocalEngine:
                 trust_remote_code=False,
             )
         except torch.OutOfMemoryError as error:
-            raise UserError(f"“{name}” does not fit on {placement.device_name}: choose a smaller model.") from error
+            raise UserError(f'"{name}" does not fit on {placement.device_name}: choose a smaller model.') from error
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"The weights of “{name}” are missing or damaged: download the checkpoint again."
+                f'The weights of "{name}" are missing or damaged: download the checkpoint again.'
             ) from error
         return cls(model.eval(), checkpoint, name, placement)
 

@@ -66,7 +66,7 @@ def _cut(item: Media, checkpoint: Checkpoint) -> Patches:
             return patchify_picture(item.rgb, checkpoint.picture_limits)
         return patchify_clip(item.rgb, checkpoint.clip_limits)
     except ValueError as error:
-        raise UserError(f"“{item.name}” cannot be shown to the model ({error}): crop it and try again.") from error
+        raise UserError(f'"{item.name}" cannot be shown to the model ({error}): crop it and try again.') from error
 
 
 def _token_types(input_ids: torch.Tensor, checkpoint: Checkpoint) -> torch.Tensor:
