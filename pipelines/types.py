@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Channel = Literal["reasoning", "answer", "tool_call"]
 Stage = Literal["open", "fuse", "vision", "prefill", "think", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
+ClipReader = Literal["pyav", "decord"]
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
@@ -132,7 +133,7 @@ class Settings:
 
     `sampling` None takes the official preset of the model for the mode; `seed` makes it repeatable. `sample_fps` frames
     a second are taken from a clip, at most `max_frames`. `max_pixels` bounds the pixels of a picture as the model sees
-    it, within what the checkpoint allows.
+    it, within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
     """
 
     thinking: bool = True
@@ -142,6 +143,7 @@ class Settings:
     sample_fps: float = 2.0
     max_frames: int = 768
     max_pixels: int = 1024 * 1024
+    clip_reader: ClipReader = "pyav"
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1 or self.sample_fps <= 0 or self.max_frames < 1 or self.max_pixels < 1:

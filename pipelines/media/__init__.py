@@ -1,0 +1,68 @@
+"""From a path to pixels: pictures and clips, opened safely and in one form.
+
+What a file is, its content decides and never its name. Whatever is wrong with it is one `UserError`, in a sentence that
+names the file and says what to do. Everything is decoded in the caller's own process: PyAV and Pillow, held to closed
+lists of formats and to sizes checked beforehand, raise where decord is known to abort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.media.content import PICTURE, kind_of
+from pipelines.media.errors import Cancelled
+from pipelines.types import Clip, ClipReader, Picture, Settings
+
+if TYPE_CHECKING:
+    from pipelines.media.clip import Read
+
+__all__ = ["Cancelled", "open_media"]
+
+
+def open_media(
+    path: Path | str,
+    settings: Settings,
+    choose: Callable[[int, float], Sequence[int]],
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Picture | Clip:
+    """Open a picture or a clip.
+
+    `Picture.rgb` is uint8 [height, width, 3] and `Clip.rgb` uint8 [frames, height, width, 3]; both are upright and in
+    sRGB. A GIF of several frames is a clip; any other animation is the picture of its first frame. Of a clip, the
+    frames are read that `choose(total frames, frames a second on average)` names by number, at most
+    `settings.max_frames`, and `on_progress(done, total)` is called at each. `settings.clip_reader` decodes them;
+    "decord" is for trusted files only, see `pipelines.media.decord_reader`.
+
+    Raises UserError for what cannot be read, and Cancelled when `should_stop`, asked between frames, returns True.
+    """
+    path = Path(path)
+    should_stop = should_stop or (lambda: False)
+    kind = kind_of(path)
+    if should_stop():
+        raise Cancelled
+    if kind == PICTURE or (kind == "gif" and not _is_animation(path)):
+        from pipelines.media.picture import open_picture
+
+        return open_picture(path)
+
+    from pipelines.media.clip import open_clip
+
+    on_progress = on_progress or (lambda _done, _total: None)
+    return open_clip(path, kind, settings.max_frames, choose, _read_of(settings.clip_reader), on_progress, should_stop)
+
+
+def _is_animation(path: Path) -> bool:
+    from pipelines.media.picture import is_animation
+
+    return is_animation(path)
+
+
+def _read_of(reader: ClipReader) -> Read:
+    if reader == "decord":
+        from pipelines.media.decord_reader import read
+    else:
+        from pipelines.media.pyav_reader import read
+    return read

@@ -1,0 +1,43 @@
+"""What goes wrong with a file, as sentences for the person who chose it.
+
+Each function returns the error, for the caller to raise. A sentence names the file by its name and never by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines.types import UserError
+
+READABLE = "JPEG, PNG, WEBP, GIF, BMP, AVIF, HEIC, MP4, MOV, WEBM, MKV or AVI"
+
+
+class Cancelled(Exception):  # noqa: N818
+    """The user stopped the request while a file was being read."""
+
+
+def unknown_kind(name: str) -> UserError:
+    """The content is neither a picture nor a clip."""
+    return UserError(f'"{name}" is not a picture or clip that can be read: use {READABLE}.')
+
+
+def damaged(name: str) -> UserError:
+    """The content starts like a picture or a clip, and cannot be decoded."""
+    return UserError(f'"{name}" is cut off or damaged: export or download it again.')
+
+
+def too_large(name: str, max_pixels: int) -> UserError:
+    """A picture, or a frame of a clip, holds more pixels than `max_pixels`."""
+    return UserError(f'"{name}" has more than {max_pixels // 1_000_000} megapixels: make it smaller and try again.')
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one sentence; decoders raise every kind of exception."""
+    try:
+        yield
+    except (UserError, Cancelled):
+        raise
+    except Exception as error:
+        raise damaged(name) from error

@@ -1,0 +1,31 @@
+"""What a file may cost at most.
+
+Strangers upload files, and a few kilobytes can ask for gigabytes. Each limit is checked before the cost is paid, and
+none is met by what a phone, a camera or a screen recorder writes.
+"""
+
+from __future__ import annotations
+
+MAX_FILE_BYTES = 2 * 1024**3
+"""Reading every packet of a clip takes seconds at this size, and no upload is larger."""
+
+MAX_PICTURE_PIXELS = 50_000_000
+"""A picture takes up to 14 bytes a pixel while it is converted: 700 MB. The largest usual sensors give this many."""
+
+MAX_DECODED_PIXELS = 16 * 1024**2
+"""Of one frame as stored. A decoder keeps 16 frames and more for its threads; action cameras write 5312 x 2988."""
+
+MAX_FRAME_PIXELS = 1_500_000
+"""Of one frame as kept: twice what the official checkpoints look at in a frame (768 tokens of 32 x 32 pixels)."""
+
+MAX_CLIP_PIXELS = 4 * 25_165_824
+"""Of all frames as kept, together: 300 MB, and four times what the official checkpoints look at in a clip."""
+
+MAX_CLIP_FRAMES = 500_000
+"""In a file: more than four hours at 30 frames a second. The time of each is held in memory."""
+
+DECODER_THREADS = 4
+"""Each thread holds frames of its own, so a machine with many cores would need many times the memory."""
+
+MIN_SKIPPED_FRAMES = 30
+"""Fewer frames than this are decoded and dropped; a jump to the next keyframe costs about as much."""

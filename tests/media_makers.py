@@ -1,0 +1,82 @@
+"""Small pictures and clips for the tests, made on the spot; each frame of a clip carries its own number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 128, 64
+_BITS = 8
+_MILLISECONDS = Fraction(1, 1000)
+
+
+def coded_frame(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """Return uint8 [height, width, 3] whose eight bars, white for 1, are the bits of `number`, lowest at the left."""
+    bars = np.array([255 * (number >> bit & 1) for bit in range(_BITS)], np.uint8)
+    row = bars[np.arange(width) * _BITS // width]
+    return np.ascontiguousarray(np.broadcast_to(row[None, :, None], (height, width, 3)))
+
+
+def number_in(rgb: NDArray[np.uint8]) -> int:
+    """Return the number that an upright frame carries."""
+    columns = np.split(rgb[:, : rgb.shape[1] // _BITS * _BITS], _BITS, axis=1)
+    return sum(int(np.median(column) > 128) << bit for bit, column in enumerate(columns))
+
+
+def write_clip(
+    path: Path,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    *,
+    frames: int = 40,
+    times_ms: Sequence[int] | None = None,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    pix_fmt: str = "yuv420p",
+    container: str | None = None,
+    rate: int = 25,
+    turn: tuple[int, bool, bool] | None = None,
+    sound: bool = False,
+    muxer: dict[str, str] | None = None,
+) -> Path:
+    """Write a clip of coded frames, at `rate` a second or at `times_ms`.
+
+    `options` go to the encoder and `muxer` to the container; `turn` is degrees to the left, and flips.
+    """
+    with av.open(str(path), "w", format=container, options=muxer or {}) as output:
+        stream = output.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height = size
+        stream.pix_fmt = pix_fmt
+        if times_ms is not None:
+            stream.codec_context.time_base = _MILLISECONDS
+        if turn is not None:
+            stream.set_display_rotation(turn[0], hflip=turn[1], vflip=turn[2])
+        voice = output.add_stream("aac", rate=16000, layout="mono") if sound else None
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(coded_frame(number, *size), format="rgb24")
+            if times_ms is not None:
+                frame.time_base, frame.pts = _MILLISECONDS, times_ms[number]
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+        if voice is not None:
+            _speak(output, voice)
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """Write two seconds of sound and no video."""
+    with av.open(str(path), "w") as output:
+        _speak(output, output.add_stream("aac", rate=16000, layout="mono"))
+    return path
+
+
+def _speak(output: av.container.OutputContainer, stream: av.AudioStream) -> None:
+    wave = (np.sin(np.arange(32000) / 5) * 8000).astype(np.int16)[None]
+    frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
+    frame.rate, frame.pts = 16000, 0
+    output.mux(stream.encode(frame))
+    output.mux(stream.encode())

@@ -1,0 +1,412 @@
+"""Clips: the frames taken are the frames asked for, at the right times, in every declared container.
+
+Every frame of a clip carries its own number, so a test sees which frame it was given.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.media import Cancelled, open_media
+from pipelines.media.frames import UPRIGHT, kept_size, thinned, turned
+from pipelines.media.limits import MAX_CLIP_PIXELS, MAX_FRAME_PIXELS
+from pipelines.types import Clip, ClipReader, Picture, Settings, UserError
+from tests.media_makers import HEIGHT, WIDTH, coded_frame, number_in, write_clip, write_sound
+
+FRAME_S = 1 / 25
+QUIET = "log-level=none"
+
+
+def every(step: int) -> Callable[[int, float], list[int]]:
+    return lambda total, _fps: list(range(0, total, step))
+
+
+def opened(path: Path, step: int = 3, max_frames: int = 768, reader: ClipReader = "pyav") -> Clip:
+    clip = open_media(path, Settings(max_frames=max_frames, clip_reader=reader), every(step))
+    assert isinstance(clip, Clip)
+    assert clip.name == path.name
+    assert clip.rgb.dtype == np.uint8
+    assert clip.rgb.flags.c_contiguous
+    return clip
+
+
+def refusal(path: Path, reader: ClipReader = "pyav") -> str:
+    with pytest.raises(UserError) as caught:
+        opened(path, reader=reader)
+    message = str(caught.value)
+    assert message.endswith(".")
+    assert str(path.parent) not in message
+    return message
+
+
+def numbers(clip: Clip) -> list[int]:
+    return [number_in(rgb) for rgb in clip.rgb]
+
+
+CLIPS = [
+    ("clip.mp4", "libx264", {"g": "12"}),
+    ("clip.mov", "libx264", {"g": "12", "bf": "0"}),
+    ("clip.mkv", "libx264", {"g": "12", "bf": "3"}),
+    ("clip.ts", "libx264", {"g": "12"}),
+    ("clip.avi", "libx264", {"g": "12"}),
+    ("clip.mp4", "libx265", {"x265-params": QUIET}),
+    ("clip.mkv", "libx265", {"x265-params": f"{QUIET}:keyint=12"}),
+    ("clip.avi", "mpeg4", {}),
+    ("clip.avi", "mpeg4", {"bf": "2"}),
+    ("clip.mp4", "mpeg4", {}),
+    ("clip.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "8"}),
+    ("clip.webm", "libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16", "cpu-used": "8"}),
+    ("clip.mp4", "libsvtav1", {"preset": "12"}),
+    ("clip.mkv", "libsvtav1", {"preset": "12"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), CLIPS, ids=[f"{codec}-{name}" for name, codec, _ in CLIPS])
+def test_frames_and_times(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
+    clip = opened(write_clip(tmp_path / name, codec, options))
+    assert clip.rgb.shape == (14, HEIGHT, WIDTH, 3)
+    assert clip.indices == tuple(range(0, 40, 3))
+    assert numbers(clip) == list(clip.indices)
+    assert clip.times_s == pytest.approx([index * FRAME_S for index in clip.indices], abs=0.002)
+    assert clip.duration_s == pytest.approx(40 * FRAME_S, abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_variable_rate(tmp_path: Path, name: str) -> None:
+    """The times are those of the frames, not a number divided by an average rate."""
+    times_ms = [0]
+    for number in range(39):
+        times_ms.append(times_ms[-1] + (10, 40, 200, 33)[number % 4])
+    clip = opened(write_clip(tmp_path / name, times_ms=times_ms), step=1)
+    assert numbers(clip) == list(range(40))
+    assert clip.times_s == pytest.approx([time_ms / 1000 for time_ms in times_ms], abs=0.0011)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.ts", "clip.avi"])
+@pytest.mark.parametrize("wanted", [[0, 100, 199], [150, 151, 152], [11, 49, 50, 51, 120, 198], [199]])
+def test_jumps_over_long_gaps_are_exact(tmp_path: Path, name: str, wanted: list[int]) -> None:
+    path = write_clip(tmp_path / name, frames=200, options={"g": "25"})
+    clip = open_media(path, Settings(), lambda _total, _fps: wanted)
+    assert isinstance(clip, Clip)
+    assert numbers(clip) == wanted
+    assert clip.indices == tuple(wanted)
+    assert clip.times_s == pytest.approx([index * FRAME_S for index in wanted], abs=0.002)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(25, 25.0), (30, 30.0), (10, 10.0)])
+def test_choose_is_told_the_count_and_the_rate(tmp_path: Path, rate: int, expected: float) -> None:
+    told: list[tuple[int, float]] = []
+
+    def choose(total: int, fps: float) -> list[int]:
+        told.append((total, fps))
+        return [0]
+
+    open_media(write_clip(tmp_path / "clip.mp4", rate=rate), Settings(), choose)
+    assert [total for total, _ in told] == [40]
+    assert told[0][1] == pytest.approx(expected)
+
+
+def test_a_start_cut_in_the_container_only(tmp_path: Path) -> None:
+    """A phone trims a clip by saying where it starts; the frames before are stored and never shown."""
+    path = write_clip(tmp_path / "trimmed.mp4", options={"g": "40", "bf": "0"}, muxer={"use_editlist": "1"})
+    content = bytearray(path.read_bytes())
+    entry = content.find(b"elst") + 12
+    struct.pack_into(">Ii", content, entry, 1200, 10 * 512)
+    path.write_bytes(content)
+    clip = opened(path, step=1)
+    assert numbers(clip) == list(range(10, 40))
+    assert clip.times_s == pytest.approx([number * FRAME_S for number in range(30)], abs=0.002)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+@pytest.mark.parametrize(("hflip", "vflip"), [(False, False), (True, False), (False, True)])
+def test_turned_clips_come_out_upright(tmp_path: Path, degrees: int, hflip: bool, vflip: bool) -> None:
+    path = write_clip(tmp_path / "clip.mp4", frames=6, turn=(degrees, hflip, vflip))
+    clip = opened(path, step=5)
+    expected = np.rot90(coded_frame(5), degrees // 90)
+    expected = expected[:, ::-1] if hflip else expected
+    expected = expected[::-1] if vflip else expected
+    assert clip.rgb.shape[1:] == expected.shape
+    assert np.abs(clip.rgb[1].astype(int) - expected).mean() < 20
+
+
+def test_axes_of_a_quarter_turn() -> None:
+    """The matrix that phones write for a quarter turn to the right."""
+    stored = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    one = 0x10000
+    assert turned(stored, (0, one, -one, 0))[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
+    assert turned(stored, UPRIGHT) is stored
+
+
+@pytest.mark.parametrize("size", [(321, 241), (16, 16), (130, 66)])
+def test_sizes_are_kept(tmp_path: Path, size: tuple[int, int]) -> None:
+    clip = opened(write_clip(tmp_path / "clip.mp4", frames=4, size=size, pix_fmt="yuv444p"), step=1)
+    assert clip.rgb.shape == (4, size[1], size[0], 3)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options"),
+    [
+        ("libx264", "yuv420p10le", {}),
+        ("libx265", "yuv420p10le", {"x265-params": QUIET}),
+        ("prores_ks", "yuv422p10le", {}),
+        ("mjpeg", "yuvj420p", {}),
+    ],
+)
+def test_pixel_formats(tmp_path: Path, codec: str, pix_fmt: str, options: dict[str, str]) -> None:
+    clip = opened(write_clip(tmp_path / "clip.mov", codec, options, frames=8, pix_fmt=pix_fmt), step=1)
+    assert numbers(clip) == list(range(8))
+    assert clip.rgb.min() <= 12
+    assert clip.rgb.max() >= 243
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    clip = opened(write_clip(tmp_path / "clip.mp4", frames=1))
+    assert numbers(clip) == [0]
+    assert clip.times_s == (0.0,)
+    assert clip.duration_s == pytest.approx(FRAME_S)
+
+
+def test_sound_is_passed_over(tmp_path: Path) -> None:
+    assert numbers(opened(write_clip(tmp_path / "clip.mp4", sound=True))) == list(range(0, 40, 3))
+
+
+def test_fragments_without_a_frame_count(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}, options={"g": "12"})
+    assert numbers(opened(path)) == list(range(0, 40, 3))
+
+
+def test_recordings_one_after_the_other(tmp_path: Path) -> None:
+    """Two transport streams put together count their time from the same start twice."""
+    path = write_clip(tmp_path / "clip.ts", options={"g": "12"})
+    path.write_bytes(path.read_bytes() * 2)
+    clip = opened(path, step=1)
+    assert numbers(clip) == [*range(40), *range(40)]
+    assert clip.times_s == pytest.approx([number * FRAME_S for number in range(80)], abs=0.002)
+
+
+def test_animated_gif_is_a_clip(tmp_path: Path) -> None:
+    frames = [Image.fromarray(coded_frame(number)) for number in range(5)]
+    path = tmp_path / "moving.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[100, 300, 100, 200, 100])
+    clip = opened(path, step=1)
+    assert numbers(clip) == list(range(5))
+    assert clip.times_s == pytest.approx([0.0, 0.1, 0.4, 0.5, 0.7])
+
+
+def test_transparent_gif_is_over_white(tmp_path: Path) -> None:
+    first, second = (Image.new("RGBA", (32, 32), (0, 0, 0, 0)) for _ in range(2))
+    second.paste((255, 0, 0, 255), (0, 0, 16, 32))
+    path = tmp_path / "moving.gif"
+    first.save(path, save_all=True, append_images=[second], duration=100, disposal=2)
+    clip = opened(path, step=1)
+    assert (clip.rgb[0] == 255).all()
+    assert clip.rgb[1, 0, 0].tolist() == [255, 0, 0]
+    assert clip.rgb[1, 0, 31].tolist() == [255, 255, 255]
+
+
+def test_still_gif_is_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "still.gif"
+    Image.fromarray(coded_frame(5)).save(path)
+    assert isinstance(open_media(path, Settings(), every(1)), Picture)
+
+
+def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.png", container="mp4")
+    assert numbers(opened(path)) == list(range(0, 40, 3))
+
+
+@pytest.mark.parametrize("name", ["a b%20#?.mp4", "kısa-видео-短片.mp4", "clip:1|2.mp4", "-i.mp4", "%03d.mp4"])
+def test_odd_names(tmp_path: Path, name: str) -> None:
+    path = write_clip(tmp_path / "clip.mp4").rename(tmp_path / name)
+    assert numbers(opened(path)) == list(range(0, 40, 3))
+
+
+def test_progress_rises_to_the_total(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    open_media(write_clip(tmp_path / "clip.mp4"), Settings(), every(3), lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 14) for done in range(1, 15)]
+
+
+@pytest.mark.parametrize("asked", [1, 2, 30, 45, 60])
+def test_stop_while_reading(tmp_path: Path, asked: int) -> None:
+    """Stop is heard before, while the times are read, and while frames are decoded."""
+    path = write_clip(tmp_path / "clip.mp4")
+    calls = 0
+
+    def should_stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls >= asked
+
+    with pytest.raises(Cancelled):
+        open_media(path, Settings(), every(3), should_stop=should_stop)
+    assert calls == asked
+
+
+def test_count_is_bounded_by_the_settings(tmp_path: Path) -> None:
+    clip = opened(write_clip(tmp_path / "clip.mp4"), step=1, max_frames=7)
+    assert numbers(clip) == [0, 6, 12, 18, 24, 30, 36]
+
+
+def test_thinning_keeps_the_span() -> None:
+    assert thinned([3, 1, 2, 2], 8) == [1, 2, 3]
+    assert thinned(range(100), 10) == list(range(0, 100, 10))
+
+
+@pytest.mark.parametrize("num_frames", [1, 16, 64, 200, 768])
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (1080, 1920), (5312, 2988)])
+def test_memory_is_bounded(size: tuple[int, int], num_frames: int) -> None:
+    width, height = kept_size(*size, num_frames)
+    assert width * height <= MAX_FRAME_PIXELS
+    assert width * height * num_frames <= MAX_CLIP_PIXELS
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.02)
+    assert (width, height) == size or width % 2 == height % 2 == 0
+
+
+def test_large_frames_are_reduced(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", frames=2, size=(1920, 1080), options={"preset": "ultrafast"})
+    clip = opened(path, step=1)
+    assert clip.rgb.shape == (2, 918, 1632, 3)
+    assert numbers(clip) == [0, 1]
+
+
+def test_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "bomb.mp4", frames=1, size=(4800, 3600), options={"preset": "ultrafast"})
+    assert refusal(path) == '"bomb.mp4" has more than 16 megapixels: make it smaller and try again.'
+
+
+DAMAGED = '"walk.mp4" is cut off or damaged: export or download it again.'
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+def test_cut_off_before_the_index(tmp_path: Path, part: float) -> None:
+    path = write_clip(tmp_path / "walk.mp4")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    assert refusal(path) == DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("name", "muxer"), [("walk.mp4", {"movflags": "faststart"}), ("walk.mkv", {}), ("walk.ts", {}), ("walk.avi", {})]
+)
+def test_cut_in_the_middle_gives_what_is_there(tmp_path: Path, name: str, muxer: dict[str, str]) -> None:
+    path = write_clip(tmp_path / name, options={"g": "12"}, frames=100, muxer=muxer)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    clip = opened(path, step=1)
+    assert 20 <= len(clip.indices) < 100
+    assert clip.times_s == pytest.approx([number * FRAME_S for number in numbers(clip)], abs=0.002)
+
+
+def test_a_hole_gives_the_frames_around_it(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "walk.mkv", options={"g": "12"}, frames=100)
+    content = bytearray(path.read_bytes())
+    middle, length = len(content) // 2, len(content) // 10
+    content[middle : middle + length] = bytes(length)
+    path.write_bytes(content)
+    clip = opened(path, step=1)
+    assert clip.times_s[0] == 0
+    assert clip.times_s[-1] > 3.8
+    assert clip.times_s == pytest.approx([number * FRAME_S for number in numbers(clip)], abs=FRAME_S)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\0\0\0\x20ftypisom" + bytes(20), b"\x1a\x45\xdf\xa3" + bytes(500), b"RIFF\0\0\0\0AVI LIST", b"GIF89a"],
+    ids=["mp4", "mkv", "avi", "gif"],
+)
+def test_headers_alone_are_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "walk.mp4"
+    path.write_bytes(content)
+    assert refusal(path) == DAMAGED
+
+
+def test_sound_alone(tmp_path: Path) -> None:
+    assert refusal(write_sound(tmp_path / "talk.mp4")) == '"talk.mp4" holds no video: use a clip with pictures.'
+
+
+def test_no_frames(tmp_path: Path) -> None:
+    """The container is whole and announces a video, and all frames are missing."""
+    path = write_clip(tmp_path / "walk.mkv", frames=30)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.find(b"\x1f\x43\xb6\x75")])
+    assert refusal(path) == DAMAGED.replace("mp4", "mkv")
+
+
+def test_an_encoding_that_is_not_read(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "walk.mkv", "ffv1", frames=2)
+    assert refusal(path) == '"walk.mkv" is encoded in a way that is not read here: export it as MP4 (H.264).'
+
+
+def test_text_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("hello\n" * 1000)
+    assert "is not a picture or clip that can be read" in refusal(path)
+
+
+@pytest.mark.parametrize("start", [b"", b"\0\0\0\x08free"], ids=["bare", "as-mp4"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{target}'\n",
+    ],
+    ids=["hls", "concat"],
+)
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_playlists_never_reach_another_file(tmp_path: Path, text: str, scheme: str, start: bytes) -> None:
+    target = write_clip(tmp_path / "secret.ts")
+    os.utime(target, (0, 0))
+    path = tmp_path / "list.mp4"
+    path.write_bytes(start + text.format(target=f"{scheme}{target}").encode())
+    assert refusal(path)
+    assert target.stat().st_atime == 0
+
+
+def test_playlists_never_reach_the_network(tmp_path: Path) -> None:
+    path = tmp_path / "list.mp4"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n")
+        assert refusal(path)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+DECORD = [clip for clip in CLIPS if clip[0][-3:] not in (".ts", "avi") and clip[1] not in ("libx265", "libsvtav1")]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), DECORD, ids=[f"{codec}-{name}" for name, codec, _ in DECORD])
+def test_decord_takes_the_same_frames(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
+    pytest.importorskip("decord")
+    path = write_clip(tmp_path / name, codec, options)
+    expected, found = opened(path), opened(path, reader="decord")
+    assert numbers(found) == numbers(expected)
+    assert (found.indices, found.times_s, found.duration_s) == (expected.indices, expected.times_s, expected.duration_s)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("clip.mp4", "libsvtav1"), ("clip.ts", "libx264"), ("clip.avi", "libx264"), ("clip.mkv", "libx265")],
+)
+def test_decord_refuses_what_it_reads_wrongly(tmp_path: Path, name: str, codec: str) -> None:
+    pytest.importorskip("decord")
+    path = write_clip(tmp_path / name, codec, {"x265-params": QUIET} if codec == "libx265" else {})
+    assert refusal(path, reader="decord") == f'"{name}" cannot be read by the decord reader: use the pyav reader.'
+
+
+def test_decord_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "decord", None)
+    path = write_clip(tmp_path / "clip.mp4", frames=2)
+    assert refusal(path, reader="decord") == "decord has no build for this machine: use the pyav reader."
