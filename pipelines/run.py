@@ -1,0 +1,173 @@
+"""The one way through: media, fusion, engine, reply, grounding, result.
+
+Interfaces (the page, the command line) consume `answer`; a program that wants no stream takes its last value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from threading import Event as Flag
+
+from pipelines.engine import Engine
+from pipelines.fusion import fuse, sample_frames
+from pipelines.grounding import parse_grounding
+from pipelines.media import Cancelled, open_media
+from pipelines.reply import ReplySplitter
+from pipelines.timing import Stopwatch
+from pipelines.types import (
+    Clip,
+    ContentPart,
+    Delta,
+    Deltas,
+    FinishReason,
+    Media,
+    Message,
+    ModelInputs,
+    Observe,
+    Progress,
+    Request,
+    Result,
+    Stage,
+    Token,
+    TokenCounts,
+    UserError,
+)
+
+ABOUT_MEDIA = re.compile(
+    r"\b(?:this|the|these|those|my|that|attached) (?:\w+ )?"
+    r"(?:picture|image|photo|photograph|drawing|screenshot|clip|video|film)s?\b"
+    r"|\b(?:do|can) you see\b|\b(?:bbox|bounding box|point coordinates)|\bhow many\b.*\bare there\b"
+    r"|\bwhich (?:way|direction)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Questions that make no sense without a picture or a clip."""
+
+
+def answer(request: Request, engine: Engine, stop: Flag | None = None, observe: Observe | None = None) -> Deltas:
+    """Yield the reply as it is written, and last the whole `Result`, also when `stop` is set on the way.
+
+    `observe` is told as a stage begins and how far it is. Raises UserError for whatever a user can put right.
+    """
+    work = _Work(request, engine, stop or Flag(), observe or _ignore)
+    work.check()
+    with suppress(Cancelled):
+        media = work.open()
+        inputs = work.fuse(media)
+        yield from work.generate(inputs)
+    yield work.result()
+
+
+class _Work:
+    """All that belongs to one request on its way."""
+
+    def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe) -> None:
+        self._request, self._engine, self._stop, self._observe = request, engine, stop, observe
+        self._watch = Stopwatch(engine.clock)
+        self._media: tuple[Media, ...] = ()
+        self._inputs: ModelInputs | None = None
+        self._finish_reason: FinishReason = "cancelled"
+        self._text: dict[str, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
+        self._num_tokens = {"reasoning": 0, "answer": 0, "tool_call": 0}
+
+    def check(self) -> None:
+        """Refuse what no model can answer."""
+        if not self._request.question.strip():
+            raise UserError("There is no question: type one and send it again.")
+        if not self._request.files and ABOUT_MEDIA.search(self._request.question):
+            raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
+
+    def open(self) -> tuple[Media, ...]:
+        """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
+        self._enter("open")
+        settings, is_stopped = self._request.settings, self._stop.is_set
+        self._media = tuple(
+            open_media(path, settings, self._choose_frames, self._report_frames, is_stopped)
+            for path in self._request.files
+        )
+        return self._media
+
+    def fuse(self, media: tuple[Media, ...]) -> ModelInputs:
+        """Make the model's inputs of the conversation."""
+        self._enter("fuse")
+        settings = self._request.settings
+        checkpoint = self._engine.checkpoint.limited(settings.max_pixels)
+        self._inputs = fuse(messages_of(self._request, media), media, checkpoint, settings.thinking)
+        return self._inputs
+
+    def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
+        """Yield the reply."""
+        splitter = ReplySplitter(inputs.thinking_open)
+        for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop):
+            if isinstance(step, Token):
+                yield from self._take(step, splitter)
+            else:
+                self._finish_reason = step
+        yield from self._note(splitter.flush())
+
+    def result(self) -> Result:
+        """Everything there is to say of the request."""
+        answer_text, inputs, counted = "".join(self._text["answer"]), self._inputs, self._num_tokens
+        return Result(
+            engine=self._engine.info,
+            reasoning="".join(self._text["reasoning"]),
+            answer=answer_text,
+            grounding=parse_grounding(answer_text),
+            timing=self._watch.stop(),
+            tokens=TokenCounts(
+                text=inputs.num_text_tokens if inputs else 0,
+                visual=inputs.num_visual_tokens if inputs else 0,
+                reasoning=counted["reasoning"],
+                answer=counted["answer"] + counted["tool_call"],
+            ),
+            finish_reason=self._finish_reason,
+            media=self._media,
+        )
+
+    def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
+        self._watch.note_token()
+        stage: Stage = "think" if splitter.channel == "reasoning" else "answer"
+        if self._stage != stage:
+            self._enter(stage)
+        self._num_tokens[splitter.channel] += 1
+        yield from self._note(splitter.feed(token.text))
+
+    def _note(self, deltas: list[Delta]) -> Iterator[Delta]:
+        for delta in deltas:
+            self._text[delta.channel].append(delta.text)
+            yield delta
+
+    def _enter(self, stage: Stage) -> None:
+        self._stage = stage
+        self._watch.enter(stage)
+        self._observe(Progress(stage))
+
+    def _choose_frames(self, total_frames: int, video_fps: float) -> list[int]:
+        settings, checkpoint = self._request.settings, self._engine.checkpoint
+        max_frames = min(settings.max_frames, checkpoint.max_frames)
+        min_frames = min(checkpoint.min_frames, max_frames)
+        return sample_frames(total_frames, video_fps, settings.sample_fps, min_frames, max_frames)
+
+    def _report_frames(self, done: int, total: int) -> None:
+        self._observe(Progress("open", done, total))
+
+
+def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
+    """The conversation in the chat format: each turn's media before its text."""
+    kinds = iter("video" if isinstance(item, Clip) else "image" for item in media)
+    messages: list[Message] = []
+    for turn in request.history:
+        messages.append(_ask([next(kinds) for _ in turn.media], turn.question))
+        messages.append({"role": "assistant", "content": turn.answer})
+    messages.append(_ask(list(kinds), request.question))
+    return messages
+
+
+def _ask(kinds: list[str], question: str) -> Message:
+    items: list[ContentPart] = [{"type": "video" if kind == "video" else "image"} for kind in kinds]
+    return {"role": "user", "content": [*items, {"type": "text", "text": question}]}
+
+
+def _ignore(progress: Progress) -> None:
+    """Observe nothing."""

@@ -1,0 +1,157 @@
+"""The way through: from a request to its result, with a scripted reply and with the shipped model."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Engine, LocalEngine, ScriptedEngine
+from pipelines.models import DEMO_FOLDER
+from pipelines.run import answer, messages_of
+from pipelines.types import Clip, Delta, Picture, Progress, Region, Request, Result, Settings, Turn, UserError
+
+REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400], "label": "blue square"}]'
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return Checkpoint.open(DEMO_FOLDER)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    rgb = np.full((160, 192, 3), 230, np.uint8)
+    rgb[40:90, 60:110] = (35, 80, 220)
+    Image.fromarray(rgb).save(tmp_path / "square.png")
+    return tmp_path / "square.png"
+
+
+def result_of(request: Request, engine: Engine) -> Result:
+    *_, last = answer(request, engine)
+    assert isinstance(last, Result)
+    return last
+
+
+def test_a_reply_becomes_reasoning_answer_and_regions(checkpoint: Checkpoint, picture: Path) -> None:
+    result = result_of(Request("Where is the blue square?", (picture,)), ScriptedEngine(REPLY, checkpoint))
+    assert result.reasoning == "I look.\n1. blue square"
+    assert result.answer.startswith('[{"bbox_2d"')
+    assert result.grounding.regions == (Region("blue square", box=(100, 200, 300, 400)),)
+    assert result.finish_reason == "stop"
+    assert [type(item) for item in result.media] == [Picture]
+
+
+def test_deltas_add_up_to_the_result_and_come_before_it(checkpoint: Checkpoint, picture: Path) -> None:
+    steps = list(answer(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint)))
+    result = steps.pop()
+    assert isinstance(result, Result)
+    texts = {"reasoning": "", "answer": ""}
+    for step in steps:
+        assert isinstance(step, Delta)
+        texts[step.channel] += step.text
+    assert texts == {"reasoning": result.reasoning, "answer": result.answer}
+
+
+def test_tokens_are_counted_as_ids_on_the_channel_they_belong_to(checkpoint: Checkpoint, picture: Path) -> None:
+    tokens = result_of(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint)).tokens
+    reasoning, reply = REPLY.split("</think>")
+    assert tokens.reasoning == len(checkpoint.encode(reasoning + "</think>"))
+    assert tokens.answer == len(checkpoint.encode(reply))
+    assert tokens.visual > 0
+    assert tokens.text > 0
+
+
+def test_stages_are_observed_and_timed_in_order(checkpoint: Checkpoint, picture: Path) -> None:
+    seen: list[Progress] = []
+    steps = answer(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint), observe=seen.append)
+    *_, result = steps
+    assert isinstance(result, Result)
+    stages = ["open", "fuse", "vision", "prefill", "think", "answer"]
+    assert [progress.stage for progress in seen] == stages
+    assert [span.stage for span in result.timing.spans] == stages
+    assert sum(span.duration_ms for span in result.timing.spans) == pytest.approx(result.timing.total_ms, rel=0.1)
+    assert result.timing.time_to_first_token_ms is not None
+
+
+def test_fast_mode_answers_without_a_reasoning_stage(checkpoint: Checkpoint, picture: Path) -> None:
+    request = Request("How many?", (picture,), Settings(thinking=False))
+    result = result_of(request, ScriptedEngine("One.", checkpoint))
+    assert (result.reasoning, result.answer, result.tokens.reasoning) == ("", "One.", 0)
+    assert "think" not in result.timing.stage_ms
+
+
+def test_a_stop_keeps_the_partial_text(checkpoint: Checkpoint, picture: Path) -> None:
+    stop = threading.Event()
+    steps = answer(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint), stop)
+    first = next(steps)
+    assert isinstance(first, Delta)
+    stop.set()
+    *_, result = steps
+    assert isinstance(result, Result)
+    assert result.finish_reason == "cancelled"
+    assert result.reasoning.startswith(first.text.strip())
+    assert result.answer == ""
+
+
+def test_closing_the_stream_frees_the_engine(checkpoint: Checkpoint, picture: Path) -> None:
+    engine = ScriptedEngine(REPLY, checkpoint)
+    steps = answer(Request("Where?", (picture,)), engine)
+    next(steps)
+    assert engine.num_running == 1
+    steps.close()  # type: ignore[attr-defined]
+    assert engine.num_running == 0
+
+
+def test_a_reply_cut_inside_its_reasoning_is_no_answer(checkpoint: Checkpoint, picture: Path) -> None:
+    request = Request("Where?", (picture,), Settings(max_new_tokens=3))
+    result = result_of(request, ScriptedEngine('[{"bbox_2d": [1, 2, 3, 4]}]', checkpoint))
+    assert (result.answer, result.grounding.regions, result.finish_reason) == ("", (), "length")
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        pytest.param("  \n", "There is no question: type one", id="no question"),
+        pytest.param("What is in this picture?", "none is given: add one", id="this picture"),
+        pytest.param("How many red shapes are there?", "none is given: add one", id="counting"),
+        pytest.param("Which way does the circle move?", "none is given: add one", id="motion"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_one_sentence(
+    checkpoint: Checkpoint, question: str, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        result_of(Request(question), ScriptedEngine("", checkpoint))
+
+
+def test_a_question_about_no_picture_needs_none(checkpoint: Checkpoint) -> None:
+    request = Request("Who painted the first frame houses of Bergen?", settings=Settings(thinking=False))
+    assert result_of(request, ScriptedEngine("I do not know.", checkpoint)).answer == "I do not know."
+
+
+def test_a_conversation_keeps_its_media_in_order() -> None:
+    blank = Picture("a", np.zeros((32, 32, 3), np.uint8))
+    clip = Clip("b", np.zeros((1, 32, 32, 3), np.uint8), (0.0,), (0,), 1.0)
+    earlier = Turn("How many?", (Path("a.png"),), "Two.")
+    request = Request("And here?", (Path("b.mp4"),), history=(earlier,))
+    assert request.files == (Path("a.png"), Path("b.mp4"))
+    assert messages_of(request, (blank, clip)) == [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]},
+        {"role": "assistant", "content": "Two."},
+        {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "And here?"}]},
+    ]
+
+
+def test_a_follow_up_about_the_same_picture_runs_on_the_shipped_model(picture: Path) -> None:
+    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    first = result_of(Request("How many objects are there?", (picture,)), engine)
+    history = (Turn("How many objects are there?", (picture,), first.answer),)
+    second = result_of(Request("What colour is the square?", history=history), engine)
+    assert first.answer
+    assert second.answer
+    assert second.tokens.visual == first.tokens.visual
