@@ -20,7 +20,8 @@ def load_engine(name: str) -> Engine:
     folder = find_checkpoint(name)
     from pipelines.engine import LocalEngine  # slow to import: a wrong name should be told at once
 
-    return LocalEngine.load(folder, name)
+    # a path is the server's own matter: people are told the folder's name
+    return LocalEngine.load(folder, folder.resolve().name if Path(name).expanduser().is_dir() else name)
 
 
 def find_checkpoint(name: str) -> Path:
