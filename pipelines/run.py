@@ -131,6 +131,7 @@ class _Work:
         if self._stage != stage:
             self._enter(stage)
         self._num_tokens[splitter.channel] += 1
+        self._observe(Progress(stage, self._num_tokens[splitter.channel]))
         yield from self._note(splitter.feed(token.text))
 
     def _note(self, deltas: list[Delta]) -> Iterator[Delta]:

@@ -319,7 +319,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: `done` of `total` units, `total` 0 where it is not known."""
+    """How far a stage is: `done` of `total` frames read, or `done` tokens written, where `total` is not known and 0."""
 
     stage: Stage
     done: int = 0

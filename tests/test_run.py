@@ -72,7 +72,8 @@ def test_stages_are_observed_and_timed_in_order(checkpoint: Checkpoint, picture:
     *_, result = steps
     assert isinstance(result, Result)
     stages = ["open", "fuse", "vision", "prefill", "think", "answer"]
-    assert [progress.stage for progress in seen] == stages
+    assert list(dict.fromkeys(progress.stage for progress in seen)) == stages
+    assert seen[-1] == Progress("answer", result.tokens.answer)
     assert [span.stage for span in result.timing.spans] == stages
     assert sum(span.duration_ms for span in result.timing.spans) == pytest.approx(result.timing.total_ms, rel=0.1)
     assert result.timing.time_to_first_token_ms is not None

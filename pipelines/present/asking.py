@@ -1,0 +1,68 @@
+"""Ask a question for a page: run it beside the page, show it as it grows, and end it whatever happens.
+
+The generator yields at least once a tick, also when nothing came: only at a yield does a server learn that the page is
+gone. Then, and on every other way out, the stop event is set, so that no engine works for nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipelines.present.chat import ChatMessage
+from pipelines.present.exchange import Arrival, Exchange
+from pipelines.present.pacing import Pump, tick_s
+from pipelines.present.session import Session
+from pipelines.present.status import SERVER_FAULT, STOPPED_EARLY, failed, line
+from pipelines.types import Deltas, Observe, Request, Settings, UserError
+
+LOGGER = logging.getLogger(__name__)
+
+Answer = Callable[[Request, threading.Event, Observe], Deltas]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What the page shows now."""
+
+    chat: list[ChatMessage]
+    status: str
+
+
+def ask(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
+    """Answer the session's pending question, as a stream of what the page shows.
+
+    What a user can put right is told in the status line, and anything else is logged and told as the server's fault;
+    either way the question goes back to the user.
+    """
+    try:
+        yield from _stream(session, settings, answer)
+    except UserError as error:
+        session.give_back()
+        yield Update(session.shown(), failed(str(error)))
+    except Exception:
+        LOGGER.exception("a question failed")
+        session.give_back()
+        yield Update(session.shown(), failed(SERVER_FAULT))
+    finally:
+        session.stop.set()
+
+
+def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
+    exchange, pump = Exchange(), Pump[Arrival]()
+    pump.start(answer(session.request(settings), session.stop, pump.put))
+    for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
+        for item in batch:
+            exchange.take(item)
+        if session.is_closed:
+            return
+        if exchange.result is None:
+            yield Update(session.shown(exchange.messages()), exchange.status())
+    if exchange.result is None:
+        session.give_back()
+        yield Update(session.shown(), line(STOPPED_EARLY))
+    else:
+        session.keep(exchange.result)
+        yield Update(session.shown(), exchange.status())

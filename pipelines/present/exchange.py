@@ -1,0 +1,93 @@
+"""One question being answered, as the chat shows it: what arrives is folded into messages and a status line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pipelines.present.chat import ChatMessage, said, thinking, thought
+from pipelines.present.status import doing, ended
+from pipelines.types import Delta, FinishReason, Progress, Result
+
+Arrival = Delta | Result | Progress
+NOTES: dict[FinishReason, str] = {
+    "stop": "*It ended without an answer.*",
+    "length": "*No answer: it was still thinking when it reached its limit of new tokens.*",
+    "cancelled": "*Stopped by you.*",
+}
+
+
+class Exchange:
+    """The growing reply to one question. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.result: Result | None = None
+        self._clock = clock
+        self._began_s = clock()
+        self._progress: Progress | None = None
+        self._stage_began_s = self._began_s
+        self._text = {"reasoning": "", "answer": ""}
+        self._thought_s: tuple[float, float] | None = None
+
+    @property
+    def num_characters(self) -> int:
+        """How much text there is to show."""
+        return sum(map(len, self._text.values()))
+
+    def take(self, item: Arrival) -> None:
+        """Fold in what arrived."""
+        if isinstance(item, Progress):
+            self._note(item)
+        elif isinstance(item, Result):
+            self.result = item
+        else:
+            self._add(item)
+
+    def messages(self) -> list[ChatMessage]:
+        """The assistant's messages as they stand."""
+        if self.result is not None:
+            return finished(self.result)
+        shown: list[ChatMessage] = []
+        if self._text["reasoning"]:
+            is_over = bool(self._text["answer"])
+            shown.append(self._closed_thought() if is_over else thinking(self._text["reasoning"]))
+        if self._text["answer"].strip():
+            shown.append(said(self._text["answer"]))
+        return shown
+
+    def status(self) -> str:
+        """The status line as it stands."""
+        if self.result is not None:
+            return ended(self.result)
+        now_s = self._clock()
+        return doing(self._progress, now_s - self._began_s, now_s - self._stage_began_s)
+
+    def _note(self, progress: Progress) -> None:
+        if self._progress is None or self._progress.stage != progress.stage:
+            self._stage_began_s = self._clock()
+        self._progress = progress
+
+    def _add(self, delta: Delta) -> None:
+        channel = "reasoning" if delta.channel == "reasoning" else "answer"
+        self._text[channel] += delta.text
+        if channel == "reasoning":
+            now_s = self._clock()
+            first_s = now_s if self._thought_s is None else self._thought_s[0]
+            self._thought_s = (first_s, now_s)
+
+    def _closed_thought(self) -> ChatMessage:
+        first_s, last_s = self._thought_s or (0.0, 0.0)
+        return thought(self._text["reasoning"], last_s - first_s)
+
+
+def finished(result: Result) -> list[ChatMessage]:
+    """The assistant's messages of a reply that has ended, however it ended."""
+    shown: list[ChatMessage] = []
+    if result.reasoning.strip():
+        duration_s = result.timing.stage_ms.get("think", 0.0) / 1000
+        shown.append(thought(result.reasoning, duration_s, result.tokens.reasoning))
+    if result.answer.strip():
+        shown.append(said(result.answer))
+    if result.finish_reason == "cancelled" or not result.answer.strip():
+        shown.append(said(NOTES[result.finish_reason]))
+    return shown

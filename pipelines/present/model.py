@@ -1,0 +1,38 @@
+"""The model behind a page: loaded once, and asked by one request at a time."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from pipelines.engine import Engine
+from pipelines.models import DEMO, load_engine
+from pipelines.run import answer
+from pipelines.types import Deltas, Observe, Request
+
+
+class Model:
+    """The engine, loaded by `load`, or by whoever asks first. `name` may change until then."""
+
+    def __init__(self, name: str = DEMO, engine: Engine | None = None) -> None:
+        self.name = name
+        self._engine = engine
+        self._loading, self._answering = threading.Lock(), threading.Lock()
+
+    def load(self) -> Engine:
+        """The engine, after loading it where that is still to be done."""
+        with self._loading:
+            if self._engine is None:
+                print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
+                self._engine = load_engine(self.name)
+            return self._engine
+
+    def answer(self, request: Request, stop: threading.Event, observe: Observe) -> Deltas:
+        """Answer when the request before has let go of the engine; nothing where `stop` is set before that."""
+        while not self._answering.acquire(timeout=0.05):
+            if stop.is_set():
+                return
+        try:
+            yield from answer(request, self.load(), stop, observe)
+        finally:
+            self._answering.release()

@@ -1,0 +1,139 @@
+"""A picture with what the answer named drawn on it: boxes, points, numbers and labels.
+
+Marks lie in an SVG of percentages over the picture, so that lines and letters keep their size however large the
+picture is shown. A colour never stands alone: each mark has its number, and its label where there is room. Labels
+come from the model and are escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from pipelines.types import Box, Region
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PALETTE = (
+    ("#e69f00", "#111"),
+    ("#56b4e9", "#111"),
+    ("#f0e442", "#111"),
+    ("#0072b2", "#fff"),
+    ("#d55e00", "#111"),
+    ("#cc79a7", "#111"),
+    ("#009e73", "#111"),
+)
+"""Okabe and Ito's colours, told apart by the colour-blind, each with the ink that is legible on it."""
+
+MAX_SIDE_PX = 1600
+MAX_LABELLED = 8
+"""With more marks than this the picture shows their numbers alone; the list below it holds the labels."""
+
+MAX_TAG_CHARACTERS = 22
+TAG_HEIGHT_PX = 20
+CHARACTER_PX = 7.6
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A region of the answer with the number that it goes by on the page, from 1."""
+
+    number: int
+    region: Region
+
+    @property
+    def label(self) -> str:
+        """What the model calls it, or what it is."""
+        return " ".join(self.region.label.split()) or ("box" if self.region.box else "point")
+
+    @property
+    def colours(self) -> tuple[str, str]:
+        """The mark's colour, and the ink on it."""
+        return PALETTE[(self.number - 1) % len(PALETTE)]
+
+
+def data_uri(rgb: NDArray[np.uint8], max_side_px: int = MAX_SIDE_PX) -> str:
+    """The picture as a JPEG within the page, reduced to `max_side_px`."""
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((max_side_px, max_side_px))
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def figure(
+    rgb: NDArray[np.uint8],
+    marks: Sequence[Mark],
+    alt: str,
+    *,
+    caption: str = "",
+    max_side_px: int = MAX_SIDE_PX,
+    is_labelled: bool = True,
+    classes: str = "gb-figure",
+) -> str:
+    """A picture with its marks, and its caption where it has one."""
+    height, width = rgb.shape[:2]
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    size = f"--ratio:{width / height:.5f}"
+    return (
+        f'<figure class="{classes}"><div class="gb-canvas" style="{size}">'
+        f'<img src="{data_uri(rgb, max_side_px)}" width="{width}" height="{height}" alt="{escape(alt)}">'
+        f"{marks_svg(marks, is_labelled=is_labelled)}</div>{below}</figure>"
+    )
+
+
+def marks_svg(marks: Sequence[Mark], *, is_labelled: bool = True) -> str:
+    """The marks alone, to lie over a picture of any size."""
+    if not marks:
+        return ""
+    spoken = "; ".join(f"{mark.number}: {mark.label}" for mark in marks)
+    has_labels = is_labelled and len(marks) <= MAX_LABELLED
+    drawn = "".join(_mark_svg(mark, has_labels) for mark in marks)
+    return f'<svg class="gb-marks" role="img" aria-label="{escape(spoken)}">{drawn}</svg>'
+
+
+def _mark_svg(mark: Mark, has_label: bool) -> str:
+    text = f"{mark.number} {_short(mark.label)}" if has_label else str(mark.number)
+    shape = _box_svg(mark.region.box, mark) if mark.region.box else _point_svg(mark)
+    return f'<g class="gb-mark gb-m{mark.number}"><title>{escape(mark.label)}</title>{shape}{_tag_svg(mark, text)}</g>'
+
+
+def _box_svg(box: Box, mark: Mark) -> str:
+    x1, y1, x2, y2 = box
+    place = f'x="{x1 / 10:.2f}%" y="{y1 / 10:.2f}%" width="{(x2 - x1) / 10:.2f}%" height="{(y2 - y1) / 10:.2f}%"'
+    return f'<rect class="gb-casing" {place}/><rect class="gb-box" {place} stroke="{mark.colours[0]}"/>'
+
+
+def _point_svg(mark: Mark) -> str:
+    x, y = mark.region.point or (0.0, 0.0)
+    place = f'cx="{x / 10:.2f}%" cy="{y / 10:.2f}%"'
+    return f'<circle class="gb-point" {place} r="7" fill="{mark.colours[0]}"/>'
+
+
+def _tag_svg(mark: Mark, text: str) -> str:
+    """The number and label: above the mark where there is room, else below its edge, and never out to the right."""
+    colour, ink = mark.colours
+    x1, y1, x2, _ = mark.region.box or (*(mark.region.point or (0.0, 0.0)), 0.0, 0.0)
+    gap_px = 0 if mark.region.box else 11
+    width_px = round(len(text) * CHARACTER_PX + 12)
+    is_right = x1 > 550
+    x = max(x1, x2) if is_right else x1
+    left_px = -width_px - gap_px if is_right else gap_px
+    top_px = (-TAG_HEIGHT_PX if y1 > 90 else 0) if mark.region.box else -TAG_HEIGHT_PX // 2
+    return (
+        f'<svg class="gb-tag" x="{x / 10:.2f}%" y="{y1 / 10:.2f}%">'
+        f'<rect x="{left_px}" y="{top_px}" width="{width_px}" height="{TAG_HEIGHT_PX}" rx="3" fill="{colour}"/>'
+        f'<text x="{left_px + width_px / 2:g}" y="{top_px + 14}" fill="{ink}">{escape(text)}</text></svg>'
+    )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= MAX_TAG_CHARACTERS else label[: MAX_TAG_CHARACTERS - 1].rstrip() + "…"

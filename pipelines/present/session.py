@@ -1,0 +1,100 @@
+"""One visitor's conversation: what was asked and answered, what is being asked now, and how to stop it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from pipelines.present.chat import ChatMessage, asked
+from pipelines.present.exchange import finished
+from pipelines.types import Request, Result, Settings, Turn, UserError
+
+
+class Composed(TypedDict):
+    """What the composer holds: text, and the paths of uploads."""
+
+    text: str
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a user wrote and added."""
+
+    question: str
+    files: tuple[Path, ...] = ()
+
+    @property
+    def composed(self) -> Composed:
+        """The draft as the composer holds it."""
+        return {"text": self.question, "files": [str(path) for path in self.files]}
+
+
+def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
+    """What a client sent. Raises UserError for a file that was not uploaded to this server, as any URL is."""
+    text = (message or {}).get("text") or ""
+    names = (message or {}).get("files") or []
+    files = tuple(Path(str(name)) for name in names) if isinstance(names, Sequence) else ()
+    if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
+        raise UserError("Only files that were uploaded here can be read: add the picture or the clip itself.")
+    return Draft(str(text), files)
+
+
+@dataclass
+class Session:
+    """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
+
+    `pending` is the question on its way, `returned` one that failed and goes back into the composer.
+    """
+
+    turns: list[Turn] = field(default_factory=list)
+    chat: list[ChatMessage] = field(default_factory=list)
+    pending: Draft | None = None
+    returned: Draft | None = None
+    result: Result | None = None
+    num_new_media: int = 0
+    is_closed: bool = False
+    _stop: threading.Event | None = None
+
+    def begin(self, draft: Draft) -> None:
+        """Take a question on its way, with a stop of its own."""
+        self.pending, self.returned, self._stop = draft, None, threading.Event()
+
+    @property
+    def stop(self) -> threading.Event:
+        """What stops the question on its way."""
+        if self._stop is None:
+            self._stop = threading.Event()
+        return self._stop
+
+    def close(self) -> None:
+        """Leave the conversation: what runs stops and shows nothing any more."""
+        self.is_closed = True
+        self.stop.set()
+
+    def shown(self, replies: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
+        """The chat with the question on its way and what is there of its reply."""
+        if self.pending is None:
+            return list(self.chat)
+        return [*self.chat, asked(self.pending.question, self.pending.files), *replies]
+
+    def request(self, settings: Settings) -> Request:
+        """The question on its way with the turns before it."""
+        draft = self.pending or Draft("")
+        return Request(draft.question, draft.files, settings, tuple(self.turns))
+
+    def keep(self, result: Result) -> None:
+        """End the question on its way with its reply, which later questions build on."""
+        if self.pending is None:
+            return
+        self.turns.append(Turn(self.pending.question, self.pending.files, result.answer))
+        self.chat = self.shown(finished(result))
+        self.result, self.num_new_media = result, len(self.pending.files)
+        self.pending = None
+
+    def give_back(self) -> None:
+        """End the question on its way without a reply: it goes back to whoever wrote it."""
+        self.returned, self.pending = self.pending, None

@@ -1,0 +1,71 @@
+"""The status line: what happens now, in a line that a screen reader announces when the phase changes.
+
+Numbers that run stand outside of what is announced, or a listener would hear every tick.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Literal
+
+from pipelines.present.rates import decode_rate
+from pipelines.types import Progress, Result, Stage
+
+Tone = Literal["calm", "busy", "error"]
+
+DOING: dict[Stage, str] = {
+    "open": "Reading the files",
+    "fuse": "Putting words and patches together",
+    "vision": "Looking",
+    "prefill": "Reading the question",
+    "think": "Thinking",
+    "answer": "Answering",
+}
+SERVER_FAULT = "Something went wrong on the server; your question is kept. Try again."
+WAITING = "Waiting for the model"
+STOPPED_EARLY = "Stopped by you before it began; your question is kept."
+ENDS = {
+    "stop": "Done",
+    "cancelled": "Stopped by you",
+    "length": "Cut off: the answer reached its limit of new tokens. Raise it in the settings, or ask to go on",
+}
+
+
+def line(text: str = "", running: str = "", tone: Tone = "calm") -> str:
+    """The line: `text` is announced, `running` is only seen."""
+    moving = f'<span aria-hidden="true">{escape(running)}</span>' if running else ""
+    return f'<p class="gb-status gb-{tone}" role="status">{escape(text)}{moving}</p>'
+
+
+def doing(progress: Progress | None, elapsed_s: float, stage_s: float = 0.0) -> str:
+    """What happens now: for how long already, how much of it is done, and how fast since the stage began."""
+    if progress is None:
+        return line(WAITING, f" · {elapsed_s:.1f} s", "busy")
+    return line(DOING[progress.stage], f"{_done(progress, stage_s)} · {elapsed_s:.1f} s", "busy")
+
+
+def _done(progress: Progress, stage_s: float) -> str:
+    if progress.total:
+        return f" · {progress.done} of {progress.total} frames"
+    if not progress.done:
+        return ""
+    speed = f" · {progress.done / stage_s:.0f} tok/s" if stage_s > 0 else ""
+    return f" · {progress.done:,} token{'s' * (progress.done != 1)}{speed}"
+
+
+def ended(result: Result) -> str:
+    """How it ended, and what it took."""
+    tokens, rate = result.tokens, decode_rate(result)
+    parts = [
+        ENDS[result.finish_reason],
+        f"{result.timing.total_ms / 1000:.1f} s",
+        *([f"{tokens.reasoning:,} tokens thought"] if tokens.reasoning else []),
+        *([f"{tokens.answer:,} answered"] if tokens.answer else []),
+        *([f"{rate:.0f} tok/s"] if rate else []),
+    ]
+    return line(" · ".join(parts))
+
+
+def failed(sentence: str) -> str:
+    """What the user can put right."""
+    return line(sentence, tone="error")

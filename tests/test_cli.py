@@ -1,0 +1,126 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+TELLING_OF_GRADIO = """
+import sys
+from pipelines.__main__ import main
+code = main()
+print("gradio" in sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    rgb = np.full((160, 192, 3), 230, np.uint8)
+    rgb[40:90, 60:110] = (35, 80, 220)
+    Image.fromarray(rgb).save(tmp_path / "square.png")
+    return tmp_path / "square.png"
+
+
+def test_json_on_stdout_progress_on_stderr_and_no_gradio(picture: Path) -> None:
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            TELLING_OF_GRADIO,
+            "ask",
+            str(picture),
+            "--question",
+            "Where is the blue square?",
+            "--json",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(run.stdout)
+    assert set(told) >= {
+        "model",
+        "device",
+        "reasoning",
+        "answer",
+        "regions",
+        "events",
+        "timing",
+        "tokens",
+        "finish_reason",
+    }
+    assert set(told["tokens"]) == {"text", "visual", "reasoning", "answer"}
+    assert told["model"] == "demo"
+    *progress, imported_gradio = run.stderr.splitlines()
+    assert progress[0] == "Loading the model ..."
+    assert imported_gradio == "False"
+
+
+def test_text_shows_the_thought_the_answer_and_the_times(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", "How many objects are there?"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("Thought\n") < shown.index("Answer\n") < shown.index("prefill")
+    assert "first token" in shown
+
+
+def test_fast_mode_has_no_thought(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", "How many objects are there?", "--thinking", "off", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["reasoning"] == ""
+    assert told["answer"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        pytest.param("notes.png", b"only words", '"notes.png"', id="text renamed"),
+        pytest.param("empty.png", b"", '"empty.png"', id="empty"),
+        pytest.param("cut.mp4", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 64, '"cut.mp4"', id="cut-off clip"),
+        pytest.param("none.png", None, '"none.png"', id="missing"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence_and_exit_code_2(
+    name: str, content: bytes | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert main(["ask", str(tmp_path / name), "-q", "What is it?"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert sentence in last
+    assert last.endswith(".")
+    assert str(tmp_path) not in last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["-q", "What is in this picture?"], "none is given", id="no file"),
+        pytest.param(["-q", "  "], "There is no question", id="no question"),
+        pytest.param(["-q", "word " * 5000], "this model holds", id="beyond the context"),
+        pytest.param(["-q", "Hello", "--model", "7C"], '"7C" is not a known model', id="unknown model"),
+        pytest.param(["-q", "Hello", "--model", "assets"], '"assets" is not a whole checkpoint', id="no checkpoint"),
+        pytest.param(["-q", "Hello", "--fps", "0"], "The settings do not fit", id="bad setting"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["ask", *arguments]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_hub_id_that_cannot_be_had_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "-q", "Hello", "--model", "4B"]) == 2
+    assert '"Qwen/Qwen3.5-4B" is not on this machine' in capsys.readouterr().err.splitlines()[-1]

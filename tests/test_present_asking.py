@@ -1,0 +1,208 @@
+"""The page's handlers without the page: a question on its way, its end, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.present.asking import Answer, Update, ask
+from pipelines.present.chat import ChatMessage
+from pipelines.present.exchange import Exchange, finished
+from pipelines.present.pacing import Pump, tick_s
+from pipelines.present.session import Draft, Session
+from pipelines.present.status import SERVER_FAULT
+from pipelines.types import Delta, Deltas, Observe, Progress, Request, Settings, UserError
+from tests.present_values import result
+
+PATIENCE_S = 10.0
+
+
+def session_with(question: str, *files: Path) -> Session:
+    session = Session()
+    session.begin(Draft(question, files))
+    return session
+
+
+def replying(*deltas: Delta) -> Answer:
+    """An answer that gives these pieces and its result."""
+
+    def answer(_request: Request, stop: threading.Event, observe: Observe) -> Deltas:
+        observe(Progress("think"))
+        yield from deltas
+        yield result(reasoning="Look.", answer="A circle.", finish_reason="cancelled" if stop.is_set() else "stop")
+
+    return answer
+
+
+def failing(error: Exception) -> Answer:
+    """An answer that fails on the way."""
+
+    def answer(_request: Request, _stop: threading.Event, _observe: Observe) -> Deltas:
+        yield Delta("reasoning", "Look")
+        raise error
+
+    return answer
+
+
+def until_stopped(_request: Request, stop: threading.Event, _observe: Observe) -> Deltas:
+    """An answer that thinks until it is stopped."""
+    yield Delta("reasoning", "Look.")
+    if not stop.wait(PATIENCE_S):
+        raise AssertionError("nobody stopped it")
+    yield result(reasoning="Look.", answer="", finish_reason="cancelled")
+
+
+def texts(messages: list[ChatMessage]) -> list[str]:
+    return [str(part.get("text")) for message in messages for part in message["content"] if "text" in part]
+
+
+def last(updates: Iterator[Update]) -> Update:
+    return list(updates)[-1]
+
+
+def test_an_answer_ends_with_the_folded_thought_and_the_text() -> None:
+    session = session_with("What is it?")
+    update = last(ask(session, Settings(), replying(Delta("reasoning", "Look."), Delta("answer", "A circle."))))
+    assert texts(update.chat) == ["What is it?", "Look.", "A circle."]
+    assert update.chat[1]["metadata"] == {"title": "Thought", "status": "done", "log": "40 tokens", "duration": 2.0}
+    assert "Done · 3.0 s · 40 tokens thought · 10 answered · 20 tok/s" in update.status
+
+
+def test_the_next_question_builds_on_the_turn_without_its_reasoning() -> None:
+    session = session_with("What is it?", Path("a.png"))
+    last(ask(session, Settings(), replying()))
+    session.begin(Draft("And its colour?"))
+    request = session.request(Settings())
+    assert [(turn.question, turn.media, turn.answer) for turn in request.history] == [
+        ("What is it?", (Path("a.png"),), "A circle.")
+    ]
+    assert request.files == (Path("a.png"),)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(UserError("That is not a picture: add a PNG."), "That is not a picture: add a PNG.", id="user"),
+        pytest.param(RuntimeError("secret path"), SERVER_FAULT, id="server"),
+    ],
+)
+def test_what_fails_gives_the_question_back(error: Exception, sentence: str, caplog: pytest.LogCaptureFixture) -> None:
+    session = session_with("What is it?", Path("a.png"))
+    update = last(ask(session, Settings(), failing(error)))
+    assert sentence in update.status
+    assert "secret" not in update.status
+    assert update.chat == []
+    assert session.returned == Draft("What is it?", (Path("a.png"),))
+    assert ("Traceback" in caplog.text) == (sentence == SERVER_FAULT)
+
+
+def test_after_a_failure_the_next_question_is_answered() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), failing(UserError("No."))))
+    session.begin(Draft("What is it now?"))
+    assert texts(last(ask(session, Settings(), replying())).chat)[0] == "What is it now?"
+
+
+def test_stop_keeps_what_is_there() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    shown = next(update for update in updates if "Look." in texts(update.chat))
+    assert shown.chat[-1]["metadata"]["status"] == "pending"
+    session.stop.set()
+    update = last(updates)
+    assert texts(update.chat) == ["What is it?", "Look.", "*Stopped by you.*"]
+    assert update.chat[1]["metadata"]["status"] == "done"
+    assert "Stopped by you" in update.status
+
+
+def test_a_page_that_is_closed_sets_the_stop() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    next(updates)
+    stop = session.stop
+    assert not stop.is_set()
+    updates.close()  # type: ignore[attr-defined]
+    assert stop.is_set()
+
+
+def test_a_new_chat_silences_the_answer_that_runs() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    next(updates)
+    session.close()
+    assert list(updates) == []
+
+
+def test_stopped_while_it_waits_gives_the_question_back() -> None:
+    def never(_request: Request, stop: threading.Event, _observe: Observe) -> Deltas:
+        stop.wait(PATIENCE_S)
+        yield from ()
+
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), never)
+    assert "Waiting for the model" in next(updates).status
+    session.stop.set()
+    assert "before it began" in last(updates).status
+    assert session.returned == Draft("What is it?")
+
+
+def test_a_silent_engine_still_gives_heartbeats() -> None:
+    updates = ask(session_with("What is it?"), Settings(), until_stopped)
+    began_s = time.monotonic()
+    for _ in range(4):
+        next(updates)
+    updates.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began_s < PATIENCE_S
+
+
+def test_the_producer_runs_at_its_own_speed() -> None:
+    """Yielding inside of the generator made the page slow the model down."""
+    made = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield from range(1000)
+        made.set()
+
+    pump = Pump[int]()
+    pump.start(numbers())
+    assert made.wait(PATIENCE_S)
+    assert [number for batch in pump.batches(lambda: 0.1) for number in batch] == list(range(1000))
+
+
+def test_an_error_of_the_producer_comes_after_what_came_before_it() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("no")
+
+    pump = Pump[int]()
+    pump.start(broken())
+    batches = pump.batches(lambda: PATIENCE_S)
+    assert next(batches) == [1]
+    with pytest.raises(ValueError, match="no"):
+        next(batches)
+
+
+def test_longer_texts_are_shown_less_often() -> None:
+    assert [tick_s(length) for length in (0, 5_999, 6_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
+
+
+def test_the_thought_closes_when_the_answer_begins() -> None:
+    times = iter([0.0, 1.0, 3.5])
+    exchange = Exchange(lambda: next(times))
+    for delta in (Delta("reasoning", "a"), Delta("reasoning", "b"), Delta("answer", "c")):
+        exchange.take(delta)
+    thought, answer = exchange.messages()
+    assert thought["metadata"] == {"title": "Thought", "status": "done", "duration": 2.5}
+    assert texts([answer]) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "note"), [("length", "*No answer: it was still"), ("stop", "*It ended without")], ids=str
+)
+def test_a_reply_that_never_got_to_an_answer_says_so(finish_reason: str, note: str) -> None:
+    ended = result(answer=" ", finish_reason=finish_reason)  # type: ignore[arg-type]
+    assert texts(finished(ended))[-1].startswith(note)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.present.evidence import EMPTY, evidence_html, shown_media
+from pipelines.present.frames import chosen_frames, marks_by_frame, nearest_frame, seconds, timeline
+from pipelines.present.overlay import MAX_LABELLED, Mark, data_uri, figure, marks_svg
+from pipelines.types import Event, Region
+from tests.present_values import HOSTILE, clip, picture, result
+
+BOX = Region("red circle", box=(100.0, 200.0, 300.0, 600.0))
+POINT = Region("tip", point=(500.0, 250.0))
+
+
+def marks(*regions: Region) -> list[Mark]:
+    return [Mark(number, region) for number, region in enumerate(regions, 1)]
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    """The marks as a tree: what is not well-formed fails here."""
+    return ElementTree.fromstring(svg)
+
+
+def test_a_box_lies_where_the_answer_says() -> None:
+    box = parsed(marks_svg(marks(BOX))).findall(".//rect")[1].attrib
+    assert (box["x"], box["y"], box["width"], box["height"]) == ("10.00%", "20.00%", "20.00%", "40.00%")
+
+
+def test_a_point_lies_where_the_answer_says() -> None:
+    point = parsed(marks_svg(marks(POINT))).findall(".//circle")[0].attrib
+    assert (point["cx"], point["cy"]) == ("50.00%", "25.00%")
+
+
+def test_each_mark_has_its_number_and_label() -> None:
+    texts = [text.text for text in parsed(marks_svg(marks(BOX, POINT))).iter("text")]
+    assert texts == ["1 red circle", "2 tip"]
+
+
+def test_without_regions_nothing_is_drawn() -> None:
+    assert marks_svg([]) == ""
+
+
+def test_a_long_label_is_cut_on_the_picture_and_whole_for_a_reader() -> None:
+    label = "very long " * 20
+    svg = parsed(marks_svg(marks(Region(label, point=(1.0, 1.0)))))
+    assert max(len(text.text or "") for text in svg.iter("text")) < 30
+    assert label.strip() in svg.attrib["aria-label"]
+
+
+def test_many_marks_show_their_numbers_alone() -> None:
+    texts = [text.text for text in parsed(marks_svg(marks(*[BOX] * 20))).iter("text")]
+    assert texts == [str(number) for number in range(1, 21)]
+    assert len(texts) > MAX_LABELLED
+
+
+@pytest.mark.parametrize("region", [Region(HOSTILE, box=(0, 0, 9, 9)), Region(HOSTILE, point=(0, 0))], ids=str)
+def test_a_label_of_markup_is_text(region: Region) -> None:
+    html = evidence_html(result(picture(), regions=(region,)), 1)
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        pytest.param((0.0, 0.0, 1000.0, 1000.0), id="all of it"),
+        pytest.param((950.0, 0.0, 1000.0, 30.0), id="upper right corner"),
+        pytest.param((0.0, 970.0, 40.0, 1000.0), id="lower left corner"),
+        pytest.param((500.0, 500.0, 500.0, 500.0), id="no area"),
+    ],
+)
+def test_a_tag_stays_on_the_picture(box: tuple[float, float, float, float]) -> None:
+    tag = parsed(marks_svg(marks(Region("red circle", box=box)))).findall(".//svg")[0]
+    plate = tag.find("rect")
+    assert plate is not None
+    x, y = float(tag.attrib["x"].rstrip("%")), float(tag.attrib["y"].rstrip("%"))
+    assert float(plate.attrib["x"]) < 0 if x > 60 else float(plate.attrib["x"]) >= 0
+    assert float(plate.attrib["y"]) < 0 if y > 10 else float(plate.attrib["y"]) >= 0
+
+
+@pytest.mark.parametrize(("width", "height"), [(4000, 20), (20, 4000), (2000, 1000), (1, 1)])
+def test_a_picture_is_reduced_for_the_page_and_keeps_its_shape(width: int, height: int) -> None:
+    html = figure(np.zeros((height, width, 3), np.uint8), [], "p.png")
+    data = base64.b64decode(html.split("base64,")[1].split('"')[0])
+    shown = Image.open(io.BytesIO(data))
+    assert max(shown.size) <= 1600
+    assert f"--ratio:{width / height:.5f}" in html
+
+
+def test_a_data_uri_is_a_jpeg() -> None:
+    assert data_uri(np.zeros((3, 3, 3), np.uint8)).startswith("data:image/jpeg;base64,")
+
+
+def test_every_place_has_a_chip_with_its_label() -> None:
+    html = evidence_html(result(picture(), regions=(BOX, POINT)), 1)
+    assert [re.sub("<[^>]+>", "", chip).split() for chip in re.findall("<li.*?</li>", html)] == [
+        ["1", "red", "circle"],
+        ["2", "tip"],
+    ]
+
+
+def test_marks_lie_on_their_own_picture() -> None:
+    second = Region("blue square", box=(0.0, 0.0, 10.0, 10.0), media_index=1)
+    html = evidence_html(result(picture(name="a.png"), picture(name="b.png"), regions=(BOX, second)), 2)
+    first_section, second_section = html.split("<section>")[1:]
+    assert "red circle" in first_section
+    assert "red circle" not in second_section
+    assert "blue square" in second_section
+
+
+@pytest.mark.parametrize(
+    ("num_media", "num_new", "marked", "shown"),
+    [
+        pytest.param(3, 1, (), [2], id="what came with the question"),
+        pytest.param(3, 1, (0,), [0, 2], id="and what has a mark"),
+        pytest.param(3, 0, (), [2], id="the last one where nothing is new"),
+        pytest.param(3, 0, (1,), [1], id="only what has a mark"),
+        pytest.param(1, 1, (7,), [0], id="a place in a picture that is not there"),
+    ],
+)
+def test_media_worth_a_look(num_media: int, num_new: int, marked: tuple[int, ...], shown: list[int]) -> None:
+    regions = tuple(Region("x", point=(1, 1), media_index=index) for index in marked)
+    assert shown_media(result(*[picture()] * num_media, regions=regions), num_new) == shown
+
+
+def test_a_question_without_media_leaves_the_pane_empty() -> None:
+    assert evidence_html(result(), 0) == EMPTY
+
+
+def test_a_clip_shows_every_frame_with_its_time() -> None:
+    html = evidence_html(result(clip(5, fps=2.0)), 1)
+    assert re.findall("<figcaption>(.*?)</figcaption>", html) == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s"]
+
+
+def test_a_place_in_a_clip_is_drawn_on_the_nearest_frame_large_and_small() -> None:
+    html = evidence_html(result(clip(5, fps=2.0), regions=(Region("ball", box=(1, 1, 9, 9), time_s=1.1),)), 1)
+    marked = [caption for caption, svg in re.findall(r"<figure(.*?)</figure>()", html) if "gb-box" in caption]
+    assert [re.findall("<figcaption>(.*?)</figcaption>", figure) for figure in marked] == [["1.0 s"], ["1.0 s"]]
+
+
+@pytest.mark.parametrize(("time_s", "frame"), [(None, 0), (-1.0, 0), (0.6, 1), (99.0, 4)])
+def test_nearest_frame(time_s: float | None, frame: int) -> None:
+    assert nearest_frame(clip(5, fps=2.0), time_s) == frame
+
+
+def test_marks_are_gathered_by_frame_in_order() -> None:
+    found = marks_by_frame(clip(5), marks(*(Region("x", point=(1, 1), time_s=time) for time in (2.0, 0.0, 1.9))))
+    assert {frame: [mark.number for mark in of_frame] for frame, of_frame in found.items()} == {0: [2], 4: [1, 3]}
+
+
+def test_a_long_clip_shows_its_ends_and_its_marked_frames() -> None:
+    chosen = chosen_frames(768, [401])
+    assert (chosen[0], chosen[-1], 401 in chosen) == (0, 767, True)
+    assert len(chosen) <= 33
+
+
+def test_events_are_listed_and_lie_on_the_timeline() -> None:
+    html = timeline([Event(1.0, 2.0, f"{HOSTILE} appears")], 4.0)
+    assert "<b>1.0 s – 2.0 s</b> &lt;img" in html
+    assert 'x="25.00%"' in html
+    assert 'width="25.00%"' in html
+
+
+def test_no_events_no_timeline() -> None:
+    assert timeline([], 4.0) == ""
+
+
+def test_times_are_written_with_one_decimal() -> None:
+    assert seconds(7.0) == "7.0 s"

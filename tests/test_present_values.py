@@ -1,0 +1,80 @@
+"""The small parts of the page: messages, drafts, the status line, the settings, the header, the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.present.chat import asked
+from pipelines.present.choices import DETAILS, FAST, Choices
+from pipelines.present.examples import Example, chosen, load_examples
+from pipelines.present.header import header_html
+from pipelines.present.session import Draft, draft_of
+from pipelines.present.status import doing, line
+from pipelines.types import EngineInfo, Progress, Settings, UserError
+from tests.present_values import HOSTILE, INFO
+
+
+def test_what_the_user_wrote_is_safe_too() -> None:
+    assert asked(HOSTILE, ())["content"] == [{"type": "text", "text": '&lt;img src=x onerror="alert(1)">'}]
+
+
+def test_files_come_before_the_question() -> None:
+    assert asked("Hi", (Path("a.png"),))["content"] == [{"path": "a.png"}, {"type": "text", "text": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    "name", ["http://example.com/a.png", "/etc/passwd", "{uploads}/../secret.png", "a.png", "file:///etc/passwd"]
+)
+def test_only_uploads_are_taken(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="uploaded here"):
+        draft_of({"text": "?", "files": [name.format(uploads=tmp_path)]}, tmp_path)
+
+
+def test_an_upload_is_taken(tmp_path: Path) -> None:
+    upload = tmp_path / "hash" / "a.png"
+    assert draft_of({"text": "?", "files": [str(upload)]}, tmp_path) == Draft("?", (upload,))
+
+
+@pytest.mark.parametrize("message", [None, {}, {"text": None, "files": None}], ids=str)
+def test_an_empty_message_is_an_empty_draft(message: dict[str, object] | None, tmp_path: Path) -> None:
+    assert draft_of(message, tmp_path) == Draft("")
+
+
+def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
+    assert doing(Progress("open", 3, 8), 1.25) == (
+        '<p class="gb-status gb-busy" role="status">Reading the files'
+        '<span aria-hidden="true"> · 3 of 8 frames · 1.2 s</span></p>'
+    )
+    assert HOSTILE not in line(HOSTILE)
+    assert "Thinking<" in doing(Progress("think", 40), 3.0, 2.0)
+    assert " · 40 tokens · 20 tok/s · 3.0 s" in doing(Progress("think", 40), 3.0, 2.0)
+    assert " · 1 token · 3.0 s" in doing(Progress("answer", 1), 3.0)
+
+
+def test_choices_become_settings_within_bounds() -> None:
+    assert Choices().settings() == Settings(max_frames=128)
+    chosen = Choices(FAST, 0, -1.0, 0, "Unheard of").settings()
+    assert (chosen.thinking, chosen.max_new_tokens, chosen.max_frames) == (False, 1, 1)
+    assert chosen.max_pixels == DETAILS["Standard"]
+
+
+def test_the_header_says_what_runs_and_what_the_small_model_can_do() -> None:
+    assert "drawn scenes only" in header_html(INFO)
+    assert "python app.py --model 4B" in header_html(INFO)
+    other = header_html(EngineInfo(HOSTILE, "CUDA", "bfloat16", 262_144))
+    assert HOSTILE not in other
+    assert "262,144 tokens" in other
+    assert "loaded" in header_html(None)
+
+
+def test_examples_come_from_the_manifest(tmp_path: Path) -> None:
+    assert load_examples(tmp_path) == []
+    (tmp_path / "manifest.json").write_text('[{"file": "a.png", "question": "What?", "answer": "That."}]')
+    assert [(example.path, example.question) for example in load_examples(tmp_path)] == [(tmp_path / "a.png", "What?")]
+
+
+def test_a_few_examples_show_every_file_before_a_second_question_about_one() -> None:
+    examples = [Example(Path(name), f"{name}{n}") for name in "ab" for n in range(3)]
+    assert [example.question for example in chosen(examples, 3)] == ["a0", "b0", "a1"]
