@@ -1,0 +1,207 @@
+"""The page: `python app.py [--model NAME] [--host ADDRESS] [--port NUMBER]`.
+
+Constants, handlers, wiring and launch; what the handlers do is in `pipelines.present`. On a Space the module's `demo`
+is the page, and the model is loaded when the first visitor comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+
+import gradio as gr
+from gradio import processing_utils, utils
+from starlette.middleware import Middleware
+
+from pipelines import page_components as parts
+from pipelines.present import evidence, header, status, waterfall
+from pipelines.present.asking import ask
+from pipelines.present.choices import Choices
+from pipelines.present.examples import Example, chosen, load_examples
+from pipelines.present.headers import SecurityHeaders
+from pipelines.present.model import Model
+from pipelines.present.session import Draft, Session, draft_of
+from pipelines.types import UserError
+
+EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
+MAX_FILE_SIZE = "512mb"
+MAX_CARDS = 6
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
+USER_ERROR = 2
+
+
+async def refuse_url(url: str, *_: object, **__: object) -> str:
+    """Stand in for Gradio's download of whatever URL a client names as its file."""
+    raise gr.Error(f"{url[:80]} cannot be read: add the picture or the clip itself.", print_exception=False)
+
+
+processing_utils.async_ssrf_protected_download = refuse_url
+
+
+def uploads() -> Path:
+    """Where uploads lie."""
+    return Path(utils.get_upload_folder())
+
+
+def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
+    """Put the question into the chat at once, and turn Send into Stop."""
+    try:
+        session.begin(draft_of(message, uploads()))
+    except UserError:  # told by the handler that answers, which meets it again
+        return gr.skip(), gr.skip(), gr.skip()
+    composer = gr.MultimodalTextbox(Draft("").composed, submit_btn=False, stop_btn=True, interactive=False)
+    return composer, session.shown(), status.doing(None, 0.0)
+
+
+def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
+    """The handler that answers, for one model."""
+
+    def ask_question(
+        message: dict[str, Any],
+        session: Session,
+        mode: str,
+        max_new_tokens: float,
+        sample_fps: float,
+        max_frames: float,
+        detail: str,
+    ) -> Iterator[tuple[list[Any], str]]:
+        """Answer about pictures and clips: the chat and the status line, as they grow."""
+        try:
+            if session.pending is None:
+                session.begin(draft_of(message, uploads()))
+        except UserError as error:
+            yield session.shown(), status.failed(str(error))
+            return
+        settings = Choices(mode, int(max_new_tokens), sample_fps, int(max_frames), detail).settings()
+        for update in ask(session, settings, model.answer):
+            yield update.chat, update.status
+
+    return ask_question
+
+
+def finish(session: Session) -> tuple[Any, ...]:
+    """Draw the evidence, and give the composer back, with the question in it where it failed."""
+    composed = (session.returned or Draft("")).composed
+    session.returned = None
+    composer = gr.MultimodalTextbox(composed, submit_btn=True, stop_btn=False, interactive=True)
+    if session.result is None:
+        return composer, evidence.EMPTY, waterfall.EMPTY
+    seen = evidence.evidence_html(session.result, session.num_new_media)
+    return composer, seen, waterfall.waterfall_html(session.result)
+
+
+def stop(session: Session) -> None:
+    """Stop the answer that runs; what is there of it stays."""
+    session.stop.set()
+
+
+def start_anew(session: Session) -> tuple[Any, ...]:
+    """Leave the conversation and begin an empty one."""
+    session.close()
+    fresh = Session()
+    return fresh, fresh.shown(), status.line(), *finish(fresh)
+
+
+def filling(examples: Sequence[Example]) -> Callable[..., dict[str, Any]]:
+    """The handler that puts a chosen example into the composer without sending it."""
+
+    def fill(card: gr.SelectData) -> dict[str, Any]:
+        example = examples[int(card.index)]
+        return dict(Draft(example.question, (example.path,)).composed)
+
+    return fill
+
+
+def build(model: Model) -> gr.Blocks:
+    """The page for one model."""
+    examples = chosen(load_examples(EXAMPLES_FOLDER), MAX_CARDS)
+    with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
+        session = gr.State(Session(), time_to_live=86400)
+        about, new_chat = parts.top()
+        with gr.Row(elem_id="panes"):
+            chat, line, composer = parts.chat_pane(examples)
+            seen, times = parts.evidence_pane()
+        controls, reset = parts.settings()
+
+        begun = composer.submit(begin, [composer, session], [composer, chat, line], **AT_ONCE)
+        begun.then(
+            asking(model),
+            [composer, session, *controls],
+            [chat, line],
+            api_name="ask",
+            show_progress="hidden",
+            concurrency_id="gpu",
+            concurrency_limit=1,
+            trigger_mode="once",
+        ).then(finish, session, [composer, seen, times], **AT_ONCE)
+        composer.stop(stop, session, None, **AT_ONCE)
+        new_chat.click(start_anew, session, [session, chat, line, composer, seen, times], **AT_ONCE)
+        chat.example_select(filling(examples), None, composer, **AT_ONCE)
+        page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
+        keep_choices(page, controls, reset)
+    page.queue(default_concurrency_limit=4, max_size=16)
+    return page
+
+
+def keep_choices(page: gr.Blocks, controls: list[Any], reset: gr.Button) -> None:
+    """Keep the settings in the visitor's browser, and reset them on demand."""
+    kept = gr.BrowserState(astuple(Choices()), storage_key="glassbox-settings", secret="glassbox")
+    page.load(lambda values: tuple(values), kept, controls, **AT_ONCE)
+    gr.on([control.change for control in controls], lambda *values: values, controls, kept, **AT_ONCE)
+    reset.click(lambda: astuple(Choices()), None, controls, **AT_ONCE)
+
+
+def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
+    """Begin to serve the page, and return its address."""
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        theme=parts.theme(),
+        css_paths=parts.STYLE,
+        max_file_size=MAX_FILE_SIZE,
+        allowed_paths=[str(EXAMPLES_FOLDER)],
+        app_kwargs={"middleware": [Middleware(SecurityHeaders)]},
+        footer_links=[],
+        strict_cors=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        share=False,
+    )
+    return str(address)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Load the model, serve the page and print its address."""
+    parser = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
+    parser.add_argument("--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a folder or a hub id")
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
+    parser.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=7860)
+    options = parser.parse_args(arguments)
+    model.name = options.model
+    try:
+        model.load()
+        print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)
+    except (UserError, OSError) as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    demo.block_thread()
+    return 0
+
+
+model = Model()
+demo = build(model)
+
+if __name__ == "__main__":
+    sys.exit(main())

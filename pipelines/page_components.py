@@ -1,0 +1,105 @@
+"""The parts of the page as components of its framework, not yet wired to anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines.present import choices, evidence, header, status, waterfall
+from pipelines.present.choices import Choices
+from pipelines.present.examples import Example
+
+STYLE = Path(__file__).resolve().parent / "present" / "page.css"
+INVITATION = "### What do you want to know?\nAdd a picture or a clip and ask about it."
+
+
+def theme() -> gr.themes.Base:
+    """Calm colours with enough contrast, and the fonts of the system: none is fetched."""
+    sans, mono = ("system-ui", "Segoe UI", "Helvetica Neue", "sans-serif"), ("ui-monospace", "Consolas", "monospace")
+    base = gr.themes.Base(primary_hue="teal", neutral_hue="slate", radius_size="lg", font=sans, font_mono=mono)
+    return base.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+    )
+
+
+def top() -> tuple[gr.HTML, gr.Button]:
+    """The line about the model, and the button for a new chat."""
+    with gr.Row(elem_id="top"):
+        about = _html(header.header_html(None), "about")
+        new_chat = gr.Button("New chat", size="sm", elem_id="new-chat", scale=0, min_width=110)
+    return about, new_chat
+
+
+def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.MultimodalTextbox]:
+    """The conversation, the status line and the composer."""
+    with gr.Column(scale=5, elem_id="chat-pane"):
+        chat = gr.Chatbot(
+            elem_id="chat",
+            label="Conversation",
+            show_label=False,
+            height="100%",
+            layout="panel",
+            buttons=["copy"],
+            allow_file_downloads=False,
+            allow_tags=False,
+            placeholder=INVITATION,
+            examples=[_card(example) for example in examples] or None,
+        )
+        line = _html(status.line(), "status")
+        composer = gr.MultimodalTextbox(
+            elem_id="composer",
+            label="Question",
+            show_label=False,
+            file_count="multiple",
+            placeholder="Ask about a picture or a clip …",
+            max_plain_text_length=100_000,
+            max_lines=8,
+        )
+        _html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
+    return chat, line, composer
+
+
+def evidence_pane() -> tuple[gr.HTML, gr.HTML]:
+    """What the model saw, and where the time went."""
+    with gr.Column(scale=4, elem_id="evidence-pane"):
+        seen = _html(evidence.EMPTY, "evidence")
+        with gr.Accordion("Where the time went", open=True, elem_id="times"):
+            times = _html(waterfall.EMPTY, "waterfall")
+    return seen, times
+
+
+def settings() -> tuple[list[Any], gr.Button]:
+    """The controls of the sidebar, in the order of the fields of `Choices`, and the button that resets them."""
+    start = Choices()
+    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings"):
+        controls = [
+            gr.Radio([choices.THINK, choices.FAST], value=start.mode, label="Mode", info=choices.MODE_COST),
+            _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
+            _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
+            _slider("Frames at most", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
+            gr.Radio(choices.detail_labels(), value=start.detail, label="Picture detail", info=choices.DETAIL_COST),
+        ]
+        reset = gr.Button("Reset", size="sm", elem_id="reset")
+    return controls, reset
+
+
+def _slider(label: str, info: str, value: float, scale: tuple[float, float, float]) -> gr.Slider:
+    least, most, step = scale
+    return gr.Slider(least, most, value, step=step, label=label, info=info, interactive=True)
+
+
+def _card(example: Example) -> dict[str, Any]:
+    return {"text": example.question, "display_text": example.question, "files": [str(example.path)]}
+
+
+def _html(value: str, elem_id: str) -> gr.HTML:
+    """A piece of the page written by the server, without the framework's own styles for text."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False)

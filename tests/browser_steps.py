@@ -1,0 +1,58 @@
+"""What a person does on the page, step by step, for the tests that drive a browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from pipelines.present.examples import Example, load_examples
+from tests.page_server import ROOT
+
+SCREENSHOTS = ROOT / "build" / "screenshots"
+EXAMPLES = load_examples(ROOT / "assets" / "examples")
+SLOW_MS = 120_000
+"""The time that a small model may take on a machine with other work."""
+expect.set_options(timeout=30_000)
+
+
+def add(page: Page, file: Path) -> None:
+    """Add a file to the composer, and wait until it is there."""
+    before = page.locator("#composer .thumbnail-item").count()
+    page.set_input_files("#composer input[type=file]", file)
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(before + 1)
+
+
+def ask(page: Page, question: str, file: Path | None = None) -> None:
+    """Compose a question and send it."""
+    if file:
+        add(page, file)
+    page.fill("#composer textarea", question)
+    page.click("#composer .submit-button")
+
+
+def choose_fast(page: Page) -> None:
+    """Turn thinking off, and close the settings again."""
+    page.get_by_label("Toggle Sidebar").click()
+    page.get_by_label("Fast").check()
+    page.get_by_label("Toggle Sidebar").click()
+    expect(page.locator("#reset")).not_to_be_in_viewport()
+
+
+def wait_for_end(page: Page, text: str | re.Pattern[str]) -> None:
+    """Wait until the status line holds `text` and the composer is given back."""
+    expect(page.locator("#status [role=status]")).to_contain_text(text, timeout=SLOW_MS)
+    expect(page.locator("#composer textarea")).to_be_editable()
+    expect(page.locator("#composer .submit-button")).to_be_visible()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the page for people to look at."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=name.startswith("phone"))
+
+
+def example(kind: str, about: str = "") -> Example:
+    """The first example of that kind of file whose question holds `about`: one that the model is known to answer."""
+    return next(found for found in EXAMPLES if found.path.suffix == f".{kind}" and about in found.question)

@@ -1,0 +1,153 @@
+"""A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT`, MODEL a name or "scripted".
+
+Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
+its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event as Flag
+
+ROOT = Path(__file__).resolve().parent.parent
+READY, BEGUN, FREED, OUTGOING = "Glassbox is on ", "engine begun", "engine freed", "outgoing: "
+SCRIPTED = "scripted"
+THOUGHT = "Let me look at the picture.\n" + "".join(f"Step {step} of the thought. " for step in range(1, 301))
+REPLY = f"{THOUGHT}</think>\n\nIt shows a circle."
+HOSTILE_LABEL = "<img src=x onerror=alert(1)> {{7*7}} ${7*7}"
+HOSTILE_REPLY = f"""![a](http://example.com/a.png) <img src="http://example.com/b.png"> <style>@import "http://example.com"</style>
+
+```json
+[{{"bbox_2d": [100, 200, 400, 700], "label": "red circle"}}, {{"point_2d": [900, 950], "label": "{HOSTILE_LABEL}"}}]
+```
+"""
+START_TIMEOUT_S = 180.0
+
+
+class PageServer:
+    """A running page: its address, and the lines that it prints."""
+
+    def __init__(self, model: str) -> None:
+        command = [sys.executable, "-m", "tests.page_server", model, str(_free_port())]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.printed: list[str] = []
+        self.address = self.wait_for(READY, START_TIMEOUT_S).removeprefix(READY)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
+
+    def wait_for(self, text: str, timeout_s: float = 60.0) -> str:
+        """The next line that holds `text`."""
+        while True:
+            line = self._lines.get(timeout=timeout_s)
+            if line is None:
+                raise RuntimeError("the page ended:\n" + "\n".join(self.printed))
+            self.printed.append(line)
+            if text in line:
+                return line
+
+    def drain(self) -> list[str]:
+        """All lines so far."""
+        with contextlib.suppress(queue.Empty):
+            while (line := self._lines.get_nowait()) is not None:
+                self.printed.append(line)
+        return self.printed
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            print(line, end="")  # shown with the test that fails
+            self._lines.put(line.rstrip())
+        self._lines.put(None)
+
+
+def serving(model: str) -> Iterator[PageServer]:
+    """A running page, ended afterwards: for a fixture to yield from."""
+    server = PageServer(model)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse to connect to, or to look up, anything but this machine."""
+    target = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0] if arguments else None
+    if event not in ("socket.connect", "socket.sendto", "socket.getaddrinfo") or isinstance(target, bytes):
+        return
+    host = str(target[0] if isinstance(target, tuple) else target)
+    if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "None", "") and not host.startswith(("/", "\0")):
+        print(f"{OUTGOING}{event} {target}", flush=True)
+        raise OSError(f"{OUTGOING}{target}")
+
+
+def _scripted_model() -> object:
+    from pipelines.checkpoint import Checkpoint
+    from pipelines.engine import Enter, ScriptedEngine
+    from pipelines.models import DEMO_FOLDER
+    from pipelines.present.model import Model
+    from pipelines.types import FinishReason, ModelInputs, Settings, Token
+
+    class ToldEngine(ScriptedEngine):
+        """Tells on stdout when it works."""
+
+        def __init__(self, checkpoint: Checkpoint) -> None:
+            super().__init__(REPLY, checkpoint, token_delay_s=0.02)
+            self._hostile = ScriptedEngine(HOSTILE_REPLY, checkpoint)
+
+        def generate(
+            self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
+        ) -> Iterator[Token | FinishReason]:
+            print(BEGUN, flush=True)
+            try:
+                generate = super().generate if settings.thinking else self._hostile.generate
+                yield from generate(inputs, settings, enter, stop)
+            finally:
+                print(FREED, flush=True)
+
+    return Model(engine=ToldEngine(Checkpoint.open(DEMO_FOLDER)))
+
+
+def main() -> None:
+    """Serve one page until the process is ended."""
+    model, port = sys.argv[1:]
+    sys.addaudithook(_stay_local)
+    import app
+
+    if model == SCRIPTED:
+        page = app.build(_scripted_model())  # type: ignore[arg-type]
+        print(READY + app.serve(page, port=int(port)), flush=True)
+        page.block_thread()
+    else:
+        sys.exit(app.main(["--model", model, "--port", port]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""The page in a real browser: what a person does, and what goes wrong for a person."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from pipelines.demo.clips import draw_clip
+from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
+from pipelines.demo.scenes import draw_named
+from tests.browser_steps import SLOW_MS, ask, choose_fast, example, shoot, wait_for_end
+from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run",
+]  # fmt: skip
+DESK, PHONE = (1440, 900), (390, 844)
+NAMES = [("circle", "red"), ("square", "blue")]
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages that may neither reach outside nor complain."""
+    pages: list[Page] = []
+    outside: list[str] = []
+    complaints: list[str] = []
+
+    def note(request: Request) -> None:
+        if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", request.url):
+            outside.append(request.url)
+
+    def open_at(server: PageServer, size: tuple[int, int] = DESK, *, is_dark: bool = False) -> Page:
+        page = browser.new_page(
+            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if is_dark else "light"
+        )
+        pages.append(page)
+        page.set_default_timeout(30_000)
+        page.on("request", note)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.address)
+        expect(page.locator("#about")).to_contain_text(" on ", timeout=SLOW_MS)
+        expect(page.locator("#composer textarea")).to_be_editable()
+        return page
+
+    yield open_at
+    for page in pages:
+        page.close()
+    assert outside == []
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a drawn picture, and with files that nobody can read."""
+    folder = tmp_path_factory.mktemp("media")
+    Image.fromarray(draw_named(random.Random(3), NAMES, (160, 224)).rgb).save(folder / "shapes.png")
+    times_s = tuple(frame / CLIP_FPS for frame in range(CLIP_FRAMES))
+    write_clip(folder / "whole.mp4", draw_clip(random.Random(5), CLIP_SIZE, times_s).rgb)
+    whole = (folder / "whole.mp4").read_bytes()
+    (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.png").write_text("This is no picture.")
+    (folder / "empty.png").write_bytes(b"")
+    return folder
+
+
+def test_a_picture_is_answered_with_thought_marks_and_times(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server)
+    shoot(page, "desk-start")
+    boxes = example("png", "bbox")
+    ask(page, boxes.question, boxes.path)
+    wait_for_end(page, "Done")
+    thought = page.locator("#chat .thought-group")
+    expect(thought).to_contain_text(re.compile(r"Thought.*\d+ tokens.*s\)", re.DOTALL))
+    expect(page.locator("#chat .bot").last).to_contain_text("bbox_2d")
+    expect(page.locator("#evidence .gb-box").first).to_be_visible()
+    expect(page.locator("#evidence .gb-chip").first).to_be_visible()
+    for stage in ("Open", "Fuse", "Vision", "Prefill", "Think", "Answer"):
+        expect(page.get_by_role("rowheader", name=stage)).to_be_visible()
+    assert page.locator("#waterfall .gb-bars rect").count() >= 6
+    shoot(page, "desk-picture")
+
+
+def test_a_clip_is_answered_with_its_frames_and_their_times(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server, is_dark=True)
+    moving = example("mp4")
+    ask(page, moving.question, moving.path)
+    wait_for_end(page, "Done")
+    captions = page.locator("#evidence .gb-strip figcaption").all_inner_texts()
+    assert len(captions) >= 4
+    assert all(re.fullmatch(r"\d+\.\d s", caption) for caption in captions)
+    assert captions == sorted(captions, key=lambda caption: float(caption.split()[0]))
+    shoot(page, "desk-clip-dark")
+
+
+def test_a_second_question_is_about_the_same_picture(page_server: PageServer, open_page: OpenPage, media: Path) -> None:
+    page = open_page(page_server)
+    ask(page, "How many shapes are there?", media / "shapes.png")
+    wait_for_end(page, "Done")
+    ask(page, "Is there a red circle in the picture?")
+    expect(page.locator("#chat .user-row")).to_have_count(2)
+    wait_for_end(page, "Done")
+    expect(page.locator("#evidence img")).to_have_count(1)
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    expect(page.locator("#evidence .gb-empty")).to_be_visible()
+
+
+BAD_INPUTS = [
+    pytest.param("text.png", "What is in this picture?", re.compile("picture|read", re.IGNORECASE), id="not a picture"),
+    pytest.param("empty.png", "What is in this picture?", re.compile("empty", re.IGNORECASE), id="empty file"),
+    pytest.param("cut.mp4", "What moves?", re.compile("clip|damaged|cut", re.IGNORECASE), id="clip cut off"),
+    pytest.param("shapes.png", "", "There is no question", id="no question"),
+    pytest.param(None, "What is in this picture?", "none is given", id="no picture"),
+    pytest.param("shapes.png", "Why? " * 8000, re.compile("context|tokens|long", re.IGNORECASE), id="too long"),
+]
+
+
+@pytest.mark.parametrize(("file", "question", "sentence"), BAD_INPUTS)
+def test_a_bad_input_is_told_and_kept(
+    file: str | None,
+    question: str,
+    sentence: str | re.Pattern[str],
+    page_server: PageServer,
+    open_page: OpenPage,
+    media: Path,
+) -> None:
+    page = open_page(page_server)
+    ask(page, question, media / file if file else None)
+    wait_for_end(page, sentence)
+    expect(page.locator("#status .gb-error")).to_be_visible()
+    expect(page.locator("#composer textarea")).to_have_value(question)
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1 if file else 0)
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    assert "Traceback" not in page.inner_text("body")
+    assert page_server.is_running
+
+
+def test_after_a_bad_input_the_next_question_is_answered(
+    page_server: PageServer, open_page: OpenPage, media: Path
+) -> None:
+    page = open_page(page_server)
+    ask(page, "What is in this picture?", media / "text.png")
+    wait_for_end(page, re.compile("picture|read", re.IGNORECASE))
+    shoot(page, "desk-refused")
+    page.click("#composer .delete-button")
+    ask(page, "How many shapes are there?", media / "shapes.png")
+    wait_for_end(page, "Done")
+
+
+def test_stop_keeps_the_partial_text(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    ask(page, "Hello")
+    thought = page.locator("#chat .thought-group")
+    expect(thought).to_contain_text("Step 9 of the thought.")
+    shoot(page, "desk-thinking")
+    page.click("#composer button[aria-label=Stop]")
+    wait_for_end(page, "Stopped by you")
+    expect(page.locator("#chat")).to_contain_text("Stopped by you.")
+    expect(thought).not_to_contain_text("Step 3 of the thought.", use_inner_text=True)
+    thought.get_by_role("button").first.click()
+    expect(thought).to_contain_text("Step 3 of the thought.", use_inner_text=True)
+    scripted_server.wait_for(FREED)
+
+
+def test_a_hostile_answer_is_shown_as_text(scripted_server: PageServer, open_page: OpenPage, media: Path) -> None:
+    page = open_page(scripted_server)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    choose_fast(page)
+    ask(page, "What is in this picture?", media / "shapes.png")
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat .bot").last).to_contain_text("![a](http://example.com/a.png) <img src=")
+    expect(page.locator("#chat .bot img, #chat .bot style")).to_have_count(0)
+    expect(page.locator("#evidence .gb-box")).to_have_count(1)
+    expect(page.locator("#evidence .gb-point")).to_have_count(1)
+    expect(page.locator("#evidence .gb-chip").last).to_contain_text(HOSTILE_LABEL)
+    expect(page.locator("#evidence img")).to_have_count(1)
+    shoot(page, "desk-marks")
+
+
+def test_a_closed_tab_frees_the_engine(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    scripted_server.drain()
+    ask(page, "Hello")
+    scripted_server.wait_for(BEGUN)
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
+    page.close()
+    scripted_server.wait_for(FREED, timeout_s=5.0)
+
+
+def test_an_example_fills_the_composer_and_does_not_run(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server)
+    card = page.locator("#chat .example").first
+    question = card.inner_text().strip()
+    card.click()
+    expect(page.locator("#composer textarea")).to_have_value(question)
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+
+
+def test_settings_are_kept_in_the_browser_until_they_are_reset(
+    scripted_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(scripted_server)
+    fast = page.get_by_label("Fast")
+    page.get_by_label("Toggle Sidebar").click()
+    fast.check()
+    page.wait_for_function("JSON.stringify(localStorage).length > 40")
+    shoot(page, "desk-settings")
+    page.reload()
+    expect(fast).to_be_checked()
+    page.get_by_label("Toggle Sidebar").click()
+    page.click("#reset")
+    expect(page.get_by_label("Think")).to_be_checked()
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_a_phone_shows_everything_in_one_column(
+    is_dark: bool, scripted_server: PageServer, open_page: OpenPage, media: Path
+) -> None:
+    page = open_page(scripted_server, PHONE, is_dark=is_dark)
+    expect(page.locator("#composer")).to_be_in_viewport(ratio=1)
+    choose_fast(page)
+    ask(page, "What is in this picture?", media / "shapes.png")
+    wait_for_end(page, "Done")
+    expect(page.locator("#evidence .gb-box")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    shoot(page, f"phone-{'dark' if is_dark else 'light'}")
+
+
+def test_the_servers_reached_nothing_outside(page_server: PageServer, scripted_server: PageServer) -> None:
+    assert not [line for server in (page_server, scripted_server) for line in server.drain() if OUTGOING in line]
