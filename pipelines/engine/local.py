@@ -56,6 +56,8 @@ class LocalEngine:
         checkpoint = Checkpoint.open(folder)
         placement = placement or choose_placement(folder)
         _quieten()
+        if placement.num_threads:
+            torch.set_num_threads(placement.num_threads)
         try:
             model = Qwen3_5ForConditionalGeneration.from_pretrained(
                 folder,
