@@ -1,0 +1,120 @@
+"""What is taught when: seeing first, then reading lists, then answering about pictures and clips.
+
+Every step's lessons follow from the seed, the stage, the step and the process alone, so that a run that was stopped
+goes on exactly as it would have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+from pipelines.demo.batches import (
+    CLIP_SIZES,
+    PICTURE_SIZES,
+    Batch,
+    Mix,
+    Seen,
+    Size,
+    clip_batch,
+    draw_clips,
+    draw_pictures,
+    picture_batch,
+    see_clips,
+    see_pictures,
+    talk_batch,
+    written_batches,
+)
+from pipelines.demo.tokenizer import Encoder
+
+Stage = Literal["see", "read", "answer"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+POOL_STEPS = 6
+"""Written lists are made for so many steps at once, and sorted by length, so that little of a batch is padding."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One batch of a step: how much its words weigh, and how much what its visual tokens show."""
+
+    material: Batch | Seen
+    words: float
+    sight: float
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How many items of each kind one process works on in a step."""
+
+    see: int = 32
+    read: int = 16
+    pictures: int = 10
+    clips: int = 6
+    lists: int = 8
+    talks: int = 6
+
+
+@dataclass(frozen=True)
+class Course:
+    """The whole curriculum. `steps` is the length of each stage, in order of STAGES."""
+
+    encoder: Encoder
+    steps: tuple[int, int, int]
+    seed: int
+    amounts: Amounts
+
+    def lessons(self, stage: Stage, step: int, rank: int) -> Iterator[Lesson]:
+        """The lessons of one process at one step of a stage."""
+        progress = step / self.steps[STAGES.index(stage)]
+        common = random.Random(f"{self.seed} {stage} {step}")
+        own = random.Random(f"{self.seed} {stage} {step} {rank}")
+        if stage == "see":
+            yield self._see(common, own, progress)
+        elif stage == "read":
+            yield Lesson(self._lists(stage, step, rank, self.amounts.read, progress), 1.0, 0.0)
+        else:
+            yield from self._answer(common, own, step, rank, progress)
+
+    def _see(self, common: random.Random, own: random.Random, progress: float) -> Lesson:
+        if common.random() < 0.15:
+            clips = draw_clips(own, self.amounts.see // 2, common.choice(CLIP_SIZES), 4)
+            return Lesson(see_clips(clips), 0.0, 1.0)
+        size = common.choice(PICTURE_SIZES[:5] if progress < 0.6 else PICTURE_SIZES)
+        return Lesson(see_pictures(draw_pictures(own, self.amounts.see, size, 3 if progress < 0.3 else 5)), 0.0, 1.0)
+
+    def _answer(
+        self, common: random.Random, own: random.Random, step: int, rank: int, progress: float
+    ) -> Iterator[Lesson]:
+        encoder, amounts = self.encoder, self.amounts
+        mix = Mix(thinking=0.62, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=115)
+        size = common.choice(PICTURE_SIZES[:5] if progress < 0.4 else PICTURE_SIZES)
+        max_things = 2 if progress < 0.04 else 3 if progress < 0.12 else 4 if progress < 0.22 else 5
+        yield Lesson(picture_batch(encoder, own, draw_pictures(own, amounts.pictures, size, max_things), mix), 1.0, 0.4)
+        if progress < 0.2:
+            yield Lesson(see_pictures(draw_pictures(own, amounts.see // 2, common.choice(PICTURE_SIZES), 5)), 0.0, 0.4)
+        if step % 2 == 0:
+            size, num_frames = common.choice(CLIP_SIZES), common.choice((4, 6, 8, 8))
+            size = _clip_size(common, size, num_frames)
+            yield Lesson(clip_batch(encoder, own, draw_clips(own, amounts.clips, size, num_frames), mix), 0.5, 0.1)
+        if step % 6 == 5:
+            yield Lesson(talk_batch(encoder, own, amounts.talks, mix), 0.15, 0.0)
+        yield Lesson(self._lists("answer", step, rank, amounts.lists, 1.0), 0.6, 0.0)
+
+    def _lists(self, stage: Stage, step: int, rank: int, each: int, progress: float) -> Batch:
+        max_things = 3 if progress < 0.15 else 4 if progress < 0.3 else 6
+        mix = Mix(thinking=0.6, single=0.85 if progress < 0.4 else 0.6, max_text_tokens=150)
+        pool = _pool(self.encoder, f"{self.seed} {stage} {step // POOL_STEPS} {rank} lists", each, max_things, mix)
+        return pool[step % POOL_STEPS]
+
+
+@lru_cache(maxsize=2)
+def _pool(encoder: Encoder, seed: str, each: int, max_things: int, mix: Mix) -> list[Batch]:
+    return written_batches(encoder, random.Random(seed), POOL_STEPS, each, max_things, mix)
+
+
+def _clip_size(rng: random.Random, size: Size, num_frames: int) -> Size:
+    """Short clips may be larger: the limit counts the pixels of all frames together."""
+    return rng.choice(((128, 160), (160, 128), size)) if num_frames == 4 else size

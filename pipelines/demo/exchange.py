@@ -1,0 +1,48 @@
+"""What one question and its answer consist of, and how their targets and wordings are drawn."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.demo.phrases import Match, Things
+from pipelines.demo.things import COLOURS, SHAPES
+
+Task = Literal[
+    "count", "count_shape", "count_colour", "count_named", "colour", "shape", "exists", "box", "boxes", "all_boxes",
+    "point", "where", "describe", "list", "digit", "moves", "what_moves", "appears", "happens", "written",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question, the reasoning that leads to its answer, and the answer."""
+
+    task: Task
+    question: str
+    reasoning: str
+    answer: str
+
+
+def pick(rng: random.Random, *wordings: str) -> str:
+    """One of the wordings."""
+    return rng.choice(wordings)
+
+
+def match_of(target: str) -> Match:
+    """Whether a thing is what the target says: a name, or a kind in any colour."""
+    return lambda thing: target in (thing.name, thing.kind)
+
+
+def missing_name(rng: random.Random, things: Things) -> str:
+    """A colour and shape that are not there together, mostly a near miss: one of the two is, or each is elsewhere."""
+    names = {thing.name for thing in things}
+    colours = sorted({thing.colour for thing in things})
+    kinds = sorted({thing.kind for thing in things if thing.kind in SHAPES}) or list(SHAPES)
+    while True:
+        chance = rng.random()
+        colour = rng.choice(colours if chance < 0.55 else tuple(COLOURS))
+        kind = rng.choice(kinds if chance < 0.3 or 0.55 <= chance < 0.85 else SHAPES)
+        if f"{colour} {kind}" not in names:
+            return f"{colour} {kind}"

@@ -1,0 +1,62 @@
+"""How things, verdicts, places and counts are put in words: what reasoning and answers are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipelines.demo.things import Coords, Thing
+
+Things = Sequence[Thing]
+Match = Callable[[Thing], bool]
+Detail = Callable[[Thing], str]
+"""What is written behind a thing: its name, its box or its centre."""
+
+
+def article(name: str) -> str:
+    """The name with its indefinite article."""
+    return f"an {name}" if name[0] in "aeiou8" else f"a {name}"
+
+
+def plural(name: str) -> str:
+    """The name in the plural."""
+    return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
+def verdicts(things: Things, target: str, match: Match, detail: Detail | None = None) -> str:
+    """What is looked for, then a verdict on each thing; `detail` is written behind each yes."""
+    lines = [f"Find: {target}"]
+    for i, thing in enumerate(things):
+        verdict = f"yes{detail(thing) if detail else ''}" if match(thing) else "no"
+        lines.append(f"{i + 1}. {thing.name}, {target}: {verdict}")
+    return "\n".join(lines) + "\n"
+
+
+def listing(things: Things, detail: Detail | None = None) -> str:
+    """The things, one a line, with `detail` behind each."""
+    return "".join(f"{i + 1}. {thing.name}{detail(thing) if detail else ''}\n" for i, thing in enumerate(things))
+
+
+def name_text(thing: Thing) -> str:
+    """The name, as a detail."""
+    return f" {thing.name}"
+
+
+def box_text(thing: Thing) -> str:
+    """The box in written coordinates, as a detail."""
+    return " ({},{},{},{})".format(*thing.box_coords)
+
+
+def point_text(thing: Thing) -> str:
+    """The centre in written coordinates, as a detail."""
+    return " ({},{})".format(*thing.centre_coords)
+
+
+def as_json(found: list[tuple[str, Coords]], key: str) -> str:
+    """The JSON answer for (label, coordinates) pairs; `key` is `bbox_2d` or `point_2d`."""
+    items = [f'{{"{key}": [{", ".join(map(str, coords))}], "label": "{label}"}}' for label, coords in found]
+    return f"[{', '.join(items)}]"
+
+
+def there_are(count: int, noun: str) -> str:
+    """A sentence that gives a count of `noun`, which is in the singular."""
+    return f"There is 1 {noun}." if count == 1 else f"There are {count} {plural(noun)}."

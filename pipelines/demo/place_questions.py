@@ -1,0 +1,99 @@
+"""Questions whose answers are places: boxes, points, parts of the picture."""
+
+from __future__ import annotations
+
+import random
+
+from pipelines.demo.exchange import Exchange, match_of, missing_name, pick
+from pipelines.demo.phrases import Detail, Things, article, as_json, box_text, listing, point_text, verdicts
+from pipelines.demo.things import SHAPES
+
+JSON_BOXES = " Report bbox coordinates in JSON format."
+JSON_POINTS = " Report point coordinates in JSON format."
+
+
+def ask_box(rng: random.Random, things: Things) -> Exchange:
+    """The boxes of what is named."""
+    target = _target(rng, things)
+    question = pick(
+        rng, "Where is the {}?" + JSON_BOXES, "Locate the {}." + JSON_BOXES, "Locate the {}.",
+        "Find the {}." + JSON_BOXES, "Give the box of the {} as JSON.", "Detect the {}.",
+        "Locate the {}, output its bbox coordinates in JSON format.",
+        "Draw a box around the {}.",
+    ).format(target)  # fmt: skip
+    return Exchange("box", question, *_searched(things, [target], "bbox_2d", box_text))
+
+
+def ask_boxes(rng: random.Random, things: Things) -> Exchange:
+    """The boxes of one to three categories, in the official wording."""
+    targets = list(dict.fromkeys(_target(rng, things) for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0])))
+    categories = ", ".join(f"'{target}'" for target in targets)
+    question = f"Locate every instance that belongs to the following categories: {categories}." + JSON_BOXES
+    return Exchange("boxes", question, *_searched(things, targets, "bbox_2d", box_text))
+
+
+def ask_point(rng: random.Random, things: Things) -> Exchange:
+    """The centres of what is named."""
+    target = _target(rng, things)
+    question = pick(
+        rng, "Point to the {}." + JSON_POINTS, "Point to the {}." + JSON_POINTS, "Point at the {}." + JSON_POINTS,
+        "Where is the {}?" + JSON_POINTS, "Point to the {}.",
+    ).format(target)  # fmt: skip
+    return Exchange("point", question, *_searched(things, [target], "point_2d", point_text))
+
+
+def ask_all_boxes(rng: random.Random, things: Things) -> Exchange:
+    """The boxes of everything."""
+    noun = rng.choice(("objects", "shapes", "things"))
+    question = pick(
+        rng, "Locate all {}." + JSON_BOXES, "Detect all {}." + JSON_BOXES, "Detect all {}.", "Locate all {}.",
+        "Find all {}." + JSON_BOXES, "Give the bounding boxes of all {}.",
+        "Locate every instance that belongs to the following categories: '{}'." + JSON_BOXES,
+    ).format(noun)  # fmt: skip
+    answer = as_json([(thing.name, thing.box_coords) for thing in things], "bbox_2d")
+    return Exchange("all_boxes", question, listing(things, box_text) + f"Total: {len(things)}", answer)
+
+
+def ask_where(rng: random.Random, things: Things) -> Exchange | None:
+    """The part of the picture that holds what is named."""
+    single = [thing for thing in things if sum(other.name == thing.name for other in things) == 1]
+    if not single:
+        return None
+    found = rng.choice(single)
+    question = pick(
+        rng, "Where is the {}?", "where is the {} in the picture?", "In which part of the picture is the {}?"
+    ).format(found.name)
+    steps = verdicts(things, found.name, match_of(found.name), point_text)
+    return Exchange("where", question, steps + f"Found: {found.zone}", f"The {found.name} is in the {found.zone}.")
+
+
+def ask_describe(rng: random.Random, things: Things) -> Exchange:
+    """Everything, and where it is."""
+    question = pick(
+        rng, "Describe the picture.", "Describe the image.", "Describe this picture.", "What is in the picture?",
+        "What do you see?", "What does the image show?",
+    )  # fmt: skip
+    parts = [f"{article(thing.name)} in the {thing.zone}" for thing in things]
+    whole = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+    noun = "object" if len(things) == 1 else "objects"
+    steps = listing(things, point_text) + f"Total: {len(things)}"
+    return Exchange("describe", question, steps, f"The picture shows {len(things)} {noun}: {whole}.")
+
+
+def _target(rng: random.Random, things: Things) -> str:
+    chance = rng.random()
+    if chance < 0.14:
+        return missing_name(rng, things)
+    thing = rng.choice(things)
+    return thing.kind if chance > 0.75 and thing.kind in SHAPES else thing.name
+
+
+def _searched(things: Things, targets: list[str], key: str, place: Detail) -> tuple[str, str]:
+    """The reasoning and the JSON answer of a search for each target in turn."""
+    steps, found = [], []
+    for target in targets:
+        match = match_of(target)
+        matches = [thing for thing in things if match(thing)]
+        steps.append(verdicts(things, target, match, place) + f"Total: {len(matches)}")
+        found += [(target, thing.box_coords if key == "bbox_2d" else thing.centre_coords) for thing in matches]
+    return "\n".join(steps), as_json(found, key)

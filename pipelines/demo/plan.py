@@ -1,0 +1,47 @@
+"""The plan of a training run: how many steps of what, at which learning rate, and where its state is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.demo.course import STAGES, Amounts, Stage
+
+SEED = 2026
+STEPS = (430, 480, 2100)
+RATES: dict[Stage, float] = {"see": 3e-3, "read": 2e-3, "answer": 2.5e-3}
+WARM_UP_STEPS = 15
+OUT = Path("build/demo-training")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: the steps of each stage, the seed, the folder of its state, and what a step holds."""
+
+    steps: tuple[int, int, int] = STEPS
+    seed: int = SEED
+    out: Path = OUT
+    amounts: Amounts = field(default_factory=Amounts)
+    stop_after: int | None = None
+
+    @property
+    def state_file(self) -> Path:
+        """Where the run is kept while it goes on, and when it has ended."""
+        return self.out / "state.pt"
+
+    def stage_of(self, step: int) -> tuple[Stage, int]:
+        """The stage that a step of the whole run belongs to, and its number within it."""
+        for stage, length in zip(STAGES, self.steps, strict=True):
+            if step < length:
+                return stage, step
+            step -= length
+        raise ValueError("the run is over")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the whole run."""
+        stage, own = self.stage_of(step)
+        progress = own / self.steps[STAGES.index(stage)]
+        warm = min(1.0, (own + 1) / WARM_UP_STEPS)
+        if stage == "answer":
+            return RATES[stage] * warm * min(1.0, max(0.02, 1 - (progress - 0.35) / 0.65))
+        return RATES[stage] * warm * (1 - 0.6 * progress)

@@ -1,0 +1,114 @@
+"""Drawn pictures whose every fact is known: what is there, in which colour, and the exact box."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipelines.demo.drawing import Brush, Pixels, backdrop, near, paint, wear
+from pipelines.demo.things import COLOURS, DIGITS, FractionBox, Thing, pick_name, reading_order
+
+TOKEN_PX = 32
+MAX_THINGS = 5
+DIGIT_SHARE = 0.12
+SMALLEST, LARGEST = 0.17, 0.42
+"""The size of a thing, in parts of the short side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A drawn picture: `rgb` uint8 [H, W, 3]; `labels` uint8 [H, W], 0 or the 1-based index of the thing there."""
+
+    rgb: Pixels
+    labels: Pixels
+    things: tuple[Thing, ...]
+
+
+def draw_scene(rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS) -> Scene:
+    """A picture of 1 to `max_things` things, `size` (height, width) in px, the things in reading order."""
+    names: list[tuple[str, str]] = []
+    for _ in range(rng.randint(1, max_things)):
+        names.append(pick_name(rng, names, DIGIT_SHARE))
+    return draw_named(rng, names, size)
+
+
+def draw_named(rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int]) -> Scene:
+    """A picture of the things of these (kind, colour) names, as far as there is room for them."""
+    height, width = size
+    brushes = scatter(rng, names, size)
+    names = names[: len(brushes)]
+    rgb = backdrop(rng, height, width, {colour for _, colour in names})
+    labels = np.zeros(size, np.uint8)
+    things = [
+        Thing(kind, colour, fractions(paint(rgb, labels, brush, i + 1), size))
+        for i, ((kind, colour), brush) in enumerate(zip(names, brushes, strict=True))
+    ]
+    return _ordered(Scene(wear(rng, rgb), labels, tuple(things)), height // TOKEN_PX)
+
+
+def draw_reduced(rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS) -> Scene:
+    """A picture drawn larger, and a little off in its proportions, brought to `size` as the preprocessor does it."""
+    height, width = size
+    scale = rng.uniform(1.4, 2.8)
+    native = (int(height * scale * rng.uniform(0.92, 1.08)), int(width * scale * rng.uniform(0.92, 1.08)))
+    return reduce(draw_scene(rng, native, max_things), size)
+
+
+def reduce(scene: Scene, size: tuple[int, int]) -> Scene:
+    """The scene at (height, width): antialiased bicubic on uint8; labels by nearest neighbour; boxes stay exact."""
+    frames = torch.from_numpy(np.ascontiguousarray(scene.rgb)).permute(2, 0, 1)[None]
+    small = torch.nn.functional.interpolate(frames, size=size, mode="bicubic", antialias=True)
+    rows = np.arange(size[0]) * scene.labels.shape[0] // size[0]
+    columns = np.arange(size[1]) * scene.labels.shape[1] // size[1]
+    labels = scene.labels[rows][:, columns]
+    return _ordered(Scene(small[0].permute(1, 2, 0).numpy(), labels, scene.things), size[0] // TOKEN_PX)
+
+
+def scatter(rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int]) -> list[Brush]:
+    """Places where the named things do not touch; the names that found no room are left out, from the end."""
+    height, width = size
+    short = min(size)
+    placed: list[Brush] = []
+    for kind, colour in names:
+        for attempt in range(60):
+            largest = max(SMALLEST + 0.01, LARGEST * (1 - attempt / 80))
+            extent = rng.uniform(SMALLEST, largest) * short
+            reach = extent / 2 + 1
+            x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
+            if all(apart(x, y, reach, other) for other in placed):
+                placed.append(make_brush(rng, kind, colour, x, y, extent))
+                break
+        else:
+            break
+    return placed
+
+
+def make_brush(rng: random.Random, kind: str, colour: str, x: float, y: float, size: float) -> Brush:
+    """A thing of that name with a shade, a slight turn and a typeface of its own."""
+    turn = rng.uniform(-0.25, 0.25) if kind not in (*DIGITS, "circle") and rng.random() < 0.3 else 0.0
+    return Brush(kind, near(rng, COLOURS[colour]), x, y, size, turn, rng.random(), rng.random() < 0.4)
+
+
+def apart(x: float, y: float, reach: float, other: Brush, gap_px: float = 3.0) -> bool:
+    """Whether a thing of half-size `reach` at (x, y) leaves the other one free, all in px."""
+    distance = reach + other.size / 2 + gap_px
+    return abs(x - other.x) > distance or abs(y - other.y) > distance
+
+
+def fractions(box_px: tuple[int, int, int, int], size: tuple[int, int]) -> FractionBox:
+    """A pixel box as fractions of `size` (height, width)."""
+    height, width = size
+    x1, y1, x2, y2 = box_px
+    return x1 / width, y1 / height, x2 / width, y2 / height
+
+
+def _ordered(scene: Scene, num_rows: int) -> Scene:
+    order = reading_order(scene.things, max(1, num_rows))
+    new_label = np.zeros(len(order) + 1, np.uint8)
+    for new, old in enumerate(order):
+        new_label[old + 1] = new + 1
+    return Scene(scene.rgb, new_label[scene.labels], tuple(scene.things[i] for i in order))

@@ -1,0 +1,135 @@
+"""How right an answer is, from 0 to 1, and how right the best answer that never looks would be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from pipelines.demo.exchange import Exchange, Task
+from pipelines.demo.things import COLOURS, KINDS
+
+NAME = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
+IN_THE = " is in the "
+Boxes = list[tuple[str, list[float]]]
+Score = Callable[[str, str], float]
+"""(the answer, the true answer) to 0..1."""
+
+
+def score_of(task: Task) -> Score:
+    """How an answer to a question of that task is scored."""
+    return SCORES.get(task, exact)
+
+
+def best_constant(exchanges: Sequence[Exchange], score: Score) -> float:
+    """The mean score of the one true answer that, given to every question, would score best."""
+    truths = [exchange.answer for exchange in exchanges]
+    return max(sum(score(constant, truth) for truth in truths) / len(truths) for constant in set(truths))
+
+
+def exact(answer: str, truth: str) -> float:
+    """Word for word."""
+    return float(answer == truth)
+
+
+def number(answer: str, truth: str) -> float:
+    """The first number of the answer is the true one."""
+    return float(re.findall(r"\d+", answer)[:1] == re.findall(r"\d+", truth)[:1])
+
+
+def seconds(answer: str, truth: str) -> float:
+    """The same last time, whatever it is of."""
+    return float(re.findall(r"[\d.]+ seconds", answer)[-1:] == re.findall(r"[\d.]+ seconds", truth)[-1:])
+
+
+def first_word(answer: str, truth: str) -> float:
+    """The same first word: yes or no."""
+    return float(answer.split()[:1] == truth.split()[:1])
+
+
+def last_word(answer: str, truth: str) -> float:
+    """The same last word: a colour, a shape or a direction."""
+    return float(answer.split()[-1:] == truth.split()[-1:])
+
+
+def zone(answer: str, truth: str) -> float:
+    """The same part of the picture."""
+    return float(answer.partition(IN_THE)[2] == truth.partition(IN_THE)[2])
+
+
+def recall(answer: str, truth: str) -> float:
+    """The share of the things that the answer names, each as often as it is there."""
+    there, named = Counter(NAME.findall(truth)), Counter(NAME.findall(answer))
+    return (there & named).total() / there.total()
+
+
+def mean_iou(answer: str, truth: str) -> float:
+    """The mean IoU of the true boxes with the answer's of the same label; a miss and a box too many count as 0."""
+    return _mean_iou(read_boxes(answer), read_boxes(truth))
+
+
+def mean_iou_unlabelled(answer: str, truth: str) -> float:
+    """The same without a look at the labels: where one thing is asked for, its label is in the question."""
+    return _mean_iou([("", box) for _, box in read_boxes(answer)], [("", box) for _, box in read_boxes(truth)])
+
+
+def _mean_iou(answered: Boxes, there: Boxes) -> float:
+    left = list(answered)
+    count = max(len(there), len(left))
+    overlaps = []
+    for label, box in there:
+        rivals = [(iou(box, other), i) for i, (name, other) in enumerate(left) if name == label]
+        if rivals:
+            overlap, i = max(rivals)
+            left.pop(i)
+            overlaps.append(overlap)
+    return sum(overlaps) / count if count else 1.0
+
+
+def near_point(answer: str, truth: str) -> float:
+    """The share of the true points that the answer meets within 50 thousandths of a side."""
+    there, given = read_boxes(truth), read_boxes(answer)
+    count = max(len(there), len(given))
+    met = sum(any(max(abs(a - b) for a, b in zip(p, q, strict=False)) <= 50 for _, q in given) for _, p in there)
+    return met / count if count else 1.0
+
+
+def iou(first: Sequence[float], second: Sequence[float]) -> float:
+    """Intersection over union of two boxes x1, y1, x2, y2."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return shared / (areas - shared) if areas > shared else 0.0
+
+
+def read_boxes(answer: str) -> Boxes:
+    """The labels and coordinates of a JSON answer; none where it is not of the form that was asked for."""
+    try:
+        items = json.loads(answer)
+        return [
+            (str(item["label"]), [float(side) for side in item.get("bbox_2d") or item["point_2d"]]) for item in items
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
+SCORES: Mapping[Task, Score] = {
+    "count": number,
+    "count_shape": number,
+    "count_colour": number,
+    "count_named": number,
+    "exists": first_word,
+    "colour": last_word,
+    "shape": last_word,
+    "moves": last_word,
+    "appears": seconds,
+    "where": zone,
+    "box": mean_iou_unlabelled,
+    "boxes": mean_iou,
+    "all_boxes": mean_iou,
+    "point": near_point,
+    "list": recall,
+    "describe": recall,
+}

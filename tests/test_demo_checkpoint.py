@@ -1,0 +1,78 @@
+"""The checkpoint that ships: its form, and that it can do what it is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, Qwen3_5ForConditionalGeneration
+
+from pipelines.demo.answering import Answerer, Query
+from pipelines.demo.evaluate import make_cases, mean_score
+from pipelines.demo.examples import FOLDER as EXAMPLES
+from pipelines.demo.examples import MANIFEST, agrees, read_back
+from pipelines.demo.exchange import Task
+from pipelines.demo.export import FOLDER
+
+MAX_BYTES = 20 * 1024 * 1024
+ENTRIES: list[dict[str, str]] = json.loads((EXAMPLES / MANIFEST).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def answerer() -> Answerer:
+    return Answerer(FOLDER)
+
+
+def test_it_has_the_form_of_a_hub_checkpoint() -> None:
+    files = {path.name for path in FOLDER.iterdir()}
+    assert files >= {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "preprocessor_config.json",
+        "video_preprocessor_config.json",
+        "generation_config.json",
+    }
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < MAX_BYTES
+
+
+def test_transformers_loads_it() -> None:
+    model, report = Qwen3_5ForConditionalGeneration.from_pretrained(FOLDER, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    assert model.dtype == torch.bfloat16
+    assert model.generation_config.eos_token_id == AutoTokenizer.from_pretrained(FOLDER).eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("task", "count", "least"), [("count", 24, 0.8), ("list", 12, 0.85), ("all_boxes", 12, 0.5), ("moves", 12, 0.75)]
+)
+def test_it_can_do_what_it_is_for(answerer: Answerer, task: Task, count: int, least: float) -> None:
+    assert mean_score(answerer, make_cases(task, count), thinking=True) >= least
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=[f"{entry['file']}: {entry['question']}" for entry in ENTRIES])
+def test_the_examples_are_answered_rightly(answerer: Answerer, entry: dict[str, str]) -> None:
+    media = read_back(EXAMPLES / entry["file"], answerer)
+    thought, quick = (answerer.reply_all([Query(entry["question"], media)], thinking)[0] for thinking in (True, False))
+    assert agrees(thought.answer, entry["answer"])
+    assert thought.reasoning
+    assert not quick.reasoning
+    assert quick.answer.startswith("[") == entry["answer"].startswith("[")
+
+
+def test_the_examples_are_all_there() -> None:
+    suffixes = [Path(entry["file"]).suffix for entry in ENTRIES]
+    assert len({entry["file"] for entry in ENTRIES if entry["file"].endswith((".png", ".jpg"))}) >= 3
+    assert suffixes.count(".mp4") >= 2
+
+
+@pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "not thinking"])
+def test_it_greets(answerer: Answerer, thinking: bool) -> None:
+    reply = answerer.reply_all([Query("Hello")], thinking)[0]
+    assert "demo model" in reply.answer

@@ -1,0 +1,57 @@
+"""The demo tokenizer: any text comes back, and transformers reads the shipped file the same way."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer
+
+from pipelines.demo.export import FOLDER
+from pipelines.demo.tokenizer import COORDINATES, MARKUP, SPECIAL, VOCABULARY, Encoder, build_tokenizer
+
+ENCODER = Encoder(build_tokenizer())
+TEXTS = (
+    '[{"bbox_2d": [120, 340, 560, 780], "label": "blue square"}]',
+    "Find: blue star\n1. red circle, blue star: no\nTotal: 0\n</think>\n\nNo.",
+    "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Ünï ☃ 中文 12345 210 1210<|im_end|>\n",
+    "<0.3 seconds><|vision_start|><|video_pad|><|vision_end|>",
+    "tabs\tand\r\nline ends   and 3.14159 e\u0301",
+)
+
+
+@given(st.text())
+@settings(max_examples=300, deadline=None)
+def test_any_text_comes_back_in_nfc(text: str) -> None:
+    assert ENCODER.decode(list(ENCODER(text))) == unicodedata.normalize("NFC", text)
+
+
+def test_it_has_the_promised_entries() -> None:
+    assert ENCODER.size == VOCABULARY
+    for token in (*SPECIAL, *MARKUP, *COORDINATES, "bbox_2d", "point_2d"):
+        assert ENCODER(token) == (ENCODER.id(token),)
+
+
+def test_a_token_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no 'xyzzy'"):
+        ENCODER.id("xyzzy")
+
+
+def test_it_is_built_the_same_every_time() -> None:
+    assert build_tokenizer.__wrapped__().to_str() == ENCODER.tokenizer.to_str()
+
+
+def test_the_shipped_tokenizer_is_the_one_that_the_code_builds() -> None:
+    shipped = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    assert shipped.get_vocab() == ENCODER.tokenizer.get_vocab()
+    assert all(tuple(shipped.encode(text, add_special_tokens=False).ids) == ENCODER(text) for text in TEXTS)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_transformers_encodes_the_same(text: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+    assert tuple(tokenizer(text)["input_ids"]) == ENCODER(text)
+    assert tokenizer.eos_token == "<|im_end|>"
