@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.decoder import Sampler
@@ -182,3 +186,52 @@ def test_the_presence_penalty_is_taken_once_from_what_was_said() -> None:
 )
 def test_presets_follow_the_model_cards(hidden_size: int, thinking: bool, has_media: bool, expected: Sampling) -> None:
     assert preset(hidden_size, thinking=thinking, has_media=has_media) == expected
+
+
+def without_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+def cut_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+
+
+def some_weights(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.language_model.norm.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("damage", [without_weights, cut_weights, some_weights])
+def test_damaged_weights_are_one_sentence_and_never_random(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(DEMO_FOLDER, folder)
+    damage(folder)
+    with pytest.raises(UserError, match=r'The weights of "broken" are missing or damaged: download'):
+        LocalEngine.load(folder, "broken")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        pytest.param("config.json", None, "not a whole checkpoint: config.json is missing", id="no config"),
+        pytest.param("config.json", "{", "config.json is damaged", id="damaged config"),
+        pytest.param("config.json", '{"model_type": "bert"}', "not a Qwen3.5 checkpoint", id="another model"),
+        pytest.param("tokenizer.json", "{}", "tokenizer.json is damaged", id="damaged tokenizer"),
+        pytest.param("tokenizer.json", None, "tokenizer.json is missing", id="no tokenizer"),
+        pytest.param("chat_template.jinja", "{% if %}", "chat_template.jinja is damaged", id="damaged template"),
+        pytest.param("chat_template.jinja", None, "chat_template.jinja is missing", id="no template"),
+        pytest.param("preprocessor_config.json", "{}", "holds no usable", id="no limits"),
+    ],
+)
+def test_a_checkpoint_that_is_not_whole_is_one_sentence(
+    file: str, content: str | None, sentence: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(DEMO_FOLDER, folder)
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        LocalEngine.load(folder, "broken")

@@ -15,6 +15,7 @@ from threading import Event as Flag
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import DynamicCache, Qwen3_5ForConditionalGeneration
 from transformers.utils import logging
 
@@ -26,6 +27,7 @@ from pipelines.engine.presets import GREEDY, preset
 from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import EngineInfo, FinishReason, ModelInputs, Sampling, Settings, Token, UserError
 
+DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
 
@@ -59,20 +61,21 @@ class LocalEngine:
         if placement.num_threads:
             torch.set_num_threads(placement.num_threads)
         try:
-            model = Qwen3_5ForConditionalGeneration.from_pretrained(
+            model, loaded = Qwen3_5ForConditionalGeneration.from_pretrained(
                 folder,
                 dtype=placement.dtype,
                 device_map=placement.device_map,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
         except torch.OutOfMemoryError as error:
             raise UserError(f'"{name}" does not fit on {placement.device_name}: choose a smaller model.') from error
-        except (OSError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f'The weights of "{name}" are missing or damaged: download the checkpoint again.'
-            ) from error
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise UserError(DAMAGED.format(name=name)) from error
+        if loaded["missing_keys"]:  # transformers would go on with random weights in their place
+            raise UserError(DAMAGED.format(name=name))
         return cls(model.eval(), checkpoint, name, placement)
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
