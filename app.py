@@ -193,8 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         model.load()
         print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
+        return USER_ERROR
+    except OSError:  # Gradio's own words speak of its arguments
+        print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
         return USER_ERROR
     demo.block_thread()
     return 0

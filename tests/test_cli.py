@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from pipelines.__main__ import main
 
@@ -21,14 +19,6 @@ code = main()
 print("gradio" in sys.modules, file=sys.stderr)
 sys.exit(code)
 """
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    rgb = np.full((160, 192, 3), 230, np.uint8)
-    rgb[40:90, 60:110] = (35, 80, 220)
-    Image.fromarray(rgb).save(tmp_path / "square.png")
-    return tmp_path / "square.png"
 
 
 def test_json_on_stdout_progress_on_stderr_and_no_gradio(picture: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine, LocalEngine, ScriptedEngine
@@ -21,14 +20,6 @@ REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400],
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     return Checkpoint.open(DEMO_FOLDER)
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    rgb = np.full((160, 192, 3), 230, np.uint8)
-    rgb[40:90, 60:110] = (35, 80, 220)
-    Image.fromarray(rgb).save(tmp_path / "square.png")
-    return tmp_path / "square.png"
 
 
 def result_of(request: Request, engine: Engine) -> Result:
