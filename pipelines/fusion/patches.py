@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from pipelines.fusion.sizes import FRAMES, cap_frame, resize_clip, resize_picture
 from pipelines.types import Limits
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PATCH_PX = 16
@@ -40,8 +40,7 @@ class Patches:
 
 def patchify_picture(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
     """Resize and cut uint8 [H, W, 3]. Raises ValueError where the reference refuses the shape."""
-    frames = _resize(rgb[None], resize_picture(rgb.shape[0], rgb.shape[1], limits))
-    return cut(frames.expand(FRAMES, -1, -1, -1))
+    return cut(_resize(rgb[None], resize_picture(rgb.shape[0], rgb.shape[1], limits)))
 
 
 def patchify_clip(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
@@ -58,12 +57,23 @@ def patchify_clip(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
 
 
 def cut(frames: torch.Tensor) -> Patches:
-    """Normalise and cut uint8 [T, 3, H, W] into patches; T is even, H and W are multiples of 32."""
+    """Normalise and cut uint8 [T, 3, H, W] into patches, on the device that holds them.
+
+    T is even, or 1 for a still, whose frame fills both places of its patches; H and W are multiples of 32.
+    """
     num_frames, _, height, width = frames.shape
-    t, h, w = num_frames // FRAMES, height // PATCH_PX, width // PATCH_PX
-    blocks = frames.reshape(t, FRAMES, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
-    rows = blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * h * w, ROW)
-    return Patches(rows.float().sub_(127.5).div_(127.5), (t, h, w))
+    t, h, w = max(num_frames // FRAMES, 1), height // PATCH_PX, width // PATCH_PX
+    shape = (t, num_frames // t, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
+    rows = _reorder(frames.reshape(shape), (0, 3, 6, 4, 7, 2, 1, 5, 8)).reshape(t * h * w, 3, -1, PATCH_PX**2)
+    values = rows.float().sub_(127.5).div_(127.5).expand(-1, -1, FRAMES, -1)
+    return Patches(values.reshape(t * h * w, ROW), (t, h, w))
+
+
+def _reorder(pixels: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
+    if pixels.device.type != "cpu":
+        return pixels.permute(order)
+    # numpy copies single bytes in another order several times faster than torch does
+    return torch.from_numpy(np.ascontiguousarray(pixels.numpy().transpose(order)))
 
 
 def _resize(rgb: NDArray[np.uint8], size: tuple[int, int]) -> torch.Tensor:
