@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval examples clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ demo-model: $(VENV)/run.stamp ## train the shipped model from nothing (it says h
 
 demo-eval: $(VENV)/run.stamp ## measure the shipped model on fresh scenes
 	$(BIN)/python -m pipelines.demo.evaluate
+
+bench-fusion: $(VENV)/run.stamp ## measure early fusion beside its peers (about 6 minutes)
+	$(BIN)/python -m benchmarks.fusion
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples
