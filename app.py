@@ -7,6 +7,7 @@ is the page, and the model is loaded when the first visitor comes.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,9 @@ from pipelines.present.choices import Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
 from pipelines.present.model import Model
-from pipelines.present.session import Draft, Session, draft_of
+from pipelines.present.preview import preview_html
+from pipelines.present.session import Draft, Session, draft_of, uploaded
+from pipelines.run import seen_pixels
 from pipelines.types import UserError
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
@@ -36,6 +39,8 @@ MAX_CARDS = 6
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 USER_ERROR = 2
+PATHS_OF = "(message) => JSON.stringify((message?.files ?? []).map((file) => file.path))"
+"""Runs in the browser: what the composer holds changes with every key, and its files seldom."""
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
@@ -92,10 +97,11 @@ def finish(session: Session) -> tuple[Any, ...]:
     composed = (session.returned or Draft("")).composed
     session.returned = None
     composer = gr.MultimodalTextbox(composed, submit_btn=True, stop_btn=False, interactive=True)
-    if session.result is None:
-        return composer, evidence.EMPTY, waterfall.EMPTY
-    seen = evidence.evidence_html(session.result, session.num_new_media)
-    return composer, seen, waterfall.waterfall_html(session.result)
+    if session.result is not None:
+        seen = evidence.evidence_html(session.result, session.num_new_media, seen_pixels)
+        session.drawn = seen, waterfall.waterfall_html(session.result)
+        session.result = None  # it holds every frame, and the page needs them no more
+    return composer, *(session.drawn or (evidence.EMPTY, waterfall.EMPTY))
 
 
 def stop(session: Session) -> None:
@@ -127,7 +133,7 @@ def build(model: Model) -> gr.Blocks:
         session = gr.State(Session(), time_to_live=86400)
         about, new_chat = parts.top()
         with gr.Row(elem_id="panes"):
-            chat, line, composer = parts.chat_pane(examples)
+            chat, line, composer, costs = parts.chat_pane(examples)
             seen, times = parts.evidence_pane()
         controls, reset = parts.settings()
 
@@ -147,8 +153,32 @@ def build(model: Model) -> gr.Blocks:
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
         keep_choices(page, controls, reset)
+        show_costs(model, composer, controls, costs)
     page.queue(default_concurrency_limit=4, max_size=16)
     return page
+
+
+def show_costs(model: Model, composer: gr.MultimodalTextbox, controls: list[Any], costs: gr.HTML) -> None:
+    """Tell what the files in the composer will cost, as soon as these or the settings change."""
+    paths = gr.Textbox("[]", visible="hidden", elem_id="paths")
+
+    def foretell(names: str, *values: Any) -> str:
+        try:
+            files = uploaded(json.loads(names), uploads())
+            return preview_html(files, Choices(*values).settings(), model.foresee) if files else ""
+        except (UserError, ValueError, TypeError):  # only a program sends such; asking tells it what is wrong
+            return ""
+
+    composer.change(None, composer, paths, js=PATHS_OF, **AT_ONCE)
+    gr.on(
+        [paths.change, *(control.change for control in controls)],
+        foretell,
+        [paths, *controls],
+        costs,
+        concurrency_limit=2,
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
 
 
 def keep_choices(page: gr.Blocks, controls: list[Any], reset: gr.Button) -> None:

@@ -38,8 +38,8 @@ def top() -> tuple[gr.HTML, gr.Button]:
     return about, new_chat
 
 
-def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.MultimodalTextbox]:
-    """The conversation, the status line and the composer."""
+def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.MultimodalTextbox, gr.HTML]:
+    """The conversation, the status line, the composer, and what the files in it will cost."""
     with gr.Column(scale=5, elem_id="chat-pane"):
         chat = gr.Chatbot(
             elem_id="chat",
@@ -63,8 +63,9 @@ def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.Mult
             max_plain_text_length=100_000,
             max_lines=8,
         )
+        costs = _html("", "costs")
         _html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
-    return chat, line, composer
+    return chat, line, composer, costs
 
 
 def evidence_pane() -> tuple[gr.HTML, gr.HTML]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Event as Flag
 
+from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
-from pipelines.fusion import fuse, sample_frames
+from pipelines.fusion import choose_frames, estimate, fuse, seen_pixels, sights
 from pipelines.grounding import parse_grounding
-from pipelines.media import Cancelled, open_media
+from pipelines.media import Cancelled, kept_size, open_media, probe
 from pipelines.reply import ReplySplitter
 from pipelines.timing import Stopwatch
 from pipelines.types import (
@@ -26,14 +28,19 @@ from pipelines.types import (
     Message,
     ModelInputs,
     Observe,
+    Probe,
     Progress,
     Request,
     Result,
+    Settings,
+    Sight,
     Stage,
     Token,
     TokenCounts,
     UserError,
 )
+
+__all__ = ["answer", "foresee", "messages_of", "seen_pixels"]
 
 ABOUT_MEDIA = re.compile(
     r"\b(?:this|the|these|those|my|that|attached) (?:\w+ )?"
@@ -57,6 +64,12 @@ def answer(request: Request, engine: Engine, stop: Flag | None = None, observe: 
         inputs = work.fuse(media)
         yield from work.generate(inputs)
     yield work.result()
+
+
+def foresee(path: Path, settings: Settings, checkpoint: Checkpoint) -> tuple[Probe, Sight]:
+    """What a file is, and how the model will see it when it is asked about. Raises UserError as `answer` would."""
+    probed = probe(path)
+    return probed, estimate(probed, settings, checkpoint, kept_size)
 
 
 class _Work:
@@ -123,6 +136,7 @@ class _Work:
             ),
             finish_reason=self._finish_reason,
             media=self._media,
+            sights=sights(inputs, self._media) if inputs else (),
         )
 
     def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
@@ -145,10 +159,7 @@ class _Work:
         self._observe(Progress(stage))
 
     def _choose_frames(self, total_frames: int, video_fps: float) -> list[int]:
-        settings, checkpoint = self._request.settings, self._engine.checkpoint
-        max_frames = min(settings.max_frames, checkpoint.max_frames)
-        min_frames = min(checkpoint.min_frames, max_frames)
-        return sample_frames(total_frames, video_fps, settings.sample_fps, min_frames, max_frames)
+        return choose_frames(total_frames, video_fps, self._request.settings, self._engine.checkpoint)
 
     def _report_frames(self, done: int, total: int) -> None:
         self._observe(Progress("open", done, total))

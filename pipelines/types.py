@@ -98,6 +98,40 @@ Media = Picture | Clip
 
 
 @dataclass(frozen=True)
+class ProbedPicture:
+    """What the header of a picture says: its size in px, upright."""
+
+    name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ProbedClip:
+    """What the packets of a clip say: its size in px, upright, all its frames, `fps` of them a second on average."""
+
+    name: str
+    width: int
+    height: int
+    num_frames: int
+    fps: float
+    duration_s: float
+
+
+Probe = ProbedPicture | ProbedClip
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How the model sees a medium: `num_frames` frames (1 of a picture), their size in px, and what they cost."""
+
+    width: int
+    height: int
+    num_frames: int
+    num_visual_tokens: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """The least and the most pixels after resizing: of a picture, or of a clip over frames x height x width."""
 
@@ -315,6 +349,8 @@ class Result:
     tokens: TokenCounts
     finish_reason: FinishReason
     media: tuple[Media, ...]
+    sights: tuple[Sight, ...] = ()
+    """How the model saw each of `media`; empty where it was stopped before."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
-from tests.browser_steps import SLOW_MS, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import SLOW_MS, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
 
 pytestmark = pytest.mark.browser
@@ -121,7 +121,7 @@ def test_a_second_question_is_about_the_same_picture(page_server: PageServer, op
     ask(page, "Is there a red circle in the picture?")
     expect(page.locator("#chat .user-row")).to_have_count(2)
     wait_for_end(page, "Done")
-    expect(page.locator("#evidence img")).to_have_count(1)
+    expect(page.locator("#evidence .gb-canvas img")).to_have_count(1)
     page.click("#new-chat")
     expect(page.locator("#chat .user-row")).to_have_count(0)
     expect(page.locator("#evidence .gb-empty")).to_be_visible()
@@ -169,6 +169,59 @@ def test_after_a_bad_input_the_next_question_is_answered(
     wait_for_end(page, "Done")
 
 
+def test_what_a_file_costs_is_told_before_and_shown_after(
+    page_server: PageServer, open_page: OpenPage, media: Path
+) -> None:
+    page = open_page(page_server)
+    costs = page.locator("#costs li")
+    expect(costs).to_have_count(0)
+    add(page, media / "shapes.png")
+    expect(costs).to_have_text(re.compile(r"^shapes\.png: 224 × 160 px, seen at \d+ × \d+: \d+ visual tokens$"))
+    told = re.findall(r"seen at \d+ × \d+|\d+ visual tokens", costs.inner_text())
+    shoot(page, "desk-costs")
+    add(page, media / "text.png")
+    expect(costs.last).to_contain_text("not a picture or clip")
+    page.locator("#composer .delete-button").last.click()
+    expect(costs).to_have_count(1)
+    ask(page, "How many shapes are there?")
+    wait_for_end(page, "Done")
+    expect(costs).to_have_count(0)
+    expect(page.locator("#evidence h3")).to_contain_text(", ".join(told))
+    seen = page.locator("#evidence .gb-seen img")
+    expect(seen).not_to_be_visible()
+    page.get_by_text("What the model saw", exact=True).click()
+    expect(seen).to_be_visible()
+    assert (
+        seen.evaluate("image => image.complete && `seen at ${image.naturalWidth} × ${image.naturalHeight}`") == told[0]
+    )
+    seen.scroll_into_view_if_needed()
+    shoot(page, "desk-seen")
+
+
+def test_typing_with_files_asks_the_server_nothing(
+    scripted_server: PageServer, open_page: OpenPage, media: Path
+) -> None:
+    page = open_page(scripted_server)
+    add(page, media / "whole.mp4")
+    expect(page.locator("#costs li")).to_contain_text("visual tokens")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.locator("#composer textarea").press_sequentially("Which way does the circle move?", delay=5)
+    expect(page.locator("#composer textarea")).to_have_value("Which way does the circle move?")
+    assert asked == []
+
+
+def test_what_a_clip_costs_follows_the_settings(scripted_server: PageServer, open_page: OpenPage, media: Path) -> None:
+    page = open_page(scripted_server)
+    add(page, media / "whole.mp4")
+    costs = page.locator("#costs li")
+    expect(costs).to_contain_text(re.compile(r"[5-8] frames seen at"))
+    page.get_by_label("Toggle Sidebar").click()
+    page.get_by_label("number input for Frames at most").fill("4")
+    page.keyboard.press("Tab")
+    expect(costs).to_contain_text("4 frames seen at")
+
+
 def test_stop_keeps_the_partial_text(scripted_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(scripted_server)
     ask(page, "Hello")
@@ -195,7 +248,7 @@ def test_a_hostile_answer_is_shown_as_text(scripted_server: PageServer, open_pag
     expect(page.locator("#evidence .gb-box")).to_have_count(1)
     expect(page.locator("#evidence .gb-point")).to_have_count(1)
     expect(page.locator("#evidence .gb-chip").last).to_contain_text(HOSTILE_LABEL)
-    expect(page.locator("#evidence img")).to_have_count(1)
+    expect(page.locator("#evidence .gb-canvas img")).to_have_count(1)
     shoot(page, "desk-marks")
 
 

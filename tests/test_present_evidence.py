@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image
 from pipelines.present.evidence import EMPTY, evidence_html, shown_media
 from pipelines.present.frames import chosen_frames, marks_by_frame, nearest_frame, seconds, timeline
 from pipelines.present.overlay import MAX_LABELLED, Mark, data_uri, figure, marks_svg
-from pipelines.types import Event, Region
+from pipelines.present.sight import exact_uri
+from pipelines.types import Event, Region, Sight
 from tests.present_values import HOSTILE, clip, picture, result
 
 BOX = Region("red circle", box=(100.0, 200.0, 300.0, 600.0))
@@ -174,3 +176,34 @@ def test_no_events_no_timeline() -> None:
 
 def test_times_are_written_with_one_decimal() -> None:
     assert seconds(7.0) == "7.0 s"
+
+
+def test_a_heading_says_what_the_model_saw() -> None:
+    seen = replace(result(picture(512, 384), clip(5)), sights=(Sight(192, 160, 1, 30), Sight(320, 192, 5, 180)))
+    assert [re.sub("<[^>]+>", "", heading) for heading in re.findall("<h3>(.*?)</h3>", evidence_html(seen, 2))] == [
+        "Picture 1 shapes.png, 512 × 384, seen at 192 × 160, 30 visual tokens",
+        "Clip 2 ball.mp4, 16 × 12, 5 frames seen at 320 × 192, 180 visual tokens",
+    ]
+
+
+def test_what_the_model_saw_is_there_pixel_by_pixel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 32, 64, 3), np.uint8)
+    seen = replace(result(picture(name=HOSTILE)), sights=(Sight(64, 32, 1, 2),))
+    html = evidence_html(seen, 1, lambda _item, _sight: pixels)
+    folded = html.split('<details class="gb-seen">')[1].split("</details>")[0]
+    shown = Image.open(io.BytesIO(base64.b64decode(folded.split("base64,")[1].split('"')[0])))
+    assert np.array_equal(np.asarray(shown), pixels[0])
+    assert HOSTILE not in html
+
+
+def test_the_first_frames_of_a_clip_are_shown_as_the_model_saw_them() -> None:
+    seen = replace(result(clip(20)), sights=(Sight(64, 32, 20, 20),))
+    html = evidence_html(seen, 1, lambda _item, _sight: np.zeros((16, 32, 64, 3), np.uint8))
+    folded = html.split('<details class="gb-seen">')[1]
+    assert folded.count("<img") == 16
+    assert "the first 16 frames of 20" in folded
+
+
+def test_a_large_picture_is_shown_in_its_own_size() -> None:
+    shown = Image.open(io.BytesIO(base64.b64decode(exact_uri(np.zeros((2000, 1000, 3), np.uint8)).split(",")[1])))
+    assert shown.size == (1000, 2000)

@@ -14,7 +14,8 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.frames import mean_times
 from pipelines.fusion.patches import Patches, patchify_clip, patchify_picture
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
-from pipelines.types import Clip, Media, Message, ModelInputs, Picture, UserError
+from pipelines.fusion.sizes import refused
+from pipelines.types import Clip, Media, Message, ModelInputs, Picture
 
 TEXT, PICTURE, CLIP = 0, 1, 2
 
@@ -66,7 +67,7 @@ def _cut(item: Media, checkpoint: Checkpoint) -> Patches:
             return patchify_picture(item.rgb, checkpoint.picture_limits)
         return patchify_clip(item.rgb, checkpoint.clip_limits)
     except ValueError as error:
-        raise UserError(f'"{item.name}" cannot be shown to the model ({error}): crop it and try again.') from error
+        raise refused(item.name, error) from error
 
 
 def _token_types(input_ids: torch.Tensor, checkpoint: Checkpoint) -> torch.Tensor:

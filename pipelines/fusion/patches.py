@@ -40,7 +40,7 @@ class Patches:
 
 def patchify_picture(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
     """Resize and cut uint8 [H, W, 3]. Raises ValueError where the reference refuses the shape."""
-    return cut(_resize(rgb[None], resize_picture(rgb.shape[0], rgb.shape[1], limits)))
+    return cut(resize(rgb[None], resize_picture(rgb.shape[0], rgb.shape[1], limits)))
 
 
 def patchify_clip(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
@@ -50,7 +50,7 @@ def patchify_clip(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
     that the reference refuses.
     """
     num_frames, height, width = max(len(rgb), FRAMES), rgb.shape[1], rgb.shape[2]
-    frames = _resize(rgb, resize_clip(num_frames, height, width, cap_frame(num_frames, limits)))
+    frames = resize(rgb, resize_clip(num_frames, height, width, cap_frame(num_frames, limits)))
     if len(frames) % FRAMES:
         frames = torch.cat([frames, frames[-1:]])
     return cut(frames)
@@ -76,7 +76,8 @@ def _reorder(pixels: torch.Tensor, order: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.numpy().transpose(order)))
 
 
-def _resize(rgb: NDArray[np.uint8], size: tuple[int, int]) -> torch.Tensor:
+def resize(rgb: NDArray[np.uint8], size: tuple[int, int]) -> torch.Tensor:
+    """Frames uint8 [T, H, W, 3] at `size` (height, width): uint8 [T, 3, height, width], antialiased bicubic."""
     # torch refuses to share memory that it must not write to, as that of an opened picture
     frames = torch.from_numpy(rgb if rgb.flags.writeable else rgb.copy()).permute(0, 3, 1, 2)
     if tuple(frames.shape[2:]) == size:

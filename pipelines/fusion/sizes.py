@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from pipelines.types import Limits
+from pipelines.types import Limits, UserError
 
 FACTOR = 32
 FRAMES = 2
@@ -47,6 +47,11 @@ def cap_frame(frames: int, limits: Limits) -> Limits:
     share = min(MAX_TOKENS_A_FRAME * FACTOR**2, limits.max_pixels // frames)
     per_frame = max(share, int(limits.min_pixels * 1.05))
     return Limits(limits.min_pixels, per_frame * frames)
+
+
+def refused(name: str, error: ValueError) -> UserError:
+    """What a person is told of a picture or clip whose shape the model cannot take."""
+    return UserError(f'"{name}" cannot be shown to the model ({error}): crop it and try again.')
 
 
 def _check_shape(height: int, width: int, ratio: bool = True) -> None:

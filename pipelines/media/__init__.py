@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import Cancelled
-from pipelines.types import Clip, ClipReader, Picture, Settings
+from pipelines.media.frames import kept_size
+from pipelines.types import Clip, ClipReader, Picture, Probe, Settings
 
 if TYPE_CHECKING:
     from pipelines.media.clip import Read
 
-__all__ = ["Cancelled", "open_media"]
+__all__ = ["Cancelled", "kept_size", "open_media", "probe"]
 
 
 def open_media(
@@ -43,7 +44,7 @@ def open_media(
     kind = kind_of(path)
     if should_stop():
         raise Cancelled
-    if kind == PICTURE or (kind == "gif" and not _is_animation(path)):
+    if _is_picture(path, kind):
         from pipelines.media.picture import open_picture
 
         return open_picture(path)
@@ -54,10 +55,24 @@ def open_media(
     return open_clip(path, kind, settings.max_frames, choose, _read_of(settings.clip_reader), on_progress, should_stop)
 
 
-def _is_animation(path: Path) -> bool:
+def probe(path: Path | str) -> Probe:
+    """The size of a picture or a clip, upright, in px, and how many frames a clip has: its pixels are not decoded.
+
+    Raises UserError for what cannot be read, as far as that shows.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    from pipelines.media.probing import probe_clip, probe_picture
+
+    return probe_picture(path) if _is_picture(path, kind) else probe_clip(path, kind)
+
+
+def _is_picture(path: Path, kind: str) -> bool:
+    if kind != "gif":
+        return kind == PICTURE
     from pipelines.media.picture import is_animation
 
-    return is_animation(path)
+    return not is_animation(path)
 
 
 def _read_of(reader: ClipReader) -> Read:

@@ -22,8 +22,8 @@ from pipelines.types import Picture
 
 # Pillow tries every format it knows unless told otherwise, PostScript and Photoshop files among them.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
-_ORIENTATION = 0x0112
-_AXES = {
+ORIENTATION = 0x0112
+AXES = {
     2: (-1, 0, 0, 1),
     3: (-1, 0, 0, -1),
     4: (1, 0, 0, -1),
@@ -43,7 +43,7 @@ def open_picture(path: Path) -> Picture:
     """
     with decoding(path.name), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with _opened(path) as image:
+        with opened(path) as image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
             image.load()
@@ -59,7 +59,8 @@ def is_animation(path: Path) -> bool:
         return False
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """The picture with its header read and nothing decoded. Raises UserError for a decompression bomb."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -71,7 +72,7 @@ def _opened(path: Path) -> Image.Image:
 
 def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
     rgb = np.asarray(_to_srgb(_flat(image), image.info.get("icc_profile")))
-    return np.array(turned(rgb, _AXES.get(_orientation(image), UPRIGHT)), order="C")
+    return np.array(turned(rgb, AXES.get(_orientation(image), UPRIGHT)), order="C")
 
 
 def _flat(image: Image.Image) -> Image.Image:
@@ -106,7 +107,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(ORIENTATION, 1))
     except Exception:
         # Broken metadata around whole pixels is no reason to refuse the picture.
         return 1

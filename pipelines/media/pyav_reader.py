@@ -39,6 +39,15 @@ def read(
         yield min(bisect_left(timeline.stamps, stamp), len(timeline.stamps) - 1), rgb
 
 
+def axes_of(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """Which way is up, by the display matrix that a frame carries; see `pipelines.media.frames.turned`."""
+    side_data: Any = frame.side_data
+    if "DISPLAYMATRIX" not in side_data:
+        return UPRIGHT
+    a, b, _, c, d, *_ = struct.unpack("=9i", side_data["DISPLAYMATRIX"])
+    return a, b, c, d
+
+
 class _Converter:
     """Frames to upright RGB of one size, that of the first frame: a clip may change its size on the way."""
 
@@ -51,10 +60,7 @@ class _Converter:
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if self._size is None:
             self._size = kept_size(frame.width, frame.height, self._num_frames)
-            side_data: Any = frame.side_data
-            if "DISPLAYMATRIX" in side_data:
-                a, b, _, c, d, *_ = struct.unpack("=9i", side_data["DISPLAYMATRIX"])
-                self._axes = (a, b, c, d)
+            self._axes = axes_of(frame)
         width, height = self._size
         rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
         return turned(rgb.astype(np.uint8, copy=False), self._axes)

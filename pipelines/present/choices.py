@@ -18,8 +18,11 @@ DETAILS: dict[str, int] = {
 MODE_COST = "Think reasons first: better at counting and at hard questions, and several times slower."
 LENGTH_COST = "Thought and answer; then it is cut off."
 FPS_COST = "More: finer in time, and slower."
-FRAMES_COST = "However long the clip is."
-DETAIL_COST = "Visual tokens of a large picture: more show smaller things, and take longer."
+FRAMES_COST = "However long the clip is. All frames together take 12,288 visual tokens of Qwen3.5 at most."
+DETAIL_COST = (
+    "Visual tokens of a large picture: more show smaller things, and take longer. Standard is one megapixel, "
+    "Full is the official limit."
+)
 
 
 @dataclass(frozen=True)

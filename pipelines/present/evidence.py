@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from pipelines.present.frames import marked_figures, seconds, strip, timeline
 from pipelines.present.overlay import Mark, figure
-from pipelines.types import Clip, Media, Result
+from pipelines.present.sight import seen_html, seen_in_words
+from pipelines.types import Clip, Media, Result, Sight
+
+if TYPE_CHECKING:
+    from pipelines.present.sight import SeenPixels
 
 EMPTY = (
     '<div class="gb-evidence gb-empty"><p>What the model saw appears here, with the boxes, points and times of its '
@@ -15,13 +20,16 @@ EMPTY = (
 )
 
 
-def evidence_html(result: Result, num_new_media: int) -> str:
-    """The pane for an answer to a question that came with `num_new_media` files, the last ones of its media."""
+def evidence_html(result: Result, num_new_media: int, seen_pixels: SeenPixels | None = None) -> str:
+    """The pane for an answer to a question that came with `num_new_media` files, the last ones of its media.
+
+    `seen_pixels` gives what the model got of a medium; without it that is not shown.
+    """
     if not result.media:
         return EMPTY
     marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
     shown = shown_media(result, num_new_media)
-    sections = "".join(_medium(index, result.media[index], marks, len(result.media)) for index in shown)
+    sections = "".join(_medium(index, result, marks, seen_pixels) for index in shown)
     clips = [item for item in result.media if isinstance(item, Clip)]
     events = timeline(result.grounding.events, clips[-1].duration_s if clips else 0.0)
     nothing = (
@@ -38,17 +46,24 @@ def shown_media(result: Result, num_new_media: int) -> list[int]:
     return sorted(new | marked) or [num_media - 1]
 
 
-def _medium(index: int, item: Media, marks: Sequence[Mark], num_media: int) -> str:
+def _medium(index: int, result: Result, marks: Sequence[Mark], seen_pixels: SeenPixels | None) -> str:
     here = [mark for mark in marks if mark.region.media_index == index]
-    kind = "Clip" if isinstance(item, Clip) else "Picture"
-    title = f"{kind} {index + 1}" if num_media > 1 else kind
-    size = f"{item.width} × {item.height}"
+    item, sight = result.media[index], result.sights[index] if result.sights else None
     body = (
         f"{marked_figures(item, here)}{_legend(here)}{strip(item, here)}"
         if isinstance(item, Clip)
         else f"{figure(item.rgb, here, item.name)}{_legend(here)}"
     )
-    return f"<section><h3>{title} <span>{escape(item.name)}, {size}</span></h3>{body}</section>"
+    seen = seen_html(item, sight, seen_pixels(item, sight)) if sight and seen_pixels else ""
+    heading = _heading(item, index, len(result.media), sight)
+    return f"<section><h3>{heading}</h3>{body}{seen}</section>"
+
+
+def _heading(item: Media, index: int, num_media: int, sight: Sight | None) -> str:
+    kind = "Clip" if isinstance(item, Clip) else "Picture"
+    title = f"{kind} {index + 1}" if num_media > 1 else kind
+    facts = [escape(item.name), f"{item.width} × {item.height}", *([seen_in_words(item, sight)] if sight else [])]
+    return f"{title} <span>{', '.join(facts)}</span>"
 
 
 def _legend(marks: Sequence[Mark]) -> str:

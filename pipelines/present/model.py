@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 
 from pipelines.engine import Engine
 from pipelines.models import DEMO, load_engine
-from pipelines.run import answer
-from pipelines.types import Deltas, Observe, Request
+from pipelines.run import answer, foresee
+from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight
 
 
 class Model:
@@ -26,6 +27,10 @@ class Model:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 self._engine = load_engine(self.name)
             return self._engine
+
+    def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
+        """What a file is, and how the model will see it."""
+        return foresee(path, settings, self.load().checkpoint)
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe) -> Deltas:
         """Answer when the request before has let go of the engine; nothing where `stop` is set before that."""

@@ -37,17 +37,23 @@ def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
     """What a client sent. Raises UserError for a file that was not uploaded to this server, as any URL is."""
     text = (message or {}).get("text") or ""
     names = (message or {}).get("files") or []
-    files = tuple(Path(str(name)) for name in names) if isinstance(names, Sequence) else ()
+    return Draft(str(text), uploaded(names if isinstance(names, Sequence) else (), uploads))
+
+
+def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
+    """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
+    files = tuple(Path(str(name)) for name in names)
     if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
         raise UserError("Only files that were uploaded here can be read: add the picture or the clip itself.")
-    return Draft(str(text), files)
+    return files
 
 
 @dataclass
 class Session:
     """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
 
-    `pending` is the question on its way, `returned` one that failed and goes back into the composer.
+    `pending` is the question on its way, `returned` one that failed and goes back into the composer. `result` is what
+    is still to be drawn, and `drawn` the evidence and the times as they were drawn last.
     """
 
     turns: list[Turn] = field(default_factory=list)
@@ -56,6 +62,7 @@ class Session:
     returned: Draft | None = None
     result: Result | None = None
     num_new_media: int = 0
+    drawn: tuple[str, str] | None = None
     is_closed: bool = False
     _stop: threading.Event | None = None
 

@@ -1,0 +1,58 @@
+"""What a file holds, told by its header and its packets: nothing is decoded but the first frame of a clip.
+
+That frame says which way is up, which no packet does. Whatever is wrong with the file is the `UserError` that opening
+it would give, as far as it shows without decoding.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from pipelines.media.errors import damaged, decoding, too_large
+from pipelines.media.limits import MAX_PICTURE_PIXELS
+from pipelines.media.picture import AXES, ORIENTATION, opened
+from pipelines.media.pyav_reader import axes_of
+from pipelines.media.source import open_source
+from pipelines.media.timeline import read_timeline
+from pipelines.types import ProbedClip, ProbedPicture
+
+Axes = tuple[int, int, int, int]
+
+
+def probe_picture(path: Path) -> ProbedPicture:
+    """The size of a picture by its header. A PNG that says behind its pixels which way is up is told as stored."""
+    with decoding(path.name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with opened(path) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise too_large(path.name, MAX_PICTURE_PIXELS)
+            return ProbedPicture(path.name, *_shown(image.width, image.height, _axes(image)))
+
+
+def probe_clip(path: Path, demuxer: str) -> ProbedClip:
+    """The size of a clip by its first frame, and its frames by their packets."""
+    opener = partial(open_source, path, demuxer, lambda: False)
+    timeline = read_timeline(opener, path.name)
+    with opener() as source:
+        frame = next(source.frames(), None)
+    if frame is None or not timeline.stamps:
+        raise damaged(path.name)
+    width, height = _shown(frame.width, frame.height, axes_of(frame))
+    return ProbedClip(path.name, width, height, len(timeline.stamps), timeline.fps, timeline.duration_s)
+
+
+def _axes(image: Image.Image) -> Axes | None:
+    try:
+        # what Pillow makes of it for PNG decodes the picture to look behind it
+        return AXES.get(Image.Image.getexif(image).get(ORIENTATION, 1))
+    except Exception:
+        return None
+
+
+def _shown(width: int, height: int, axes: Axes | None) -> tuple[int, int]:
+    """Width and height once turned."""
+    return (height, width) if axes is not None and abs(axes[0]) < abs(axes[1]) else (width, height)

@@ -1,0 +1,52 @@
+"""What each file will cost, told before it is asked about: how the model will see it, in visual tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+from pipelines.present.status import SERVER_FAULT
+from pipelines.types import Probe, ProbedClip, Settings, Sight, UserError
+
+LOGGER = logging.getLogger(__name__)
+
+Foresee = Callable[[Path, Settings], tuple[Probe, Sight]]
+
+
+def preview_html(files: Sequence[Path], settings: Settings, foresee: Foresee) -> str:
+    """A line for each file, and their sum where there are several; nothing without files.
+
+    A file that cannot be read shows why. Nothing is raised: a preview must not keep anyone from asking.
+    """
+    seen: list[Sight] = []
+    lines = [_line(path, settings, foresee, seen) for path in files]
+    if len(seen) > 1:
+        lines.append(f"<li>Together {num_tokens(sum(sight.num_visual_tokens for sight in seen))}</li>")
+    return f'<ul class="gb-preview" aria-live="polite">{"".join(lines)}</ul>' if lines else ""
+
+
+def num_tokens(count: int) -> str:
+    """A number of visual tokens in words."""
+    return f"{count:,} visual token{'s' * (count != 1)}"
+
+
+def _line(path: Path, settings: Settings, foresee: Foresee, seen: list[Sight]) -> str:
+    try:
+        probe, sight = foresee(path, settings)
+    except UserError as error:
+        return f'<li class="gb-bad">{escape(str(error))}</li>'
+    except Exception:
+        LOGGER.exception("a file could not be looked at")
+        return f'<li class="gb-bad">{escape(SERVER_FAULT)}</li>'
+    seen.append(sight)
+    return f"<li>{escape(_cost(probe, sight))}</li>"
+
+
+def _cost(probe: Probe, sight: Sight) -> str:
+    size, tokens = f"{sight.width} × {sight.height}", num_tokens(sight.num_visual_tokens)
+    if isinstance(probe, ProbedClip):
+        frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)}"
+        return f"{probe.name}: {probe.duration_s:.1f} s, {frames} seen at {size}: {tokens}"
+    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}: {tokens}"
