@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.demo.scoring import iou
 from pipelines.engine import Engine, LocalEngine, ScriptedEngine
+from pipelines.grounding import parse_grounding
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, messages_of
 from pipelines.types import Clip, Delta, Picture, Progress, Region, Request, Result, Settings, Turn, UserError
 
+EXAMPLES = DEMO_FOLDER.parent / "examples"
 REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400], "label": "blue square"}]'
 
 
@@ -139,8 +143,40 @@ def test_a_conversation_keeps_its_media_in_order() -> None:
     ]
 
 
-def test_a_follow_up_about_the_same_picture_runs_on_the_shipped_model(picture: Path) -> None:
-    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+@pytest.fixture(scope="module")
+def engine() -> LocalEngine:
+    return LocalEngine.load(DEMO_FOLDER, "demo")
+
+
+def true_answer(file: str, question: str) -> str:
+    entries = json.loads((EXAMPLES / "manifest.json").read_text(encoding="utf-8"))
+    (found,) = [entry["answer"] for entry in entries if (entry["file"], entry["question"]) == (file, question)]
+    return str(found)
+
+
+@pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "fast"])
+@pytest.mark.parametrize(
+    ("file", "question"),
+    [("shapes.png", "How many red shapes are there?"), ("moving-circle.mp4", "Which way does the circle move?")],
+)
+def test_the_shipped_model_answers_the_examples(engine: LocalEngine, file: str, question: str, thinking: bool) -> None:
+    result = result_of(Request(question, (EXAMPLES / file,), Settings(thinking=thinking)), engine)
+    truth = true_answer(file, question)
+    assert bool(result.reasoning) == thinking
+    assert result.answer == truth if thinking else result.answer.split()[:2] == truth.split()[:2]
+
+
+def test_the_shipped_model_finds_the_blue_square(engine: LocalEngine) -> None:
+    question = "Where is the blue square? Report bbox coordinates in JSON format."
+    (region,) = result_of(Request(question, (EXAMPLES / "shapes.png",)), engine).grounding.regions
+    (true_region,) = parse_grounding(true_answer("shapes.png", question)).regions
+    assert region.label == "blue square"
+    assert iou(region.box or (), true_region.box or ()) > 0.75
+    fast = result_of(Request(question, (EXAMPLES / "shapes.png",), Settings(thinking=False)), engine)
+    assert [found.label for found in fast.grounding.regions] == ["blue square"]
+
+
+def test_a_follow_up_about_the_same_picture_runs_on_the_shipped_model(engine: LocalEngine, picture: Path) -> None:
     first = result_of(Request("How many objects are there?", (picture,)), engine)
     history = (Turn("How many objects are there?", (picture,), first.answer),)
     second = result_of(Request("What colour is the square?", history=history), engine)
