@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, ModelInputs, Sampling, Settings, Stage, Token
+from pipelines.types import EngineInfo, FinishReason, ModelInputs, Settings, Stage, Token
 
 Enter = Callable[[Stage], None]
 """Called with the stage that begins now ("vision", then "prefill")."""
@@ -34,10 +34,6 @@ class Engine(Protocol):
     @property
     def clock(self) -> Clock:
         """What times the engine's stages on its device."""
-        ...
-
-    def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
-        """The official sampling of this model for a mode."""
         ...
 
     def generate(

@@ -10,7 +10,7 @@ import torch
 
 SMALL_BYTES = 200 * 2**20
 """Weights up to this size run best in fp32 on one thread of any CPU: a step costs its launches, not its memory, and
-threads that wait for each other at each launch lose 20 times the speed as soon as the machine has other work."""
+threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def choose_placement(folder: Path) -> Placement:
     """The best of this machine for the weights in `folder`.
 
     A GPU: bf16 where it has it (a T4 has not), else fp16. A CPU: fp32, and bf16 for large weights where the CPU
-    multiplies bf16 itself; on others bf16 is 40 to 200 times slower.
+    multiplies bf16 itself; on others bf16 is slower by far.
     """
     if torch.cuda.is_available():
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)

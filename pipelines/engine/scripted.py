@@ -8,9 +8,8 @@ from threading import Event as Flag
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Enter
 from pipelines.engine.decoder import Detokenizer
-from pipelines.engine.presets import GREEDY
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, FinishReason, ModelInputs, Sampling, Settings, Token
+from pipelines.types import EngineInfo, FinishReason, ModelInputs, Settings, Token
 
 
 class ScriptedEngine:
@@ -28,10 +27,6 @@ class ScriptedEngine:
         self.num_running = 0
         self._ids = checkpoint.encode(reply)
         self._token_delay_s = token_delay_s
-
-    def preset(self, *, thinking: bool, has_media: bool) -> Sampling:  # noqa: ARG002
-        """Greedy: nothing is sampled."""
-        return GREEDY
 
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
