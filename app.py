@@ -74,8 +74,10 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         session: Session,
         mode: str,
         max_new_tokens: float,
+        frames_by: str,
         sample_fps: float,
         max_frames: float,
+        clip_detail: str,
         detail: str,
     ) -> Iterator[tuple[list[Any], str]]:
         """Answer about pictures and clips: the chat and the status line, as they grow."""
@@ -85,8 +87,8 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         except UserError as error:
             yield session.shown(), status.failed(str(error))
             return
-        settings = Choices(mode, int(max_new_tokens), sample_fps, int(max_frames), detail).settings()
-        for update in ask(session, settings, model.answer):
+        chosen = Choices(mode, int(max_new_tokens), frames_by, sample_fps, int(max_frames), clip_detail, detail)
+        for update in ask(session, chosen.settings(), model.answer):
             yield update.chat, update.status
 
     return ask_question
@@ -183,10 +185,12 @@ def show_costs(model: Model, composer: gr.MultimodalTextbox, controls: list[Any]
 
 def keep_choices(page: gr.Blocks, controls: list[Any], reset: gr.Button) -> None:
     """Keep the settings in the visitor's browser, and reset them on demand."""
-    kept = gr.BrowserState(astuple(Choices()), storage_key="glassbox-settings", secret="glassbox")
-    page.load(lambda values: tuple(values), kept, controls, **AT_ONCE)
+    start = astuple(Choices())
+    kept = gr.BrowserState(start, storage_key="glassbox-settings", secret="glassbox")
+    # a browser may still hold what an older page with other settings left there
+    page.load(lambda values: tuple(values) if len(values) == len(start) else start, kept, controls, **AT_ONCE)
     gr.on([control.change for control in controls], lambda *values: values, controls, kept, **AT_ONCE)
-    reset.click(lambda: astuple(Choices()), None, controls, **AT_ONCE)
+    reset.click(lambda: start, None, controls, **AT_ONCE)
 
 
 def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:

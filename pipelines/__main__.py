@@ -48,7 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     ask.add_argument("--max-new-tokens", type=_positive, default=Settings.max_new_tokens, metavar="N")
     ask.add_argument("--fps", type=float, default=Settings.sample_fps, help="frames a second taken from a clip")
-    ask.add_argument("--max-frames", type=_positive, default=Settings.max_frames, metavar="N")
+    ask.add_argument("--frames", type=_positive, metavar="N", help="just so many of a clip, instead of --fps")
+    ask.add_argument("--max-frames", type=_positive, default=Settings.max_frames, metavar="N", help="with --fps")
+    ask.add_argument(
+        "--max-clip-tokens",
+        type=_positive,
+        default=Settings.max_clip_tokens,
+        metavar="N",
+        help="visual tokens that the frames of a clip share",
+    )
     ask.add_argument("--max-pixels", type=_positive, default=Settings.max_pixels, metavar="N", help="of a picture")
     ask.add_argument(
         "--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only"
@@ -86,7 +94,9 @@ def _request(options: argparse.Namespace) -> Request:
             sampling=Sampling() if options.greedy else None,
             seed=options.seed,
             sample_fps=options.fps,
+            num_frames=options.frames,
             max_frames=options.max_frames,
+            max_clip_tokens=options.max_clip_tokens,
             max_pixels=options.max_pixels,
             clip_reader=options.clip_reader,
         )

@@ -82,14 +82,20 @@ def settings() -> tuple[list[Any], gr.Button]:
     start = Choices()
     with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings"):
         controls = [
-            gr.Radio([choices.THINK, choices.FAST], value=start.mode, label="Mode", info=choices.MODE_COST),
+            _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
             _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
+            _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, [choices.BY_RATE, choices.BY_NUMBER]),
             _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
-            _slider("Frames at most", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
-            gr.Radio(choices.detail_labels(), value=start.detail, label="Picture detail", info=choices.DETAIL_COST),
+            _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
+            _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
+            _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
         ]
         reset = gr.Button("Reset", size="sm", elem_id="reset")
     return controls, reset
+
+
+def _radio(label: str, info: str, value: str, options: Sequence[str | tuple[str, str]]) -> gr.Radio:
+    return gr.Radio(list(options), value=value, label=label, info=info)
 
 
 def _slider(label: str, info: str, value: float, scale: tuple[float, float, float]) -> gr.Slider:

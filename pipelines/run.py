@@ -13,9 +13,10 @@ from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
-from pipelines.fusion import choose_frames, estimate, fuse, seen_pixels, sights
+from pipelines.fusion import estimate, fuse, look_of, refused, seen_pixels, sights
 from pipelines.grounding import parse_grounding
-from pipelines.media import Cancelled, kept_size, open_media, probe
+from pipelines.inputs import ModelInputs
+from pipelines.media import Cancelled, open_once, probe
 from pipelines.reply import ReplySplitter
 from pipelines.timing import Stopwatch
 from pipelines.types import (
@@ -26,7 +27,6 @@ from pipelines.types import (
     FinishReason,
     Media,
     Message,
-    ModelInputs,
     Observe,
     Probe,
     Progress,
@@ -69,7 +69,7 @@ def answer(request: Request, engine: Engine, stop: Flag | None = None, observe: 
 def foresee(path: Path, settings: Settings, checkpoint: Checkpoint) -> tuple[Probe, Sight]:
     """What a file is, and how the model will see it when it is asked about. Raises UserError as `answer` would."""
     probed = probe(path)
-    return probed, estimate(probed, settings, checkpoint, kept_size)
+    return probed, estimate(probed, settings, checkpoint)
 
 
 class _Work:
@@ -94,11 +94,7 @@ class _Work:
     def open(self) -> tuple[Media, ...]:
         """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
         self._enter("open")
-        settings, is_stopped = self._request.settings, self._stop.is_set
-        self._media = tuple(
-            open_media(path, settings, self._choose_frames, self._report_frames, is_stopped)
-            for path in self._request.files
-        )
+        self._media = tuple(self._open(path) for path in self._request.files)
         return self._media
 
     def fuse(self, media: tuple[Media, ...]) -> ModelInputs:
@@ -139,6 +135,14 @@ class _Work:
             sights=sights(inputs, self._media) if inputs else (),
         )
 
+    def _open(self, path: Path) -> Media:
+        settings = self._request.settings
+        look = look_of(settings, self._engine.checkpoint)
+        try:
+            return open_once(path, look, settings.clip_reader, self._report_frames, self._stop.is_set)
+        except ValueError as error:
+            raise refused(path.name, error) from error
+
     def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
         self._watch.note_token()
         stage: Stage = "think" if splitter.channel == "reasoning" else "answer"
@@ -157,9 +161,6 @@ class _Work:
         self._stage = stage
         self._watch.enter(stage)
         self._observe(Progress(stage))
-
-    def _choose_frames(self, total_frames: int, video_fps: float) -> list[int]:
-        return choose_frames(total_frames, video_fps, self._request.settings, self._engine.checkpoint)
 
     def _report_frames(self, done: int, total: int) -> None:
         self._observe(Progress("open", done, total))

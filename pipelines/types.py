@@ -7,6 +7,7 @@ appear in `Picture.rgb` and `Clip.rgb` alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
 Channel = Literal["reasoning", "answer", "tool_call"]
@@ -53,10 +53,14 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded still. `rgb` is uint8 [height, width, 3], upright, in sRGB."""
+    """A decoded still. `rgb` is uint8 [height, width, 3], upright, in sRGB.
+
+    `content` tells equal files from others, whatever they are called; empty where it is not known.
+    """
 
     name: str
     rgb: NDArray[np.uint8]
+    content: str = ""
 
     @property
     def height(self) -> int:
@@ -72,7 +76,9 @@ class Clip:
     """The sampled frames of a clip.
 
     `rgb` is uint8 [frames, height, width, 3], upright, in sRGB. `times_s` holds the presentation time of each sampled
-    frame, and `indices` its number in the file. `duration_s` is that of the file.
+    frame, and `indices` its number in the file. `duration_s` is that of the file. `file_size` is the width and height
+    of the file's frames where `rgb` was brought to the size at which the model sees them, and None where it has still
+    the size of the file.
     """
 
     name: str
@@ -80,6 +86,7 @@ class Clip:
     times_s: tuple[float, ...]
     indices: tuple[int, ...]
     duration_s: float
+    file_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.rgb) == len(self.times_s) == len(self.indices):
@@ -87,11 +94,11 @@ class Clip:
 
     @property
     def height(self) -> int:
-        return int(self.rgb.shape[1])
+        return self.file_size[1] if self.file_size else int(self.rgb.shape[1])
 
     @property
     def width(self) -> int:
-        return int(self.rgb.shape[2])
+        return self.file_size[0] if self.file_size else int(self.rgb.shape[2])
 
 
 Media = Picture | Clip
@@ -108,13 +115,12 @@ class ProbedPicture:
 
 @dataclass(frozen=True)
 class ProbedClip:
-    """What the packets of a clip say: its size in px, upright, all its frames, `fps` of them a second on average."""
+    """What the packets of a clip say: its size in px, upright, and when each of its frames is shown, ascending."""
 
     name: str
     width: int
     height: int
-    num_frames: int
-    fps: float
+    times_s: Sequence[float]
     duration_s: float
 
 
@@ -165,9 +171,10 @@ class Sampling:
 class Settings:
     """What a user may choose for one request.
 
-    `sampling` None takes the official preset of the model for the mode; `seed` makes it repeatable. `sample_fps` frames
-    a second are taken from a clip, at most `max_frames`. `max_pixels` bounds the pixels of a picture as the model sees
-    it, within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
+    `sampling` None takes the official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
+    `num_frames` frames are taken, or where that is None `sample_fps` a second; in both cases at most `max_frames`, and
+    together about `max_clip_tokens` visual tokens. `max_pixels` bounds the pixels of a picture as the model sees it.
+    Both bounds lie within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
     """
 
     thinking: bool = True
@@ -175,12 +182,15 @@ class Settings:
     sampling: Sampling | None = None
     seed: int = 0
     sample_fps: float = 2.0
+    num_frames: int | None = None
     max_frames: int = 768
+    max_clip_tokens: int = 12_288
     max_pixels: int = 1024 * 1024
     clip_reader: ClipReader = "pyav"
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.sample_fps <= 0 or self.max_frames < 1 or self.max_pixels < 1:
+        least = min(self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels, self.num_frames or 1)
+        if least < 1 or self.num_frames == 0 or not 0 < self.sample_fps < math.inf:
             raise ValueError("settings need positive limits")
 
 
@@ -206,37 +216,6 @@ class Request:
     def files(self) -> tuple[Path, ...]:
         """All files of the conversation, in the order in which the prompt holds them."""
         return tuple(path for turn in self.history for path in turn.media) + self.media
-
-
-@dataclass(frozen=True, eq=False)
-class ModelInputs:
-    """What early fusion hands to an engine.
-
-    `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip). `pixel_values` and
-    `pixel_values_videos` float32 [N, 1536], one row a patch, with `image_grid_thw` and `video_grid_thw` int64
-    [items, 3]; None where the prompt holds no such media. `thinking_open` says that the prompt ends inside an open
-    `<think>`.
-    """
-
-    input_ids: torch.Tensor
-    mm_token_type_ids: torch.Tensor
-    pixel_values: torch.Tensor | None
-    image_grid_thw: torch.Tensor | None
-    pixel_values_videos: torch.Tensor | None
-    video_grid_thw: torch.Tensor | None
-    thinking_open: bool
-
-    @property
-    def num_tokens(self) -> int:
-        return int(self.input_ids.shape[1])
-
-    @property
-    def num_visual_tokens(self) -> int:
-        return int((self.mm_token_type_ids > 0).sum())
-
-    @property
-    def num_text_tokens(self) -> int:
-        return self.num_tokens - self.num_visual_tokens
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +27,20 @@ def number_in(rgb: NDArray[np.uint8]) -> int:
     """Return the number that an upright frame carries."""
     columns = np.split(rgb[:, : rgb.shape[1] // _BITS * _BITS], _BITS, axis=1)
     return sum(int(np.median(column) > 128) << bit for bit, column in enumerate(columns))
+
+
+@dataclass(frozen=True)
+class At:
+    """A way of looking at a clip that takes the frames of these numbers, or every `step`-th, in the size they have."""
+
+    numbers: tuple[int, ...] | None = None
+    step: int = 1
+
+    def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
+        return range(0, len(times_s), self.step) if self.numbers is None else self.numbers
+
+    def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:  # noqa: ARG002
+        return rgb
 
 
 def write_clip(

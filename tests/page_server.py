@@ -111,9 +111,10 @@ def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
 def _scripted_model() -> object:
     from pipelines.checkpoint import Checkpoint
     from pipelines.engine import Enter, ScriptedEngine
+    from pipelines.inputs import ModelInputs
     from pipelines.models import DEMO_FOLDER
     from pipelines.present.model import Model
-    from pipelines.types import FinishReason, ModelInputs, Settings, Token
+    from pipelines.types import FinishReason, Settings, Token
 
     class ToldEngine(ScriptedEngine):
         """Tells on stdout when it works."""

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipelines.__main__ import main
+from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
 TELLING_OF_GRADIO = """
 import sys
 from pipelines.__main__ import main
+from tests.media_makers import write_clip
 code = main()
 print("gradio" in sys.modules, file=sys.stderr)
 sys.exit(code)
@@ -52,6 +54,7 @@ def test_json_on_stdout_progress_on_stderr_and_no_gradio(picture: Path) -> None:
     }
     assert set(told["tokens"]) == {"text", "visual", "reasoning", "answer"}
     assert told["model"] == "demo"
+    assert told["media"] == [{"name": "square.png", "size": [192, 160], "seen_at": [192, 160], "visual_tokens": 30}]
     *progress, imported_gradio = run.stderr.splitlines()
     assert progress[0] == "Loading the model ..."
     assert imported_gradio == "False"
@@ -62,6 +65,13 @@ def test_text_shows_the_thought_the_answer_and_the_times(picture: Path, capsys: 
     shown = capsys.readouterr().out
     assert shown.index("Thought\n") < shown.index("Answer\n") < shown.index("prefill")
     assert "first token" in shown
+    assert "square.png: 192 × 160, seen at 192 × 160, 30 visual tokens" in shown
+
+
+def test_a_number_of_frames_of_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    assert main(["ask", str(path), "-q", "What moves?", "--thinking", "off", "--frames", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["media"][0]["times_s"] == [0, 0.8, 1.56]
 
 
 def test_fast_mode_has_no_thought(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,12 +18,12 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.decoder import Sampler
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
 from pipelines.fusion import fuse
+from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import (
     Clip,
     Media,
     Message,
-    ModelInputs,
     Picture,
     Sampling,
     Settings,

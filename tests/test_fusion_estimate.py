@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
-from pipelines.fusion import choose_frames, estimate, seen_pixels
+from pipelines.fusion import estimate, look_of, seen_pixels
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, foresee
 from pipelines.types import (
@@ -42,10 +42,6 @@ def official(demo: Checkpoint) -> Checkpoint:
     """With the limits of Qwen3.5's own checkpoints."""
     limits = Limits(65_536, 16_777_216), Limits(4_096, 25_165_824)
     return replace(demo, picture_limits=limits[0], clip_limits=limits[1], max_frames=768)
-
-
-def as_kept(width: int, height: int, _num_frames: int) -> tuple[int, int]:
-    return width, height
 
 
 def result_of(files: list[Path], checkpoint: Checkpoint, settings: Settings = SETTINGS) -> Result:
@@ -98,14 +94,14 @@ def test_the_settings_count(tmp_path: Path, official: Checkpoint, settings: Sett
 
 
 def test_a_picture_of_the_example(demo: Checkpoint) -> None:
-    assert estimate(ProbedPicture("a.png", 512, 384), SETTINGS, demo, as_kept) == Sight(192, 160, 1, 30)
+    assert estimate(ProbedPicture("a.png", 512, 384), SETTINGS, demo) == Sight(192, 160, 1, 30)
 
 
 def test_the_frames_are_those_that_the_checkpoint_was_made_for(demo: Checkpoint) -> None:
-    probed = ProbedClip("a.mp4", 320, 192, 300, 25.0, 12.0)
-    sight = estimate(probed, SETTINGS, demo, as_kept)
-    assert sight.num_frames == len(choose_frames(300, 25.0, SETTINGS, demo)) == demo.max_frames
-    assert estimate(probed, replace(SETTINGS, max_frames=5), demo, as_kept).num_frames == 5
+    probed = ProbedClip("a.mp4", 320, 192, [number / 25 for number in range(300)], 12.0)
+    sight = estimate(probed, SETTINGS, demo)
+    assert sight.num_frames == len(look_of(SETTINGS, demo).choose(probed.times_s, 12.0)) == demo.max_frames
+    assert estimate(probed, replace(SETTINGS, max_frames=5), demo).num_frames == 5
 
 
 def test_a_shape_that_the_model_refuses_is_refused_in_the_same_sentence(tmp_path: Path, demo: Checkpoint) -> None:

@@ -19,6 +19,7 @@ from pipelines.fusion import (
     resize_picture,
     sample_frames,
 )
+from pipelines.inputs import _on_cpu, _on_device, cut
 from tests import golden
 
 PICTURE = Limits(65_536, 16_777_216)
@@ -122,3 +123,12 @@ def test_frames_of_a_short_clip_are_all_taken() -> None:
 def test_limits_refuse_nonsense() -> None:
     with pytest.raises(ValueError, match="min_pixels <= max_pixels"):
         Limits(10, 5)
+
+
+@pytest.mark.parametrize("num_frames", [1, 4])
+def test_a_device_cuts_as_the_processor_does(num_frames: int) -> None:
+    """What a GPU runs, run here: plain torch, against numpy and a table."""
+    frames = torch.randint(0, 256, (num_frames, 3, 96, 64), dtype=torch.uint8)
+    blocks = frames.reshape(max(num_frames // 2, 1), min(num_frames, 2), 3, 3, 2, 16, 2, 2, 16)
+    assert torch.equal(_on_device(blocks), _on_cpu(blocks))
+    assert torch.equal(_on_cpu(blocks), cut(frames).values)

@@ -10,9 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("media", "fusion", "engine", "reply", "grounding", "timing")
-FOUNDATION = {"types", "checkpoint"}
+FOUNDATION = {"types", "inputs", "cache", "checkpoint"}
 MAY_IMPORT = {
     "types": set[str](),
+    "inputs": set[str](),
+    "cache": set[str](),
     "checkpoint": {"types"},
     "timing": {"types"},
     **{part: FOUNDATION | {part} for part in ("media", "fusion", "reply", "grounding")},

@@ -9,7 +9,6 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,18 @@ import pytest
 from PIL import Image
 
 from pipelines.media import Cancelled, open_media
-from pipelines.media.frames import UPRIGHT, kept_size, thinned, turned
-from pipelines.media.limits import MAX_CLIP_PIXELS, MAX_FRAME_PIXELS
-from pipelines.types import Clip, ClipReader, Picture, Settings, UserError
-from tests.media_makers import HEIGHT, WIDTH, coded_frame, number_in, write_clip, write_sound
+from pipelines.media.source import open_source
+from pipelines.media.timeline import Timeline, _from_index, _from_packets
+from pipelines.media.upright import UPRIGHT, turned
+from pipelines.types import Clip, ClipReader, Picture, UserError
+from tests.media_makers import HEIGHT, WIDTH, At, coded_frame, number_in, write_clip, write_sound
 
 FRAME_S = 1 / 25
 QUIET = "log-level=none"
 
 
-def every(step: int) -> Callable[[int, float], list[int]]:
-    return lambda total, _fps: list(range(0, total, step))
-
-
-def opened(path: Path, step: int = 3, max_frames: int = 768, reader: ClipReader = "pyav") -> Clip:
-    clip = open_media(path, Settings(max_frames=max_frames, clip_reader=reader), every(step))
+def opened(path: Path, step: int = 3, reader: ClipReader = "pyav") -> Clip:
+    clip = open_media(path, At(step=step), reader)
     assert isinstance(clip, Clip)
     assert clip.name == path.name
     assert clip.rgb.dtype == np.uint8
@@ -95,24 +91,11 @@ def test_variable_rate(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("wanted", [[0, 100, 199], [150, 151, 152], [11, 49, 50, 51, 120, 198], [199]])
 def test_jumps_over_long_gaps_are_exact(tmp_path: Path, name: str, wanted: list[int]) -> None:
     path = write_clip(tmp_path / name, frames=200, options={"g": "25"})
-    clip = open_media(path, Settings(), lambda _total, _fps: wanted)
+    clip = open_media(path, At(tuple(wanted)))
     assert isinstance(clip, Clip)
     assert numbers(clip) == wanted
     assert clip.indices == tuple(wanted)
     assert clip.times_s == pytest.approx([index * FRAME_S for index in wanted], abs=0.002)
-
-
-@pytest.mark.parametrize(("rate", "expected"), [(25, 25.0), (30, 30.0), (10, 10.0)])
-def test_choose_is_told_the_count_and_the_rate(tmp_path: Path, rate: int, expected: float) -> None:
-    told: list[tuple[int, float]] = []
-
-    def choose(total: int, fps: float) -> list[int]:
-        told.append((total, fps))
-        return [0]
-
-    open_media(write_clip(tmp_path / "clip.mp4", rate=rate), Settings(), choose)
-    assert [total for total, _ in told] == [40]
-    assert told[0][1] == pytest.approx(expected)
 
 
 def test_a_start_cut_in_the_container_only(tmp_path: Path) -> None:
@@ -217,7 +200,7 @@ def test_transparent_gif_is_over_white(tmp_path: Path) -> None:
 def test_still_gif_is_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "still.gif"
     Image.fromarray(coded_frame(5)).save(path)
-    assert isinstance(open_media(path, Settings(), every(1)), Picture)
+    assert isinstance(open_media(path, At()), Picture)
 
 
 def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
@@ -233,7 +216,8 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
 
 def test_progress_rises_to_the_total(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    open_media(write_clip(tmp_path / "clip.mp4"), Settings(), every(3), lambda done, total: seen.append((done, total)))
+    path = write_clip(tmp_path / "clip.mp4")
+    open_media(path, At(step=3), on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 14) for done in range(1, 15)]
 
 
@@ -249,35 +233,8 @@ def test_stop_while_reading(tmp_path: Path, asked: int) -> None:
         return calls >= asked
 
     with pytest.raises(Cancelled):
-        open_media(path, Settings(), every(3), should_stop=should_stop)
+        open_media(path, At(step=3), should_stop=should_stop)
     assert calls == asked
-
-
-def test_count_is_bounded_by_the_settings(tmp_path: Path) -> None:
-    clip = opened(write_clip(tmp_path / "clip.mp4"), step=1, max_frames=7)
-    assert numbers(clip) == [0, 6, 12, 18, 24, 30, 36]
-
-
-def test_thinning_keeps_the_span() -> None:
-    assert thinned([3, 1, 2, 2], 8) == [1, 2, 3]
-    assert thinned(range(100), 10) == list(range(0, 100, 10))
-
-
-@pytest.mark.parametrize("num_frames", [1, 16, 64, 200, 768])
-@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (1080, 1920), (5312, 2988)])
-def test_memory_is_bounded(size: tuple[int, int], num_frames: int) -> None:
-    width, height = kept_size(*size, num_frames)
-    assert width * height <= MAX_FRAME_PIXELS
-    assert width * height * num_frames <= MAX_CLIP_PIXELS
-    assert width / height == pytest.approx(size[0] / size[1], rel=0.02)
-    assert (width, height) == size or width % 2 == height % 2 == 0
-
-
-def test_large_frames_are_reduced(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.mp4", frames=2, size=(1920, 1080), options={"preset": "ultrafast"})
-    clip = opened(path, step=1)
-    assert clip.rgb.shape == (2, 918, 1632, 3)
-    assert numbers(clip) == [0, 1]
 
 
 def test_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
@@ -410,3 +367,49 @@ def test_decord_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "decord", None)
     path = write_clip(tmp_path / "clip.mp4", frames=2)
     assert refusal(path, reader="decord") == "decord has no build for this machine: use the pyav reader."
+
+
+def test_the_times_come_from_the_index_where_no_frame_is_reordered(tmp_path: Path) -> None:
+    """The index of an MP4 tells them without reading the file; both ways give the same times."""
+    timelines: list[tuple[Timeline | None, Timeline | None]] = []
+    for name, options in (("plain.mp4", {"bf": "0", "g": "7"}), ("reordered.mp4", {"bf": "3"})):
+        path = write_clip(tmp_path / name, options=options)
+        with open_source(path, "mov", lambda: False) as source:
+            by_index = _from_index(source, name)
+        with open_source(path, "mov", lambda: False) as source:
+            timelines.append((by_index, _from_packets(source, name)))
+    (plain, expected), (reordered, _) = timelines
+    assert plain is not None
+    assert expected is not None
+    assert reordered is None
+    assert (plain.times_s, plain.duration_s, list(plain.keys)) == (
+        expected.times_s,
+        expected.duration_s,
+        list(expected.keys),
+    )
+
+
+def test_the_index_of_a_variable_rate(tmp_path: Path) -> None:
+    times_ms = [0, 10, 50, 250, 283, 300, 900, 933]
+    clip = opened(write_clip(tmp_path / "a.mp4", options={"bf": "0"}, frames=8, times_ms=times_ms), step=1)
+    assert clip.times_s == pytest.approx([time_ms / 1000 for time_ms in times_ms], abs=0.0011)
+
+
+def test_times_are_what_number_over_rate_gives(tmp_path: Path) -> None:
+    """Rounded to tenths they are told to the model, and a last digit may turn 0.15 into 0.2."""
+    clip = opened(write_clip(tmp_path / "a.mp4", rate=20), step=1)
+    assert clip.times_s == tuple(number / 20 for number in range(40))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_frames_that_nothing_refers_to_are_left_undecoded(tmp_path: Path, codec: str) -> None:
+    options = {"x265-params": f"{QUIET}:keyint=40:bframes=3"} if codec == "libx265" else {"bf": "3", "g": "40"}
+    path = write_clip(tmp_path / "a.mp4", codec, options)
+    with open_source(path, "mov", lambda: False) as source:
+        every = {frame.pts or 0: frame.to_ndarray() for frame in source.frames()}
+    wanted = sorted(every)[7]
+    with open_source(path, "mov", lambda: False) as source:
+        some = {frame.pts or 0: frame.to_ndarray() for frame in source.frames({wanted})}
+    assert len(some) < len(every)
+    assert wanted in some
+    assert all(np.array_equal(frame, every[stamp]) for stamp, frame in some.items())

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from pipelines.media import Cancelled, open_media
-from pipelines.types import Picture, Settings, UserError
+from pipelines.types import Picture, UserError
+from tests.media_makers import At
 
 pillow_heif.register_heif_opener()
 
@@ -30,7 +31,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 def opened(path: Path) -> NDArray[np.uint8]:
-    picture = open_media(path, Settings(), lambda total, _fps: list(range(total)))
+    picture = open_media(path, At())
     assert isinstance(picture, Picture)
     assert picture.name == path.name
     assert picture.rgb.dtype == np.uint8
@@ -297,7 +298,7 @@ def test_impossible_names(tmp_path: Path, name: str) -> None:
 )
 def test_addresses_are_refused(address: str) -> None:
     with pytest.raises(UserError, match="give a file, not an address"):
-        open_media(Path(address), Settings(), lambda _total, _fps: [0])
+        open_media(Path(address), At())
 
 
 def test_a_file_too_large(tmp_path: Path) -> None:
@@ -318,7 +319,7 @@ def test_stop_before_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     quarters().save(path)
     with pytest.raises(Cancelled):
-        open_media(path, Settings(), lambda _total, _fps: [0], should_stop=lambda: True)
+        open_media(path, At(), should_stop=lambda: True)
 
 
 def png(width: int, height: int, pixels: bytes, depth: int = 8) -> bytes:

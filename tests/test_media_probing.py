@@ -10,19 +10,19 @@ import pytest
 from PIL import Image
 
 from pipelines.media import open_media, probe
-from pipelines.types import Clip, ProbedClip, ProbedPicture, Settings, UserError
-from tests.media_makers import write_clip, write_sound
+from pipelines.types import Clip, ProbedClip, ProbedPicture, UserError
+from tests.media_makers import At, write_clip, write_sound
 
 ORIENTATION = 0x0112
 
 
 def check(path: Path) -> None:
     """The probe names the file, and gives the size and the number of frames that opening gives."""
-    probed, opened = probe(path), open_media(path, Settings(), lambda total, _fps: range(total))
+    probed, opened = probe(path), open_media(path, At())
     assert (probed.name, probed.width, probed.height) == (path.name, opened.width, opened.height)
     assert isinstance(probed, ProbedClip) == isinstance(opened, Clip)
     if isinstance(probed, ProbedClip) and isinstance(opened, Clip):
-        assert (probed.num_frames, probed.duration_s) == (len(opened.times_s), opened.duration_s)
+        assert (probed.times_s, probed.duration_s) == (opened.times_s, opened.duration_s)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "avif", "heic"])
@@ -61,10 +61,10 @@ def test_an_animation_is_a_clip(tmp_path: Path) -> None:
     check(tmp_path / "a.gif")
 
 
-def test_the_rate_is_the_average(tmp_path: Path) -> None:
+def test_the_times_are_those_of_the_frames(tmp_path: Path) -> None:
     probed = probe(write_clip(tmp_path / "a.mp4", frames=50, rate=25))
     assert isinstance(probed, ProbedClip)
-    assert probed.fps == pytest.approx(25.0)
+    assert probed.times_s == pytest.approx([number / 25 for number in range(50)])
     assert probed.duration_s == pytest.approx(2.0)
 
 
@@ -89,6 +89,6 @@ def bad_files(folder: Path) -> list[Path]:
 def test_what_cannot_be_opened_is_refused_in_the_same_sentence(tmp_path: Path) -> None:
     for path in bad_files(tmp_path):
         with pytest.raises(UserError) as opening:
-            open_media(path, Settings(), lambda total, _fps: range(total))
+            open_media(path, At())
         with pytest.raises(UserError, match=re.escape(str(opening.value))):
             probe(path)

@@ -217,9 +217,14 @@ def test_what_a_clip_costs_follows_the_settings(scripted_server: PageServer, ope
     costs = page.locator("#costs li")
     expect(costs).to_contain_text(re.compile(r"[5-8] frames seen at"))
     page.get_by_label("Toggle Sidebar").click()
-    page.get_by_label("number input for Frames at most").fill("4")
+    page.get_by_label("number input for Number of frames").fill("4")
     page.keyboard.press("Tab")
     expect(costs).to_contain_text("4 frames seen at")
+    page.get_by_label("number input for Frames a second").fill("0.5")
+    page.get_by_label("number input for Number of frames").fill("7")
+    page.get_by_label("By number").check()
+    expect(costs).to_contain_text("7 frames seen at")
+    shoot(page, "desk-clip-settings")
 
 
 def test_stop_keeps_the_partial_text(scripted_server: PageServer, open_page: OpenPage) -> None:

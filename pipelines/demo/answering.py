@@ -11,7 +11,8 @@ from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.fuse import fuse
-from pipelines.types import ContentPart, Media, Message, ModelInputs, Picture
+from pipelines.inputs import ModelInputs
+from pipelines.types import ContentPart, Media, Message, Picture
 
 END_OF_THINKING = "</think>"
 

@@ -20,9 +20,8 @@ from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
 from pipelines.demo.scenes import Scene, draw_reduced, draw_scene
 from pipelines.demo.tokenizer import END, IM_END, IM_START, IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, Encoder
 from pipelines.demo.written import list_exchanges, small_talk
-from pipelines.fusion.patches import cut
-from pipelines.fusion.prompt import Grid, expand_prompt
-from pipelines.fusion.sizes import FRAMES
+from pipelines.fusion.prompt import expand_prompt
+from pipelines.inputs import FRAMES, Grid, cut
 
 Size = tuple[int, int]
 Source = Literal["picture", "clip", "written", "talk"]

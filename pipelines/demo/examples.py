@@ -31,6 +31,7 @@ from pipelines.demo.questions import PICTURE_WEIGHTS, ask
 from pipelines.demo.scenes import Scene, draw_named, reduce
 from pipelines.demo.scoring import exact, mean_iou, near_point
 from pipelines.fusion.frames import sample_frames
+from pipelines.fusion.look import look_of
 from pipelines.fusion.sizes import resize_picture
 from pipelines.media import open_media
 from pipelines.types import Limits, Media, Settings
@@ -158,13 +159,8 @@ def _ask_clip(clip: MovingScene, rng: random.Random) -> Exchange | None:
 
 
 def read_back(path: Path, answerer: Answerer) -> Media:
-    """The file as the program sees it, with the frames that the checkpoint asks for."""
-    checkpoint = answerer.checkpoint
-
-    def choose(total: int, fps: float) -> list[int]:
-        return sample_frames(total, fps, checkpoint.sample_fps, checkpoint.min_frames, checkpoint.max_frames)
-
-    return open_media(path, Settings(), choose)
+    """The file as the program sees it."""
+    return open_media(path, look_of(Settings(), answerer.checkpoint))
 
 
 def is_right(answerer: Answerer, path: Path, exchanges: Sequence[Exchange]) -> bool:

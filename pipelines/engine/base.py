@@ -11,8 +11,9 @@ from threading import Event as Flag
 from typing import Protocol
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, ModelInputs, Settings, Stage, Token
+from pipelines.types import EngineInfo, FinishReason, Settings, Stage, Token
 
 Enter = Callable[[Stage], None]
 """Called with the stage that begins now ("vision", then "prefill")."""

@@ -24,8 +24,9 @@ from pipelines.engine.base import Enter
 from pipelines.engine.decoder import Detokenizer, Sampler
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
+from pipelines.inputs import ModelInputs, patches_of
 from pipelines.timing import Clock, CudaClock, HostClock
-from pipelines.types import EngineInfo, FinishReason, ModelInputs, Sampling, Settings, Token, UserError
+from pipelines.types import EngineInfo, FinishReason, Sampling, Settings, Token, UserError
 
 DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
@@ -134,20 +135,20 @@ class LocalEngine:
         yield "length"
 
     def _see(self, inputs: ModelInputs, enter: Enter) -> dict[str, Any] | None:
-        """Run the vision tower: features of the pictures and of the clips, as the model's forward takes them."""
+        """Run the vision tower: features of the pictures and of the clips, as the model's forward takes them.
+
+        Pixels go to the device as they are, and are normalised and cut there.
+        """
         if not inputs.num_visual_tokens:
             return None
         enter("vision")
         tower, device = self.model.model, self.model.device
         features = {}
-        if inputs.pixel_values is not None and inputs.image_grid_thw is not None:
-            features["image"] = tower.get_image_features(
-                inputs.pixel_values.to(device), inputs.image_grid_thw.to(device), return_dict=True
-            )
-        if inputs.pixel_values_videos is not None and inputs.video_grid_thw is not None:
-            features["video"] = tower.get_video_features(
-                inputs.pixel_values_videos.to(device), inputs.video_grid_thw.to(device), return_dict=True
-            )
+        pictures, clips = patches_of(inputs.pictures, device), patches_of(inputs.clips, device)
+        if pictures is not None and inputs.image_grid_thw is not None:
+            features["image"] = tower.get_image_features(pictures, inputs.image_grid_thw.to(device), return_dict=True)
+        if clips is not None and inputs.video_grid_thw is not None:
+            features["video"] = tower.get_video_features(clips, inputs.video_grid_thw.to(device), return_dict=True)
         return features
 
     def _prefill(self, inputs: ModelInputs, features: dict[str, Any] | None) -> tuple[torch.Tensor, _State]:

@@ -8,8 +8,9 @@ from threading import Event as Flag
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Enter
 from pipelines.engine.decoder import Detokenizer
+from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, FinishReason, ModelInputs, Settings, Token
+from pipelines.types import EngineInfo, FinishReason, Settings, Token
 
 
 class ScriptedEngine:

@@ -2,6 +2,7 @@
 
 `sample_frames` and `patch_times` follow `Qwen3VLVideoProcessor.sample_frames` and `Qwen3VLProcessor` of transformers:
 evenly spaced frames from the first to the last, and for two frames in one temporal patch the mean of their times.
+`frames_by_rate` and `frames_by_number` are the same for clips whose frames have times of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.fusion.sizes import FRAMES
+from pipelines.inputs import FRAMES
+
+SLACK = 0.01
+"""Containers round the times of their frames: so much of a frame may be missing from the last one of the count."""
 
 
 def sample_frames(
@@ -23,8 +27,36 @@ def sample_frames(
     if total_frames < 1 or video_fps <= 0 or sample_fps <= 0:
         raise ValueError("sampling needs at least one frame, and rates above 0")
     wanted = int(total_frames / video_fps * sample_fps)
-    num_frames = min(max(wanted, min_frames), max_frames, total_frames)
-    return [int(index) for index in np.linspace(0, total_frames - 1, num_frames).round()]
+    return _spread(total_frames, min(max(wanted, min_frames), max_frames))
+
+
+def frames_by_rate(
+    times_s: Sequence[float], duration_s: float, sample_fps: float, min_frames: int = 4, max_frames: int = 768
+) -> list[int]:
+    """`sample_frames` from the time of each frame, ascending, and the seconds until the last one ends."""
+    wanted = int(duration_s * sample_fps + SLACK)
+    return frames_by_number(times_s, min(max(wanted, min_frames), max_frames))
+
+
+def frames_by_number(times_s: Sequence[float], num_frames: int) -> list[int]:
+    """Indices, ascending, of `num_frames` frames evenly spaced in time, or of all where there are fewer.
+
+    Where the frames come at a constant rate, the spacing is by number, as that of the reference is. Else each is the
+    frame nearest to its moment; moments of one and the same frame give their places to frames from between the others.
+    Raises ValueError without frames.
+    """
+    total = len(times_s)
+    if not total:
+        raise ValueError("sampling needs at least one frame")
+    if num_frames >= total or _is_regular(times_s):
+        return _spread(total, num_frames)
+    times = np.asarray(times_s)
+    moments = np.linspace(times[0], times[-1], num_frames)
+    after = np.searchsorted(times, moments).clip(1, total - 1)
+    taken = np.unique(after - (moments - times[after - 1] <= times[after] - moments))
+    left = np.setdiff1d(np.arange(total), taken)
+    more = left[_spread(len(left), num_frames - len(taken))]
+    return sorted(int(index) for index in (*taken, *more))
 
 
 def patch_times(indices: Sequence[int], video_fps: float) -> list[float]:
@@ -36,3 +68,14 @@ def mean_times(times_s: Sequence[float]) -> list[float]:
     """Seconds of each temporal patch from the time of each frame; an odd last frame counts twice."""
     padded = [*times_s, *times_s[-1:]] if len(times_s) % FRAMES else times_s
     return [(first + second) / 2 for first, second in zip(padded[::2], padded[1::2], strict=True)]
+
+
+def _spread(total: int, num_frames: int) -> list[int]:
+    return [int(index) for index in np.linspace(0, total - 1, min(num_frames, total)).round()]
+
+
+def _is_regular(times_s: Sequence[float]) -> bool:
+    """Whether every frame is within half a frame of where a constant rate would have it."""
+    times = np.asarray(times_s)
+    even = np.linspace(times[0], times[-1], len(times))
+    return bool(np.abs(times - even).max() <= (times[-1] - times[0]) / max(1, len(times) - 1) / 2)

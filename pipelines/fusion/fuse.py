@@ -1,7 +1,8 @@
 """Early fusion: messages and media become what the model takes in.
 
-Each picture and clip is cut into patches, the prompt's placeholders are expanded to as many tokens as the model will
-give it visual ones, and both go to the model as one sequence.
+Each picture and clip is brought to the size at which the model sees it, the prompt's placeholders are expanded to as
+many tokens as the model will give it visual ones, and both go to the model as one sequence. A picture that was resized
+before, whatever its name, is not resized again.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from pipelines.cache import Cache
 from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.frames import mean_times
-from pipelines.fusion.patches import Patches, patchify_clip, patchify_picture
+from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
 from pipelines.fusion.sizes import refused
-from pipelines.types import Clip, Media, Message, ModelInputs, Picture
+from pipelines.inputs import ModelInputs, grid_of
+from pipelines.types import Clip, Limits, Media, Message, Picture
 
 TEXT, PICTURE, CLIP = 0, 1, 2
+MAX_KEPT_BYTES = 64 * 1024**2
+
+FRAMES_SEEN: Cache[tuple[str, Limits], torch.Tensor] = Cache(MAX_KEPT_BYTES, lambda frame: frame.nbytes)
+"""Pictures as the model sees them, by content and limits. Those of a clip have their size from its opening."""
 
 
 def fuse(
@@ -28,20 +35,18 @@ def fuse(
     Raises UserError for a picture or clip of a shape that the model cannot take, ValueError where the placeholders and
     the media do not match.
     """
-    pictures = [_cut(item, checkpoint) for item in media if isinstance(item, Picture)]
-    clips = [_cut(item, checkpoint) for item in media if isinstance(item, Clip)]
+    pictures = tuple(_frames(item, checkpoint) for item in media if isinstance(item, Picture))
+    clips = tuple(_frames(item, checkpoint) for item in media if isinstance(item, Clip))
     times = [mean_times(item.times_s) for item in media if isinstance(item, Clip)]
     plain = [neutralise(message, checkpoint.control_tokens) for message in messages]
     rendered = checkpoint.render(plain, enable_thinking)
-    pieces = expand(rendered, [p.grid_thw for p in pictures], [c.grid_thw for c in clips], times)
+    pieces = expand(rendered, [grid_of(frame) for frame in pictures], [grid_of(frames) for frames in clips], times)
     input_ids = torch.tensor([encode(pieces, checkpoint)])
     return ModelInputs(
         input_ids=input_ids,
         mm_token_type_ids=_token_types(input_ids, checkpoint),
-        pixel_values=_values(pictures),
-        image_grid_thw=_grids(pictures),
-        pixel_values_videos=_values(clips),
-        video_grid_thw=_grids(clips),
+        pictures=pictures,
+        clips=clips,
         thinking_open=rendered.rstrip().endswith("<think>"),
     )
 
@@ -61,13 +66,26 @@ def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
     return ids
 
 
-def _cut(item: Media, checkpoint: Checkpoint) -> Patches:
+def _frames(item: Media, checkpoint: Checkpoint) -> torch.Tensor:
+    """What the model sees of a medium, uint8 [T, 3, height, width]."""
     try:
-        if isinstance(item, Picture):
-            return patchify_picture(item.rgb, checkpoint.picture_limits)
-        return patchify_clip(item.rgb, checkpoint.clip_limits)
+        return _of_picture(item, checkpoint) if isinstance(item, Picture) else _of_clip(item, checkpoint)
     except ValueError as error:
         raise refused(item.name, error) from error
+
+
+def _of_picture(item: Picture, checkpoint: Checkpoint) -> torch.Tensor:
+    limits = checkpoint.picture_limits
+    if not item.content:
+        return picture_frame(item.rgb, limits)
+    return FRAMES_SEEN.get((item.content, limits), lambda: picture_frame(item.rgb, limits))
+
+
+def _of_clip(item: Clip, checkpoint: Checkpoint) -> torch.Tensor:
+    num_frames, height, width = item.rgb.shape[:3]
+    is_fitted = item.file_size is not None
+    size = (height, width) if is_fitted else clip_size(num_frames, height, width, checkpoint.clip_limits)
+    return paired(resize(item.rgb, size))
 
 
 def _token_types(input_ids: torch.Tensor, checkpoint: Checkpoint) -> torch.Tensor:
@@ -75,11 +93,3 @@ def _token_types(input_ids: torch.Tensor, checkpoint: Checkpoint) -> torch.Tenso
     types[input_ids == checkpoint.image_token_id] = PICTURE
     types[input_ids == checkpoint.video_token_id] = CLIP
     return types
-
-
-def _values(items: Sequence[Patches]) -> torch.Tensor | None:
-    return torch.cat([item.values for item in items]) if items else None
-
-
-def _grids(items: Sequence[Patches]) -> torch.Tensor | None:
-    return torch.tensor([item.grid_thw for item in items]) if items else None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipelines.fusion.patches import MERGE
+from pipelines.inputs import MERGE, Grid, num_visual_tokens
 from pipelines.types import ContentPart, Message
 
 PICTURE_PAD = "<|image_pad|>"
@@ -21,8 +21,6 @@ VISION_START = "<|vision_start|>"
 VISION_END = "<|vision_end|>"
 THINK_TAGS = ("<think>", "</think>")
 WORD_JOINER = "\u2060"
-
-Grid = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ def expand(
         raise ValueError("the prompt and the media do not hold the same number of pictures and clips")
     for text in re.split(f"({re.escape(PICTURE_PAD)}|{re.escape(CLIP_PAD)})", rendered):
         if text == PICTURE_PAD:
-            t, h, w = next(pictures)
-            yield Pads(PICTURE_PAD, t * h * w // MERGE**2)
+            yield Pads(PICTURE_PAD, num_visual_tokens(next(pictures)))
         elif text == CLIP_PAD:
             yield from _expand_clip(*next(clips))
         elif text:

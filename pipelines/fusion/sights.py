@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from pipelines.fusion.patches import MERGE, PATCH_PX, resize
-from pipelines.types import Clip, Media, ModelInputs, Picture, Sight
+from pipelines.fusion.patches import resize
+from pipelines.inputs import ModelInputs, grid_of, num_visual_tokens
+from pipelines.types import Clip, Media, Picture, Sight
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ MAX_SHOWN_FRAMES = 16
 
 def sights(inputs: ModelInputs, media: Sequence[Media]) -> tuple[Sight, ...]:
     """How the model sees each of `media`, which `inputs` were made of."""
-    pictures, clips = _rows(inputs.image_grid_thw), _rows(inputs.video_grid_thw)
+    pictures, clips = iter(inputs.pictures), iter(inputs.clips)
     return tuple(
         _sight(len(item.times_s), next(clips)) if isinstance(item, Clip) else _sight(1, next(pictures))
         for item in media
@@ -37,10 +38,5 @@ def seen_pixels(item: Media, sight: Sight) -> NDArray[np.uint8]:
     return seen
 
 
-def _rows(grids: torch.Tensor | None) -> Iterator[list[int]]:
-    return iter(() if grids is None else grids.tolist())
-
-
-def _sight(num_frames: int, grid_thw: list[int]) -> Sight:
-    t, h, w = grid_thw
-    return Sight(w * PATCH_PX, h * PATCH_PX, num_frames, t * h * w // MERGE**2)
+def _sight(num_frames: int, frames: torch.Tensor) -> Sight:
+    return Sight(frames.shape[3], frames.shape[2], num_frames, num_visual_tokens(grid_of(frames)))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 
+from pipelines.inputs import FRAMES
 from pipelines.types import Limits, UserError
 
 FACTOR = 32
-FRAMES = 2
 MAX_ASPECT_RATIO = 200
 MAX_TOKENS_A_FRAME = 768
 

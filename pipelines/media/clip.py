@@ -1,6 +1,7 @@
 """A clip from a file: which frames to take and when each is shown.
 
-The times of all frames are read first; a reader then decodes the frames that are wanted, and no more than it must.
+The times of all frames are read first; a reader then decodes the frames that are wanted, and no more than it must. Each
+is brought to the size in which it is kept before the next is decoded: a clip in memory is no larger than what is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.media.errors import Cancelled, damaged
-from pipelines.media.frames import thinned
+from pipelines.media.look import Look
+from pipelines.media.nearby import at_keyframes
 from pipelines.media.source import open_source
 from pipelines.media.timeline import Opener, Timeline, read_timeline
 from pipelines.types import Clip
@@ -21,7 +23,6 @@ from pipelines.types import Clip
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Choose = Callable[[int, float], Sequence[int]]
 Read = Callable[[Path, Opener, Timeline, Sequence[int]], "Iterator[tuple[int, NDArray[np.uint8]]]"]
 """Yields, for frame numbers in ascending order, the number and uint8 [height, width, 3], upright, all of one size.
 
@@ -32,37 +33,39 @@ A frame that cannot be decoded gives the next one that can, with its own number.
 def open_clip(
     path: Path,
     demuxer: str,
-    max_frames: int,
-    choose: Choose,
+    look: Look,
     read: Read,
     on_progress: Callable[[int, int], None],
     should_stop: Callable[[], bool],
 ) -> Clip:
-    """Read the frames that `choose(total frames, frames a second)` names: uint8 [frames, height, width, 3], upright.
+    """Read the frames that `look` chooses, in the size that it gives them: uint8 [frames, height, width, 3], upright.
 
-    Frames of more than about 1.5 megapixels are reduced to that, keeping their aspect ratio, and further where all
-    frames together would exceed `MAX_CLIP_PIXELS`; coordinates are relative, so nothing else changes. `times_s` start
-    at the first frame of the file. At most `max_frames` frames are kept, thinned evenly. A damaged clip gives the
-    frames that can be decoded. `on_progress(done, total)` is called at each frame.
+    `times_s` start at the first frame of the file. Of a long clip whose chosen frames are far apart, the keyframes next
+    to them are taken, with their own times; see `pipelines.media.nearby`. A damaged clip gives the frames that can be
+    decoded. `on_progress(done, total)` is called at each frame.
 
-    Raises UserError where no frame can be read, and Cancelled when `should_stop` says so.
+    Raises UserError where no frame can be read, what `look` raises, and Cancelled when `should_stop` says so.
     """
     opener = partial(open_source, path, demuxer, should_stop)
     timeline = read_timeline(opener, path.name)
     if not timeline.stamps:
         raise damaged(path.name)
-    wanted = thinned(choose(len(timeline.stamps), timeline.fps), max_frames)
+    chosen = sorted(set(look.choose(timeline.times_s, timeline.duration_s)))
+    wanted = at_keyframes(chosen, timeline)
     canvas: NDArray[np.uint8] | None = None
+    file_size: tuple[int, int] | None = None
     taken: list[int] = []
     for number, rgb in read(path, opener, timeline, wanted):
         if should_stop():
             raise Cancelled
+        frame = look.fit(rgb, len(wanted))
         if canvas is None:
-            canvas = np.empty((len(wanted), *rgb.shape), np.uint8)
-        canvas[len(taken)] = rgb
+            file_size = rgb.shape[1], rgb.shape[0]
+            canvas = np.empty((len(wanted), *frame.shape), np.uint8)
+        canvas[len(taken)] = frame
         taken.append(number)
         on_progress(len(taken), len(wanted))
     if canvas is None:
         raise damaged(path.name)
-    times_s = tuple(timeline.time_s(timeline.stamps[number]) for number in taken)
-    return Clip(path.name, canvas[: len(taken)], times_s, tuple(taken), timeline.duration_s)
+    times_s = tuple(timeline.times_s[number] for number in taken)
+    return Clip(path.name, canvas[: len(taken)], times_s, tuple(taken), timeline.duration_s, file_size)

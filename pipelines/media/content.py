@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from pipelines.media.errors import unknown_kind
+from pipelines.media.errors import unknown_kind, unreadable
 from pipelines.media.limits import MAX_FILE_BYTES
 from pipelines.types import UserError
 
@@ -48,7 +48,7 @@ def kind_of(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f'There is no file "{name}": check its name.') from None
     except (OSError, ValueError):
-        raise UserError(f'"{name}" cannot be read: check that you may open it.') from None
+        raise unreadable(name) from None
     if not status.st_size:
         raise UserError(f'"{name}" is empty (0 bytes): upload it again.')
     if status.st_size > MAX_FILE_BYTES:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.media.frames import kept_size
 from pipelines.media.limits import DECODER_THREADS
 from pipelines.media.timeline import Opener, Timeline
 from pipelines.types import UserError
@@ -40,9 +39,7 @@ def read(path: Path, opener: Opener, timeline: Timeline, wanted: Sequence[int]) 
     if not is_exact:
         raise refusal
     try:
-        height, width, _ = decord.VideoReader(str(path), num_threads=1)[0].shape
-        kept = kept_size(width, height, len(wanted))
-        frames = decord.VideoReader(str(path), width=kept[0], height=kept[1], num_threads=DECODER_THREADS)
+        frames = decord.VideoReader(str(path), num_threads=DECODER_THREADS)
         if len(frames) != len(timeline.stamps):
             raise refusal
         for number in wanted:

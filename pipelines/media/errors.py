@@ -17,6 +17,11 @@ class Cancelled(Exception):  # noqa: N818
     """The user stopped the request while a file was being read."""
 
 
+def unreadable(name: str) -> UserError:
+    """The file is there, and the system does not give its content."""
+    return UserError(f'"{name}" cannot be read: check that you may open it.')
+
+
 def unknown_kind(name: str) -> UserError:
     """The content is neither a picture nor a clip."""
     return UserError(f'"{name}" is not a picture or clip that can be read: use {READABLE}.')

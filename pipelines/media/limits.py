@@ -6,6 +6,8 @@ none is met by what a phone, a camera or a screen recorder writes.
 
 from __future__ import annotations
 
+import os
+
 MAX_FILE_BYTES = 2 * 1024**3
 """Reading every packet of a clip takes seconds at this size, and no upload is larger."""
 
@@ -15,17 +17,14 @@ MAX_PICTURE_PIXELS = 50_000_000
 MAX_DECODED_PIXELS = 16 * 1024**2
 """Of one frame as stored. A decoder keeps 16 frames and more for its threads; action cameras write 5312 x 2988."""
 
-MAX_FRAME_PIXELS = 1_500_000
-"""Of one frame as kept: twice what the official checkpoints look at in a frame (768 tokens of 32 x 32 pixels)."""
-
-MAX_CLIP_PIXELS = 4 * 25_165_824
-"""Of all frames as kept, together: 300 MB, and four times what the official checkpoints look at in a clip."""
-
 MAX_CLIP_FRAMES = 500_000
 """In a file: more than four hours at 30 frames a second. The time of each is held in memory."""
 
-DECODER_THREADS = 4
+DECODER_THREADS = min(4, os.cpu_count() or 1)
 """Each thread holds frames of its own, so a machine with many cores would need many times the memory."""
+
+MAX_EXACT_FRAMES = 3_000
+"""Where more frames would be decoded to reach those that are wanted, keyframes near them are taken instead."""
 
 MIN_SKIPPED_FRAMES = 30
 """Fewer frames than this are decoded and dropped; a jump to the next keyframe costs about as much."""

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from pipelines.media.errors import decoding, too_large
-from pipelines.media.frames import UPRIGHT, turned
+from pipelines.media.jpeg import decode_jpeg
 from pipelines.media.limits import MAX_PICTURE_PIXELS
+from pipelines.media.upright import UPRIGHT, turned
 from pipelines.types import Picture
 
 # Pillow tries every format it knows unless told otherwise, PostScript and Photoshop files among them.
@@ -46,8 +47,7 @@ def open_picture(path: Path) -> Picture:
         with opened(path) as image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
-            image.load()
-            return Picture(path.name, _upright_rgb(image))
+            return Picture(path.name, _upright_rgb(image, path))
 
 
 def is_animation(path: Path) -> bool:
@@ -70,9 +70,13 @@ def opened(path: Path) -> Image.Image:
         raise too_large(path.name, MAX_PICTURE_PIXELS) from error
 
 
-def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    rgb = np.asarray(_to_srgb(_flat(image), image.info.get("icc_profile")))
-    return np.array(turned(rgb, AXES.get(_orientation(image), UPRIGHT)), order="C")
+def _upright_rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    profile, orientation = image.info.get("icc_profile"), _orientation(image)
+    rgb = None if profile else decode_jpeg(image, path)
+    if rgb is None:
+        image.load()
+        rgb = np.asarray(_to_srgb(_flat(image), profile))
+    return np.require(turned(rgb, AXES.get(orientation, UPRIGHT)), requirements=("C", "W"))
 
 
 def _flat(image: Image.Image) -> Image.Image:

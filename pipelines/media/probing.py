@@ -42,7 +42,7 @@ def probe_clip(path: Path, demuxer: str) -> ProbedClip:
     if frame is None or not timeline.stamps:
         raise damaged(path.name)
     width, height = _shown(frame.width, frame.height, axes_of(frame))
-    return ProbedClip(path.name, width, height, len(timeline.stamps), timeline.fps, timeline.duration_s)
+    return ProbedClip(path.name, width, height, timeline.times_s, timeline.duration_s)
 
 
 def _axes(image: Image.Image) -> Axes | None:

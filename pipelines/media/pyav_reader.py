@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from pipelines.media.errors import decoding
-from pipelines.media.frames import UPRIGHT, kept_size, turned
 from pipelines.media.limits import MIN_SKIPPED_FRAMES
 from pipelines.media.source import Source
 from pipelines.media.timeline import Opener, Timeline
+from pipelines.media.upright import UPRIGHT, turned
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -32,7 +32,7 @@ def read(
     path: Path, opener: Opener, timeline: Timeline, wanted: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield the wanted frames; see `pipelines.media.clip.Read`."""
-    convert = _Converter(len(wanted))
+    convert = _Converter()
     for stamp, frame in _frames_at(opener, timeline, [timeline.stamps[number] for number in wanted]):
         with decoding(path.name):
             rgb = convert(frame)
@@ -40,7 +40,7 @@ def read(
 
 
 def axes_of(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """Which way is up, by the display matrix that a frame carries; see `pipelines.media.frames.turned`."""
+    """Which way is up, by the display matrix that a frame carries; see `pipelines.media.upright.turned`."""
     side_data: Any = frame.side_data
     if "DISPLAYMATRIX" not in side_data:
         return UPRIGHT
@@ -51,15 +51,14 @@ def axes_of(frame: VideoFrame) -> tuple[int, int, int, int]:
 class _Converter:
     """Frames to upright RGB of one size, that of the first frame: a clip may change its size on the way."""
 
-    def __init__(self, num_frames: int) -> None:
-        self._num_frames = num_frames
+    def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None
         self._axes = UPRIGHT
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if self._size is None:
-            self._size = kept_size(frame.width, frame.height, self._num_frames)
+            self._size = frame.width, frame.height
             self._axes = axes_of(frame)
         width, height = self._size
         rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
@@ -81,12 +80,13 @@ def _taken(
     source: Source, timeline: Timeline, keys: Sequence[int], remaining: deque[int]
 ) -> Generator[tuple[int, VideoFrame], None, bool]:
     """Take stamps off `remaining` while they can be reached; return whether a jump to a keyframe went wrong."""
-    frames = timeline.stamped(source.frames())
+    wanted = None if timeline.counted else frozenset(remaining)
+    frames = timeline.stamped(source.frames(wanted))
     position = timeline.stamps[0]
     while remaining:
         key = _key_ahead(timeline.stamps, keys, position, remaining[0])
         if key is not None:
-            landed = _from_key(source, timeline, key)
+            landed = _from_key(source, timeline, key, wanted)
             if landed is None:
                 return True
             frames = landed
@@ -109,10 +109,12 @@ def _key_ahead(stamps: Sequence[int], keys: Sequence[int], position: int, wanted
     return keys[number - 1] if skipped >= MIN_SKIPPED_FRAMES else None
 
 
-def _from_key(source: Source, timeline: Timeline, key: int) -> Iterator[tuple[int, VideoFrame]] | None:
+def _from_key(
+    source: Source, timeline: Timeline, key: int, wanted: Container[int] | None
+) -> Iterator[tuple[int, VideoFrame]] | None:
     """Jump to a keyframe; None where the container came to lie behind it."""
     if not source.seek(key):
         return None
-    frames = timeline.stamped(source.frames())
+    frames = timeline.stamped(source.frames(wanted))
     first = next(frames, None)
     return None if first is None or first[0] > key else chain((first,), frames)

@@ -6,7 +6,7 @@ list: a playlist is never followed. Frame sizes are bounded before a frame is de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -54,6 +54,7 @@ class Source:
 
     container: InputContainer
     stream: VideoStream
+    num_bytes: int
     should_stop: Callable[[], bool]
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
@@ -64,9 +65,16 @@ class Source:
                     raise Cancelled
                 yield packet
 
-    def frames(self) -> Iterator[VideoFrame]:
-        """Decode the frames, in the order in which they are shown."""
+    def frames(self, wanted: Container[int] | None = None) -> Iterator[VideoFrame]:
+        """Decode the frames, in the order in which they are shown.
+
+        Frames of other stamps than those `wanted`, where it is given, are left out if no other frame refers to them:
+        the rest comes out the same, and of what most encoders write half is never decoded.
+        """
         for packet in chain(self.packets(), (None,)):
+            if wanted is not None:
+                is_wanted = packet is None or packet.pts in wanted
+                self.stream.codec_context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
             yield from self._decoded(packet)
 
     def seek(self, stamp: int) -> bool:
@@ -99,7 +107,7 @@ def open_source(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> It
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
         stream.codec_context.options = limits
-        yield Source(container, stream, should_stop)
+        yield Source(container, stream, path.stat().st_size, should_stop)
 
 
 def _video(container: InputContainer, name: str) -> VideoStream:

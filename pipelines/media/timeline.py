@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pipelines.media.limits import MAX_CLIP_FRAMES
 from pipelines.media.source import Source
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _DEFAULT_RATE = Fraction(25)
+NUM_COMPARED = 64
+"""Packets at the start of a clip that must agree with its index, for the index to be believed."""
 
 Opener = Callable[[], AbstractContextManager[Source]]
 """Opens the clip afresh, from its start."""
@@ -43,16 +49,14 @@ class Timeline:
     @property
     def duration_s(self) -> float:
         """Seconds from the first frame's appearance to the last frame's end."""
-        return self.time_s(self.stamps[-1]) + self.last_s
+        return self.times_s[-1] + self.last_s
 
-    @property
-    def fps(self) -> float:
-        """Frames a second on average."""
-        return len(self.stamps) / self.duration_s
-
-    def time_s(self, stamp: int) -> float:
-        """Seconds after the first frame."""
-        return float((stamp - self.stamps[0]) * self.unit_s)
+    @cached_property
+    def times_s(self) -> Sequence[float]:
+        """When each frame is shown, in seconds after the first."""
+        since = np.asarray(self.stamps, np.int64) - self.stamps[0]
+        # one division, so that the n-th frame of a constant rate has the time that n / rate gives
+        return tuple((since * self.unit_s.numerator / self.unit_s.denominator).tolist())
 
     def stamped(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
         """Pair decoded frames with their stamps."""
@@ -64,17 +68,44 @@ class Timeline:
 def read_timeline(open_clip: Opener, name: str) -> Timeline:
     """Read the times of all frames; `stamps` is empty where there are none.
 
-    A clip without usable stamps is decoded once to count its frames, and takes a constant rate. Raises UserError for
-    more than `MAX_CLIP_FRAMES`, and whatever `open_clip` raises.
+    They are in the container's index, or in its packets. A clip without usable stamps is decoded once to count its
+    frames, and takes a constant rate. Raises UserError for more than `MAX_CLIP_FRAMES`, and whatever `open_clip`
+    raises.
     """
-    with open_clip() as source:
-        timeline = _from_packets(source, name)
-    if timeline is not None:
-        return timeline
+    for read in (_from_index, _from_packets):
+        with open_clip() as source:
+            timeline = read(source, name)
+        if timeline is not None:
+            return timeline
     with open_clip() as source:
         total = sum(1 for _ in source.frames())
         rate = _rate(source)
     return Timeline(range(total), (), 1 / rate, float(1 / rate), counted=True)
+
+
+def _from_index(source: Source, name: str) -> Timeline | None:
+    """The times by the index of an MP4, which saves reading the whole file; None where it does not tell them.
+
+    The index tells when frames are decoded. That is when they are shown, unless they are reordered; then, and where
+    frames are cut off or left out by an edit, the packets know better.
+    """
+    stream = source.stream
+    if not source.container.format.name.startswith("mov") or stream.codec_context.has_b_frames:
+        return None
+    entries = list(stream.index_entries)
+    if not entries or len(entries) != stream.frames or any(entry.is_discard for entry in entries):
+        return None
+    if max(entry.pos + entry.size for entry in entries) > source.num_bytes:
+        return None
+    first = [(packet.pts, packet.dts) for packet in islice(source.packets(), NUM_COMPARED) if packet.size]
+    stamps = [entry.timestamp for entry in entries]
+    if first != [(stamp, stamp) for stamp in stamps[: len(first)]] or stamps != sorted(set(stamps)):
+        return None
+    _check_count(len(stamps), name)
+    unit_s = stream.time_base or 1 / _DEFAULT_RATE
+    end = (stream.start_time or 0) + (stream.duration or 0)
+    last_s = float(max(0, end - stamps[-1]) * unit_s) or _mean_gap_s(stamps, unit_s) or float(1 / _rate(source))
+    return Timeline(stamps, [entry.timestamp for entry in entries if entry.is_keyframe], unit_s, last_s)
 
 
 def _from_packets(source: Source, name: str) -> Timeline | None:
@@ -89,8 +120,7 @@ def _from_packets(source: Source, name: str) -> Timeline | None:
             continue
         if stamp is None:
             return None
-        if len(stamps) == MAX_CLIP_FRAMES:
-            raise UserError(f'"{name}" has more than {MAX_CLIP_FRAMES} frames: cut it to the part you ask about.')
+        _check_count(len(stamps) + 1, name)
         if packet.is_keyframe:
             keys.append(stamp)
         if not packet.is_discard:
@@ -102,6 +132,11 @@ def _from_packets(source: Source, name: str) -> Timeline | None:
     unit_s = source.stream.time_base or 1 / _DEFAULT_RATE
     last_s = float(last[1] * unit_s) or _mean_gap_s(shown, unit_s) or float(1 / _rate(source))
     return Timeline(shown, () if is_avi else keys, unit_s, last_s, counted=is_avi)
+
+
+def _check_count(num_frames: int, name: str) -> None:
+    if num_frames > MAX_CLIP_FRAMES:
+        raise UserError(f'"{name}" has more than {MAX_CLIP_FRAMES} frames: cut it to the part you ask about.')
 
 
 def _mean_gap_s(stamps: Sequence[int], unit_s: Fraction) -> float:

@@ -14,11 +14,17 @@ DETAILS: dict[str, int] = {
     "High": 2048 * 2048,
     "Full": 4096 * 4096,
 }
+"""Pixels of a picture."""
+CLIP_DETAILS: dict[str, int] = {"Low": 1_536, "Standard": 4_096, "Full": 12_288}
+"""Visual tokens of a clip."""
+BY_RATE, BY_NUMBER = "By rate", "By number"
 
 MODE_COST = "Think reasons first: better at counting and at hard questions, and several times slower."
 LENGTH_COST = "Thought and answer; then it is cut off."
-FPS_COST = "More: finer in time, and slower."
-FRAMES_COST = "However long the clip is. All frames together take 12,288 visual tokens of Qwen3.5 at most."
+FRAMES_BY_COST = "By rate follows the length of the clip; by number takes the same of any clip, evenly spread."
+FPS_COST = "By rate only. More: finer in time, and slower."
+FRAMES_COST = "By rate at most so many, by number just so many, or all that the clip has."
+CLIP_DETAIL_COST = "Visual tokens that the frames of a clip share: fewer are faster, and show each frame smaller."
 DETAIL_COST = (
     "Visual tokens of a large picture: more show smaller things, and take longer. Standard is one megapixel, "
     "Full is the official limit."
@@ -31,17 +37,22 @@ class Choices:
 
     mode: str = THINK
     max_new_tokens: int = Settings.max_new_tokens
+    frames_by: str = BY_RATE
     sample_fps: float = Settings.sample_fps
     max_frames: int = 128
+    clip_detail: str = "Full"
     detail: str = "Standard"
 
     def settings(self) -> Settings:
-        """The same for a request. An unknown detail, which only a program can send, is the standard one."""
+        """The same for a request. An unknown detail, which only a program can send, is the one of the start."""
+        max_frames = max(1, int(self.max_frames))
         return Settings(
             thinking=self.mode != FAST,
             max_new_tokens=max(1, int(self.max_new_tokens)),
             sample_fps=max(0.1, float(self.sample_fps)),
-            max_frames=max(1, int(self.max_frames)),
+            num_frames=max_frames if self.frames_by == BY_NUMBER else None,
+            max_frames=max_frames,
+            max_clip_tokens=CLIP_DETAILS.get(self.clip_detail, CLIP_DETAILS["Full"]),
             max_pixels=DETAILS.get(self.detail, DETAILS["Standard"]),
         )
 
@@ -49,3 +60,8 @@ class Choices:
 def detail_labels() -> list[tuple[str, str]]:
     """The choices of detail with the visual tokens of a large picture."""
     return [(f"{name} · {pixels // PIXELS_OF_A_TOKEN:,} tokens", name) for name, pixels in DETAILS.items()]
+
+
+def clip_detail_labels() -> list[tuple[str, str]]:
+    """The choices of detail with the visual tokens of a long clip."""
+    return [(f"{name} · {tokens:,} tokens", name) for name, tokens in CLIP_DETAILS.items()]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 
 from pipelines.present.rates import STAGES, stage_rate
-from pipelines.types import Event, Region, Result
+from pipelines.present.sight import seen_in_words
+from pipelines.types import Clip, Event, Media, Region, Result, Sight
 
 
 def as_json(result: Result) -> str:
-    """One JSON object: model, device, reasoning, answer, regions, events, timing (ms), tokens, finish_reason."""
+    """One JSON object: model, device, media, reasoning, answer, regions, events, timing (ms), tokens, finish_reason."""
     return json.dumps(
         {
             "model": result.engine.model,
             "device": result.engine.device,
             "dtype": result.engine.dtype,
+            "media": [_seen(item, sight) for item, sight in zip(result.media, result.sights, strict=False)],
             "reasoning": result.reasoning,
             "answer": result.answer,
             "regions": [_region(region) for region in result.grounding.regions],
@@ -34,12 +36,25 @@ def as_json(result: Result) -> str:
 
 
 def as_text(result: Result) -> str:
-    """What follows the reply on a terminal: places, events, why it ended early, and where the time went."""
-    lines = [f"  {_words(region)}" for region in result.grounding.regions]
+    """What follows the reply on a terminal: what was seen, places, events, why it ended early, and the times."""
+    pairs = zip(result.media, result.sights, strict=False)
+    lines = [f"  {item.name}: {item.width} × {item.height}, {seen_in_words(item, sight)}" for item, sight in pairs]
+    lines += [f"  {_words(region)}" for region in result.grounding.regions]
     lines += [f"  {event.start_s:.2f} s to {event.end_s:.2f} s: {event.label}" for event in result.grounding.events]
     if result.finish_reason == "length":
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
     return "\n".join(["", *lines, *([""] if lines else []), _times(result)])
+
+
+def _seen(item: Media, sight: Sight) -> dict[str, object]:
+    times = {"times_s": [round(time_s, 3) for time_s in item.times_s]} if isinstance(item, Clip) else {}
+    return {
+        "name": item.name,
+        "size": [item.width, item.height],
+        "seen_at": [sight.width, sight.height],
+        "visual_tokens": sight.num_visual_tokens,
+        **times,
+    }
 
 
 def _region(region: Region) -> dict[str, object]:

@@ -1,0 +1,66 @@
+"""How a clip is looked at: which of its frames, and how large each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.fusion.frames import frames_by_number, frames_by_rate
+from pipelines.fusion.patches import clip_size, resize
+from pipelines.fusion.sizes import FACTOR
+from pipelines.inputs import FRAMES
+from pipelines.types import Limits, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_TOKENS = 16
+"""Of two frames in one temporal patch: where a budget leaves less, fewer frames show more than smaller ones."""
+
+
+@dataclass(frozen=True)
+class ClipLook:
+    """A way of looking at clips; two that are equal see the same.
+
+    `num_frames` frames are taken, or where that is None `sample_fps` a second, from `min_frames` to `max_frames`;
+    `limits` count the pixels of all frames together.
+    """
+
+    sample_fps: float
+    num_frames: int | None
+    min_frames: int
+    max_frames: int
+    limits: Limits
+
+    def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:
+        """The numbers of the frames to take, ascending, by the times at which all are shown."""
+        if self.num_frames is None:
+            return frames_by_rate(times_s, duration_s, self.sample_fps, self.min_frames, self.max_frames)
+        return frames_by_number(times_s, min(self.num_frames, self.max_frames))
+
+    def size(self, height: int, width: int, num_frames: int) -> tuple[int, int]:
+        """Height and width at which each of `num_frames` frames is seen. Raises ValueError as `resize_clip`."""
+        return clip_size(num_frames, height, width, self.limits)
+
+    def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
+        """One of `num_frames` frames, uint8 [height, width, 3], at the size at which it is seen; raises as `size`."""
+        frame = resize(rgb[None], self.size(rgb.shape[0], rgb.shape[1], num_frames))
+        seen: NDArray[np.uint8] = frame[0].permute(1, 2, 0).numpy()
+        return seen
+
+
+def look_of(settings: Settings, checkpoint: Checkpoint) -> ClipLook:
+    """The way of looking that a user chose, within what the checkpoint was made for."""
+    affordable = max(FRAMES, FRAMES * settings.max_clip_tokens // LEAST_TOKENS)
+    max_frames = min(settings.max_frames, checkpoint.max_frames, affordable)
+    max_pixels = settings.max_clip_tokens * FRAMES * FACTOR**2
+    return ClipLook(
+        sample_fps=settings.sample_fps,
+        num_frames=settings.num_frames,
+        min_frames=min(checkpoint.min_frames, max_frames),
+        max_frames=max_frames,
+        limits=checkpoint.clip_limits.at_most(max_pixels),
+    )

@@ -1,0 +1,140 @@
+"""What early fusion hands to an engine: token ids, and the frames of the media as the model sees them.
+
+Frames travel as uint8 pixels, a quarter of the size of their patches. The engine cuts them where its model is: on a GPU
+the normalising and the cutting cost next to nothing, and a CPU pays for them once, when it looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+PATCH_PX = 16
+MERGE = 2
+FRAMES = 2
+ROW = 3 * FRAMES * PATCH_PX * PATCH_PX
+_ORDER = (0, 3, 6, 4, 7, 2, 1, 5, 8)
+"""From (t, frame, colour, row, its half, y, column, its half, x) to one patch after the other."""
+
+Grid = tuple[int, int, int]
+"""t, h, w: temporal patches, and rows and columns of patches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """`values` float32 [t * h * w, 1536] in -1 to 1, and the grid (t, h, w) in patches."""
+
+    values: torch.Tensor
+    grid_thw: Grid
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """Tokens that the model gets: one for each 2 x 2 patches."""
+        return num_visual_tokens(self.grid_thw)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """A prompt with its media.
+
+    `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip). `pictures` holds the
+    frame of each picture, uint8 [1, 3, H, W], and `clips` those of each clip, uint8 [T, 3, H, W] with T even; H and W
+    are multiples of 32. `thinking_open` says that the prompt ends inside an open `<think>`.
+    """
+
+    input_ids: torch.Tensor
+    mm_token_type_ids: torch.Tensor
+    pictures: tuple[torch.Tensor, ...] = ()
+    clips: tuple[torch.Tensor, ...] = ()
+    thinking_open: bool = False
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the prompt, visual ones included."""
+        return int(self.input_ids.shape[1])
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """Tokens that stand for pictures and clips."""
+        return sum(num_visual_tokens(grid_of(frames)) for frames in (*self.pictures, *self.clips))
+
+    @property
+    def num_text_tokens(self) -> int:
+        """The rest of them."""
+        return self.num_tokens - self.num_visual_tokens
+
+    @property
+    def image_grid_thw(self) -> torch.Tensor | None:
+        """int64 [pictures, 3]; None without pictures."""
+        return _grids(self.pictures)
+
+    @property
+    def video_grid_thw(self) -> torch.Tensor | None:
+        """int64 [clips, 3]; None without clips."""
+        return _grids(self.clips)
+
+    @cached_property
+    def pixel_values(self) -> torch.Tensor | None:
+        """The patches of all pictures, float32 [N, 1536], cut on the CPU; None without pictures."""
+        return patches_of(self.pictures, torch.device("cpu"))
+
+    @cached_property
+    def pixel_values_videos(self) -> torch.Tensor | None:
+        """The patches of all clips, float32 [N, 1536], cut on the CPU; None without clips."""
+        return patches_of(self.clips, torch.device("cpu"))
+
+
+def grid_of(frames: torch.Tensor) -> Grid:
+    """The grid in patches of frames [T, 3, H, W]."""
+    num_frames, _, height, width = frames.shape
+    return max(num_frames // FRAMES, 1), height // PATCH_PX, width // PATCH_PX
+
+
+def num_visual_tokens(grid: Grid) -> int:
+    """Tokens that the model gets of a grid: one for each 2 x 2 patches."""
+    t, h, w = grid
+    return t * h * w // MERGE**2
+
+
+def patches_of(media: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor | None:
+    """The patches of media after each other, float32 [N, 1536], cut on `device`; None without media."""
+    return torch.cat([cut(frames.to(device)).values for frames in media]) if media else None
+
+
+def cut(frames: torch.Tensor) -> Patches:
+    """Normalise and cut uint8 [T, 3, H, W] into patches, on the device that holds them.
+
+    T is even, or 1 for a still, whose frame fills both places of its patches; H and W are multiples of 32. The values
+    are (x - 127.5) / 127.5 in float32, and a patch holds 2 frames x 16 x 16 pixels; the four patches of one visual
+    token follow each other (`Qwen2VLImageProcessor` of transformers).
+    """
+    t, h, w = grid_of(frames)
+    shape = (t, len(frames) // t, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
+    blocks = frames.reshape(shape)
+    values = _on_cpu(blocks) if frames.device.type == "cpu" else _on_device(blocks)
+    return Patches(values, (t, h, w))
+
+
+def _on_device(blocks: torch.Tensor) -> torch.Tensor:
+    # by a tensor: a GPU would multiply by the reciprocal of a plain number, which rounds otherwise
+    half = torch.tensor(127.5, device=blocks.device)
+    rows = blocks.permute(_ORDER).reshape(-1, 3, blocks.shape[1], PATCH_PX**2).float().sub_(half).div_(half)
+    return rows.expand(-1, -1, FRAMES, -1).reshape(-1, ROW)
+
+
+def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
+    """The same by numpy, which reorders bytes faster than torch, and one look-up for each of the 256 values."""
+    import cv2
+
+    table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)
+    rows = np.ascontiguousarray(blocks.numpy().transpose(_ORDER)).reshape(-1, 3, blocks.shape[1], PATCH_PX**2)
+    both = rows if blocks.shape[1] == FRAMES else rows.repeat(FRAMES, axis=2)
+    return torch.from_numpy(cv2.LUT(both.reshape(-1, PATCH_PX**2), table)).reshape(-1, ROW)
+
+
+def _grids(media: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    return torch.tensor([grid_of(frames) for frames in media]) if media else None

@@ -1,0 +1,50 @@
+"""Frames of a long clip that can be had cheaply: keyframes, next to the frames that were chosen.
+
+To reach one frame exactly, all frames since the keyframe before it are decoded. For 64 frames of an hour those are
+thousands, for moments that were only spaced evenly and are no better than those beside them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from pipelines.media.limits import MAX_EXACT_FRAMES
+from pipelines.media.timeline import Timeline
+
+MAX_SHIFT = 0.5
+"""Of the time from one chosen frame to the next, on average: nearer than that, the order of the chosen is kept."""
+
+
+def at_keyframes(chosen: Sequence[int], timeline: Timeline) -> list[int]:
+    """The numbers of the frames to take for those `chosen`, both ascending.
+
+    They are the same where reaching them decodes no more than `MAX_EXACT_FRAMES`. Else a chosen frame gives its place
+    to the keyframe nearest in time, where that is nearer than `MAX_SHIFT`, if that saves half of the decoding.
+    """
+    stamps = timeline.stamps
+    keys = [bisect_left(stamps, stamp) for stamp in timeline.keys if stamp >= stamps[0]]
+    num_exact = sum(_distances(chosen, keys))
+    if not keys or num_exact <= MAX_EXACT_FRAMES:
+        return list(chosen)
+    most = MAX_SHIFT * (stamps[chosen[-1]] - stamps[chosen[0]]) / max(1, len(chosen) - 1)
+    near = [_nearest(number, keys, stamps) for number in chosen]
+    moved = sorted(
+        {key if abs(stamps[key] - stamps[number]) < most else number for number, key in zip(chosen, near, strict=True)}
+    )
+    return moved if 2 * sum(_distances(moved, keys)) <= num_exact else list(chosen)
+
+
+def _distances(chosen: Sequence[int], keys: Sequence[int]) -> Iterator[int]:
+    """How many frames are decoded for each chosen one: from the keyframe before it, or from the chosen one before."""
+    previous = -1
+    for number in chosen:
+        before = bisect_right(keys, number)
+        yield number - max(previous, keys[before - 1] - 1 if before else -1)
+        previous = number
+
+
+def _nearest(number: int, keys: Sequence[int], stamps: Sequence[int]) -> int:
+    after = bisect_left(keys, number)
+    around = keys[max(0, after - 1) : after + 1]
+    return min(around, key=lambda key: abs(stamps[key] - stamps[number]))
