@@ -36,6 +36,8 @@ from pipelines.types import UserError
 EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
 MAX_FILE_SIZE = "512mb"
 MAX_CARDS = 6
+MAX_ASKING = 32
+"""Visitors who are answered or wait; the engine says whose turn it is."""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 USER_ERROR = 2
@@ -74,6 +76,7 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         session: Session,
         mode: str,
         max_new_tokens: float,
+        max_thinking_tokens: float,
         frames_by: str,
         sample_fps: float,
         max_frames: float,
@@ -87,7 +90,8 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         except UserError as error:
             yield session.shown(), status.failed(str(error))
             return
-        chosen = Choices(mode, int(max_new_tokens), frames_by, sample_fps, int(max_frames), clip_detail, detail)
+        frames = (frames_by, sample_fps, int(max_frames), clip_detail)
+        chosen = Choices(mode, int(max_new_tokens), int(max_thinking_tokens), *frames, detail)
         for update in ask(session, chosen.settings(), model.answer):
             yield update.chat, update.status
 
@@ -111,11 +115,40 @@ def stop(session: Session) -> None:
     session.stop.set()
 
 
-def start_anew(session: Session) -> tuple[Any, ...]:
-    """Leave the conversation and begin an empty one."""
-    session.close()
-    fresh = Session()
-    return fresh, fresh.shown(), status.line(), *finish(fresh)
+def answer_now(session: Session) -> None:
+    """End the reasoning that runs, and have the answer."""
+    session.hurry.set()
+
+
+def resume(session: Session) -> tuple[Any, ...]:
+    """Let the reply that was cut off go on."""
+    session.resume()
+    if session.pending is None:
+        return gr.skip(), gr.skip()
+    composer = gr.MultimodalTextbox(Draft("").composed, submit_btn=False, stop_btn=True, interactive=False)
+    return composer, status.doing(None, 0.0)
+
+
+def leaving(model: Model) -> Callable[[Session], None]:
+    """What happens when a visitor has left."""
+
+    def leave(session: Session) -> None:
+        session.close()
+        model.forget(session.name)
+
+    return leave
+
+
+def starting_anew(model: Model) -> Callable[[Session], tuple[Any, ...]]:
+    """The handler that leaves the conversation and begins an empty one."""
+    leave = leaving(model)
+
+    def start_anew(session: Session) -> tuple[Any, ...]:
+        leave(session)
+        fresh = Session()
+        return fresh, fresh.shown(), status.line(), *finish(fresh)
+
+    return start_anew
 
 
 def filling(examples: Sequence[Example]) -> Callable[..., dict[str, Any]]:
@@ -132,31 +165,34 @@ def build(model: Model) -> gr.Blocks:
     """The page for one model."""
     examples = chosen(load_examples(EXAMPLES_FOLDER), MAX_CARDS)
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
-        session = gr.State(Session(), time_to_live=86400)
+        session = gr.State(Session(), time_to_live=86400, delete_callback=leaving(model))
         about, new_chat = parts.top()
         with gr.Row(elem_id="panes"):
-            chat, line, composer, costs = parts.chat_pane(examples)
+            pane = parts.chat_pane(examples)
+            chat, line, composer = pane.chat, pane.line, pane.composer
             seen, times = parts.evidence_pane()
         controls, reset = parts.settings()
 
         begun = composer.submit(begin, [composer, session], [composer, chat, line], **AT_ONCE)
-        begun.then(
-            asking(model),
-            [composer, session, *controls],
-            [chat, line],
-            api_name="ask",
-            show_progress="hidden",
-            concurrency_id="gpu",
-            concurrency_limit=1,
-            trigger_mode="once",
-        ).then(finish, session, [composer, seen, times], **AT_ONCE)
+        ask_question, inputs = asking(model), [composer, session, *controls]
+        answering: dict[str, Any] = {
+            "show_progress": "hidden",
+            "concurrency_id": "ask",
+            "concurrency_limit": MAX_ASKING,
+        }
+        answered = begun.then(ask_question, inputs, [chat, line], api_name="ask", trigger_mode="once", **answering)
+        answered.then(finish, session, [composer, seen, times], **AT_ONCE)
+        resumed = pane.go_on.click(resume, session, [composer, line], **AT_ONCE)
+        resumed = resumed.then(ask_question, inputs, [chat, line], api_visibility="private", **answering)
+        resumed.then(finish, session, [composer, seen, times], **AT_ONCE)
+        pane.answer_now.click(answer_now, session, None, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
-        new_chat.click(start_anew, session, [session, chat, line, composer, seen, times], **AT_ONCE)
+        new_chat.click(starting_anew(model), session, [session, chat, line, composer, seen, times], **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
         keep_choices(page, controls, reset)
-        show_costs(model, composer, controls, costs)
-    page.queue(default_concurrency_limit=4, max_size=16)
+        show_costs(model, composer, controls, pane.costs)
+    page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
     return page
 
 

@@ -14,7 +14,18 @@ from typing import get_args
 
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
-from pipelines.types import Channel, ClipReader, Delta, Progress, Request, Result, Sampling, Settings, UserError
+from pipelines.types import (
+    Channel,
+    ClipReader,
+    Delta,
+    EngineName,
+    Progress,
+    Request,
+    Result,
+    Sampling,
+    Settings,
+    UserError,
+)
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -44,9 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument(
         "--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a checkpoint folder or a hub id"
     )
+    ask.add_argument(
+        "--engine",
+        choices=get_args(EngineName),
+        default="local",
+        help="reference is transformers' own generate, slower",
+    )
     ask.add_argument("--thinking", choices=("on", "off"), default="on", help="reason before answering (default: on)")
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     ask.add_argument("--max-new-tokens", type=_positive, default=Settings.max_new_tokens, metavar="N")
+    ask.add_argument("--max-thinking-tokens", type=_positive, metavar="N", help="then the answer begins")
     ask.add_argument("--fps", type=float, default=Settings.sample_fps, help="frames a second taken from a clip")
     ask.add_argument("--frames", type=_positive, metavar="N", help="just so many of a clip, instead of --fps")
     ask.add_argument("--max-frames", type=_positive, default=Settings.max_frames, metavar="N", help="with --fps")
@@ -78,7 +96,7 @@ def _ask(options: argparse.Namespace) -> None:
 
     request, console = _request(options), _Console()
     console.note("Loading the model")
-    engine = load_engine(options.model)
+    engine = load_engine(options.model, options.engine)
     for step in answer(request, engine, observe=console.show):
         if isinstance(step, Delta) and not options.json:
             console.stream(step)
@@ -91,6 +109,7 @@ def _request(options: argparse.Namespace) -> Request:
         settings = Settings(
             thinking=options.thinking == "on",
             max_new_tokens=options.max_new_tokens,
+            max_thinking_tokens=options.max_thinking_tokens,
             sampling=Sampling() if options.greedy else None,
             seed=options.seed,
             sample_fps=options.fps,

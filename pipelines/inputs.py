@@ -7,7 +7,7 @@ the normalising and the cutting cost next to nothing, and a CPU pays for them on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,19 +38,62 @@ class Patches:
 
 
 @dataclass(frozen=True, eq=False)
+class Frames:
+    """A medium as the model sees it.
+
+    `pixels` is uint8 [T, 3, H, W], with T 1 for a picture and even for a clip, H and W multiples of 32. `content` tells
+    it from others, empty where that is not known.
+    """
+
+    pixels: torch.Tensor
+    is_clip: bool = False
+    content: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class ModelInputs:
     """A prompt with its media.
 
-    `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip). `pictures` holds the
-    frame of each picture, uint8 [1, 3, H, W], and `clips` those of each clip, uint8 [T, 3, H, W] with T even; H and W
-    are multiples of 32. `thinking_open` says that the prompt ends inside an open `<think>`.
+    `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip); `media` in the order in
+    which the prompt holds them. `thinking_open` says that the prompt ends inside an open `<think>`. The first
+    `num_lasting` tokens begin the prompt of the next question too, and the last `num_replied` are of the reply itself,
+    which is to go on. `conversation` names whose prompt it is.
     """
 
     input_ids: torch.Tensor
     mm_token_type_ids: torch.Tensor
-    pictures: tuple[torch.Tensor, ...] = ()
-    clips: tuple[torch.Tensor, ...] = ()
+    media: tuple[Frames, ...] = ()
     thinking_open: bool = False
+    num_lasting: int = 0
+    num_replied: int = 0
+    conversation: str = ""
+
+    @property
+    def pictures(self) -> tuple[torch.Tensor, ...]:
+        """The pixels of the pictures."""
+        return tuple(item.pixels for item in self.media if not item.is_clip)
+
+    @property
+    def clips(self) -> tuple[torch.Tensor, ...]:
+        """The pixels of the clips."""
+        return tuple(item.pixels for item in self.media if item.is_clip)
+
+    @property
+    def media_keys(self) -> tuple[str, ...]:
+        """What tells the media apart."""
+        return tuple(item.content for item in self.media)
+
+    def followed_by(self, reply: Sequence[int]) -> ModelInputs:
+        """The same prompt with the tokens of a reply that is to go on."""
+        if not reply:
+            return self
+        ids = torch.tensor([list(reply)])
+        return replace(
+            self,
+            input_ids=torch.cat([self.input_ids, ids], dim=1),
+            mm_token_type_ids=torch.cat([self.mm_token_type_ids, torch.zeros_like(ids)], dim=1),
+            num_replied=len(reply),
+        )
 
     @property
     def num_tokens(self) -> int:
@@ -60,7 +103,7 @@ class ModelInputs:
     @property
     def num_visual_tokens(self) -> int:
         """Tokens that stand for pictures and clips."""
-        return sum(num_visual_tokens(grid_of(frames)) for frames in (*self.pictures, *self.clips))
+        return sum(num_visual_tokens(grid_of(item.pixels)) for item in self.media)
 
     @property
     def num_text_tokens(self) -> int:

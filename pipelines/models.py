@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.engine import Engine
-from pipelines.types import UserError
+from pipelines.types import EngineName, UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_FOLDER = ROOT / "assets" / "demo-model"
@@ -15,13 +15,16 @@ FILES = ["*.json", "*.jinja", "*.safetensors"]
 """What is taken from the hub: no code, no weights in a form that can hold code."""
 
 
-def load_engine(name: str) -> Engine:
+def load_engine(name: str, engine: EngineName = "local") -> Engine:
     """The engine for a model's name. Raises UserError for an unknown name or a checkpoint that cannot be had."""
     folder = find_checkpoint(name)
-    from pipelines.engine import LocalEngine  # slow to import: a wrong name should be told at once
+    # slow to import: a wrong name should be told at once
+    from pipelines.engine.local import LocalEngine
+    from pipelines.engine.reference import ReferenceEngine
 
     # a path is the server's own matter: people are told the folder's name
-    return LocalEngine.load(folder, folder.resolve().name if Path(name).expanduser().is_dir() else name)
+    told = folder.resolve().name if Path(name).expanduser().is_dir() else name
+    return (ReferenceEngine if engine == "reference" else LocalEngine).load(folder, told)
 
 
 def find_checkpoint(name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,20 @@ def top() -> tuple[gr.HTML, gr.Button]:
     return about, new_chat
 
 
-def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.MultimodalTextbox, gr.HTML]:
-    """The conversation, the status line, the composer, and what the files in it will cost."""
+@dataclass(frozen=True)
+class ChatPane:
+    """The conversation, the status line with its two buttons, the composer, and what the files in it will cost."""
+
+    chat: gr.Chatbot
+    line: gr.HTML
+    answer_now: gr.Button
+    go_on: gr.Button
+    composer: gr.MultimodalTextbox
+    costs: gr.HTML
+
+
+def chat_pane(examples: Sequence[Example]) -> ChatPane:
+    """The left side. Each button shows while the status line says that it has a use."""
     with gr.Column(scale=5, elem_id="chat-pane"):
         chat = gr.Chatbot(
             elem_id="chat",
@@ -53,7 +66,10 @@ def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.Mult
             placeholder=INVITATION,
             examples=[_card(example) for example in examples] or None,
         )
-        line = _html(status.line(), "status")
+        with gr.Row(elem_id="status-row"):
+            line = _html(status.line(), "status")
+            answer_now = gr.Button("Answer now", size="sm", elem_id="answer-now", scale=0, min_width=110)
+            go_on = gr.Button("Continue", size="sm", elem_id="go-on", scale=0, min_width=110)
         composer = gr.MultimodalTextbox(
             elem_id="composer",
             label="Question",
@@ -65,7 +81,7 @@ def chat_pane(examples: Sequence[Example]) -> tuple[gr.Chatbot, gr.HTML, gr.Mult
         )
         costs = _html("", "costs")
         _html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
-    return chat, line, composer, costs
+    return ChatPane(chat, line, answer_now, go_on, composer, costs)
 
 
 def evidence_pane() -> tuple[gr.HTML, gr.HTML]:
@@ -84,6 +100,7 @@ def settings() -> tuple[list[Any], gr.Button]:
         controls = [
             _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
             _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
+            _slider("Thought at most", choices.THOUGHT_COST, start.max_thinking_tokens, (0, 4096, 64)),
             _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, [choices.BY_RATE, choices.BY_NUMBER]),
             _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
             _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),

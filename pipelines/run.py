@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine
+from pipelines.engine import Closed, Engine, Kept, Waiting
 from pipelines.fusion import estimate, fuse, look_of, refused, seen_pixels, sights
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
@@ -52,12 +53,19 @@ ABOUT_MEDIA = re.compile(
 """Questions that make no sense without a picture or a clip."""
 
 
-def answer(request: Request, engine: Engine, stop: Flag | None = None, observe: Observe | None = None) -> Deltas:
+def answer(
+    request: Request,
+    engine: Engine,
+    stop: Flag | None = None,
+    observe: Observe | None = None,
+    hurry: Flag | None = None,
+) -> Deltas:
     """Yield the reply as it is written, and last the whole `Result`, also when `stop` is set on the way.
 
-    `observe` is told as a stage begins and how far it is. Raises UserError for whatever a user can put right.
+    A set `hurry` ends the reasoning, and the answer begins. `observe` is told as a stage begins and how far it is.
+    Raises UserError for whatever a user can put right.
     """
-    work = _Work(request, engine, stop or Flag(), observe or _ignore)
+    work = _Work(request, engine, stop or Flag(), observe or _ignore, hurry or Flag())
     work.check()
     with suppress(Cancelled):
         media = work.open()
@@ -75,8 +83,12 @@ def foresee(path: Path, settings: Settings, checkpoint: Checkpoint) -> tuple[Pro
 class _Work:
     """All that belongs to one request on its way."""
 
-    def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe) -> None:
+    def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe, hurry: Flag) -> None:
         self._request, self._engine, self._stop, self._observe = request, engine, stop, observe
+        self._hurry = hurry
+        self._kept = Kept(0, 0)
+        self._thought_end = request.resumed.thought_end if request.resumed else None
+        self._ids = list(request.resumed.token_ids) if request.resumed else []
         self._watch = Stopwatch(engine.clock)
         self._media: tuple[Media, ...] = ()
         self._inputs: ModelInputs | None = None
@@ -102,15 +114,22 @@ class _Work:
         self._enter("fuse")
         settings = self._request.settings
         checkpoint = self._engine.checkpoint.limited(settings.max_pixels)
-        self._inputs = fuse(messages_of(self._request, media), media, checkpoint, settings.thinking)
+        fused = fuse(messages_of(self._request, media), media, checkpoint, settings.thinking)
+        self._inputs = replace(fused, conversation=self._request.conversation).followed_by(self._ids)
         return self._inputs
 
     def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
         """Yield the reply."""
-        splitter = ReplySplitter(inputs.thinking_open)
-        for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop):
+        splitter = self._splitter(inputs)
+        for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
             if isinstance(step, Token):
                 yield from self._take(step, splitter)
+            elif isinstance(step, Waiting):
+                self._wait(step.place)
+            elif isinstance(step, Kept):
+                self._kept = step
+            elif isinstance(step, Closed):
+                self._thought_end = step.reason
             else:
                 self._finish_reason = step
         yield from self._note(splitter.flush())
@@ -129,11 +148,29 @@ class _Work:
                 visual=inputs.num_visual_tokens if inputs else 0,
                 reasoning=counted["reasoning"],
                 answer=counted["answer"] + counted["tool_call"],
+                kept=self._kept.num_tokens,
+                kept_visual=self._kept.num_visual,
             ),
             finish_reason=self._finish_reason,
             media=self._media,
             sights=sights(inputs, self._media) if inputs else (),
+            thought_end=self._thought_end,
+            token_ids=tuple(self._ids),
         )
+
+    def _splitter(self, inputs: ModelInputs) -> ReplySplitter:
+        """What splits the reply, behind the part of it that is there already."""
+        splitter = ReplySplitter(inputs.thinking_open)
+        if self._ids:
+            tokenizer = self._engine.checkpoint.tokenizer
+            for _ in self._note(splitter.feed(tokenizer.decode(self._ids, skip_special_tokens=False))):
+                pass
+        return splitter
+
+    def _wait(self, place: int) -> None:
+        if self._stage != "queue":
+            self._enter("queue")
+        self._observe(Progress("queue", place))
 
     def _open(self, path: Path) -> Media:
         settings = self._request.settings
@@ -145,6 +182,7 @@ class _Work:
 
     def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
         self._watch.note_token()
+        self._ids.append(token.id)
         stage: Stage = "think" if splitter.channel == "reasoning" else "answer"
         if self._stage != stage:
             self._enter(stage)

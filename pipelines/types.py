@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Channel = Literal["reasoning", "answer", "tool_call"]
-Stage = Literal["open", "fuse", "vision", "prefill", "think", "answer"]
+Stage = Literal["queue", "open", "fuse", "vision", "prefill", "think", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
+ThoughtEnd = Literal["budget", "asked", "loop"]
+"""Why the engine ended the reasoning, where the model did not: it used its tokens up, the user asked, or it circled."""
 ClipReader = Literal["pyav", "decord"]
+EngineName = Literal["local", "reference"]
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
@@ -78,7 +81,7 @@ class Clip:
     `rgb` is uint8 [frames, height, width, 3], upright, in sRGB. `times_s` holds the presentation time of each sampled
     frame, and `indices` its number in the file. `duration_s` is that of the file. `file_size` is the width and height
     of the file's frames where `rgb` was brought to the size at which the model sees them, and None where it has still
-    the size of the file.
+    the size of the file. `content` tells equal files from others; empty where it is not known.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Clip:
     indices: tuple[int, ...]
     duration_s: float
     file_size: tuple[int, int] | None = None
+    content: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.rgb) == len(self.times_s) == len(self.indices):
@@ -155,23 +159,28 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0 is greedy, and then the rest but the penalty has no effect."""
+    """How the next token is chosen. `temperature` 0 is greedy, and then the rest but the penalties has no effect."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
     presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.top_k < 0:
             raise ValueError("sampling needs temperature >= 0, 0 < top_p <= 1 and top_k >= 0")
+        if not 0 <= self.min_p <= 1 or self.repetition_penalty <= 0:
+            raise ValueError("sampling needs min_p from 0 to 1 and a repetition penalty above 0")
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a user may choose for one request.
 
-    `sampling` None takes the official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
+    The reasoning may take `max_thinking_tokens`, then the answer begins; None sets it no bound of its own. `sampling`
+    None takes the official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
     `num_frames` frames are taken, or where that is None `sample_fps` a second; in both cases at most `max_frames`, and
     together about `max_clip_tokens` visual tokens. `max_pixels` bounds the pixels of a picture as the model sees it.
     Both bounds lie within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
@@ -179,6 +188,7 @@ class Settings:
 
     thinking: bool = True
     max_new_tokens: int = 2048
+    max_thinking_tokens: int | None = None
     sampling: Sampling | None = None
     seed: int = 0
     sample_fps: float = 2.0
@@ -189,8 +199,11 @@ class Settings:
     clip_reader: ClipReader = "pyav"
 
     def __post_init__(self) -> None:
-        least = min(self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels, self.num_frames or 1)
-        if least < 1 or self.num_frames == 0 or not 0 < self.sample_fps < math.inf:
+        bounds = (self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels)
+        if (
+            min(*bounds, *(n for n in (self.num_frames, self.max_thinking_tokens) if n is not None)) < 1
+            or not 0 < self.sample_fps < math.inf
+        ):
             raise ValueError("settings need positive limits")
 
 
@@ -205,12 +218,18 @@ class Turn:
 
 @dataclass(frozen=True)
 class Request:
-    """A question about files, with the turns before it, oldest first."""
+    """A question about files, with the turns before it, oldest first.
+
+    `resumed` is the reply to this very question that ran out of tokens, and goes on. `conversation` names the visitor's
+    conversation: what an engine keeps of it serves nobody else.
+    """
 
     question: str
     media: tuple[Path, ...] = ()
     settings: Settings = field(default_factory=Settings)
     history: tuple[Turn, ...] = ()
+    resumed: Result | None = None
+    conversation: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -298,12 +317,17 @@ class Timing:
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`)."""
+    """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`) that this request took.
+
+    `kept` of the prompt were there from before and not prefilled, and `kept_visual` not looked at by the tower.
+    """
 
     text: int
     visual: int
     reasoning: int
     answer: int
+    kept: int = 0
+    kept_visual: int = 0
 
 
 @dataclass(frozen=True)
@@ -330,11 +354,18 @@ class Result:
     media: tuple[Media, ...]
     sights: tuple[Sight, ...] = ()
     """How the model saw each of `media`; empty where it was stopped before."""
+    thought_end: ThoughtEnd | None = None
+    """Why the engine ended the reasoning; None where the model did, or has not yet."""
+    token_ids: tuple[int, ...] = ()
+    """The reply as the model wrote it."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: `done` of `total` frames read, or `done` tokens written, where `total` is not known and 0."""
+    """How far a stage is: `done` of `total` frames read, or `done` tokens written, where `total` is not known and 0.
+
+    In the queue, `done` is the place, from 1.
+    """
 
     stage: Stage
     done: int = 0

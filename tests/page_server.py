@@ -110,11 +110,11 @@ def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
 
 def _scripted_model() -> object:
     from pipelines.checkpoint import Checkpoint
-    from pipelines.engine import Enter, ScriptedEngine
+    from pipelines.engine import Enter, ScriptedEngine, Step
     from pipelines.inputs import ModelInputs
     from pipelines.models import DEMO_FOLDER
     from pipelines.present.model import Model
-    from pipelines.types import FinishReason, Settings, Token
+    from pipelines.types import Settings
 
     class ToldEngine(ScriptedEngine):
         """Tells on stdout when it works."""
@@ -124,12 +124,12 @@ def _scripted_model() -> object:
             self._hostile = ScriptedEngine(HOSTILE_REPLY, checkpoint)
 
         def generate(
-            self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
-        ) -> Iterator[Token | FinishReason]:
+            self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+        ) -> Iterator[Step]:
             print(BEGUN, flush=True)
             try:
                 generate = super().generate if settings.thinking else self._hostile.generate
-                yield from generate(inputs, settings, enter, stop)
+                yield from generate(inputs, settings, enter, stop, hurry)
             finally:
                 print(FREED, flush=True)
 

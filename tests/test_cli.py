@@ -68,6 +68,20 @@ def test_text_shows_the_thought_the_answer_and_the_times(picture: Path, capsys: 
     assert "square.png: 192 × 160, seen at 192 × 160, 30 visual tokens" in shown
 
 
+def test_generate_says_the_same(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    replies = []
+    for engine in ("local", "reference"):
+        assert main(["ask", str(picture), "-q", "How many objects are there?", "--engine", engine, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        replies.append((told["reasoning"], told["answer"]))
+    assert replies[0] == replies[1]
+
+
+def test_a_bound_of_the_thought(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", "How many objects are there?", "--max-thinking-tokens", "4"]) == 0
+    assert "The thought was ended at its limit of tokens." in capsys.readouterr().out
+
+
 def test_a_number_of_frames_of_a_clip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_clip(tmp_path / "a.mp4")
     assert main(["ask", str(path), "-q", "What moves?", "--thinking", "off", "--frames", "3", "--json"]) == 0

@@ -9,97 +9,20 @@ from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 
-from pipelines.engine import LocalEngine
-from pipelines.engine.decoder import Sampler
+from pipelines.engine import Kept, LocalEngine
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
 from pipelines.fusion import fuse
-from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import (
-    Clip,
-    Media,
-    Message,
-    Picture,
-    Sampling,
-    Settings,
-    Stage,
-    Token,
-    UserError,
-)
-
-
-def ignore(stage: Stage) -> None:
-    """A listener that does not listen."""
-
-
-GREEDY = Settings(sampling=Sampling(), max_new_tokens=80)
+from pipelines.types import Sampling, Settings, Stage, Token, UserError
+from tests.engine_cases import CASES, GREEDY, ask, begun, ignore, oracle, run
 
 
 @pytest.fixture(scope="module")
 def engine() -> LocalEngine:
     return LocalEngine.load(DEMO_FOLDER, "demo")
-
-
-def picture(seed: int = 0, height: int = 160, width: int = 192) -> Picture:
-    rgb = np.full((height, width, 3), 225, np.uint8)
-    rng = np.random.default_rng(seed)
-    for colour in ((220, 30, 35), (35, 80, 220)):
-        y, x = rng.integers(0, height - 50), rng.integers(0, width - 50)
-        rgb[y : y + 48, x : x + 48] = colour
-    return Picture("squares.png", rgb)
-
-
-def clip(num_frames: int = 6) -> Clip:
-    rgb = np.full((num_frames, 96, 128, 3), 230, np.uint8)
-    for index in range(num_frames):
-        rgb[index, 30:60, 8 + 14 * index : 38 + 14 * index] = (30, 160, 60)
-    times = tuple(index / 2 for index in range(num_frames))
-    return Clip("moving.mp4", rgb, times, tuple(range(num_frames)), num_frames / 2)
-
-
-def ask(question: str, *media: Media) -> tuple[list[Message], list[Media]]:
-    kinds = [{"type": "video" if isinstance(item, Clip) else "image"} for item in media]
-    return [{"role": "user", "content": [*kinds, {"type": "text", "text": question}]}], list(media)  # type: ignore[list-item]
-
-
-CASES = {
-    "text": ask("Hello"),
-    "picture": ask("How many squares are there?", picture()),
-    "two pictures": ask("Describe the picture.", picture(1), picture(2, 128, 128)),
-    "clip": ask("Which way does the square move?", clip()),
-    "odd clip": ask("What moves?", clip(5)),
-    "clip and picture": ask("Locate the red square.", clip(4), picture(3)),
-}
-
-
-def run(engine: LocalEngine, inputs: ModelInputs, settings: Settings = GREEDY) -> list[int]:
-    steps = engine.generate(inputs, settings, ignore, threading.Event())
-    return [step.id for step in steps if isinstance(step, Token)]
-
-
-def oracle(engine: LocalEngine, inputs: ModelInputs, max_new_tokens: int) -> list[int]:
-    given = {
-        name: getattr(inputs, name)
-        for name in (
-            "input_ids",
-            "mm_token_type_ids",
-            "pixel_values",
-            "image_grid_thw",
-            "pixel_values_videos",
-            "video_grid_thw",
-        )
-        if getattr(inputs, name) is not None
-    }
-    engine.model.model.rope_deltas = None
-    with torch.inference_mode():
-        ids = engine.model.generate(**given, max_new_tokens=max_new_tokens, do_sample=False)
-    reply: list[int] = ids[0, inputs.num_tokens :].tolist()
-    return [token for token in reply if token not in engine.checkpoint.eos_token_ids]
 
 
 @pytest.mark.parametrize("thinking", [True, False], ids=["thinking", "fast"])
@@ -125,7 +48,7 @@ def test_requests_that_run_at_once_do_not_disturb_each_other(engine: LocalEngine
 def test_stop_ends_the_reply_within_a_token(engine: LocalEngine) -> None:
     stop = threading.Event()
     steps = engine.generate(fuse(*CASES["picture"], engine.checkpoint, True), GREEDY, ignore, stop)
-    taken = [next(steps), next(steps)]
+    taken = [*begun(steps), next(steps)]
     stop.set()
     rest = list(steps)
     assert all(isinstance(step, Token) for step in taken)
@@ -141,6 +64,7 @@ def test_stages_are_announced_in_order_and_vision_only_with_media(engine: LocalE
             pass
         return entered
 
+    engine.scheduler.snapshots.clear()
     assert stages("picture") == ["vision", "prefill"]
     assert stages("text") == ["prefill"]
 
@@ -148,7 +72,7 @@ def test_stages_are_announced_in_order_and_vision_only_with_media(engine: LocalE
 def test_a_reply_that_reaches_its_limit_says_so(engine: LocalEngine) -> None:
     inputs = fuse(*CASES["picture"], engine.checkpoint, True)
     steps = list(engine.generate(inputs, replace(GREEDY, max_new_tokens=3), ignore, threading.Event()))
-    assert [type(step) for step in steps] == [Token, Token, Token, str]
+    assert [type(step) for step in steps] == [Kept, Token, Token, Token, str]
     assert steps[-1] == "length"
 
 
@@ -163,21 +87,6 @@ def test_a_seed_repeats_a_sampled_reply(engine: LocalEngine) -> None:
     hot = Settings(sampling=Sampling(temperature=3.0), max_new_tokens=30)
     assert run(engine, inputs, replace(hot, seed=7)) == run(engine, inputs, replace(hot, seed=7))
     assert run(engine, inputs, replace(hot, seed=7)) != run(engine, inputs, replace(hot, seed=8))
-
-
-def test_top_k_and_top_p_keep_only_the_likeliest() -> None:
-    logits = torch.tensor([0.0, 3.0, 2.9, -1.0, 1.0])
-    cpu = torch.device("cpu")
-    by_k = Sampler(Sampling(temperature=1.0, top_k=2), 0, cpu)
-    assert {by_k.choose(logits) for _ in range(200)} == {1, 2}
-    by_p = Sampler(Sampling(temperature=1.0, top_p=0.3), 0, cpu)
-    assert {by_p.choose(logits) for _ in range(200)} == {1}
-
-
-def test_the_presence_penalty_is_taken_once_from_what_was_said() -> None:
-    sampler = Sampler(Sampling(presence_penalty=1.5), 0, torch.device("cpu"))
-    logits = torch.tensor([1.0, 2.0, 0.0])
-    assert [sampler.choose(logits) for _ in range(4)] == [1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(

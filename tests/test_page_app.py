@@ -11,7 +11,7 @@ import pytest
 
 from tests.page_server import OUTGOING, PageServer
 
-SETTINGS = ["Think", 64, "By rate", 2.0, 128, "Full", "Standard"]
+SETTINGS = ["Think", 64, 0, "By rate", 2.0, 128, "Full", "Standard"]
 
 
 def call(server: PageServer, message: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -242,6 +242,36 @@ def test_stop_keeps_the_partial_text(scripted_server: PageServer, open_page: Ope
     scripted_server.wait_for(FREED)
 
 
+def test_answer_now_ends_the_thought(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    expect(page.locator("#answer-now")).to_be_hidden()
+    ask(page, "Hello")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 3 of the thought.")
+    shoot(page, "desk-answer-now")
+    page.click("#answer-now")
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat")).to_contain_text("The thought was ended by you.")
+    expect(page.locator("#answer-now")).to_be_hidden()
+    scripted_server.wait_for(FREED)
+
+
+def test_a_reply_that_was_cut_off_goes_on(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server)
+    page.get_by_label("Toggle Sidebar").click()
+    page.get_by_label("number input for New tokens at most").fill("64")
+    page.keyboard.press("Tab")
+    page.get_by_label("Toggle Sidebar").click()
+    expect(page.locator("#go-on")).to_be_hidden()
+    add(page, example("jpg", "Describe").path)
+    ask(page, "Describe the picture.")
+    wait_for_end(page, "Cut off")
+    shoot(page, "desk-cut-off")
+    page.click("#go-on")
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat")).to_contain_text("The picture shows")
+    expect(page.locator("#chat .user-row")).to_have_count(1)
+
+
 def test_a_hostile_answer_is_shown_as_text(scripted_server: PageServer, open_page: OpenPage, media: Path) -> None:
     page = open_page(scripted_server)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))

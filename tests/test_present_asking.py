@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pipelines.present.exchange import Exchange, finished
 from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.session import Draft, Session
 from pipelines.present.status import SERVER_FAULT
-from pipelines.types import Delta, Deltas, Observe, Progress, Request, Settings, UserError
+from pipelines.types import Delta, Deltas, Observe, Progress, Request, Result, Settings, UserError
 from tests.present_values import result
 
 PATIENCE_S = 10.0
@@ -30,7 +31,7 @@ def session_with(question: str, *files: Path) -> Session:
 def replying(*deltas: Delta) -> Answer:
     """An answer that gives these pieces and its result."""
 
-    def answer(_request: Request, stop: threading.Event, observe: Observe) -> Deltas:
+    def answer(_request: Request, stop: threading.Event, observe: Observe, _hurry: threading.Event) -> Deltas:
         observe(Progress("think"))
         yield from deltas
         yield result(reasoning="Look.", answer="A circle.", finish_reason="cancelled" if stop.is_set() else "stop")
@@ -41,14 +42,14 @@ def replying(*deltas: Delta) -> Answer:
 def failing(error: Exception) -> Answer:
     """An answer that fails on the way."""
 
-    def answer(_request: Request, _stop: threading.Event, _observe: Observe) -> Deltas:
+    def answer(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
         yield Delta("reasoning", "Look")
         raise error
 
     return answer
 
 
-def until_stopped(_request: Request, stop: threading.Event, _observe: Observe) -> Deltas:
+def until_stopped(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
     """An answer that thinks until it is stopped."""
     yield Delta("reasoning", "Look.")
     if not stop.wait(PATIENCE_S):
@@ -138,7 +139,7 @@ def test_a_new_chat_silences_the_answer_that_runs() -> None:
 
 
 def test_stopped_while_it_waits_gives_the_question_back() -> None:
-    def never(_request: Request, stop: threading.Event, _observe: Observe) -> Deltas:
+    def never(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
         stop.wait(PATIENCE_S)
         yield from ()
 
@@ -192,7 +193,7 @@ def test_longer_texts_are_shown_less_often() -> None:
 
 def test_the_thought_closes_when_the_answer_begins() -> None:
     times = iter([0.0, 1.0, 3.5])
-    exchange = Exchange(lambda: next(times))
+    exchange = Exchange(clock=lambda: next(times))
     for delta in (Delta("reasoning", "a"), Delta("reasoning", "b"), Delta("answer", "c")):
         exchange.take(delta)
     thought, answer = exchange.messages()
@@ -206,3 +207,63 @@ def test_the_thought_closes_when_the_answer_begins() -> None:
 def test_a_reply_that_never_got_to_an_answer_says_so(finish_reason: str, note: str) -> None:
     ended = result(answer=" ", finish_reason=finish_reason)  # type: ignore[arg-type]
     assert texts(finished(ended))[-1].startswith(note)
+
+
+def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
+    session = session_with("What is it?", Path("a.png"))
+    cut = result(reasoning="Look.", answer="A red", finish_reason="length")
+    asked: list[Request] = []
+
+    def answer(request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+        asked.append(request)
+        if request.resumed is not None:
+            yield Delta("answer", " circle.")
+        yield cut if request.resumed is None else result(reasoning="Look.", answer="A red circle.")
+
+    first = last(ask(session, Settings(), answer))
+    assert "gb-cut" in first.status
+    session.resume()
+    *growing, update = ask(session, Settings(), answer)
+    assert texts(update.chat) == ["What is it?", "Look.", "A red circle."]
+    assert "gb-cut" not in update.status
+    assert all(texts(shown.chat)[:2] == ["What is it?", "Look."] for shown in growing)
+    assert [(request.question, request.media, request.history) for request in asked] == [
+        ("What is it?", (Path("a.png"),), ())
+    ] * 2
+    assert asked[1].resumed is not None
+    assert asked[1].resumed.answer == "A red"
+    assert asked[0].conversation == asked[1].conversation != ""
+    assert [turn.answer for turn in session.turns] == ["A red circle."]
+
+
+def test_a_rest_that_fails_leaves_what_was_there() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), replying_with(result(reasoning="", answer="A red", finish_reason="length"))))
+    session.resume()
+    update = last(ask(session, Settings(), failing(UserError("The GPU ran out of memory."))))
+    assert texts(update.chat) == ["What is it?", "A red"]
+    assert "out of memory" in update.status
+    assert session.returned is None
+    assert [turn.answer for turn in session.turns] == ["A red"]
+
+
+def test_only_what_was_cut_off_can_go_on() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), replying()))
+    session.resume()
+    assert session.pending is None
+
+
+def test_every_session_is_another_conversation() -> None:
+    """A page gives each visitor a copy of one session."""
+    first = Session()
+    assert deepcopy(first).name != deepcopy(first).name
+
+
+def replying_with(whole: Result) -> Answer:
+    """An answer that comes at once."""
+
+    def answer(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+        yield whole
+
+    return answer

@@ -55,10 +55,11 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
 
 def test_choices_become_settings_within_bounds() -> None:
     assert Choices().settings() == Settings(max_frames=128)
-    chosen = Choices(FAST, 0, "Unheard of", -1.0, 0, "Unheard of", "Unheard of").settings()
+    chosen = Choices(FAST, 0, -5, "Unheard of", -1.0, 0, "Unheard of", "Unheard of").settings()
     assert (chosen.thinking, chosen.max_new_tokens, chosen.max_frames, chosen.num_frames) == (False, 1, 1, None)
     assert (chosen.max_pixels, chosen.max_clip_tokens) == (DETAILS["Standard"], CLIP_DETAILS["Full"])
     assert Choices(frames_by=BY_NUMBER, max_frames=16).settings() == Settings(num_frames=16, max_frames=16)
+    assert Choices(max_thinking_tokens=64).settings() == Settings(max_frames=128, max_thinking_tokens=64)
     assert Choices(clip_detail="Low").settings() == Settings(max_frames=128, max_clip_tokens=CLIP_DETAILS["Low"])
 
 

@@ -7,16 +7,42 @@ it announces each stage as it begins, and yields one `Token` for each generated 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Protocol
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, Settings, Stage, Token
+from pipelines.types import EngineInfo, FinishReason, Settings, Stage, ThoughtEnd, Token
 
 Enter = Callable[[Stage], None]
 """Called with the stage that begins now ("vision", then "prefill")."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The request has not begun: it is at this place in the queue, from 1."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The engine ends the reasoning behind the last token, for this reason; the tokens that close it follow."""
+
+    reason: ThoughtEnd
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of the prompt, `num_tokens` were kept from before, and the tower had seen the media of `num_visual` already."""
+
+    num_tokens: int
+    num_visual: int
+
+
+Step = Waiting | Kept | Token | Closed | FinishReason
 
 
 class Engine(Protocol):
@@ -38,10 +64,15 @@ class Engine(Protocol):
         ...
 
     def generate(
-        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
-    ) -> Iterator[Token | FinishReason]:
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+    ) -> Iterator[Step]:
         """Yield the reply's tokens, then once why it ended. A set `stop` ends it within one token.
 
-        Raises `UserError` where the prompt and its reply cannot fit the context or the memory.
+        A set `hurry` ends the reasoning, and the answer begins. Raises `UserError` where the prompt and its reply
+        cannot fit the context or the memory.
         """
+        ...
+
+    def forget(self, conversation: str) -> None:
+        """Free what is kept of a conversation whose visitor has left."""
         ...

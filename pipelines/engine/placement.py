@@ -41,7 +41,7 @@ def choose_placement(folder: Path) -> Placement:
     """
     if torch.cuda.is_available():
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Placement("auto", torch.bfloat16 if has_bf16 else torch.float16, torch.cuda.get_device_name())
+        return Placement("cuda:0", torch.bfloat16 if has_bf16 else torch.float16, torch.cuda.get_device_name())
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
     num_threads = 1 if is_small else torch.get_num_threads()
     dtype = torch.bfloat16 if not is_small and _cpu_has_bf16() else torch.float32

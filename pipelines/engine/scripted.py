@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine.base import Enter
+from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, FinishReason, Settings, Token
+from pipelines.types import EngineInfo, Settings
 
 
 class ScriptedEngine:
@@ -30,23 +31,33 @@ class ScriptedEngine:
         self._token_delay_s = token_delay_s
 
     def generate(
-        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag
-    ) -> Iterator[Token | FinishReason]:
-        """Replay the reply, whatever is asked."""
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+    ) -> Iterator[Step]:
+        """Replay the reply, whatever is asked; of a reasoning in a hurry the rest is left out."""
         self.num_running += 1
         try:
             if inputs.num_visual_tokens:
                 enter("vision")
             enter("prefill")
-            yield from self._replay(settings.max_new_tokens, stop)
+            yield from self._replay(inputs.num_replied, settings.max_new_tokens, stop, hurry or Flag())
         finally:
             self.num_running -= 1
 
-    def _replay(self, max_new_tokens: int, stop: Flag) -> Iterator[Token | FinishReason]:
+    def forget(self, conversation: str) -> None:
+        """Nothing is kept of any conversation."""
+
+    def _replay(self, start: int, max_new_tokens: int, stop: Flag, hurry: Flag) -> Iterator[Step]:
         detokenizer = Detokenizer(self.checkpoint.tokenizer)
-        for token_id in self._ids[:max_new_tokens]:
+        ids, end = deque(self._ids[start:]), self.checkpoint.tokenizer.token_to_id("</think>")
+        for _ in range(max_new_tokens):
+            if not ids:
+                break
             if stop.wait(self._token_delay_s) if self._token_delay_s else stop.is_set():
                 yield "cancelled"
                 return
-            yield detokenizer.take(token_id)
-        yield "stop" if len(self._ids) <= max_new_tokens else "length"
+            if hurry.is_set() and end in ids and ids[0] != end:
+                while ids[0] != end:
+                    ids.popleft()
+                yield Closed("asked")
+            yield detokenizer.take(ids.popleft())
+        yield "length" if ids else "stop"

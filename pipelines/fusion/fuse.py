@@ -17,11 +17,13 @@ from pipelines.fusion.frames import mean_times
 from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
 from pipelines.fusion.sizes import refused
-from pipelines.inputs import ModelInputs, grid_of
+from pipelines.inputs import Frames, ModelInputs, grid_of
 from pipelines.types import Clip, Limits, Media, Message, Picture
 
 TEXT, PICTURE, CLIP = 0, 1, 2
 MAX_KEPT_BYTES = 64 * 1024**2
+THINK_TAIL = 6
+"""Tokens at most from the `<think>` that ends a prompt, open or closed at once, to its end."""
 
 FRAMES_SEEN: Cache[tuple[str, Limits], torch.Tensor] = Cache(MAX_KEPT_BYTES, lambda frame: frame.nbytes)
 """Pictures as the model sees them, by content and limits. Those of a clip have their size from its opening."""
@@ -35,19 +37,20 @@ def fuse(
     Raises UserError for a picture or clip of a shape that the model cannot take, ValueError where the placeholders and
     the media do not match.
     """
-    pictures = tuple(_frames(item, checkpoint) for item in media if isinstance(item, Picture))
-    clips = tuple(_frames(item, checkpoint) for item in media if isinstance(item, Clip))
+    frames = tuple(_frames(item, checkpoint) for item in media)
+    pictures = [grid_of(item.pixels) for item in frames if not item.is_clip]
+    clips = [grid_of(item.pixels) for item in frames if item.is_clip]
     times = [mean_times(item.times_s) for item in media if isinstance(item, Clip)]
     plain = [neutralise(message, checkpoint.control_tokens) for message in messages]
     rendered = checkpoint.render(plain, enable_thinking)
-    pieces = expand(rendered, [grid_of(frame) for frame in pictures], [grid_of(frames) for frames in clips], times)
+    pieces = expand(rendered, pictures, clips, times)
     input_ids = torch.tensor([encode(pieces, checkpoint)])
     return ModelInputs(
         input_ids=input_ids,
         mm_token_type_ids=_token_types(input_ids, checkpoint),
-        pictures=pictures,
-        clips=clips,
+        media=frames,
         thinking_open=rendered.rstrip().endswith("<think>"),
+        num_lasting=_num_lasting(input_ids, checkpoint),
     )
 
 
@@ -66,10 +69,22 @@ def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
     return ids
 
 
-def _frames(item: Media, checkpoint: Checkpoint) -> torch.Tensor:
-    """What the model sees of a medium, uint8 [T, 3, height, width]."""
+def _num_lasting(input_ids: torch.Tensor, checkpoint: Checkpoint) -> int:
+    """Tokens up to where the assistant begins: a later prompt replays the answer there without its `<think>`."""
+    think = checkpoint.tokenizer.token_to_id("<think>")
+    tail = input_ids[0, -THINK_TAIL:].tolist()
+    num_tokens = input_ids.shape[1]
+    return num_tokens - len(tail) + tail.index(think) if think in tail else num_tokens
+
+
+def _frames(item: Media, checkpoint: Checkpoint) -> Frames:
+    """What the model sees of a medium."""
     try:
-        return _of_picture(item, checkpoint) if isinstance(item, Picture) else _of_clip(item, checkpoint)
+        if isinstance(item, Picture):
+            pixels = _of_picture(item, checkpoint)
+            return Frames(pixels, False, item.content and f"{item.content} {tuple(pixels.shape)}")
+        pixels = _of_clip(item, checkpoint)
+        return Frames(pixels, True, item.content and f"{item.content} {tuple(pixels.shape)} {item.indices}")
     except ValueError as error:
         raise refused(item.name, error) from error
 

@@ -17,7 +17,7 @@ from pipelines.media.content import kind_of
 from pipelines.media.errors import Cancelled, unreadable
 from pipelines.media.look import Look
 from pipelines.media.opening import open_media
-from pipelines.types import ClipReader, Media, Picture
+from pipelines.types import ClipReader, Media
 
 MAX_OPENED_BYTES = 256 * 1024**2
 MAX_DIGESTS = 4096
@@ -36,14 +36,12 @@ def open_once(
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Media:
-    """As `open_media`, with `Picture.content` set; the pixels are shared by all who open the same content."""
+    """As `open_media`, with `content` set; the pixels are shared by all who open the same content."""
     kind_of(path)  # tells what is wrong with a file that cannot be read at all
     content = digest(path, should_stop or (lambda: False))
     opening = partial(open_media, path, look, clip_reader, on_progress, should_stop)
     item = OPENED.get((content, look, clip_reader), opening)
-    return (
-        replace(item, name=path.name, content=content) if isinstance(item, Picture) else replace(item, name=path.name)
-    )
+    return replace(item, name=path.name, content=content)
 
 
 def digest(path: Path, should_stop: Callable[[], bool]) -> str:

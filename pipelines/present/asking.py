@@ -20,7 +20,7 @@ from pipelines.types import Deltas, Observe, Request, Settings, UserError
 
 LOGGER = logging.getLogger(__name__)
 
-Answer = Callable[[Request, threading.Event, Observe], Deltas]
+Answer = Callable[[Request, threading.Event, Observe, threading.Event], Deltas]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def ask(session: Session, settings: Settings, answer: Answer) -> Iterator[Update
 
 
 def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
-    exchange, pump = Exchange(), Pump[Arrival]()
-    pump.start(answer(session.request(settings), session.stop, pump.put))
+    exchange, pump = Exchange(session.resumed), Pump[Arrival]()
+    pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
     for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
         for item in batch:
             exchange.take(item)

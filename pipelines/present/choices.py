@@ -21,6 +21,7 @@ BY_RATE, BY_NUMBER = "By rate", "By number"
 
 MODE_COST = "Think reasons first: better at counting and at hard questions, and several times slower."
 LENGTH_COST = "Thought and answer; then it is cut off."
+THOUGHT_COST = "Then the thought is closed and the answer begins. 0: as long as it takes."
 FRAMES_BY_COST = "By rate follows the length of the clip; by number takes the same of any clip, evenly spread."
 FPS_COST = "By rate only. More: finer in time, and slower."
 FRAMES_COST = "By rate at most so many, by number just so many, or all that the clip has."
@@ -37,6 +38,7 @@ class Choices:
 
     mode: str = THINK
     max_new_tokens: int = Settings.max_new_tokens
+    max_thinking_tokens: int = 0
     frames_by: str = BY_RATE
     sample_fps: float = Settings.sample_fps
     max_frames: int = 128
@@ -49,6 +51,7 @@ class Choices:
         return Settings(
             thinking=self.mode != FAST,
             max_new_tokens=max(1, int(self.max_new_tokens)),
+            max_thinking_tokens=int(self.max_thinking_tokens) if self.max_thinking_tokens >= 1 else None,
             sample_fps=max(0.1, float(self.sample_fps)),
             num_frames=max_frames if self.frames_by == BY_NUMBER else None,
             max_frames=max_frames,

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 
 from pipelines.present.chat import ChatMessage, said, thinking, thought
-from pipelines.present.status import doing, ended
+from pipelines.present.status import THOUGHT_ENDS, doing, ended
 from pipelines.types import Delta, FinishReason, Progress, Result
 
 Arrival = Delta | Result | Progress
+EMPTY = {"reasoning": "", "answer": ""}
 NOTES: dict[FinishReason, str] = {
     "stop": "*It ended without an answer.*",
     "length": "*No answer: it was still thinking when it reached its limit of new tokens.*",
@@ -18,15 +19,15 @@ NOTES: dict[FinishReason, str] = {
 
 
 class Exchange:
-    """The growing reply to one question. `clock` gives seconds."""
+    """The growing reply to one question, or the rest of one that was `resumed`. `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, resumed: Result | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.result: Result | None = None
         self._clock = clock
         self._began_s = clock()
         self._progress: Progress | None = None
         self._stage_began_s = self._began_s
-        self._text = {"reasoning": "", "answer": ""}
+        self._text = {"reasoning": resumed.reasoning, "answer": resumed.answer} if resumed else dict(EMPTY)
         self._thought_s: tuple[float, float] | None = None
 
     @property
@@ -86,6 +87,8 @@ def finished(result: Result) -> list[ChatMessage]:
     if result.reasoning.strip():
         duration_s = result.timing.stage_ms.get("think", 0.0) / 1000
         shown.append(thought(result.reasoning, duration_s, result.tokens.reasoning))
+        if result.thought_end is not None:
+            shown.append(said(f"*{THOUGHT_ENDS[result.thought_end]}*"))
     if result.answer.strip():
         shown.append(said(result.answer))
     if result.finish_reason == "cancelled" or not result.answer.strip():

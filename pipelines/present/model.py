@@ -1,4 +1,4 @@
-"""The model behind a page: loaded once, and asked by one request at a time."""
+"""The model behind a page: loaded once, and asked by all visitors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Model:
     def __init__(self, name: str = DEMO, engine: Engine | None = None) -> None:
         self.name = name
         self._engine = engine
-        self._loading, self._answering = threading.Lock(), threading.Lock()
+        self._loading = threading.Lock()
 
     def load(self) -> Engine:
         """The engine, after loading it where that is still to be done."""
@@ -32,12 +32,12 @@ class Model:
         """What a file is, and how the model will see it."""
         return foresee(path, settings, self.load().checkpoint)
 
-    def answer(self, request: Request, stop: threading.Event, observe: Observe) -> Deltas:
-        """Answer when the request before has let go of the engine; nothing where `stop` is set before that."""
-        while not self._answering.acquire(timeout=0.05):
-            if stop.is_set():
-                return
-        try:
-            yield from answer(request, self.load(), stop, observe)
-        finally:
-            self._answering.release()
+    def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
+        """Answer; the engine knows who comes first."""
+        yield from answer(request, self.load(), stop, observe, hurry)
+
+    def forget(self, conversation: str) -> None:
+        """Free what the engine keeps of a conversation that is over."""
+        with self._loading:
+            if self._engine is not None:
+                self._engine.forget(conversation)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pipelines.types import Result, Stage
 
-STAGES: tuple[Stage, ...] = ("open", "fuse", "vision", "prefill", "think", "answer")
+STAGES: tuple[Stage, ...] = ("queue", "open", "fuse", "vision", "prefill", "think", "answer")
+WORKING: tuple[Stage, ...] = ("vision", "prefill", "think", "answer")
+"""Those that work through tokens."""
 
 
 def stage_tokens(result: Result, stage: Stage) -> int | None:
     """How many tokens a stage worked through; None where tokens are not what it works on."""
     tokens = result.tokens
     counts: dict[Stage, int] = {
-        "vision": tokens.visual,
-        "prefill": tokens.text + tokens.visual,
+        "vision": tokens.visual - tokens.kept_visual,
+        "prefill": tokens.text + tokens.visual - tokens.kept,
         "think": tokens.reasoning,
         "answer": tokens.answer,
     }

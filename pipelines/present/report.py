@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from pipelines.present.rates import STAGES, stage_rate
+from pipelines.present.rates import STAGES, WORKING, stage_rate
 from pipelines.present.sight import seen_in_words
+from pipelines.present.status import THOUGHT_ENDS
 from pipelines.types import Clip, Event, Media, Region, Result, Sight
 
 
@@ -28,7 +29,9 @@ def as_json(result: Result) -> str:
                 "reasoning": result.tokens.reasoning,
                 "answer": result.tokens.answer,
             },
+            "kept": {"tokens": result.tokens.kept, "visual": result.tokens.kept_visual},
             "finish_reason": result.finish_reason,
+            "thought_end": result.thought_end,
         },
         ensure_ascii=False,
         indent=2,
@@ -41,6 +44,8 @@ def as_text(result: Result) -> str:
     lines = [f"  {item.name}: {item.width} × {item.height}, {seen_in_words(item, sight)}" for item, sight in pairs]
     lines += [f"  {_words(region)}" for region in result.grounding.regions]
     lines += [f"  {event.start_s:.2f} s to {event.end_s:.2f} s: {event.label}" for event in result.grounding.events]
+    if result.thought_end is not None:
+        lines.append(THOUGHT_ENDS[result.thought_end])
     if result.finish_reason == "length":
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
     return "\n".join(["", *lines, *([""] if lines else []), _times(result)])
@@ -73,7 +78,7 @@ def _timing(result: Result) -> dict[str, object]:
         **stages,
         "total_ms": _rounded(timing.total_ms),
         "time_to_first_token_ms": _rounded(timing.time_to_first_token_ms),
-        **{f"{stage}_tokens_per_s": _rounded(stage_rate(result, stage)) for stage in STAGES[2:]},
+        **{f"{stage}_tokens_per_s": _rounded(stage_rate(result, stage)) for stage in WORKING},
         "clock": timing.clock,
     }
 

@@ -9,11 +9,13 @@ from html import escape
 from typing import Literal
 
 from pipelines.present.rates import decode_rate
-from pipelines.types import Progress, Result, Stage
+from pipelines.types import Progress, Result, Stage, ThoughtEnd
 
-Tone = Literal["calm", "busy", "error"]
+Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut"]
+"""How the line looks, and which button belongs beside it: to answer now, or to go on."""
 
 DOING: dict[Stage, str] = {
+    "queue": "Waiting",
     "open": "Reading the files",
     "fuse": "Putting words and patches together",
     "vision": "Looking",
@@ -27,7 +29,12 @@ STOPPED_EARLY = "Stopped by you before it began; your question is kept."
 ENDS = {
     "stop": "Done",
     "cancelled": "Stopped by you",
-    "length": "Cut off: the answer reached its limit of new tokens. Raise it in the settings, or ask to go on",
+    "length": "Cut off: the reply reached its limit of new tokens",
+}
+THOUGHT_ENDS: dict[ThoughtEnd, str] = {
+    "budget": "The thought was ended at its limit of tokens.",
+    "asked": "The thought was ended by you.",
+    "loop": "The thought went in a circle and was ended.",
 }
 
 
@@ -41,10 +48,13 @@ def doing(progress: Progress | None, elapsed_s: float, stage_s: float = 0.0) -> 
     """What happens now: for how long already, how much of it is done, and how fast since the stage began."""
     if progress is None:
         return line(WAITING, f" · {elapsed_s:.1f} s", "busy")
-    return line(DOING[progress.stage], f"{_done(progress, stage_s)} · {elapsed_s:.1f} s", "busy")
+    tone: Tone = "busy gb-thinking" if progress.stage == "think" else "busy"
+    return line(DOING[progress.stage], f"{_done(progress, stage_s)} · {elapsed_s:.1f} s", tone)
 
 
 def _done(progress: Progress, stage_s: float) -> str:
+    if progress.stage == "queue":
+        return f" · {progress.done} before you" if progress.done else ""
     if progress.total:
         return f" · {progress.done} of {progress.total} frames"
     if not progress.done:
@@ -63,7 +73,7 @@ def ended(result: Result) -> str:
         *([f"{tokens.answer:,} answered"] if tokens.answer else []),
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
-    return line(" · ".join(parts))
+    return line(" · ".join(parts), tone="calm gb-cut" if result.finish_reason == "length" else "calm")
 
 
 def failed(sentence: str) -> str:

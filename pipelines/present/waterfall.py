@@ -14,6 +14,7 @@ from pipelines.present.report import as_json
 from pipelines.types import EngineInfo, Result, Span, Stage, Timing
 
 NAMES: Mapping[Stage, tuple[str, str]] = {
+    "queue": ("Queue", "waiting for those who came before"),
     "open": ("Open", "reading and decoding the files"),
     "fuse": ("Fuse", "words and patches into one prompt"),
     "vision": ("Vision", "the vision tower"),

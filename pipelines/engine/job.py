@@ -1,0 +1,108 @@
+"""One request on its way through the engine: all that belongs to it, and what it hears of."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Event as Flag
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
+from pipelines.engine.decoder import Detokenizer
+from pipelines.engine.sampler import Choice
+from pipelines.engine.thought import Thought
+from pipelines.inputs import ModelInputs
+from pipelines.types import FinishReason, Sampling, Settings, Token
+
+THOUGHT_ENDS = ("</think>", "<tool_call>")
+CLOSING = "\n</think>\n\n"
+
+
+class Job:
+    """A prompt and the reply as it grows: the thread of the engine writes, whoever asked reads `steps`."""
+
+    def __init__(
+        self,
+        inputs: ModelInputs,
+        settings: Settings,
+        sampling: Sampling,
+        max_new_tokens: int,
+        checkpoint: Checkpoint,
+        enter: Enter,
+        stop: Flag,
+        hurry: Flag,
+    ) -> None:
+        ids: list[int] = inputs.input_ids[0].tolist()
+        replied = ids[len(ids) - inputs.num_replied :]
+        self.inputs, self.enter = inputs, enter
+        self.choice = Choice(sampling, settings.seed + len(replied), ids[: len(ids) - len(replied)], replied)
+        self.max_new_tokens = max_new_tokens
+        self.ids = ids
+        self.next_position = 0
+        self._num_prompt = len(ids)
+        self._checkpoint, self._stop, self._left = checkpoint, stop, Flag()
+        self._forced: deque[int] = deque()
+        self._detokenizer = Detokenizer(checkpoint.tokenizer)
+        for token_id in replied:
+            self._detokenizer.take(token_id)
+        end_ids = frozenset(filter(None, map(checkpoint.tokenizer.token_to_id, THOUGHT_ENDS)))
+        is_open = inputs.thinking_open and not end_ids.intersection(replied)
+        self._thought = Thought(is_open, settings.max_thinking_tokens, hurry, end_ids)
+        self._outbox: SimpleQueue[Step | Exception] = SimpleQueue()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody wants the rest of the reply."""
+        return self._stop.is_set() or self._left.is_set()
+
+    @property
+    def num_new_tokens(self) -> int:
+        """Tokens of the reply that this request gave."""
+        return len(self.ids) - self._num_prompt
+
+    def steps(self) -> Iterator[Step]:
+        """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""
+        is_cut = False
+        try:
+            while True:
+                item = self._outbox.get()
+                if isinstance(item, Exception):
+                    raise item
+                if isinstance(item, str):
+                    yield "cancelled" if is_cut else item
+                    return
+                is_cut = is_cut or self._stop.is_set()
+                if not is_cut:
+                    yield item
+        finally:
+            self._left.set()
+
+    def wait(self, place: int) -> None:
+        """Tell the place in the queue, from 1."""
+        self._outbox.put(Waiting(place))
+
+    def keep(self, num_tokens: int, num_visual: int) -> None:
+        """Tell how much of the prompt needs no work."""
+        self._outbox.put(Kept(num_tokens, num_visual))
+
+    def take(self, chosen: int) -> FinishReason | None:
+        """Take the next token, chosen or forced, and tell it; why the reply ends with it, where it does."""
+        token_id = self._forced.popleft() if self._forced else chosen
+        if token_id in self._checkpoint.eos_token_ids:
+            return "stop"
+        token: Token = self._detokenizer.take(token_id)
+        self.ids.append(token_id)
+        self.choice.note(token_id)
+        self._outbox.put(token)
+        reason = self._thought.after(token_id, token.text)
+        if reason is not None:
+            self._forced.extend(self._checkpoint.encode(CLOSING))
+            self._outbox.put(Closed(reason))
+        if self.is_stopped:
+            return "cancelled"
+        return "length" if self.num_new_tokens >= self.max_new_tokens else None
+
+    def end(self, reason: FinishReason | Exception) -> None:
+        """Tell how it ended."""
+        self._outbox.put(reason)

@@ -1,0 +1,48 @@
+"""A checkpoint's weights into transformers' model: safetensors alone, no code of its own, placed by accelerate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import Qwen3_5ForConditionalGeneration
+from transformers.utils import logging
+
+from pipelines.engine.placement import Placement
+from pipelines.types import UserError
+
+DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
+
+
+def load_model(folder: Path, name: str, placement: Placement) -> Any:
+    """The model of a folder. Raises UserError where its weights are not whole or their memory is not to be had."""
+    _quieten()
+    if placement.num_threads:
+        torch.set_num_threads(placement.num_threads)
+    try:
+        model, loaded = Qwen3_5ForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=placement.dtype,
+            device_map=placement.device_map,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except torch.OutOfMemoryError as error:
+        raise UserError(f'"{name}" does not fit on {placement.device_name}: choose a smaller model.') from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(DAMAGED.format(name=name)) from error
+    if loaded["missing_keys"]:  # transformers would go on with random weights in their place
+        raise UserError(DAMAGED.format(name=name))
+    return model.eval()
+
+
+def _quieten() -> None:
+    """Keep transformers' advice out of the user's terminal, and its progress bar out of files."""
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()

@@ -1,0 +1,111 @@
+"""transformers' own `generate` behind the same seam: what every faster way is measured against.
+
+One request at a time, nothing kept between them, no end to the reasoning but the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Event as Flag
+from threading import Lock, Thread
+from typing import Any
+
+import torch
+
+from pipelines.engine.base import Enter, Step
+from pipelines.engine.decoder import Detokenizer
+from pipelines.engine.local import LocalEngine
+from pipelines.inputs import ModelInputs
+from pipelines.types import Sampling, Settings
+
+GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
+
+
+class ReferenceEngine(LocalEngine):
+    """A `LocalEngine` that leaves the prefill and the decoding to `model.generate`."""
+
+    _generating = Lock()
+
+    def generate(
+        self,
+        inputs: ModelInputs,
+        settings: Settings,
+        enter: Enter,
+        stop: Flag,
+        hurry: Flag | None = None,  # noqa: ARG002
+    ) -> Iterator[Step]:
+        """Everything before the first token is one stage, "prefill": `generate` does not tell its own apart."""
+        budget, sampling = self.bounds(inputs, settings)
+        left, outbox = Flag(), SimpleQueue[int | Exception | None]()
+        detokenizer = Detokenizer(self.checkpoint.tokenizer)
+        enter("prefill")
+        keywords = _keywords(sampling, budget)
+        worker = Thread(target=self._work, args=(inputs, settings.seed, keywords, outbox, (stop, left)), daemon=True)
+        worker.start()
+        num_tokens = 0
+        try:
+            while (token_id := outbox.get()) is not None and not stop.is_set():
+                if isinstance(token_id, Exception):
+                    raise self.told(token_id)
+                if token_id in self.checkpoint.eos_token_ids:
+                    break
+                num_tokens += 1
+                yield detokenizer.take(token_id)
+            yield "cancelled" if stop.is_set() else "length" if num_tokens >= budget else "stop"
+        finally:
+            left.set()
+            worker.join()
+
+    @torch.inference_mode()
+    def _work(
+        self,
+        inputs: ModelInputs,
+        seed: int,
+        keywords: dict[str, Any],
+        outbox: SimpleQueue[int | Exception | None],
+        flags: tuple[Flag, ...],
+    ) -> None:
+        given = {name: getattr(inputs, name) for name in GIVEN}
+        given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
+        streamer = _Streamer(outbox)
+        try:
+            with self._generating:
+                torch.manual_seed(seed)
+                self.model.model.rope_deltas = None
+                criteria = [lambda ids, _scores: torch.full((len(ids),), any(flag.is_set() for flag in flags))]
+                self.model.generate(**given, **keywords, streamer=streamer, stopping_criteria=criteria)
+        except Exception as error:
+            outbox.put(error)
+        outbox.put(None)
+
+
+class _Streamer:
+    """What `generate` gives its tokens to; the first that it gives is the prompt."""
+
+    def __init__(self, outbox: SimpleQueue[int | Exception | None]) -> None:
+        self._outbox, self._has_prompt = outbox, False
+
+    def put(self, ids: torch.Tensor) -> None:
+        """Pass on a token."""
+        if self._has_prompt:
+            self._outbox.put(int(ids.reshape(-1)[0]))
+        self._has_prompt = True
+
+    def end(self) -> None:
+        """The end is told by the worker."""
+
+
+def _keywords(sampling: Sampling, max_new_tokens: int) -> dict[str, Any]:
+    """Settings in the words of `generate`, which knows no presence penalty."""
+    common = {"max_new_tokens": max_new_tokens, "repetition_penalty": sampling.repetition_penalty}
+    if sampling.temperature == 0:
+        return {**common, "do_sample": False}
+    return {
+        **common,
+        "do_sample": True,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+    }

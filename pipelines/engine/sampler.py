@@ -1,0 +1,106 @@
+"""The choice of the next token for all rows at once, on the device of the logits.
+
+Order of the steps as in transformers' `generate`: penalties, temperature, top-k, top-p, min-p. The presence penalty
+takes a fixed amount from every token that the reply holds already (as vLLM defines it); the repetition penalty weakens
+those of the prompt too (as transformers does). Each row draws by random numbers of its own, so that a seed repeats a
+reply whatever else runs beside it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from pipelines.types import Sampling
+
+
+class Choice:
+    """How one reply chooses, and what it has said: `prompt` and `reply` are token ids."""
+
+    def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int] = (), reply: Sequence[int] = ()) -> None:
+        self.sampling = sampling
+        self._random = random.Random(seed)
+        self._prompt = tuple(prompt) if sampling.repetition_penalty != 1 else ()
+        self._reply = list(reply)
+        self._said: torch.Tensor | None = None
+        self._read: torch.Tensor | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the likeliest token is taken and nothing is penalised."""
+        return self.sampling.temperature == 0 and not self._is_penalised
+
+    def note(self, token: int) -> None:
+        """Take in the next token of the reply."""
+        self._reply.append(token)
+        for mask in (self._said, self._read):
+            if mask is not None:
+                mask[token] = True
+
+    def draw(self) -> float:
+        """A number from 0 to 1."""
+        return self._random.random()
+
+    def penalised(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits [vocabulary] after the penalties."""
+        sampling = self.sampling
+        if sampling.repetition_penalty != 1:
+            if self._read is None:
+                self._read = _mask([*self._prompt, *self._reply], logits)
+            weaker = torch.where(logits > 0, logits / sampling.repetition_penalty, logits * sampling.repetition_penalty)
+            logits = torch.where(self._read, weaker, logits)
+        if sampling.presence_penalty:
+            if self._said is None:
+                self._said = _mask(self._reply, logits)
+            logits = logits - sampling.presence_penalty * self._said
+        return logits
+
+    @property
+    def _is_penalised(self) -> bool:
+        return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
+
+
+def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
+    """The next token of each row, for logits [rows, vocabulary]. Rows do not note it by themselves."""
+    if all(choice.is_plain for choice in choices):
+        chosen: list[int] = logits.argmax(-1).tolist()
+        return chosen
+    rows = torch.stack([choice.penalised(row) for choice, row in zip(choices, logits.float(), strict=True)])
+    chosen = rows.argmax(-1).tolist()
+    drawing = [row for row, choice in enumerate(choices) if choice.sampling.temperature > 0]
+    if drawing:
+        drawn = _drawn(rows[drawing], [choices[row] for row in drawing])
+        for row, token in zip(drawing, drawn, strict=True):
+            chosen[row] = token
+    return chosen
+
+
+def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
+    device, num_tokens = logits.device, logits.shape[1]
+    samplings = [choice.sampling for choice in choices]
+    top_k = [min(sampling.top_k or num_tokens, num_tokens) for sampling in samplings]
+    values, ids = torch.topk(logits, max(top_k), dim=-1)
+
+    def column(numbers: Sequence[float]) -> torch.Tensor:
+        return torch.tensor(numbers, device=device)[:, None]
+
+    values = values / column([sampling.temperature for sampling in samplings])
+    rank = torch.arange(values.shape[1], device=device)
+    likely = values.masked_fill(rank >= column(top_k), -torch.inf).softmax(-1)
+    before = likely.cumsum(-1) - likely
+    is_out = before >= column([sampling.top_p for sampling in samplings])
+    is_out |= likely < column([sampling.min_p for sampling in samplings]) * likely[:, :1]
+    is_out[:, 0] = False
+    reached = likely.masked_fill(is_out, 0.0).double().cumsum(-1)
+    mark = torch.tensor([choice.draw() for choice in choices], dtype=torch.float64, device=device)[:, None]
+    place = torch.searchsorted(reached, mark * reached[:, -1:], right=True).clamp(max=values.shape[1] - 1)
+    drawn: list[int] = ids.gather(1, place)[:, 0].tolist()
+    return drawn
+
+
+def _mask(ids: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
+    mask = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
+    mask[torch.tensor(ids, dtype=torch.int64, device=logits.device)] = True
+    return mask

@@ -1,0 +1,253 @@
+"""Who is served when: one thread runs the model for all requests, with a row of every step for each that runs.
+
+First come, first served. A new request is prefilled in pieces, one between two steps of those that run, and joins at
+the next step; a row that ends frees its slot at once. The running rows are always the first ones.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections import deque
+from collections.abc import Callable, Iterator
+from threading import Condition, Thread
+from weakref import WeakSet
+
+import numpy as np
+import torch
+
+from pipelines.engine.job import Job
+from pipelines.engine.sampler import choose
+from pipelines.engine.snapshots import Snapshot, Snapshots
+from pipelines.engine.stack import Stack
+from pipelines.engine.tower import Tower
+from pipelines.inputs import Frames, grid_of, num_visual_tokens
+from pipelines.types import FinishReason
+
+MAX_IDLE_CAPACITY = 4096
+"""Tokens a row whose buffers are kept while nothing runs."""
+
+
+_ALIVE: WeakSet[Scheduler] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    # a thread that is inside the model when the interpreter ends takes the process down with it
+    for scheduler in list(_ALIVE):
+        scheduler.close()
+
+
+class Scheduler:
+    """Runs jobs on a stack of `rows` + 1 slots, of which the last is where prompts are prefilled.
+
+    `refuse` makes the error that a person is told of one that the model's device raised, as running out of memory.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        tower: Tower,
+        snapshots: Snapshots,
+        chunk_tokens: int,
+        refuse: Callable[[Exception], Exception],
+    ) -> None:
+        self.stack, self.tower, self.snapshots = stack, tower, snapshots
+        self.chunk_tokens = chunk_tokens
+        self._refuse = refuse
+        self._max_running = stack.slots.rows - 1
+        self._waiting: deque[Job] = deque()
+        self._running: list[Job] = []
+        self._beginning: tuple[Job, Iterator[None]] | None = None
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._is_closing = False
+        _ALIVE.add(self)
+
+    def close(self) -> None:
+        """Stop everything, and return when the thread is at its end."""
+        self._is_closing = True
+        self.wait_idle()
+
+    def submit(self, job: Job) -> None:
+        """Put a job behind those that wait; the thread begins where it is not at work."""
+        with self._changed:
+            self._waiting.append(job)
+            if self._beginning or len(self._waiting) > 1 or len(self._running) >= self._max_running:
+                job.wait(len(self._waiting))
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name="engine", daemon=True)
+                self._thread.start()
+
+    @property
+    def num_busy(self) -> int:
+        """Requests that run, begin or wait."""
+        with self._changed:
+            return len(self._waiting) + len(self._running) + (self._beginning is not None)
+
+    def wait_idle(self) -> None:
+        """Return when nothing is left to do."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._thread is None)
+
+    @torch.inference_mode()
+    def _work(self) -> None:
+        while self._has_work():
+            self._drop_stopped()
+            self._begin()
+            self._step()
+
+    def _has_work(self) -> bool:
+        with self._changed:
+            if not self._is_closing and (self._waiting or self._running or self._beginning):
+                return True
+            if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
+                self.stack.slots.release()
+            self._thread = None
+            self._changed.notify_all()
+            return False
+
+    def _drop_stopped(self) -> None:
+        with self._changed:
+            stopped = [job for job in self._waiting if job.is_stopped]
+            for job in stopped:
+                self._waiting.remove(job)
+        for job in stopped:
+            job.end("cancelled")
+        for job in [job for job in self._running if job.is_stopped]:
+            self._leave(job, "cancelled")
+
+    def _begin(self) -> None:
+        """Do one piece of the prefill of the request that is next, where there is room for one."""
+        if self._beginning is None and not self._admit():
+            return
+        assert self._beginning is not None
+        job, pieces = self._beginning
+        try:
+            if not job.is_stopped:
+                next(pieces)
+                return
+            job.end("cancelled")
+        except StopIteration:
+            pass  # it runs now
+        except Exception as error:
+            self._recover(error, [job])
+        self._beginning = None
+
+    def _admit(self) -> bool:
+        with self._changed:
+            if not self._waiting or len(self._running) >= self._max_running:
+                return False
+            job = self._waiting.popleft()
+            self._beginning = job, self._prefill(job)
+            for place, waiting in enumerate(self._waiting, 1):
+                waiting.wait(place)
+        return True
+
+    def _prefill(self, job: Job) -> Iterator[None]:
+        """Bring a prompt into the last slot, piece by piece, then its row among those that run."""
+        inputs, slots, slot = job.inputs, self.stack.slots, self._max_running
+        slots.free(slot)
+        state = self.snapshots.find(inputs)
+        if state is not None:
+            slots.copy_in(slot, state)
+        start = slots.lengths[slot]
+        num_seen = int((inputs.mm_token_type_ids[0, :start] > 0).sum())
+        num_known = num_seen
+        features: torch.Tensor | None = None
+        if num_seen < inputs.num_visual_tokens:
+            job.enter("vision")
+            looks = []
+            for frames in _unseen(job, num_seen):
+                num_runs = self.tower.num_runs
+                looks.append(self.tower.see(frames))
+                num_known += len(looks[-1]) if self.tower.num_runs == num_runs else 0
+                yield
+            features = torch.cat(looks)
+        job.keep(start, num_known)
+        job.enter("prefill")
+        positions = self.stack.positions(inputs)
+        for begin, end in self._pieces(start, inputs.num_lasting, inputs.num_tokens):
+            embeddings = self.stack.embed(inputs, begin, end, features, num_seen)
+            hidden = self.stack.prefill(slot, embeddings, positions[:, :, begin:end])
+            if end == inputs.num_lasting:
+                self._snapshot(job, slot)
+            yield
+        job.next_position = int(positions[1:].max()) + 1
+        chosen = choose(self.stack.logits(hidden), [job.choice])
+        slots.move(slot, len(self._running))
+        self._running.append(job)
+        self._deliver(job, chosen[0])
+
+    def _pieces(self, start: int, lasting: int, end: int) -> Iterator[tuple[int, int]]:
+        while start < end:
+            stop = min(start + self.chunk_tokens, end)
+            if start < lasting < stop:
+                stop = lasting
+            yield start, stop
+            start = stop
+
+    def _step(self) -> None:
+        """One token for every row that runs."""
+        running = list(self._running)
+        if not running:
+            return
+        try:
+            logits = self.stack.decode([job.ids[-1] for job in running], [job.next_position for job in running])
+            chosen = choose(logits, [job.choice for job in running])
+        except Exception as error:
+            self._recover(error, running)
+            return
+        for job, token_id in zip(running, chosen, strict=True):
+            job.next_position += 1
+            self._deliver(job, token_id)
+
+    def _deliver(self, job: Job, token_id: int) -> None:
+        reason = job.take(token_id)
+        if reason is not None:
+            self._leave(job, reason)
+
+    def _leave(self, job: Job, reason: FinishReason) -> None:
+        """End a running job; of one that was cut off, the state is kept, so that it can go on."""
+        if reason == "length":
+            self._snapshot(job, self._running.index(job))
+        self._free_row(job)
+        job.end(reason)
+
+    def _free_row(self, job: Job) -> None:
+        """Take a job off the running ones; the last row takes its place."""
+        row, last, slots = self._running.index(job), len(self._running) - 1, self.stack.slots
+        if row != last:
+            slots.move(last, row)
+            self._running[row] = self._running[last]
+        slots.free(last)
+        self._running.pop()
+
+    def _snapshot(self, job: Job, row: int) -> None:
+        """Keep the state of a row, for a prompt that begins with what is in it."""
+        length = self.stack.slots.lengths[row]
+        ids = np.array(job.ids[:length])
+        keys, conversation = job.inputs.media_keys, job.inputs.conversation
+        if all(keys):
+            self.snapshots.keep(Snapshot(ids, keys, conversation, self.stack.slots.copy_out(row)))
+
+    def _recover(self, error: Exception, jobs: list[Job]) -> None:
+        """End the jobs that an error met, give back what could be in the way, and go on with the others."""
+        for job in jobs:
+            if job in self._running:
+                self._free_row(job)
+            job.end(self._refuse(error))
+        if isinstance(error, torch.OutOfMemoryError):
+            self.tower.clear()
+            self.snapshots.clear()
+            if not self._running:
+                self.stack.slots.release()
+            torch.cuda.empty_cache()
+
+
+def _unseen(job: Job, num_seen: int) -> Iterator[Frames]:
+    """The media of a prompt behind its first `num_seen` visual tokens."""
+    reached = 0
+    for frames in job.inputs.media:
+        if reached >= num_seen:
+            yield frames
+        reached += num_visual_tokens(grid_of(frames.pixels))

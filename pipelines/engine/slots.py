@@ -1,0 +1,168 @@
+"""The caches of all conversations that run at once: a row for each, every row with a length of its own.
+
+transformers' caches count one length for all rows, and its continuous batching refuses linear attention. So these are
+ours: key and value buffers [rows, heads, capacity, head_dim] of the full-attention layers, and the convolution and
+recurrent states [rows, ...] of the linear ones. The model gets a view of some rows, which has the methods of a
+transformers `Cache` that its layers call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+LEAST_CAPACITY = 512
+"""Tokens; capacities double from here. Growing copies what is there, and on a GPU asks for new graphs."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowState:
+    """What one row holds, by layer, copied out of it.
+
+    `tensors` of a full-attention layer are keys and values [heads, length, head_dim], of a linear one the convolution
+    and the recurrent states.
+    """
+
+    length: int
+    tensors: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for pair in self.tensors for tensor in pair)
+
+
+class SlotCache:
+    """`rows` caches of a `qwen3_5` text model, allocated as they are needed."""
+
+    def __init__(self, config: Any, rows: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.rows, self.capacity = rows, 0
+        self.lengths = [0] * rows
+        self._config, self._dtype, self._device = config, dtype, device
+        self.is_linear = [kind == "linear_attention" for kind in config.layer_types]
+        self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all buffers."""
+        return sum(tensor.nbytes for pair in self.layers for tensor in pair)
+
+    def reserve(self, num_tokens: int) -> None:
+        """Have room for `num_tokens` in every row; what the rows hold is kept."""
+        if num_tokens <= self.capacity:
+            return
+        capacity = max(self.capacity, LEAST_CAPACITY)
+        while capacity < num_tokens:
+            capacity *= 2
+        self.capacity = min(capacity, max(num_tokens, self._config.max_position_embeddings))
+        old, self.layers = self.layers, []
+        for index, is_linear in enumerate(self.is_linear):
+            if is_linear:
+                self.layers.append(old[index] if old else self._linear_states())
+            else:
+                self.layers.append(self._grown(old[index] if old else None))
+
+    def release(self) -> None:
+        """Give all memory back; no row may be in use."""
+        self.layers, self.capacity, self.lengths = [], 0, [0] * self.rows
+
+    def free(self, row: int) -> None:
+        """Forget what a row holds."""
+        self.lengths[row] = 0
+
+    def move(self, source: int, target: int) -> None:
+        """Bring a row to another place, whose content is lost."""
+        length = self.lengths[source]
+        for is_linear, pair in zip(self.is_linear, self.layers, strict=True):
+            for tensor in pair:
+                if is_linear:
+                    tensor[target] = tensor[source]
+                else:
+                    tensor[target, :, :length] = tensor[source, :, :length]
+        self.lengths[target], self.lengths[source] = length, 0
+
+    def copy_out(self, row: int) -> RowState:
+        """What a row holds, as tensors of its own."""
+        length = self.lengths[row]
+        tensors = tuple(
+            (first[row].clone(), second[row].clone())
+            if is_linear
+            else (first[row, :, :length].clone(), second[row, :, :length].clone())
+            for is_linear, (first, second) in zip(self.is_linear, self.layers, strict=True)
+        )
+        return RowState(length, tensors)
+
+    def copy_in(self, row: int, state: RowState) -> None:
+        """Make a row hold what another held."""
+        self.reserve(state.length)
+        for is_linear, pair, given in zip(self.is_linear, self.layers, state.tensors, strict=True):
+            for tensor, values in zip(pair, given, strict=True):
+                if is_linear:
+                    tensor[row] = values
+                else:
+                    tensor[row, :, : state.length] = values
+        self.lengths[row] = state.length
+
+    def _grown(self, old: tuple[torch.Tensor, torch.Tensor] | None) -> tuple[torch.Tensor, torch.Tensor]:
+        config = self._config
+        shape = (self.rows, config.num_key_value_heads, self.capacity, config.head_dim)
+        new = self._zeros(shape), self._zeros(shape)
+        if old is not None:
+            for tensor, before in zip(new, old, strict=True):
+                tensor[:, :, : before.shape[2]] = before
+        return new
+
+    def _linear_states(self) -> tuple[torch.Tensor, torch.Tensor]:
+        config = self._config
+        keys = config.linear_num_key_heads * config.linear_key_head_dim
+        values = config.linear_num_value_heads * config.linear_value_head_dim
+        recurrent = (self.rows, config.linear_num_value_heads, config.linear_key_head_dim, config.linear_value_head_dim)
+        conv = self._zeros((self.rows, 2 * keys + values, config.linear_conv_kernel_dim))
+        return conv, torch.zeros(recurrent, dtype=torch.float32, device=self._device)
+
+    def _zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+
+class PrefillView:
+    """The part of a transformers `Cache` that layers call, for one row that is given tokens behind what it holds."""
+
+    def __init__(self, cache: SlotCache, row: int, num_tokens: int) -> None:
+        self._layers, self._row = cache.layers, slice(row, row + 1)
+        self._start = cache.lengths[row]
+        self._end = self._start + num_tokens
+
+    def is_recording_past(self, layer_idx: int) -> bool:  # noqa: ARG002
+        """Never: nothing is rolled back."""
+        return False
+
+    def get_conv_state(self, layer_idx: int, state_idx: int = 0) -> torch.Tensor | None:  # noqa: ARG002
+        """What the convolution saw last; None where the row is empty, whatever an earlier conversation left there."""
+        return self._layers[layer_idx][0][self._row] if self._start else None
+
+    def get_recurrent_state(self, layer_idx: int, state_idx: int = 0) -> torch.Tensor | None:  # noqa: ARG002
+        """The recurrent state; None where the row is empty."""
+        return self._layers[layer_idx][1][self._row] if self._start else None
+
+    def update_recurrent_state(self, states: torch.Tensor, layer_idx: int) -> torch.Tensor:
+        """Take over the recurrent state."""
+        return self._layers[layer_idx][1][self._row].copy_(states)
+
+    def update_conv_state(self, states: torch.Tensor, layer_idx: int, conv_kernel_size: int) -> torch.Tensor:
+        """Keep the last inputs of the convolution, and give all with those before them."""
+        target = self._layers[layer_idx][0][self._row]
+        if self._start:
+            states = torch.cat([target, states], dim=-1)
+        short = conv_kernel_size - states.shape[-1]
+        padded = torch.nn.functional.pad(states, (short, 0)) if short > 0 else states
+        target.copy_(padded[..., -conv_kernel_size:])
+        return padded
+
+    def update(self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values, and give all."""
+        pair = tuple(tensor[self._row] for tensor in self._layers[layer_idx])
+        for tensor, new in zip(pair, (keys, values), strict=True):
+            tensor[:, :, self._start : self._end] = new
+        return pair[0][:, :, : self._end], pair[1][:, :, : self._end]

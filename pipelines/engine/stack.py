@@ -1,0 +1,107 @@
+"""The text layers of the model over the slots: a piece of a prompt for one row, one token for all rows that run.
+
+Position ids are passed each time, int64 [4, rows, tokens]: of the text, then time, height and width of multimodal
+rotary embedding. The model's own `rope_deltas` is state shared by all requests, and is never read or written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from pipelines.engine.graphs import StepGraphs
+from pipelines.engine.lean import LeanStep
+from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.inputs import ModelInputs
+
+
+class Stack:
+    """The text layers, the head and the slots of one model."""
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self.model = model
+        self.device: torch.device = model.device
+        config = model.config.text_config
+        self.slots = SlotCache(config, rows, model.model.language_model.embed_tokens.weight.dtype, self.device)
+        self.num_prefilled = 0
+        self._step = LeanStep(model, self.slots)
+        self._graphs = StepGraphs(self._step, self.slots) if self.device.type == "cuda" else None
+
+    def positions(self, inputs: ModelInputs) -> torch.Tensor:
+        """Position ids int64 [4, 1, S] of a prompt, on the CPU, where the model's own count of them is quick."""
+        text = torch.arange(inputs.num_tokens).view(1, 1, -1)
+        if not inputs.num_visual_tokens:
+            return text.expand(4, -1, -1)
+        rope, _ = self.model.model.get_rope_index(
+            inputs.input_ids,
+            mm_token_type_ids=inputs.mm_token_type_ids,
+            image_grid_thw=inputs.image_grid_thw,
+            video_grid_thw=inputs.video_grid_thw,
+        )
+        return torch.cat([text, rope])
+
+    def embed(
+        self, inputs: ModelInputs, start: int, end: int, features: torch.Tensor | None, num_seen: int
+    ) -> torch.Tensor:
+        """The prompt's embeddings from `start` to `end`, [1, tokens, hidden].
+
+        `features` [visual tokens, hidden] stand where the placeholders are, from that behind the first `num_seen` on;
+        they may be None where there are none between `start` and `end`.
+        """
+        ids = inputs.input_ids[:, start:end].to(self.device)
+        embeddings: torch.Tensor = self.model.model.language_model.embed_tokens(ids)
+        is_visual = inputs.mm_token_type_ids[0] > 0
+        num_here = int(is_visual[start:end].sum())
+        if num_here and features is not None:
+            before = int(is_visual[:start].sum()) - num_seen
+            places = is_visual[start:end].nonzero()[:, 0].to(self.device)
+            embeddings[0, places] = features[before : before + num_here].to(embeddings.dtype)
+        return embeddings
+
+    def prefill(self, row: int, embeddings: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Append a piece of a prompt to a row: the last hidden state [1, hidden]."""
+        start, num_tokens = self.slots.lengths[row], embeddings.shape[1]
+        self.slots.reserve(start + num_tokens)
+        mask = None
+        if start:
+            after = torch.arange(start, start + num_tokens, device=self.device)
+            mask = torch.arange(start + num_tokens, device=self.device) <= after[:, None]
+            mask = mask[None, None]
+        hidden = self._run(embeddings, positions.to(self.device), mask, PrefillView(self.slots, row, num_tokens))
+        self.slots.lengths[row] += num_tokens
+        self.num_prefilled += num_tokens
+        return hidden
+
+    def decode(self, tokens: Sequence[int], next_positions: Sequence[int]) -> torch.Tensor:
+        """Append one token to each of the first rows, as many as `tokens`: logits [rows, vocabulary] of the next."""
+        lengths = self.slots.lengths[: len(tokens)]
+        window = max(lengths) + 1
+        self.slots.reserve(window)
+        given = torch.tensor([list(tokens), lengths, list(next_positions)]).to(self.device)
+        if self._graphs is not None:
+            logits = self._graphs(given, window)
+        else:
+            logits = self._step(given[0], given[1], given[2], window, is_masked=min(lengths) + 1 < window)
+        for row in range(len(tokens)):
+            self.slots.lengths[row] += 1
+        return logits
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The head, of hidden states [rows, hidden]: [rows, vocabulary]."""
+        logits: torch.Tensor = self.model.lm_head(hidden)
+        return logits
+
+    def _run(
+        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, view: PrefillView
+    ) -> torch.Tensor:
+        output = self.model.model.language_model(
+            inputs_embeds=embeddings,
+            position_ids=positions,
+            attention_mask={"full_attention": mask, "linear_attention": None},
+            past_key_values=view,
+            use_cache=True,
+        )
+        last: torch.Tensor = output.last_hidden_state[:, -1]
+        return last

@@ -1,0 +1,48 @@
+"""The vision tower, and what it made of the media that were looked at last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pipelines.cache import Cache
+from pipelines.inputs import Frames, cut, grid_of
+
+MAX_FEATURE_BYTES = 256 * 1024**2
+
+
+class Tower:
+    """Features of pictures and clips, kept by content, so that the same file asked about again is not looked at again.
+
+    `num_runs` counts the times that the tower ran.
+    """
+
+    def __init__(self, model: Any, max_bytes: int = MAX_FEATURE_BYTES) -> None:
+        self._model = model
+        self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
+        self.num_runs = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """What the kept features take."""
+        return self._kept.num_bytes
+
+    def clear(self) -> None:
+        """Forget all features."""
+        self._kept.clear()
+
+    def see(self, frames: Frames) -> torch.Tensor:
+        """Features [visual tokens, hidden] of a medium."""
+        if not frames.content:
+            return self._run(frames)
+        return self._kept.get(frames.content, lambda: self._run(frames))
+
+    def _run(self, frames: Frames) -> torch.Tensor:
+        """Pixels go to the device as they are, and are normalised and cut there."""
+        self.num_runs += 1
+        tower, device = self._model.model, self._model.device
+        patches = cut(frames.pixels.to(device)).values
+        grid = torch.tensor([grid_of(frames.pixels)], device=device)
+        look = tower.get_video_features if frames.is_clip else tower.get_image_features
+        return torch.cat(list(look(patches, grid, return_dict=True).pooler_output))
