@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion examples clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ demo-eval: $(VENV)/run.stamp ## measure the shipped model on fresh scenes
 
 bench-fusion: $(VENV)/run.stamp ## measure early fusion beside its peers (about 6 minutes)
 	$(BIN)/python -m benchmarks.fusion
+
+bench-engine: $(VENV)/run.stamp ## measure the engine beside transformers' generate
+	$(BIN)/python -m benchmarks.engine
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples
