@@ -23,6 +23,8 @@ class Plan:
     out: Path = OUT
     amounts: Amounts = field(default_factory=Amounts)
     stop_after: int | None = None
+    start: Path | None = None
+    """A checkpoint whose weights the run begins with; without one it begins from nothing."""
 
     @property
     def state_file(self) -> Path:

@@ -24,6 +24,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from pipelines.demo.course import STAGES, Course, Stage
 from pipelines.demo.export import FOLDER, export
 from pipelines.demo.learner import Learner
+from pipelines.demo.model import take_weights
 from pipelines.demo.plan import OUT, SEED, STEPS, Plan
 from pipelines.demo.tokenizer import Encoder, build_tokenizer
 
@@ -43,6 +44,8 @@ class Run:
         self.seconds = 0.0
         if plan.state_file.exists():
             self._load()
+        elif plan.start:
+            take_weights(self.learner.model, self.encoder, plan.start)
 
     def go(self) -> None:
         """Train to the end of the plan (or to `stop_after`), saving on the way."""
@@ -97,6 +100,8 @@ def estimate_s(plan: Plan, rank: int) -> dict[Stage, float]:
     course, learner = Course(encoder, plan.steps, plan.seed, plan.amounts), Learner(encoder, plan.seed)
     estimates: dict[Stage, float] = {}
     for stage, length in zip(STAGES, plan.steps, strict=True):
+        if not length:
+            continue
         middle = length // 2 // 6 * 6
         learner.learn(course.lessons(stage, middle, rank), 0.0)
         started = time.monotonic()
@@ -114,9 +119,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the run's state")
     parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the checkpoint, written at the end")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--from", dest="start", type=Path, help="a checkpoint to go on from instead of from nothing")
     options = parser.parse_args()
     see, read, answer = options.steps
-    plan = Plan((see, read, answer), options.seed, options.out)
+    plan = Plan((see, read, answer), options.seed, options.out, start=options.start)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["OMP_NUM_THREADS"] = "1"
         arguments = (options.processes, plan, Path(folder) / "rendezvous")
