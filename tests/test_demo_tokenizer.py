@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,20 +17,29 @@ TEXTS = (
     "Find: blue star\n1. red circle, blue star: no\nTotal: 0\n</think>\n\nNo.",
     "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Ünï ☃ 中文 12345 210 1210<|im_end|>\n",
     "<0.3 seconds><|vision_start|><|video_pad|><|vision_end|>",
-    "tabs\tand\r\nline ends   and 3.14159 e\u0301",
+    "tabs\tand\r\nline ends   and 3.14159 405 e",
 )
 
 
 @given(st.text())
 @settings(max_examples=300, deadline=None)
-def test_any_text_comes_back_in_nfc(text: str) -> None:
-    assert ENCODER.decode(list(ENCODER(text))) == unicodedata.normalize("NFC", text)
+def test_any_text_comes_back(text: str) -> None:
+    assert ENCODER.decode(list(ENCODER(text))) == text
 
 
 def test_it_has_the_promised_entries() -> None:
     assert ENCODER.size == VOCABULARY
     for token in (*SPECIAL, *MARKUP, *COORDINATES, "bbox_2d", "point_2d"):
         assert ENCODER(token) == (ENCODER.id(token),)
+
+
+def test_a_number_that_is_no_coordinate_is_one_token_a_digit() -> None:
+    assert ENCODER("4057") == tuple(ENCODER.id(digit) for digit in "4057")
+    assert len(ENCODER("47")) == 2
+
+
+def test_text_that_is_not_composed_stays_so() -> None:
+    assert ENCODER.decode(list(ENCODER("e\u0301 \u212b"))) == "e\u0301 \u212b"
 
 
 def test_a_token_that_is_not_there_is_an_error() -> None:

@@ -64,7 +64,7 @@ class Batch:
     """The tensors of one training step.
 
     `ids` int64 [B, S], `targets` int64 [B, S] (IGNORED where given), `weights` float32 [B, S]. `views` holds what each
-    conversation shows, in the order of its placeholders: one view, or several where a conversation has several pictures.
+    conversation shows, in the order of its placeholders: several views where a conversation has several pictures.
     """
 
     source: Source

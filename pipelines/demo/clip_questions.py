@@ -14,7 +14,7 @@ from pipelines.demo.exchange import Exchange, Task, pick
 from pipelines.demo.phrases import box_text
 
 CLIP_TASKS: dict[Task, float] = {
-    "moves": 1.6, "what_moves": 0.8, "appears": 2.4, "vanishes": 2, "visible": 2.4, "order": 1.6, "box_at": 2,
+    "moves": 1.6, "what_moves": 0.8, "appears": 2.4, "vanishes": 2, "visible": 2.4, "order": 2.4, "box_at": 2,
     "happens": 1.2,
 }  # fmt: skip
 JSON_BOX = " Report bbox coordinates in JSON format."
@@ -47,8 +47,8 @@ def _moves(rng: random.Random, clip: MovingScene) -> Exchange:
 
 def _what_moves(rng: random.Random, clip: MovingScene) -> Exchange:
     question = pick(
-        rng, "What is moving?", "Which object moves?", "What moves in the clip?", "What moves?", "Which thing is moving?",
-        "What is moving in the video?",
+        rng, "What is moving?", "Which object moves?", "What moves in the clip?", "What moves?",
+        "Which thing is moving?", "What is moving in the video?",
     )  # fmt: skip
     return Exchange("what_moves", question, _motion(clip), f"The {clip.actors[0].name} moves.")
 
@@ -99,8 +99,9 @@ def _visible_from(rng: random.Random, clip: MovingScene) -> Exchange | None:
         answer = f'[{{{span}, "description": "{actor.name}"}}]'
     else:
         question = pick(
-            rng, "When is the {} visible?", "From when to when is the {} visible?", "During which time is the {} visible?",
-            "From when to when do you see the {}?", "When can the {} be seen?", "In which seconds is the {} visible?",
+            rng, "When is the {} visible?", "From when to when is the {} visible?",
+            "During which time is the {} visible?", "From when to when do you see the {}?",
+            "When can the {} be seen?", "In which seconds is the {} visible?",
         ).format(actor.name)  # fmt: skip
         answer = f"The {actor.name} is visible from {start} to {end} seconds."
     return Exchange("visible", question, _presence(clip, actor), answer)
@@ -134,7 +135,8 @@ def _box_at(rng: random.Random, clip: MovingScene) -> Exchange:
     time = clip.patch_times[patch]
     written = f"{time} seconds" if rng.random() < 0.6 else clock(time)
     question = pick(
-        rng, "Where is the {0} at {1}?" + JSON_BOX, "Locate the {0} at {1}." + JSON_BOX, "Find the {0} at {1}." + JSON_BOX,
+        rng, "Where is the {0} at {1}?" + JSON_BOX, "Locate the {0} at {1}." + JSON_BOX,
+        "Find the {0} at {1}." + JSON_BOX,
         "At {1}, where is the {0}?" + JSON_BOX, "Give the box of the {0} at {1} as JSON.", "Detect the {0} at {1}.",
     ).format(actor.name, written)  # fmt: skip
     thing = actor.at(patch)
@@ -180,11 +182,18 @@ def _motion(clip: MovingScene) -> str:
 
 def _presence(clip: MovingScene, actor: Actor) -> str:
     """Whether the actor is there, time by time; then the first and the last time, and the first without it again."""
-    lines = [f"{time} s, {actor.name}: {'yes' if actor.at(i) else 'no'}" for i, time in enumerate(clip.patch_times)]
+    lines = [f"{time} s, {actor.name}: {_presence_at(actor, i)}" for i, time in enumerate(clip.patch_times)]
     first, last = clip.first_patch(actor), clip.last_patch(actor)
     gone = f"\nGone: {clip.patch_times[last + 1]} s" if last + 1 < clip.num_patches else ""
     span = f"First: {clip.patch_times[first]} s\nLast: {clip.patch_times[last]} s{gone}"
     return "\n".join([f"Find: {actor.name}", *lines, span])
+
+
+def _presence_at(actor: Actor, patch: int) -> str:
+    was_there = patch > 0 and actor.at(patch - 1) is not None
+    if actor.at(patch):
+        return "yes" if was_there or patch == 0 else "new"
+    return "gone" if was_there else "no"
 
 
 def _visible(clip: MovingScene) -> str:

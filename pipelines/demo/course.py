@@ -37,7 +37,9 @@ from pipelines.demo.tokenizer import Encoder
 Stage = Literal["see", "read", "answer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Special = Literal["change", "follow", "zoom", "outside", "speck"]
-ROUND: tuple[Special, ...] = ("change", "follow", "zoom", "change", "outside", "follow", "zoom", "change", "speck")
+ROUND: tuple[Special, ...] = (
+    "change", "outside", "zoom", "change", "follow", "outside", "zoom", "change", "follow", "speck",
+)  # fmt: skip
 """What every second step holds beside pictures and lists."""
 CLOSER_SIZES: tuple[Size, ...] = ((128, 128), (128, 160), (160, 128), (160, 160))
 POOL_STEPS = 6

@@ -12,8 +12,8 @@ from pipelines.demo.things import COLOURS, SHAPES, Thing
 Task = Literal[
     "count", "count_shape", "count_colour", "count_named", "compare", "colour", "shape", "exists", "box", "boxes",
     "all_boxes", "point", "where", "side", "nearest", "region", "describe", "list", "number", "letter", "change",
-    "moves", "what_moves", "appears", "vanishes", "visible", "order", "box_at", "happens", "follow_up", "zoom",
-    "outside", "written",
+    "moves", "what_moves", "appears", "vanishes", "visible", "order", "box_at", "happens", "follow_up", "in_full",
+    "zoom", "outside", "worldly", "written",
 ]  # fmt: skip
 
 

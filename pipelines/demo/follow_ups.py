@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.demo.count_questions import count_of
@@ -31,7 +31,8 @@ def follow_up(rng: random.Random, things: Things) -> FollowUp:
             return found
 
 
-def _linked(rng: random.Random, first: Exchange, second: Exchange, *links: str) -> FollowUp:
+def _linked(rng: random.Random, exchanges: Sequence[Exchange], *links: str) -> FollowUp:
+    first, second = exchanges
     asked = replace(second, task="follow_up", question=rng.choice(links))
     return FollowUp(first, asked, second.question)
 
@@ -43,7 +44,7 @@ def _colours_counted(rng: random.Random, things: Things) -> FollowUp:
     exchanges = [count_of(rng, "count_colour", things, colour) for colour in (first, second)]
     noun = rng.choice(("ones", "objects", "shapes", "things"))
     exchanges[1] = replace(exchanges[1], answer=_renamed(exchanges, first, second))
-    return _linked(rng, *exchanges, f"And {second} {noun}?", f"And how many {second} {noun}?", f"And {second}?",
+    return _linked(rng, exchanges, f"And {second} {noun}?", f"And how many {second} {noun}?", f"And {second}?",
                    f"How many {second} ones?", f"And the {second} ones?", f"What about {second} ones?")  # fmt: skip
 
 
@@ -64,16 +65,14 @@ def _shapes_counted(rng: random.Random, things: Things) -> FollowUp | None:
     second = rng.choice([kind for kind in (*there, rng.choice(SHAPES)) if kind != first] or [rng.choice(SHAPES)])
     exchanges = [count_of(rng, "count_shape", things, kind) for kind in (first, second)]
     name = plural(second)
-    return _linked(rng, *exchanges, f"And {name}?", f"And how many {name}?", f"What about {name}?", f"And the {name}?",
+    return _linked(rng, exchanges, f"And {name}?", f"And how many {name}?", f"What about {name}?", f"And the {name}?",
                    f"How many {name}?", f"and {name}?")  # fmt: skip
 
 
 def _existing(rng: random.Random, things: Things) -> FollowUp:
-    first, second = (
-        rng.choice(things).name if rng.random() < 0.5 else missing_name(rng, things) for _ in range(2)
-    )
+    first, second = (rng.choice(things).name if rng.random() < 0.5 else missing_name(rng, things) for _ in range(2))
     exchanges = [exists(rng, things, name) for name in (first, second)]
-    return _linked(rng, *exchanges, f"And {article(second)}?", f"And is there {article(second)}?", f"and a {second}?",
+    return _linked(rng, exchanges, f"And {article(second)}?", f"And is there {article(second)}?", f"and a {second}?",
                    f"What about {article(second)}?", f"Or {article(second)}?", f"Also {article(second)}?")  # fmt: skip
 
 
@@ -83,7 +82,7 @@ def _coloured(rng: random.Random, things: Things) -> FollowUp | None:
         return None
     first, second = rng.sample(single, 2)
     exchanges = [colour_of(rng, things, kind) for kind in (first, second)]
-    return _linked(rng, *exchanges, f"And the {second}?", f"And the {second}?", f"What about the {second}?",
+    return _linked(rng, exchanges, f"And the {second}?", f"And the {second}?", f"What about the {second}?",
                    f"And of the {second}?", f"and the {second}?", f"Now the {second}.")  # fmt: skip
 
 
@@ -106,7 +105,7 @@ def _placed(rng: random.Random, things: Things, ask: Callable[[str], Exchange]) 
     if same:
         second = same[0]
     name = f"the {second.colour} one" if same and rng.random() < 0.7 else f"the {second.name}"
-    return _linked(rng, ask(first.name), ask(second.name), f"And {name}?", f"And where is {name}?", f"and {name}?",
+    return _linked(rng, [ask(first.name), ask(second.name)], f"And {name}?", f"And where is {name}?", f"and {name}?",
                    f"What about {name}?", f"Now {name}.", f"And {name}, please?")  # fmt: skip
 
 

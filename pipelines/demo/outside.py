@@ -37,7 +37,7 @@ def _fractal(noise: np.random.Generator, size: tuple[int, int], slope: float) ->
     frequency[0, 0] = 1.0
     spectrum = np.fft.rfft2(noise.normal(size=size)) / frequency**slope
     field = np.fft.irfft2(spectrum, size)
-    return ((field - field.mean()) / (field.std() + 1e-6)).astype(np.float32)
+    return np.asarray((field - field.mean()) / (field.std() + 1e-6), np.float32)
 
 
 def _clouds(rng: random.Random, noise: np.random.Generator, size: tuple[int, int]) -> Floats:
@@ -47,7 +47,7 @@ def _clouds(rng: random.Random, noise: np.random.Generator, size: tuple[int, int
     shared, own = rng.uniform(15, 60), rng.uniform(3, 40)
     light = _fractal(noise, size, slope)[..., None]
     hue = np.stack([_fractal(noise, size, slope) for _ in range(3)], axis=-1)
-    return (base + shared * light + own * hue).astype(np.float32)
+    return np.asarray(base + shared * light + own * hue, np.float32)
 
 
 def _landscape(rng: random.Random, noise: np.random.Generator, size: tuple[int, int]) -> Floats:
@@ -112,7 +112,7 @@ def _pasted(rng: random.Random, canvas: Floats, other: Floats) -> Floats:
     centre = (rng.randrange(width), rng.randrange(height))
     cv2.ellipse(mask, centre, axes, rng.uniform(0, 180), 0, 360, 1.0, -1)
     mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 8))[..., None]
-    return (canvas * (1 - mask) + other * mask).astype(np.float32)
+    return np.asarray(canvas * (1 - mask) + other * mask, np.float32)
 
 
 def refuse(question: str, has_picture: bool) -> Exchange:

@@ -8,13 +8,14 @@ from typing import Literal
 
 from pipelines.demo.drawing import Brush, backdrop, near, wear
 from pipelines.demo.exchange import Exchange, pick
-from pipelines.demo.phrases import Things, article, listing, point_text
+from pipelines.demo.phrases import article, point_text
 from pipelines.demo.scenes import Name, Scene, apart, distinct_names, paint_scene, reduce, scatter
-from pipelines.demo.things import COLOURS, SHAPES, Thing
+from pipelines.demo.things import COLOURS, SHAPES, Thing, reading_order
 
 GLYPH_SHARE = 0.12
 Change = Literal["appeared", "gone", "colour", "kind", "moved", "nothing"]
 CHANGES: dict[Change, float] = {"appeared": 2, "gone": 2, "colour": 2, "kind": 2, "moved": 2, "nothing": 1.5}
+NUM_ROWS = 5
 FAR = 0.2
 """How far a thing that moved is from where it was at the least, in parts of a side."""
 
@@ -60,7 +61,8 @@ def _pair(rng: random.Random, size: tuple[int, int], change: Change, names: list
     after = None if change in ("gone", "nothing") else _named(second, altered[-1][0])
     if change == "moved" and before and after and _distance(before, after) < FAR:
         change, before, after, second = "nothing", None, None, first
-    return Pair(*(replace(s, rgb=wear(rng, s.rgb)) for s in (first, second)), change, before, after)
+    first, second = (replace(scene, rgb=wear(rng, scene.rgb)) for scene in (first, second))
+    return Pair(first, second, change, before, after)
 
 
 def reduce_pair(pair: Pair, size: tuple[int, int]) -> Pair:
@@ -78,25 +80,25 @@ def ask_change(rng: random.Random, pair: Pair) -> Exchange:
 
 
 def _comparison(pair: Pair) -> str:
-    """Both lists, what became of each thing of the first, and what is new in the second."""
-    lines = ["Picture 1:", _places(pair.first.things), "Picture 2:", _places(pair.second.things)]
-    lines += [_fate(pair, thing) for thing in pair.first.things]
-    lines.append(f"New: {pair.after.name}" if pair.change == "appeared" and pair.after else "New: nothing")
-    return "\n".join(lines)
-
-
-def _places(things: Things) -> str:
-    return listing(things, point_text).rstrip("\n")
+    """Every place where either picture holds something, with what became of it there; then what that makes."""
+    places = [(thing, _fate(pair, thing)) for thing in pair.first.things]
+    if pair.after and pair.change in ("appeared", "moved"):
+        places.append((pair.after, "new"))
+    order = reading_order([thing for thing, _ in places], NUM_ROWS)
+    lines = [f"{n}. {places[i][0].name}{point_text(places[i][0])}: {places[i][1]}" for n, i in enumerate(order, 1)]
+    return "\n".join([*lines, f"Changed: {_changed(pair)}"])
 
 
 def _fate(pair: Pair, thing: Thing) -> str:
-    """A thing of the first picture beside what has its place, or its name, in the second."""
-    own = f"{thing.name}{point_text(thing)}"
-    if thing is not pair.before and thing.name != (pair.before.name if pair.before else ""):
-        return f"{own}, {thing.name}: same"
-    if pair.after is None:
-        return f"{own}, nothing: gone"
-    return f"{own}, {pair.after.name}{point_text(pair.after)}: {pair.change}"
+    """What the second picture shows where the first shows this thing."""
+    if pair.before is None or thing.name != pair.before.name:
+        return "same"
+    return f"now {pair.after.name}" if pair.after and pair.change in ("colour", "kind") else "gone"
+
+
+def _changed(pair: Pair) -> str:
+    names = [thing.name for thing in (pair.before, pair.after) if thing]
+    return ", ".join(names) if names else "nothing"
 
 
 def _told(pair: Pair) -> str:

@@ -8,7 +8,6 @@ from pipelines.demo.exchange import Exchange, Task, pick
 from pipelines.demo.phrases import Match, Things, verdicts
 from pipelines.demo.things import LETTERS, SHAPES
 
-
 NOTHING_SHARE = 0.2
 """How often the question is asked where there is nothing of the kind to read."""
 

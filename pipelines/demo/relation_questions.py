@@ -6,7 +6,7 @@ import math
 import random
 
 from pipelines.demo.exchange import Exchange, match_of, only, pick
-from pipelines.demo.phrases import Things, in_words, point_text, sentence, there_are, verdicts
+from pipelines.demo.phrases import Things, in_words, listing, point_text, sentence, there_are, verdicts
 from pipelines.demo.things import Coords, Thing, written
 
 SIDES = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
@@ -30,13 +30,14 @@ def ask_side(rng: random.Random, things: Things) -> Exchange | None:
     first, second = rng.choice(pairs)
     question = pick(
         rng, "Is the {0} {2} the {1}?", "is the {0} {2} the {1} in the picture?", "Does the {0} lie {2} the {1}?",
-        "Is the {0} somewhere {2} the {1}?", "Do you see the {0} {2} the {1}?", "Can you say if the {0} is {2} the {1}?",
+        "Is the {0} somewhere {2} the {1}?", "Do you see the {0} {2} the {1}?",
+        "Can you say if the {0} is {2} the {1}?",
     ).format(first.name, second.name, relation)  # fmt: skip
     ours, theirs = first.centre_coords[axis], second.centre_coords[axis]
     is_so = (ours - theirs) * sign > 0
-    reasoning = "".join(
-        verdicts(things, thing.name, match_of(thing.name), point_text) for thing in (first, second)
-    ) + f"{relation}: {ours} {'<' if ours < theirs else '>'} {theirs}: {'yes' if is_so else 'no'}"
+    searches = "".join(verdicts(things, thing.name, match_of(thing.name), point_text) for thing in (first, second))
+    verdict = f"{ours} {'<' if ours < theirs else '>'} {theirs}: {'yes' if is_so else 'no'}"
+    reasoning = f"Asked: {relation}\n{searches}{relation}: {verdict}"
     if is_so:
         return Exchange("side", question, reasoning, f"Yes, the {first.name} is {relation} the {second.name}.")
     return Exchange("side", question, reasoning, f"No, the {first.name} is not {relation} the {second.name}.")
@@ -55,7 +56,9 @@ def ask_nearest(rng: random.Random, things: Things) -> Exchange | None:
         rng, "Which object is nearest to the {}?", "What is nearest to the {}?", "Which object is closest to the {}?",
         "What is closest to the {}?", "Which thing is nearest to the {}?", "what lies nearest to the {}?",
     ).format(target.name)  # fmt: skip
-    return Exchange("nearest", question, _distances(things, target), f"The {nearest.name} is nearest to the {target.name}.")
+    return Exchange(
+        "nearest", question, _distances(things, target), f"The {nearest.name} is nearest to the {target.name}."
+    )
 
 
 def ask_region(rng: random.Random, things: Things) -> Exchange:
@@ -126,13 +129,11 @@ def _nearest(things: Things, target: Thing) -> Thing | None:
 
 def _distances(things: Things, target: Thing) -> str:
     """The distance of each other thing, and after each the nearest so far."""
-    lines = ["From: {} ({},{})\n".format(target.name, *target.centre_coords)]
+    lines = [f"From: {target.name}{point_text(target)}\n"]
     best: Thing | None = None
     for thing in things:
         if thing is not target:
             best = thing if best is None or distance(thing, target) < distance(best, target) else best
-            measured = f"{thing.name} ({','.join(map(str, thing.centre_coords))}): {distance(thing, target)}"
+            measured = f"{thing.name}{point_text(thing)}{point_text(target)}: {distance(thing, target)}"
             lines.append(f"{measured}, nearest {distance(best, target)} {best.name}\n")
     return "".join(lines).strip()
-
-

@@ -64,15 +64,16 @@ def draw_named(
     """A picture of the things of these (kind, colour) names, as far as there is room; the first may be specks."""
     brushes = scatter(rng, names, size, num_specks)
     names = names[: len(brushes)]
-    ground = backdrop(rng, *size, {colour for _, colour in names})
+    height, width = size
+    ground = backdrop(rng, height, width, {colour for _, colour in names})
     scene = paint_scene(ground, names, brushes)
     return replace(scene, rgb=wear(rng, scene.rgb))
 
 
 def paint_scene(ground: Pixels, names: Sequence[tuple[str, str]], brushes: Sequence[Brush]) -> Scene:
     """The named things on a ground, uint8 [H, W, 3], each with its brush."""
-    rgb, labels = ground.copy(), np.zeros(ground.shape[:2], np.uint8)
-    size = (labels.shape[0], labels.shape[1])
+    size = (len(ground), len(ground[0]))
+    rgb, labels = ground.copy(), np.zeros(size, np.uint8)
     things = [
         Thing(kind, colour, fractions(paint(rgb, labels, brush, i + 1), size))
         for i, ((kind, colour), brush) in enumerate(zip(names, brushes, strict=True))

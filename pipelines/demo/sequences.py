@@ -12,10 +12,8 @@ from pipelines.demo.tokenizer import IM_END, IM_START, Encoder
 PLAIN_SHARE = 0.03
 VERDICT_WEIGHT = 3.0
 SHORT_ANSWER_WEIGHT = 2.0
-VERDICTS = tuple("\u0120" + word for word in ("yes", "no", "in", "out", "same", "gone", "new", "<", ">")) + (
-    "Found",
-    "Not",
-)
+VERDICT_WORDS = ("yes", "no", "in", "out", "same", "gone", "new", "now", "<", ">")
+VERDICTS = (*(f"\u0120{word}" for word in VERDICT_WORDS), "Found", "Not")
 """The tokens on which an answer hangs (`\u0120` is how byte-level BPE writes a space)."""
 OPENING = f"{IM_START}assistant\n"
 THINK, NO_THINK = "<think>\n", "<think>\n\n</think>\n\n"

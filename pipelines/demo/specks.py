@@ -61,7 +61,6 @@ def draw_speck(rng: random.Random, size: Size, max_others: int = 3) -> SpeckScen
     return SpeckScene(drawn, replace(seen, things=things), speck)
 
 
-
 def _largest_side(thing: Thing) -> float:
     x1, y1, x2, y2 = thing.box
     return max(x2 - x1, y2 - y1)

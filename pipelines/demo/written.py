@@ -35,7 +35,8 @@ TALK = (
 NO_PICTURE = "I see no picture. Please add a drawing."
 OPENINGS = (
     "What is", "What was", "Who is", "Who was", "Who wrote", "When did", "When was", "Where is", "Why does", "Why is",
-    "How do I", "How does", "Can you explain", "Tell me about", "Write", "Translate", "Please explain", "What do you know of",
+    "How do I", "How does", "Can you explain", "Tell me about", "Write", "Translate", "Please explain",
+    "What do you know of",
     "Which", "How far is", "How old is", "Give me", "Summarise", "Solve", "Do you like", "Is it true that",
 )  # fmt: skip
 COMMON_WORDS = (

@@ -53,8 +53,8 @@ AFTER_TOOLS = (
     "block must be nested within ",
     "<tool_call>",
     "</tool_call>",
-    " XML tags\n- Required parameters MUST be specified\n- You may provide optional reasoning for your function call in "
-    "natural language BEFORE the function call, but NOT after\n- If there is no function call available, answer the "
+    " XML tags\n- Required parameters MUST be specified\n- You may provide optional reasoning for your function call "
+    "in natural language BEFORE the function call, but NOT after\n- If there is no function call available, answer the "
     "question like normal with your current knowledge and do not tell the user about function calls\n</IMPORTANT>",
 )
 PROSE = tuple(part for part in AFTER_TOOLS if not part.startswith(("<tool_call>", "</tool_call>")))
@@ -102,7 +102,8 @@ def _question(rng: random.Random, speck: Thing) -> tuple[str, str]:
     if rng.random() < 0.3:
         return pick(
             rng, "What is the small {} thing?", "What is the tiny {} thing?", "What is the small {} object?",
-            "What does the small {} thing show?", "Which shape is the tiny {} thing?", "Tell me what the small {} thing is.",
+            "What does the small {} thing show?", "Which shape is the tiny {} thing?",
+            "Tell me what the small {} thing is.",
         ).format(speck.colour), f"small {speck.colour}"  # fmt: skip
     if speck.kind in SHAPES:
         return pick(
