@@ -10,7 +10,9 @@ import torch
 from transformers import AutoTokenizer, Qwen3_5ForConditionalGeneration
 
 from pipelines.demo.answering import Answerer, Query
-from pipelines.demo.evaluate import make_cases, mean_score
+from pipelines.demo.card import hash_of, read_evaluation
+from pipelines.demo.cases import TASKS, make_cases
+from pipelines.demo.evaluate import mean_score
 from pipelines.demo.examples import FOLDER as EXAMPLES
 from pipelines.demo.examples import MANIFEST, agrees, read_back
 from pipelines.demo.exchange import Task
@@ -49,17 +51,28 @@ def test_transformers_loads_it() -> None:
     assert model.generation_config.eos_token_id == AutoTokenizer.from_pretrained(FOLDER).eos_token_id
 
 
-@pytest.mark.parametrize(
-    ("task", "count", "least"), [("count", 24, 0.8), ("list", 12, 0.85), ("all_boxes", 12, 0.5), ("moves", 12, 0.75)]
-)
-def test_it_can_do_what_it_is_for(answerer: Answerer, task: Task, count: int, least: float) -> None:
-    assert mean_score(answerer, make_cases(task, count), thinking=True) >= least
+LEAST: dict[Task, float] = {"count": 0.8, "list": 0.6, "all_boxes": 0.5, "moves": 0.75, "worldly": 0.8}
+
+
+@pytest.mark.parametrize("task", LEAST)
+def test_it_can_do_what_it_is_for(answerer: Answerer, task: Task) -> None:
+    assert mean_score(answerer, make_cases(task, 16), thinking=True) >= LEAST[task]
+
+
+def test_the_table_of_the_card_is_that_of_these_weights() -> None:
+    """The weights were once exchanged and the table was not: the card then told of a model that was gone."""
+    evaluation = read_evaluation(FOLDER)
+    assert evaluation.weights == hash_of(FOLDER)
+    assert evaluation.table() in (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert {row.task for row in evaluation.rows} >= set(TASKS)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=[f"{entry['file']}: {entry['question']}" for entry in ENTRIES])
 def test_the_examples_are_answered_rightly(answerer: Answerer, entry: dict[str, str]) -> None:
     media = read_back(EXAMPLES / entry["file"], answerer)
-    thought, quick = (answerer.reply_all([Query(entry["question"], media)], thinking)[0] for thinking in (True, False))
+    thought, quick = (
+        answerer.reply_all([Query.about(media, entry["question"])], thinking)[0] for thinking in (True, False)
+    )
     assert agrees(thought.answer, entry["answer"])
     assert thought.reasoning
     assert not quick.reasoning

@@ -9,9 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.demo.clips import draw_clip
-from pipelines.demo.heads import Dense
+from pipelines.demo.heads import CHARACTERS, SORTS, Dense
+from pipelines.demo.outside import draw_outside
+from pipelines.demo.pairs import CHANGES, FAR, draw_pair, reduce_pair
 from pipelines.demo.scenes import draw_named, draw_reduced, draw_scene, fractions
-from pipelines.demo.things import DIGITS, KINDS, SHAPES, FractionBox, reading_order, written
+from pipelines.demo.specks import draw_speck
+from pipelines.demo.things import COLOURS, GLYPHS, KINDS, SHAPES, SPECK, FractionBox, reading_order, written
 
 TIMES = tuple(i * 0.5 for i in range(8))
 
@@ -29,7 +32,7 @@ def test_boxes_of_a_picture_are_exact_to_the_pixel(seed: int) -> None:
         assert thing.box == mask_box(scene.labels == i)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[:42:3], "10", "47", "99"])
 def test_every_kind_is_drawn_within_its_box(kind: str) -> None:
     scene = draw_named(random.Random(kind), [(kind, "red")], (200, 200))
     x1, y1, x2, y2 = scene.things[0].box
@@ -68,14 +71,59 @@ def test_a_thing_moves_as_it_is_said_to() -> None:
         assert towards == clip.direction
 
 
-def test_a_newcomer_is_not_there_at_first_and_is_there_at_last() -> None:
-    clips = [draw_clip(random.Random(seed), (96, 128), TIMES) for seed in range(30)]
-    newcomers = [(clip, clip.newcomer) for clip in clips if clip.newcomer]
-    assert len(newcomers) > 5
-    for clip, newcomer in newcomers:
-        assert newcomer.at(0) is None
-        assert newcomer.at(clip.appears_in) is not None
-        assert newcomer.at(3) is not None
+def test_things_come_and_go_as_they_are_said_to() -> None:
+    clips = [draw_clip(random.Random(seed), (96, 128), TIMES) for seed in range(40)]
+    late = [(clip, actor) for clip in clips for actor in clip.newcomers]
+    gone = [(clip, actor) for clip in clips for actor in clip.leavers]
+    assert len(late) > 10
+    assert len(gone) > 10
+    for clip, actor in late:
+        assert actor.boxes[0] is None
+        assert actor.at(clip.first_patch(actor) - 1) is None
+    for clip, actor in gone:
+        assert actor.boxes[-1] is None
+        assert actor.at(clip.last_patch(actor)) is not None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_pictures_differ_in_what_is_said_and_in_nothing_else(seed: int) -> None:
+    pair = draw_pair(random.Random(seed), (160, 192))
+    before, after = set(pair.first.things), set(pair.second.things)
+    assert before - after == ({pair.before} if pair.before else set())
+    assert after - before == ({pair.after} if pair.after else set())
+    if pair.change == "moved" and pair.before and pair.after:
+        shifts = [abs(a - b) for a, b in zip(pair.before.centre, pair.after.centre, strict=True)]
+        assert max(shifts) >= FAR
+
+
+def test_every_change_comes_up() -> None:
+    assert {draw_pair(random.Random(seed), (160, 160)).change for seed in range(80)} == set(CHANGES)
+
+
+def test_a_pair_keeps_its_truth_when_it_is_reduced() -> None:
+    pair = draw_pair(random.Random(2), (320, 320))
+    small = reduce_pair(pair, (160, 160))
+    assert small.first.rgb.shape == (160, 160, 3)
+    assert set(small.second.things) == set(pair.second.things)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_speck_is_in_the_region_to_look_at(seed: int) -> None:
+    scene = draw_speck(random.Random(seed), (160, 160))
+    assert [thing.kind for thing in scene.seen.things].count(SPECK) == 1
+    x, y = scene.speck.centre_coords
+    assert scene.zoom[0] < x < scene.zoom[2]
+    assert scene.zoom[1] < y < scene.zoom[3]
+    assert scene.closer(scene.zoom, (128, 160)).shape == (128, 160, 3)
+    others = [thing for thing in scene.seen.things if thing.kind != SPECK]
+    assert all(thing.box[2] - thing.box[0] > scene.speck.box[2] - scene.speck.box[0] for thing in others)
+
+
+def test_what_lies_outside_is_no_flat_ground() -> None:
+    pictures = [draw_outside(random.Random(seed), (96, 128)) for seed in range(12)]
+    assert all(picture.shape == (96, 128, 3) and picture.dtype == np.uint8 for picture in pictures)
+    assert all(picture.std() > 8 for picture in pictures)
+    assert np.array_equal(pictures[3], draw_outside(random.Random(3), (96, 128)))
 
 
 def test_things_stand_in_the_order_in_which_tokens_meet_their_centres() -> None:
@@ -86,10 +134,13 @@ def test_things_stand_in_the_order_in_which_tokens_meet_their_centres() -> None:
 def test_visual_tokens_know_what_they_show() -> None:
     scene = draw_named(random.Random(1), [("circle", "red"), ("7", "blue")], (128, 160))
     dense = Dense.of_scene(scene)
-    assert dense.kind.shape == (20,)
+    assert dense.sort.shape == (20,)
     assert int(dense.centre.sum()) == 2
-    shown = {KINDS[int(kind) - 1] for kind in dense.kind[dense.centre > 0]}
-    assert shown == {thing.kind for thing in scene.things}
+    shown = [SORTS[int(sort) - 1] for sort in dense.sort[dense.centre > 0]]
+    assert sorted(shown) == ["circle", "glyph"]
+    read = dense.first[(dense.centre > 0) & (dense.first > 0)]
+    assert [CHARACTERS[int(first) - 1] for first in read] == ["7"]
+    assert next(list(COLOURS)[int(colour) - 1] for colour in dense.colour[dense.first > 0]) == "blue"
 
 
 @pytest.mark.parametrize(
@@ -99,5 +150,6 @@ def test_coordinates_are_written_in_tens(fraction: float, text: int) -> None:
     assert written(fraction) == text
 
 
-def test_kinds_are_shapes_and_digits() -> None:
-    assert set(SHAPES) | set(DIGITS) == set(KINDS)
+def test_kinds_are_shapes_and_what_can_be_read() -> None:
+    assert set(SHAPES) | set(GLYPHS) == set(KINDS)
+    assert not {"O", "I"} & set(GLYPHS)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import unicodedata
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from pipelines.demo.export import FOLDER
-from pipelines.demo.tokenizer import COORDINATES, MARKUP, SPECIAL, VOCABULARY, Encoder, build_tokenizer
+from pipelines.demo.tokenizer import (
+    COORDINATES,
+    MARKUP,
+    SPECIAL,
+    VOCABULARY,
+    Encoder,
+    build_tokenizer,
+    learn_tokenizer,
+    texts,
+)
 
 ENCODER = Encoder(build_tokenizer())
 TEXTS = (
@@ -19,14 +27,14 @@ TEXTS = (
     "Find: blue star\n1. red circle, blue star: no\nTotal: 0\n</think>\n\nNo.",
     "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Ünï ☃ 中文 12345 210 1210<|im_end|>\n",
     "<0.3 seconds><|vision_start|><|video_pad|><|vision_end|>",
-    "tabs\tand\r\nline ends   and 3.14159 e\u0301",
+    "tabs\tand\r\nline ends   and 3.14159 405 e",
 )
 
 
 @given(st.text())
 @settings(max_examples=300, deadline=None)
-def test_any_text_comes_back_in_nfc(text: str) -> None:
-    assert ENCODER.decode(list(ENCODER(text))) == unicodedata.normalize("NFC", text)
+def test_any_text_comes_back(text: str) -> None:
+    assert ENCODER.decode(list(ENCODER(text))) == text
 
 
 def test_it_has_the_promised_entries() -> None:
@@ -35,19 +43,29 @@ def test_it_has_the_promised_entries() -> None:
         assert ENCODER(token) == (ENCODER.id(token),)
 
 
+def test_a_number_that_is_no_coordinate_is_one_token_a_digit() -> None:
+    assert ENCODER("4057") == tuple(ENCODER.id(digit) for digit in "4057")
+    assert len(ENCODER("47")) == 2
+
+
+def test_text_that_is_not_composed_stays_so() -> None:
+    assert ENCODER.decode(list(ENCODER("e\u0301 \u212b"))) == "e\u0301 \u212b"
+
+
 def test_a_token_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ValueError, match="no 'xyzzy'"):
         ENCODER.id("xyzzy")
 
 
-def test_it_is_built_the_same_every_time() -> None:
-    assert build_tokenizer.__wrapped__().to_str() == ENCODER.tokenizer.to_str()
+def test_one_is_learned_the_same_every_time() -> None:
+    assert learn_tokenizer.__wrapped__().to_str() == learn_tokenizer().to_str()
 
 
-def test_the_shipped_tokenizer_is_the_one_that_the_code_builds() -> None:
-    shipped = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
-    assert shipped.get_vocab() == ENCODER.tokenizer.get_vocab()
-    assert all(tuple(shipped.encode(text, add_special_tokens=False).ids) == ENCODER(text) for text in TEXTS)
+def test_the_shipped_tokenizer_suits_what_is_said_today() -> None:
+    """Wordings change after it was learned: it must spend hardly more tokens on them than one that is learned anew."""
+    learned, said = Encoder(learn_tokenizer()), list(islice(texts(), 3000))
+    assert ENCODER.size == learned.size
+    assert sum(len(ENCODER(text)) for text in said) < 1.05 * sum(len(learned(text)) for text in said)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.demo.zoom import TOOL
 from pipelines.fusion.fuse import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.types import ContentPart, Media, Message, Picture
@@ -19,45 +22,78 @@ END_OF_THINKING = "</think>"
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A question, about a picture or a clip or nothing."""
+    """A conversation that waits for a reply: what came before, and a question about pictures, a clip or nothing.
+
+    `media` belong to the question, or to the first of the earlier turns where there are any. `zooms` offers the zoom
+    tool.
+    """
 
     question: str
-    media: Media | None = None
+    media: tuple[Media, ...] = ()
+    earlier: tuple[tuple[str, str], ...] = ()
+    zooms: bool = False
+    looked: tuple[Reply, Picture] | None = None
+
+    @classmethod
+    def about(cls, media: Media, question: str) -> Query:
+        """A question about one picture or clip."""
+        return cls(question, (media,))
 
     @property
-    def message(self) -> Message:
-        """The user's turn, the media first."""
-        parts: list[ContentPart] = []
-        if self.media is not None:
-            parts.append({"type": "image" if isinstance(self.media, Picture) else "video"})
-        return {"role": "user", "content": [*parts, {"type": "text", "text": self.question}]}
+    def messages(self) -> list[Message]:
+        """The conversation in the chat format, media first."""
+        questions = [question for question, _ in self.earlier] + [self.question]
+        turns: list[Message] = [_turn(questions[0], self.media)]
+        for (_, answer), question in zip(self.earlier, questions[1:], strict=True):
+            turns += [{"role": "assistant", "content": answer}, _turn(question)]
+        return turns
+
+    @property
+    def all_media(self) -> tuple[Media, ...]:
+        """Every picture and clip of the conversation, in order."""
+        return (*self.media, self.looked[1]) if self.looked else self.media
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model wrote: the reasoning (empty where it was not to think) and the answer."""
+    """What the model wrote: the reasoning (empty where it was not to think), the answer, and whether it ended."""
 
     reasoning: str
     answer: str
+    ended: bool = True
+
+
+def _turn(question: str, media: Sequence[Media] = ()) -> Message:
+    parts: list[ContentPart] = [{"type": "image" if isinstance(item, Picture) else "video"} for item in media]
+    return {"role": "user", "content": [*parts, {"type": "text", "text": question}]}
 
 
 class Answerer:
     """A checkpoint in float32 on the CPU."""
 
-    def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 260) -> None:
+    def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 400) -> None:
         self.checkpoint = Checkpoint.open(folder)
         self.model = Qwen3_5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+        self.with_tool = self.checkpoint.template.environment.from_string(source, globals={"tools": [TOOL]})
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
 
     def reply_all(self, queries: Sequence[Query], thinking: bool) -> list[Reply]:
         """A reply to each query; those of like length are answered together."""
-        inputs = [fuse([q.message], [q.media] if q.media else [], self.checkpoint, thinking) for q in queries]
+        inputs = [self._fused(query, thinking) for query in queries]
         order = sorted(range(len(queries)), key=lambda i: inputs[i].num_tokens)
         replies: dict[int, Reply] = {}
         for start in range(0, len(order), self.batch_size):
             group = order[start : start + self.batch_size]
             replies.update(zip(group, self._generate([inputs[i] for i in group], thinking), strict=True))
         return [replies[i] for i in range(len(queries))]
+
+    def _fused(self, query: Query, thinking: bool) -> ModelInputs:
+        if not query.zooms:
+            return fuse(query.messages, query.all_media, self.checkpoint, thinking)
+        checkpoint = replace(self.checkpoint, template=self.with_tool)
+        messages = [*query.messages, *(_look(query.looked[0]) if query.looked else [])]
+        return fuse(messages, query.all_media, checkpoint, thinking)
 
     @torch.inference_mode()
     def _generate(self, group: Sequence[ModelInputs], thinking: bool) -> list[Reply]:
@@ -90,11 +126,33 @@ class Answerer:
     def _read(self, ids: list[int], thinking: bool) -> Reply:
         ends = self.checkpoint.eos_token_ids
         length = next((i for i, token in enumerate(ids) if token in ends), len(ids))
+        ended = length < len(ids)
         text = self.checkpoint.tokenizer.decode(ids[:length], skip_special_tokens=False)
         reasoning, mark, answer = text.partition(END_OF_THINKING)
         if mark:
-            return Reply(reasoning.strip(), answer.strip())
-        return Reply(text.strip(), "") if thinking else Reply("", text.strip())
+            return Reply(reasoning.strip(), answer.strip(), ended)
+        return Reply(text.strip(), "", ended) if thinking else Reply("", text.strip(), ended)
+
+
+def _look(call: Reply) -> list[Message]:
+    """The turns of a call of the tool and of the picture that it gave back."""
+    turns: list[Mapping[str, object]] = [
+        {
+            "role": "assistant",
+            "content": "",
+            "reasoning_content": call.reasoning,
+            "tool_calls": [read_call(call.answer)],
+        },
+        {"role": "tool", "content": [{"type": "image"}]},
+    ]
+    return cast(list[Message], turns)
+
+
+def read_call(answer: str) -> dict[str, object]:
+    """A call of the tool as the template takes it: its name and its arguments, in the words of the answer."""
+    name = re.search(r"<function=(\w+)>", answer)
+    arguments = dict(re.findall(r"<parameter=(\w+)>\n(.*?)\n</parameter>", answer, re.DOTALL))
+    return {"name": name[1] if name else "", "arguments": arguments}
 
 
 def _join(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor | None:

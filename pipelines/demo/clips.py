@@ -1,4 +1,4 @@
-"""Drawn clips whose every fact is known: one thing moves, others rest, and one may appear on the way."""
+"""Drawn clips whose every fact is known: one thing moves, others rest, come late or leave early."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 
 from pipelines.demo.drawing import Brush, Pixels, backdrop, paint
-from pipelines.demo.scenes import apart, fractions, make_brush
-from pipelines.demo.things import FractionBox, Thing, pick_name
+from pipelines.demo.scenes import apart, distinct_names, fractions, make_brush, pick_extent
+from pipelines.demo.things import FractionBox, Thing
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
-DIGIT_SHARE = 0.08
-SMALLEST, LARGEST = 0.18, 0.34
-"""The size of a thing, in parts of the short side."""
+GLYPH_SHARE = 0.08
+SHRINK = 0.85
+"""How much smaller than in a picture the largest things are."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,14 @@ class Actor:
 class MovingScene:
     """A drawn clip: `rgb` uint8 [T, H, W, 3], `labels` uint8 [T, H, W] (0 or the 1-based index of the actor).
 
-    The first actor moves, in `direction`; the last one appears on the way where `newcomer` is set. `times_s` holds the
-    time of each frame.
+    The first actor moves, in `direction`, and is always there; others rest, and may come late or leave early.
+    `times_s` holds the time of each frame.
     """
 
     rgb: Pixels
     labels: Pixels
     actors: tuple[Actor, ...]
     direction: str
-    newcomer: Actor | None
     times_s: tuple[float, ...]
 
     @property
@@ -61,70 +60,83 @@ class MovingScene:
         return tuple(f"{sum(pair) / 2:.1f}" for pair in list(pairwise(self.times_s))[::2])
 
     @property
-    def appears_in(self) -> int:
-        """The first pair of frames that shows the newcomer."""
-        if self.newcomer is None:
-            raise ValueError("nothing appears in this clip")
-        return next(i for i in range(len(self.patch_times)) if self.newcomer.at(i))
+    def num_patches(self) -> int:
+        """How many pairs of frames there are."""
+        return len(self.times_s) // 2
+
+    @property
+    def newcomers(self) -> tuple[Actor, ...]:
+        """The actors that are not there at first, in the order in which they appear."""
+        late = [actor for actor in self.actors if actor.at(0) is None]
+        return tuple(sorted(late, key=self.first_patch))
+
+    @property
+    def leavers(self) -> tuple[Actor, ...]:
+        """The actors that are not there at last, in the order in which they disappear."""
+        gone = [actor for actor in self.actors if actor.at(self.num_patches - 1) is None]
+        return tuple(sorted(gone, key=self.last_patch))
+
+    def first_patch(self, actor: Actor) -> int:
+        """The first pair of frames that shows the actor."""
+        return next(i for i in range(self.num_patches) if actor.at(i))
+
+    def last_patch(self, actor: Actor) -> int:
+        """The last pair of frames that shows the actor."""
+        return next(i for i in reversed(range(self.num_patches)) if actor.at(i))
 
     def sampled(self, indices: list[int]) -> MovingScene:
         """The same clip with these frames alone; their number is even."""
         actors = tuple(Actor(a.kind, a.colour, tuple(a.boxes[i] for i in indices)) for a in self.actors)
-        newcomer = actors[-1] if self.newcomer else None
         times = tuple(self.times_s[i] for i in indices)
-        return MovingScene(self.rgb[indices], self.labels[indices], actors, self.direction, newcomer, times)
+        return MovingScene(self.rgb[indices], self.labels[indices], actors, self.direction, times)
 
 
 def draw_clip(rng: random.Random, size: tuple[int, int], times_s: tuple[float, ...]) -> MovingScene:
     """A clip of one frame for each time (an even number, at least 4), `size` (height, width) in px."""
-    names = _distinct_names(rng, rng.randint(1, 3))
+    names = distinct_names(rng, rng.randint(1, 4), GLYPH_SHARE)
     direction = rng.choice(tuple(DIRECTIONS))
     path = _path(rng, names[0], size, direction, len(times_s))
     resting = _resting(rng, names[1:], size, path)
     tracks = [path, *([brush] * len(times_s) for brush in resting)]
-    starts = [0] * len(tracks)
-    if resting and rng.random() < 0.65:
-        starts[-1] = rng.randint(max(2, len(times_s) // 5), len(times_s) - 2)
-    return _film(rng, names[: len(tracks)], tracks, starts, size, direction, times_s)
+    spans = [range(len(times_s)), *(_span(rng, len(times_s)) for _ in resting)]
+    return _film(rng, names[: len(tracks)], tracks, spans, size, direction, times_s)
+
+
+def _span(rng: random.Random, num_frames: int) -> range:
+    """The frames that show a resting thing: from the start or later, to the end or earlier, two at the least."""
+    start = rng.randint(2, num_frames - 2) if rng.random() < 0.5 else 0
+    stop = rng.randint(start + 2, num_frames - 2) if rng.random() < 0.4 and start + 4 <= num_frames else num_frames
+    return range(start, stop)
 
 
 def _film(
     rng: random.Random,
     names: list[tuple[str, str]],
     tracks: list[list[Brush]],
-    starts: list[int],
+    spans: list[range],
     size: tuple[int, int],
     direction: str,
     times_s: tuple[float, ...],
 ) -> MovingScene:
-    """Paint each frame; an actor is there from its start on."""
+    """Paint each frame; an actor is there in the frames of its span."""
     ground = backdrop(rng, *size, {colour for _, colour in names})
     rgb = np.repeat(ground[None], len(times_s), axis=0)
     labels = np.zeros(rgb.shape[:3], np.uint8)
     boxes: list[list[FractionBox | None]] = [[] for _ in names]
     for frame in range(len(times_s)):
         for i, track in enumerate(tracks):
-            there = frame >= starts[i]
+            there = frame in spans[i]
             box = fractions(paint(rgb[frame], labels[frame], track[frame], i + 1), size) if there else None
             boxes[i].append(box)
     actors = tuple(Actor(kind, colour, tuple(b)) for (kind, colour), b in zip(names, boxes, strict=True))
-    return MovingScene(rgb, labels, actors, direction, actors[-1] if starts[-1] else None, times_s)
-
-
-def _distinct_names(rng: random.Random, count: int) -> list[tuple[str, str]]:
-    names: list[tuple[str, str]] = []
-    while len(names) < count:
-        name = pick_name(rng, names, DIGIT_SHARE)
-        if name not in names:
-            names.append(name)
-    return names
+    return MovingScene(rgb, labels, actors, direction, times_s)
 
 
 def _path(
     rng: random.Random, name: tuple[str, str], size: tuple[int, int], direction: str, num_frames: int
 ) -> list[Brush]:
     """A straight, steady way along one axis, over 45 to 95% of the room there is."""
-    extent = rng.uniform(SMALLEST, LARGEST) * min(size)
+    extent = pick_extent(rng, name[0], shrink=SHRINK) * min(size)
     reach = extent / 2 + 1
     height, width = size
     dx, dy = DIRECTIONS[direction]
@@ -145,7 +157,7 @@ def _resting(rng: random.Random, names: list[tuple[str, str]], size: tuple[int, 
     placed: list[Brush] = []
     for name in names:
         for _ in range(60):
-            extent = rng.uniform(SMALLEST, LARGEST) * min(size)
+            extent = pick_extent(rng, name[0], shrink=SHRINK) * min(size)
             reach = extent / 2 + 1
             x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
             if all(apart(x, y, reach, other) for other in (*path, *placed)):

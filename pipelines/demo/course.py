@@ -16,7 +16,6 @@ from pipelines.demo.batches import (
     CLIP_SIZES,
     PICTURE_SIZES,
     Batch,
-    Mix,
     Seen,
     Size,
     clip_batch,
@@ -28,10 +27,21 @@ from pipelines.demo.batches import (
     talk_batch,
     written_batches,
 )
+from pipelines.demo.dialogues import change_batch, follow_batch, outside_batch, speck_batch, zoom_batch
+from pipelines.demo.pairs import Pair, draw_pair, reduce_pair
+from pipelines.demo.scenes import MAX_THINGS
+from pipelines.demo.sequences import Mix
+from pipelines.demo.specks import draw_speck
 from pipelines.demo.tokenizer import Encoder
 
 Stage = Literal["see", "read", "answer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+Special = Literal["change", "follow", "zoom", "outside", "speck"]
+ROUND: tuple[Special, ...] = (
+    "change", "outside", "zoom", "change", "follow", "outside", "zoom", "change", "follow", "speck",
+)  # fmt: skip
+"""What every second step holds beside pictures and lists."""
+CLOSER_SIZES: tuple[Size, ...] = ((128, 128), (128, 160), (160, 128), (160, 160))
 POOL_STEPS = 6
 """Written lists are made for so many steps at once, and sorted by length, so that little of a batch is padding."""
 
@@ -53,6 +63,7 @@ class Amounts:
     read: int = 16
     pictures: int = 10
     clips: int = 6
+    specials: int = 6
     lists: int = 8
     talks: int = 6
 
@@ -80,10 +91,14 @@ class Course:
 
     def _see(self, common: random.Random, own: random.Random, progress: float) -> Lesson:
         if common.random() < 0.15:
-            clips = draw_clips(own, self.amounts.see // 2, common.choice(CLIP_SIZES), 4)
+            num_frames = common.choice((4, 6))
+            clips = draw_clips(own, self.amounts.see // 4, common.choice(CLIP_SIZES[num_frames]), num_frames)
             return Lesson(see_clips(clips), 0.0, 1.0)
         size = common.choice(PICTURE_SIZES[:5] if progress < 0.6 else PICTURE_SIZES)
-        return Lesson(see_pictures(draw_pictures(own, self.amounts.see, size, 3 if progress < 0.3 else 5)), 0.0, 1.0)
+        num_specks = self.amounts.see // 8
+        scenes = draw_pictures(own, self.amounts.see - num_specks, size, 3 if progress < 0.2 else MAX_THINGS, 0.5)
+        scenes += [draw_speck(own, size).seen for _ in range(num_specks)]
+        return Lesson(see_pictures(scenes), 0.0, 1.0)
 
     def _answer(
         self, common: random.Random, own: random.Random, step: int, rank: int, progress: float
@@ -91,17 +106,32 @@ class Course:
         encoder, amounts = self.encoder, self.amounts
         mix = Mix(thinking=0.62, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=115)
         size = common.choice(PICTURE_SIZES[:5] if progress < 0.4 else PICTURE_SIZES)
-        max_things = 2 if progress < 0.04 else 3 if progress < 0.12 else 4 if progress < 0.22 else 5
+        max_things = 2 if progress < 0.02 else 3 if progress < 0.06 else 4 if progress < 0.12 else MAX_THINGS
         yield Lesson(picture_batch(encoder, own, draw_pictures(own, amounts.pictures, size, max_things), mix), 1.0, 0.4)
-        if progress < 0.2:
-            yield Lesson(see_pictures(draw_pictures(own, amounts.see // 2, common.choice(PICTURE_SIZES), 5)), 0.0, 0.4)
+        if progress < 0.15:
+            yield Lesson(see_pictures(draw_pictures(own, amounts.see // 2, size, MAX_THINGS, 0.5)), 0.0, 0.4)
         if step % 2 == 0:
-            size, num_frames = common.choice(CLIP_SIZES), common.choice((4, 6, 8, 8))
-            size = _clip_size(common, size, num_frames)
-            yield Lesson(clip_batch(encoder, own, draw_clips(own, amounts.clips, size, num_frames), mix), 0.5, 0.1)
+            num_frames = common.choice(tuple(CLIP_SIZES))
+            clips = draw_clips(own, amounts.clips, common.choice(CLIP_SIZES[num_frames]), num_frames)
+            yield Lesson(clip_batch(encoder, own, clips, mix), 0.6, 0.1)
+        else:
+            yield Lesson(self._special(common, own, ROUND[step // 2 % len(ROUND)], mix), 0.6, 0.2)
         if step % 6 == 5:
             yield Lesson(talk_batch(encoder, own, amounts.talks, mix), 0.15, 0.0)
         yield Lesson(self._lists("answer", step, rank, amounts.lists, 1.0), 0.6, 0.0)
+
+    def _special(self, common: random.Random, own: random.Random, special: Special, mix: Mix) -> Batch:
+        encoder, count, size = self.encoder, self.amounts.specials, common.choice(PICTURE_SIZES)
+        if special == "change":
+            return change_batch(encoder, own, [_pair(own, size) for _ in range(count)], mix)
+        if special == "follow":
+            return follow_batch(encoder, own, draw_pictures(own, count, size, MAX_THINGS), mix)
+        if special == "outside":
+            return outside_batch(encoder, own, count, size, mix)
+        specks = [draw_speck(own, size) for _ in range(count)]
+        if special == "speck":
+            return speck_batch(encoder, own, specks, mix)
+        return zoom_batch(encoder, own, specks, common.choice(CLOSER_SIZES), mix)
 
     def _lists(self, stage: Stage, step: int, rank: int, each: int, progress: float) -> Batch:
         max_things = 3 if progress < 0.15 else 4 if progress < 0.3 else 6
@@ -115,6 +145,9 @@ def _pool(encoder: Encoder, seed: str, each: int, max_things: int, mix: Mix) -> 
     return written_batches(encoder, random.Random(seed), POOL_STEPS, each, max_things, mix)
 
 
-def _clip_size(rng: random.Random, size: Size, num_frames: int) -> Size:
-    """Short clips may be larger: the limit counts the pixels of all frames together."""
-    return rng.choice(((128, 160), (160, 128), size)) if num_frames == 4 else size
+def _pair(rng: random.Random, size: Size) -> Pair:
+    """A pair drawn at this size, or drawn larger and reduced."""
+    if rng.random() < 0.6:
+        return draw_pair(rng, size)
+    scale = rng.uniform(1.4, 2.8)
+    return reduce_pair(draw_pair(rng, (int(size[0] * scale), int(size[1] * scale))), size)

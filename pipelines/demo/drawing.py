@@ -22,15 +22,17 @@ Pixels = NDArray[np.uint8]
 SOLID = 128
 """From this coverage on (of 255) a pixel belongs to the thing."""
 SUBPIXEL_BITS = 4
-NOISE_PX = 768
+NOISE_PX = 1024
 MIN_CONTRAST = 95.0
+NUMBER_HEIGHT = 0.56
+"""How tall the digits of a two-digit number are, in parts of its width."""
 
 
 @dataclass(frozen=True)
 class Brush:
     """How one thing is drawn: where its middle is and how large it is, in px, and its exact colour.
 
-    `turn` is in radians. `weight` 0 to 1 is the boldness of a digit, `hershey` its typeface.
+    `turn` is in radians. `weight` 0 to 1 is the boldness of a glyph, `hershey` its typeface.
     """
 
     kind: str
@@ -77,25 +79,32 @@ def _mask(brush: Brush, side: int, x: float, y: float) -> Pixels:
         corners = _outline(brush.kind, brush.size, brush.turn) + np.array([x, y])
         cv2.fillPoly(mask, [np.rint(corners * fine).astype(np.int32)], 255, cv2.LINE_AA, SUBPIXEL_BITS)
     elif brush.hershey:
-        _stroke_digit(mask, brush, x, y)
+        _stroke_glyph(mask, brush, x, y)
     else:
-        return _set_digit(mask, brush, x, y)
+        return _set_glyph(mask, brush, x, y)
     return mask
 
 
-def _stroke_digit(mask: Pixels, brush: Brush, x: float, y: float) -> None:
+def glyph_height(brush: Brush) -> float:
+    """How tall a digit, a letter or the digits of a number are, in px."""
+    return brush.size * (NUMBER_HEIGHT if len(brush.kind) == 2 else 1.0)
+
+
+def _stroke_glyph(mask: Pixels, brush: Brush, x: float, y: float) -> None:
     face = cv2.FONT_HERSHEY_SIMPLEX
-    thick = max(2, round(brush.size * (0.07 + 0.1 * brush.weight)))
+    height = glyph_height(brush)
+    thick = max(min(2, round(height / 8)), round(height * (0.07 + 0.1 * brush.weight)), 1)
     (_, tall), _ = cv2.getTextSize(brush.kind, face, 1.0, 1)
-    scale = (brush.size * 0.95 - thick) / tall
+    scale = (height * 0.95 - thick) / tall
     (wide, tall), _ = cv2.getTextSize(brush.kind, face, scale, thick)
     cv2.putText(mask, brush.kind, (round(x - wide / 2), round(y + tall / 2)), face, scale, 255, thick, cv2.LINE_AA)
 
 
-def _set_digit(mask: Pixels, brush: Brush, x: float, y: float) -> Pixels:
+def _set_glyph(mask: Pixels, brush: Brush, x: float, y: float) -> Pixels:
     image = Image.fromarray(mask)
-    bold = round(brush.size * 0.04 * brush.weight)
-    font = _font(max(8, round(brush.size * 1.28)))
+    height = glyph_height(brush)
+    bold = round(height * 0.04 * brush.weight)
+    font = _font(max(8, round(height * 1.28)))
     ImageDraw.Draw(image).text((x, y), brush.kind, font=font, fill=255, anchor="mm", stroke_width=bold)
     return np.asarray(image)
 

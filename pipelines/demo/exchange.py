@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.demo.phrases import Match, Things
-from pipelines.demo.things import COLOURS, SHAPES
+from pipelines.demo.things import COLOURS, SHAPES, Thing
 
 Task = Literal[
-    "count", "count_shape", "count_colour", "count_named", "colour", "shape", "exists", "box", "boxes", "all_boxes",
-    "point", "where", "describe", "list", "digit", "moves", "what_moves", "appears", "happens", "written",
+    "count", "count_shape", "count_colour", "count_named", "compare", "colour", "shape", "exists", "box", "boxes",
+    "all_boxes", "point", "where", "side", "nearest", "region", "describe", "list", "number", "letter", "change",
+    "moves", "what_moves", "appears", "vanishes", "visible", "order", "box_at", "happens", "follow_up", "in_full",
+    "zoom", "outside", "worldly", "written",
 ]  # fmt: skip
 
 
@@ -31,8 +33,14 @@ def pick(rng: random.Random, *wordings: str) -> str:
 
 
 def match_of(target: str) -> Match:
-    """Whether a thing is what the target says: a name, or a kind in any colour."""
-    return lambda thing: target in (thing.name, thing.kind)
+    """Whether a thing is what the target says: a name, a kind in any colour, or a colour."""
+    return lambda thing: target in (thing.name, thing.kind, thing.colour)
+
+
+def only(things: Things, target: str) -> Thing | None:
+    """The one thing that the target fits, None where there are more or none."""
+    found = [thing for thing in things if match_of(target)(thing)]
+    return found[0] if len(found) == 1 else None
 
 
 def missing_name(rng: random.Random, things: Things) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -12,32 +12,35 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.demo.clips import MovingScene
 from pipelines.demo.scenes import TOKEN_PX, Scene
-from pipelines.demo.things import COLOURS, KINDS, Thing
+from pipelines.demo.things import COLOURS, DIGITS, LETTERS, SHAPES, SPECK, Thing
 
 NUM_BINS = 50
 BLUR = 0.9
 """The width of the soft target of a box side, in bins."""
 FEWEST_PIXELS = 25
+SORTS = (*SHAPES, "glyph", "number", SPECK)
+CHARACTERS = DIGITS + LETTERS
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """What each visual token shows: `kind` and `colour` int64 [N] (0: nothing), `box` float32 [N, 4], `centre` [N]."""
+    """What each visual token shows.
 
-    kind: torch.Tensor
+    `sort` (of SORTS) and `colour` int64 [N] (0: nothing), `first` and `second` int64 [N], the characters of what is to
+    be read there (0: none), `box` float32 [N, 4] and `centre` float32 [N].
+    """
+
+    sort: torch.Tensor
     colour: torch.Tensor
+    first: torch.Tensor
+    second: torch.Tensor
     box: torch.Tensor
     centre: torch.Tensor
 
     @classmethod
     def join(cls, parts: list[Dense]) -> Dense:
         """The targets of several pictures, one after the other."""
-        return cls(
-            torch.cat([part.kind for part in parts]),
-            torch.cat([part.colour for part in parts]),
-            torch.cat([part.box for part in parts]),
-            torch.cat([part.centre for part in parts]),
-        )
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @classmethod
     def of_scene(cls, scene: Scene) -> Dense:
@@ -61,17 +64,26 @@ class Dense:
         areas = np.stack([(cells == i).sum(1) for i in range(len(things) + 1)], axis=1)
         shown = np.where(areas[:, 1:].max(1) >= FEWEST_PIXELS, areas[:, 1:].argmax(1) + 1, 0)
         centre = np.zeros(rows * columns, np.float32)
-        kind, colour = np.zeros((2, len(things) + 1), np.int64)
+        named = np.zeros((4, len(things) + 1), np.int64)
         box = np.zeros((len(things) + 1, 4), np.float32)
         for i, thing in enumerate(things, start=1):
             if thing:
                 x, y = thing.centre
                 cell = int(y * rows) * columns + int(x * columns)
                 shown[cell], centre[cell] = i, 1.0
-                kind[i], colour[i] = KINDS.index(thing.kind) + 1, list(COLOURS).index(thing.colour) + 1
+                named[:, i] = _indices(thing)
                 box[i] = thing.box
-        arrays = (kind[shown], colour[shown], box[shown], centre)
-        return cls(*(torch.from_numpy(array) for array in arrays))
+        arrays = (*named[:, shown], box[shown], centre)
+        return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+
+
+def _indices(thing: Thing) -> tuple[int, int, int, int]:
+    """The sort, the colour and the characters of a thing, as numbers from 1 on."""
+    is_text = thing.kind not in (*SHAPES, SPECK)
+    sort = thing.kind if not is_text else "number" if len(thing.kind) == 2 else "glyph"
+    first = CHARACTERS.index(thing.kind[0]) + 1 if is_text else 0
+    second = CHARACTERS.index(thing.kind[1]) + 1 if sort == "number" else 0
+    return SORTS.index(sort) + 1, list(COLOURS).index(thing.colour) + 1, first, second
 
 
 class VisionHeads(nn.Module):
@@ -79,19 +91,23 @@ class VisionHeads(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.kind = nn.Linear(hidden, len(KINDS) + 1)
+        self.sort = nn.Linear(hidden, len(SORTS) + 1)
+        self.first = nn.Linear(hidden, len(CHARACTERS) + 1)
+        self.second = nn.Linear(hidden, len(DIGITS) + 1)
         self.colour = nn.Linear(hidden, len(COLOURS) + 1)
         self.centre = nn.Linear(hidden, 1)
         self.box = nn.Linear(hidden, 4 * NUM_BINS)
 
     def loss(self, visual: torch.Tensor, dense: Dense) -> torch.Tensor:
         """The loss of float32 [N, hidden] against the targets, a scalar."""
-        on = dense.kind > 0
+        on = dense.sort > 0
         weight = torch.where(on, 1.0, 0.3)
-        kind = (F.cross_entropy(self.kind(visual), dense.kind, reduction="none") * weight).mean()
+        sort = (F.cross_entropy(self.sort(visual), dense.sort, reduction="none") * weight).mean()
         colour = (F.cross_entropy(self.colour(visual), dense.colour, reduction="none") * weight).mean()
+        seen = visual[on]
+        read = F.cross_entropy(self.first(seen), dense.first[on]) + F.cross_entropy(self.second(seen), dense.second[on])
         centre = F.binary_cross_entropy_with_logits(self.centre(visual)[:, 0], dense.centre)
-        bins = self.box(visual[on]).view(-1, 4, NUM_BINS).log_softmax(-1)
+        bins = self.box(seen).view(-1, 4, NUM_BINS).log_softmax(-1)
         places = (dense.box[on] * NUM_BINS - 0.5)[..., None] - torch.arange(NUM_BINS)
         box = -(torch.softmax(-(places**2) / (2 * BLUR**2), -1) * bins).sum(-1).mean()
-        return torch.as_tensor(kind + colour + 2 * centre + 0.7 * box)
+        return torch.as_tensor(sort + colour + 0.4 * read + 2 * centre + 0.7 * box)

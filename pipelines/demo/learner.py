@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,17 +73,18 @@ class Learner:
         """Add the gradient of one lesson."""
         material, right = lesson.material, None
         loss = torch.zeros(())
-        if material.patches is not None and material.dense is not None:
-            seen = self.model.model.visual(material.patches, grid_thw=material.grids)
-            loss = loss + lesson.sight * self.heads.loss(seen.pooler_output, material.dense)
+        views = material.views if isinstance(material, Batch) else (material,)
+        visual = [self.model.model.visual(view.patches, grid_thw=view.grids).pooler_output for view in views]
+        for view, tokens in zip(views, visual, strict=True):
+            if view.dense is not None:
+                loss = loss + lesson.sight * self.heads.loss(tokens, view.dense)
         if isinstance(material, Batch):
-            visual = seen.pooler_output if material.patches is not None else None
             words, right = self._words(material, visual)
             loss = loss + lesson.words * words
         torch.autograd.backward(loss)
         return Standing(loss.item(), right)
 
-    def _words(self, batch: Batch, visual: torch.Tensor | None) -> tuple[torch.Tensor, float]:
+    def _words(self, batch: Batch, visual: Sequence[torch.Tensor]) -> tuple[torch.Tensor, float]:
         """The weighted loss of the replies, and the share of their tokens predicted rightly."""
         hidden = self.hidden(batch, visual)
         asked = batch.targets[:, 1:] != IGNORED
@@ -98,17 +99,23 @@ class Learner:
         right = (scores.argmax(1) == targets)[~is_place].float().mean().item()
         return (losses * weights).sum() / weights.sum(), right
 
-    def hidden(self, batch: Batch, visual: torch.Tensor | None) -> torch.Tensor:
-        """The last hidden states, float32 [B, S, hidden]; padding on the right needs no mask."""
+    def hidden(self, batch: Batch, visual: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The last hidden states, float32 [B, S, hidden]; padding on the right needs no mask.
+
+        `visual` holds the visual tokens of each of the batch's views, float32 [N, hidden].
+        """
         inner, config = self.model.model, self.model.config
         inner.rope_deltas = None
         embeddings = inner.language_model.embed_tokens(batch.ids)
         positions = None
-        if visual is not None:
+        if visual:
             is_picture = batch.source == "picture"
             is_visual = batch.ids == (config.image_token_id if is_picture else config.video_token_id)
-            embeddings = embeddings.masked_scatter(is_visual[..., None], visual)
-            grids = {"image_grid_thw" if is_picture else "video_grid_thw": batch.grids}
+            count = len(batch.ids)
+            in_order = torch.cat([tokens.reshape(count, -1, HIDDEN) for tokens in visual], dim=1)
+            embeddings = embeddings.masked_scatter(is_visual[..., None], in_order)
+            rows = torch.stack([view.grids for view in batch.views], dim=1).flatten(0, 1)
+            grids = {"image_grid_thw" if is_picture else "video_grid_thw": rows}
             positions, _ = inner.get_rope_index(batch.ids, is_visual.int() * (1 if is_picture else 2), **grids)
         output = inner.language_model(inputs_embeds=embeddings, position_ids=positions, use_cache=False)
         hidden: torch.Tensor = output.last_hidden_state

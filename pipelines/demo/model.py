@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
@@ -81,6 +83,21 @@ def new_model(encoder: Encoder, seed: int) -> Qwen3_5ForConditionalGeneration:
         embeddings = model.model.language_model.embed_tokens.weight
         embeddings[[encoder.id(number) for number in COORDINATES]] = _number_line()
     return model
+
+
+@torch.no_grad()
+def take_weights(model: Qwen3_5ForConditionalGeneration, encoder: Encoder, folder: Path) -> None:
+    """Give the model the weights of a checkpoint of the same shape; embeddings go by the token, whatever its id."""
+    embeddings = model.model.language_model.embed_tokens.weight.clone()
+    saved = Qwen3_5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    old = saved.model.language_model.embed_tokens.weight
+    vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    for token, i in encoder.tokenizer.get_vocab().items():
+        if token in vocabulary:
+            embeddings[i] = old[vocabulary[token]]
+    state = {name: weight for name, weight in saved.state_dict().items() if weight.shape != old.shape}
+    model.load_state_dict(state, strict=False)
+    model.model.language_model.embed_tokens.weight.copy_(embeddings)
 
 
 def hasten(model: Qwen3_5ForConditionalGeneration) -> None:

@@ -14,7 +14,8 @@ Detail = Callable[[Thing], str]
 
 def article(name: str) -> str:
     """The name with its indefinite article."""
-    return f"an {name}" if name[0] in "aeiou8" else f"a {name}"
+    starts = name[0] in "aeiou8" or name in {"11", "18"} or (len(name) == 1 and name in "AEFHLMNRSX")
+    return f"{'an' if starts else 'a'} {name}"
 
 
 def plural(name: str) -> str:
@@ -49,6 +50,17 @@ def box_text(thing: Thing) -> str:
 def point_text(thing: Thing) -> str:
     """The centre in written coordinates, as a detail."""
     return " ({},{})".format(*thing.centre_coords)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Names with their articles in one phrase: `a red circle, a blue 7 and an orange star`."""
+    phrases = [article(name) for name in names]
+    return " and ".join([", ".join(phrases[:-1]), phrases[-1]]) if len(phrases) > 1 else phrases[0]
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start and a full stop at its end."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def as_json(found: list[tuple[str, Coords]], key: str) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import random
 
-from pipelines.demo.exchange import Exchange, match_of, missing_name, pick
+from pipelines.demo.exchange import Exchange, match_of, missing_name, only, pick
 from pipelines.demo.phrases import Detail, Things, article, as_json, box_text, listing, point_text, verdicts
-from pipelines.demo.things import SHAPES
+from pipelines.demo.things import SHAPES, Thing
 
+CATEGORIES = "Locate every instance that belongs to the following categories: {}."
 JSON_BOXES = " Report bbox coordinates in JSON format."
 JSON_POINTS = " Report point coordinates in JSON format."
 
 
 def ask_box(rng: random.Random, things: Things) -> Exchange:
     """The boxes of what is named."""
-    target = _target(rng, things)
+    return box_of(rng, things, _target(rng, things))
+
+
+def box_of(rng: random.Random, things: Things, target: str) -> Exchange:
+    """The boxes of everything that fits the target."""
     question = pick(
         rng, "Where is the {}?" + JSON_BOXES, "Locate the {}." + JSON_BOXES, "Locate the {}.",
         "Find the {}." + JSON_BOXES, "Give the box of the {} as JSON.", "Detect the {}.",
@@ -28,7 +33,11 @@ def ask_boxes(rng: random.Random, things: Things) -> Exchange:
     """The boxes of one to three categories, in the official wording."""
     targets = list(dict.fromkeys(_target(rng, things) for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0])))
     categories = ", ".join(f"'{target}'" for target in targets)
-    question = f"Locate every instance that belongs to the following categories: {categories}." + JSON_BOXES
+    question = pick(
+        rng, *[CATEGORIES + JSON_BOXES] * 4, "Detect all instances of {}." + JSON_BOXES, "Find every {}." + JSON_BOXES,
+        "Locate all instances of {}." + JSON_BOXES, "Detect {}." + JSON_BOXES,
+        CATEGORIES + " Report bbox coordinates and label in JSON format.",
+    ).format(categories)  # fmt: skip
     return Exchange("boxes", question, *_searched(things, targets, "bbox_2d", box_text))
 
 
@@ -37,7 +46,8 @@ def ask_point(rng: random.Random, things: Things) -> Exchange:
     target = _target(rng, things)
     question = pick(
         rng, "Point to the {}." + JSON_POINTS, "Point to the {}." + JSON_POINTS, "Point at the {}." + JSON_POINTS,
-        "Where is the {}?" + JSON_POINTS, "Point to the {}.",
+        "Where is the {}?" + JSON_POINTS, "Point to the {}.", "Point to every {}." + JSON_POINTS,
+        "Locate the {}." + JSON_POINTS, "Point at the {}.",
     ).format(target)  # fmt: skip
     return Exchange("point", question, *_searched(things, [target], "point_2d", point_text))
 
@@ -56,13 +66,16 @@ def ask_all_boxes(rng: random.Random, things: Things) -> Exchange:
 
 def ask_where(rng: random.Random, things: Things) -> Exchange | None:
     """The part of the picture that holds what is named."""
-    single = [thing for thing in things if sum(other.name == thing.name for other in things) == 1]
-    if not single:
-        return None
-    found = rng.choice(single)
+    single = [thing for thing in things if only(things, thing.name)]
+    return where_of(rng, things, rng.choice(single)) if single else None
+
+
+def where_of(rng: random.Random, things: Things, found: Thing) -> Exchange:
+    """The part of the picture that holds this thing, the only one of its name."""
     question = pick(
-        rng, "Where is the {}?", "where is the {} in the picture?", "In which part of the picture is the {}?"
-    ).format(found.name)
+        rng, "Where is the {}?", "where is the {} in the picture?", "In which part of the picture is the {}?",
+        "Where in the picture is the {}?", "In what part of the image is the {}?", "Tell me where the {} is.",
+    ).format(found.name)  # fmt: skip
     steps = verdicts(things, found.name, match_of(found.name), point_text)
     return Exchange("where", question, steps + f"Found: {found.zone}", f"The {found.name} is in the {found.zone}.")
 

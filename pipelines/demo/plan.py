@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines.demo.course import STAGES, Amounts, Stage
 
 SEED = 2026
-STEPS = (430, 480, 2100)
+STEPS = (1500, 600, 3500)
 RATES: dict[Stage, float] = {"see": 3e-3, "read": 2e-3, "answer": 2.5e-3}
 WARM_UP_STEPS = 15
 OUT = Path("build/demo-training")
@@ -23,11 +23,19 @@ class Plan:
     out: Path = OUT
     amounts: Amounts = field(default_factory=Amounts)
     stop_after: int | None = None
+    start: Path | None = None
+    """A checkpoint whose weights the run begins with; without one it begins from nothing."""
 
     @property
     def state_file(self) -> Path:
         """Where the run is kept while it goes on, and when it has ended."""
         return self.out / "state.pt"
+
+    @property
+    def beginnings(self) -> list[tuple[Stage, int]]:
+        """The first step of each stage that has any."""
+        firsts = (sum(self.steps[:i]) for i in range(len(STAGES)))
+        return [(stage, first) for stage, first, n in zip(STAGES, firsts, self.steps, strict=True) if n]
 
     def stage_of(self, step: int) -> tuple[Stage, int]:
         """The stage that a step of the whole run belongs to, and its number within it."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from pipelines.demo.drawing import Brush, Pixels, backdrop, near, paint, wear
-from pipelines.demo.things import COLOURS, DIGITS, FractionBox, Thing, pick_name, reading_order
+from pipelines.demo.things import COLOURS, GLYPHS, FractionBox, Thing, pick_name, reading_order
 
+Name = tuple[str, str]
+"""A kind and a colour."""
 TOKEN_PX = 32
-MAX_THINGS = 5
-DIGIT_SHARE = 0.12
+MAX_THINGS = 6
+GLYPH_SHARE = 0.25
 SMALLEST, LARGEST = 0.17, 0.42
-"""The size of a thing, in parts of the short side."""
+"""The size of a shape, in parts of the short side."""
+SMALLEST_GLYPH, SMALLEST_NUMBER = 0.2, 0.34
+SPECK_SIZES = 0.05, 0.085
+"""The size of a thing that is too small to be told, in parts of the short side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,34 +33,62 @@ class Scene:
     things: tuple[Thing, ...]
 
 
-def draw_scene(rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS) -> Scene:
+def draw_scene(
+    rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS, glyph_share: float = GLYPH_SHARE
+) -> Scene:
     """A picture of 1 to `max_things` things, `size` (height, width) in px, the things in reading order."""
+    return draw_named(rng, pick_names(rng, rng.randint(1, max_things), glyph_share), size)
+
+
+def pick_names(rng: random.Random, count: int, glyph_share: float) -> list[tuple[str, str]]:
+    """`count` names of things, (kind, colour) each."""
     names: list[tuple[str, str]] = []
-    for _ in range(rng.randint(1, max_things)):
-        names.append(pick_name(rng, names, DIGIT_SHARE))
-    return draw_named(rng, names, size)
+    for _ in range(count):
+        names.append(pick_name(rng, names, glyph_share))
+    return names
 
 
-def draw_named(rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int]) -> Scene:
-    """A picture of the things of these (kind, colour) names, as far as there is room for them."""
-    height, width = size
-    brushes = scatter(rng, names, size)
+def distinct_names(rng: random.Random, count: int, glyph_share: float) -> list[Name]:
+    """`count` names, (kind, colour) each, none of them twice."""
+    names: list[Name] = []
+    while len(names) < count:
+        name = pick_name(rng, names, glyph_share)
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def draw_named(
+    rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int], num_specks: int = 0
+) -> Scene:
+    """A picture of the things of these (kind, colour) names, as far as there is room; the first may be specks."""
+    brushes = scatter(rng, names, size, num_specks)
     names = names[: len(brushes)]
-    rgb = backdrop(rng, height, width, {colour for _, colour in names})
-    labels = np.zeros(size, np.uint8)
+    height, width = size
+    ground = backdrop(rng, height, width, {colour for _, colour in names})
+    scene = paint_scene(ground, names, brushes)
+    return replace(scene, rgb=wear(rng, scene.rgb))
+
+
+def paint_scene(ground: Pixels, names: Sequence[tuple[str, str]], brushes: Sequence[Brush]) -> Scene:
+    """The named things on a ground, uint8 [H, W, 3], each with its brush."""
+    size = (len(ground), len(ground[0]))
+    rgb, labels = ground.copy(), np.zeros(size, np.uint8)
     things = [
         Thing(kind, colour, fractions(paint(rgb, labels, brush, i + 1), size))
         for i, ((kind, colour), brush) in enumerate(zip(names, brushes, strict=True))
     ]
-    return _ordered(Scene(wear(rng, rgb), labels, tuple(things)), height // TOKEN_PX)
+    return _ordered(Scene(rgb, labels, tuple(things)), size[0] // TOKEN_PX)
 
 
-def draw_reduced(rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS) -> Scene:
+def draw_reduced(
+    rng: random.Random, size: tuple[int, int], max_things: int = MAX_THINGS, glyph_share: float = GLYPH_SHARE
+) -> Scene:
     """A picture drawn larger, and a little off in its proportions, brought to `size` as the preprocessor does it."""
     height, width = size
     scale = rng.uniform(1.4, 2.8)
     native = (int(height * scale * rng.uniform(0.92, 1.08)), int(width * scale * rng.uniform(0.92, 1.08)))
-    return reduce(draw_scene(rng, native, max_things), size)
+    return reduce(draw_scene(rng, native, max_things, glyph_share), size)
 
 
 def reduce(scene: Scene, size: tuple[int, int]) -> Scene:
@@ -68,15 +101,15 @@ def reduce(scene: Scene, size: tuple[int, int]) -> Scene:
     return _ordered(Scene(small[0].permute(1, 2, 0).numpy(), labels, scene.things), size[0] // TOKEN_PX)
 
 
-def scatter(rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int]) -> list[Brush]:
+def scatter(
+    rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[int, int], num_specks: int = 0
+) -> list[Brush]:
     """Places where the named things do not touch; the names that found no room are left out, from the end."""
     height, width = size
-    short = min(size)
     placed: list[Brush] = []
-    for kind, colour in names:
+    for i, (kind, colour) in enumerate(names):
         for attempt in range(60):
-            largest = max(SMALLEST + 0.01, LARGEST * (1 - attempt / 80))
-            extent = rng.uniform(SMALLEST, largest) * short
+            extent = pick_extent(rng, kind, i < num_specks, 1 - attempt / 80) * min(size)
             reach = extent / 2 + 1
             x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
             if all(apart(x, y, reach, other) for other in placed):
@@ -87,9 +120,17 @@ def scatter(rng: random.Random, names: Sequence[tuple[str, str]], size: tuple[in
     return placed
 
 
+def pick_extent(rng: random.Random, kind: str, is_speck: bool = False, shrink: float = 1.0) -> float:
+    """How large a thing is to be, in parts of the short side."""
+    if is_speck:
+        return rng.uniform(*SPECK_SIZES) / (0.7 if len(kind) == 2 else 1.0)
+    smallest = SMALLEST if kind not in GLYPHS else SMALLEST_NUMBER if len(kind) == 2 else SMALLEST_GLYPH
+    return rng.uniform(smallest, max(smallest + 0.01, LARGEST * shrink))
+
+
 def make_brush(rng: random.Random, kind: str, colour: str, x: float, y: float, size: float) -> Brush:
     """A thing of that name with a shade, a slight turn and a typeface of its own."""
-    turn = rng.uniform(-0.25, 0.25) if kind not in (*DIGITS, "circle") and rng.random() < 0.3 else 0.0
+    turn = rng.uniform(-0.25, 0.25) if kind not in (*GLYPHS, "circle") and rng.random() < 0.3 else 0.0
     return Brush(kind, near(rng, COLOURS[colour]), x, y, size, turn, rng.random(), rng.random() < 0.4)
 
 

@@ -7,11 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from pipelines.demo.exchange import Exchange, Task
+from pipelines.demo.exchange import Task
 from pipelines.demo.things import COLOURS, KINDS
 
 NAME = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
+CALL = re.compile(r"<function=image_zoom_in_tool>.*<parameter=bbox_2d>\s*\[(\d+), (\d+), (\d+), (\d+)\]", re.DOTALL)
+TIME = re.compile(r"(?:(\d\d):)?(\d+\.\d+)")
 IN_THE = " is in the "
+FRAME_STEP_S = 0.6
+"""What counts as one frame's step: clips are sampled about twice a second."""
 Boxes = list[tuple[str, list[float]]]
 Score = Callable[[str, str], float]
 """(the answer, the true answer) to 0..1."""
@@ -22,10 +26,9 @@ def score_of(task: Task) -> Score:
     return SCORES.get(task, exact)
 
 
-def best_constant(exchanges: Sequence[Exchange], score: Score) -> float:
+def best_constant(answers: Sequence[str], truths: Sequence[str], score: Score) -> float:
     """The mean score of the one true answer that, given to every question, would score best."""
-    truths = [exchange.answer for exchange in exchanges]
-    return max(sum(score(constant, truth) for truth in truths) / len(truths) for constant in set(truths))
+    return max(sum(score(constant, truth) for truth in truths) / len(truths) for constant in set(answers))
 
 
 def exact(answer: str, truth: str) -> float:
@@ -38,9 +41,16 @@ def number(answer: str, truth: str) -> float:
     return float(re.findall(r"\d+", answer)[:1] == re.findall(r"\d+", truth)[:1])
 
 
-def seconds(answer: str, truth: str) -> float:
-    """The same last time, whatever it is of."""
-    return float(re.findall(r"[\d.]+ seconds", answer)[-1:] == re.findall(r"[\d.]+ seconds", truth)[-1:])
+def timed(answer: str, truth: str) -> float:
+    """The same words, and every time within a frame's step of the true one; 00:01.20 and 1.2 are the same time."""
+    if TIME.sub("", answer) != TIME.sub("", truth):
+        return 0.0
+    pairs = zip(_times(answer), _times(truth), strict=True)
+    return float(all(abs(given - true) <= FRAME_STEP_S for given, true in pairs))
+
+
+def _times(text: str) -> list[float]:
+    return [60 * float(minutes or 0) + float(seconds) for minutes, seconds in TIME.findall(text)]
 
 
 def first_word(answer: str, truth: str) -> float:
@@ -58,10 +68,9 @@ def zone(answer: str, truth: str) -> float:
     return float(answer.partition(IN_THE)[2] == truth.partition(IN_THE)[2])
 
 
-def recall(answer: str, truth: str) -> float:
-    """The share of the things that the answer names, each as often as it is there."""
-    there, named = Counter(NAME.findall(truth)), Counter(NAME.findall(answer))
-    return (there & named).total() / there.total()
+def all_named(answer: str, truth: str) -> float:
+    """Every thing is named as often as it is there, and nothing else is."""
+    return float(Counter(NAME.findall(answer)) == Counter(NAME.findall(truth)))
 
 
 def mean_iou(answer: str, truth: str) -> float:
@@ -87,12 +96,30 @@ def _mean_iou(answered: Boxes, there: Boxes) -> float:
     return sum(overlaps) / count if count else 1.0
 
 
+def labels(answer: str, truth: str) -> float:
+    """The right set of labels, each as often as it is there."""
+    return float(Counter(name for name, _ in read_boxes(answer)) == Counter(name for name, _ in read_boxes(truth)))
+
+
+def inside(answer: str, truth: str) -> float:
+    """The share of the true boxes that hold a point of the answer; points too many count as misses."""
+    boxes, points = read_boxes(truth), [point for _, point in read_boxes(answer)]
+    count = max(len(boxes), len(points))
+    met = sum(any(b[0] <= p[0] <= b[2] and b[1] <= p[1] <= b[3] for p in points if len(p) == 2) for _, b in boxes)
+    return met / count if count else 1.0
+
+
 def near_point(answer: str, truth: str) -> float:
     """The share of the true points that the answer meets within 50 thousandths of a side."""
     there, given = read_boxes(truth), read_boxes(answer)
     count = max(len(there), len(given))
     met = sum(any(max(abs(a - b) for a, b in zip(p, q, strict=False)) <= 50 for _, q in given) for _, p in there)
     return met / count if count else 1.0
+
+
+def same(answer: str, truth: str) -> float:
+    """Word for word, or by the overlap of the boxes where the answer is boxes."""
+    return mean_iou_unlabelled(answer, truth) if truth.startswith("[") else exact(answer, truth)
 
 
 def iou(first: Sequence[float], second: Sequence[float]) -> float:
@@ -102,6 +129,15 @@ def iou(first: Sequence[float], second: Sequence[float]) -> float:
     shared = max(0.0, width) * max(0.0, height)
     areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
     return shared / (areas - shared) if areas > shared else 0.0
+
+
+def read_region(answer: str) -> tuple[int, int, int, int] | None:
+    """The region of a call of the zoom tool; None where the answer calls for none that can be looked at."""
+    found = CALL.search(answer)
+    if not found:
+        return None
+    x1, y1, x2, y2 = (int(side) for side in found.groups())
+    return (x1, y1, x2, y2) if x1 < x2 <= 1000 and y1 < y2 <= 1000 else None
 
 
 def read_boxes(answer: str) -> Boxes:
@@ -116,20 +152,9 @@ def read_boxes(answer: str) -> Boxes:
 
 
 SCORES: Mapping[Task, Score] = {
-    "count": number,
-    "count_shape": number,
-    "count_colour": number,
-    "count_named": number,
-    "exists": first_word,
-    "colour": last_word,
-    "shape": last_word,
-    "moves": last_word,
-    "appears": seconds,
-    "where": zone,
-    "box": mean_iou_unlabelled,
-    "boxes": mean_iou,
-    "all_boxes": mean_iou,
-    "point": near_point,
-    "list": recall,
-    "describe": recall,
-}
+    "count": number, "count_shape": number, "count_colour": number, "count_named": number, "exists": first_word,
+    "colour": last_word, "shape": last_word, "moves": last_word, "side": first_word, "where": zone,
+    "appears": timed, "vanishes": timed, "visible": timed, "happens": timed, "box_at": mean_iou_unlabelled,
+    "box": mean_iou_unlabelled, "boxes": mean_iou, "all_boxes": mean_iou, "point": inside, "list": all_named,
+    "describe": all_named, "follow_up": same, "in_full": same,
+}  # fmt: skip

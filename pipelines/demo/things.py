@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 SHAPES = ("circle", "square", "triangle", "star", "diamond", "cross")
 DIGITS = tuple("0123456789")
-KINDS = SHAPES + DIGITS
+LETTERS = tuple("ABCDEFGHJKLMNPQRSTUVWXYZ")
+"""I and O are left out: nobody tells them from 1 and 0 in every typeface."""
+NUMBERS = tuple(str(number) for number in range(10, 100))
+GLYPHS = DIGITS + LETTERS + NUMBERS
+KINDS = SHAPES + GLYPHS
+SPECK = "speck"
+"""What a thing is called that is too small to be told."""
 COLOURS = {
     "red": (218, 32, 38),
     "green": (32, 158, 62),
@@ -80,9 +86,14 @@ def reading_order(things: Sequence[Thing], num_rows: int) -> list[int]:
     return sorted(range(len(things)), key=lambda i: (int(things[i].centre[1] * num_rows), things[i].centre[0]))
 
 
-def pick_name(rng: random.Random, before: Sequence[tuple[str, str]], digit_share: float) -> tuple[str, str]:
+def pick_glyph(rng: random.Random) -> str:
+    """A digit, a letter or a number of two digits."""
+    return rng.choice(rng.choices((DIGITS, LETTERS, NUMBERS), (4, 4, 3))[0])
+
+
+def pick_name(rng: random.Random, before: Sequence[tuple[str, str]], glyph_share: float) -> tuple[str, str]:
     """A kind and a colour; four times in ten one of them repeats a name of `before`, so that counting has a point."""
-    kind = rng.choice(DIGITS) if rng.random() < digit_share else rng.choice(SHAPES)
+    kind = pick_glyph(rng) if rng.random() < glyph_share else rng.choice(SHAPES)
     colour = rng.choice(tuple(COLOURS))
     if before and rng.random() < 0.42:
         old_kind, old_colour = rng.choice(before)

@@ -1,25 +1,38 @@
-"""The demo model's tokenizer: byte-level BPE of 1,024 entries, learned from the questions and answers it is for.
+"""The demo model's tokenizer: byte-level BPE of 1,280 entries, learned from the questions and answers it is for.
 
-Special tokens bear Qwen's names. transformers gives every tokenizer of model type `qwen3_5` Qwen's own split (one digit
-at a time) and its NFC normaliser, so both are used here: any NFC text comes back byte for byte, other text comes back
-in NFC. Coordinates are added tokens, which are cut out before the split.
+The shipped one is used again whenever the model is trained, so that a change of a wording exchanges no token;
+`python -m pipelines.demo.tokenizer FILE` learns one from today's wordings.
+
+Special tokens bear Qwen's names, and the split is Qwen's own (one digit at a time). Nothing is normalised, so any text
+comes back byte for byte; transformers adds Qwen's NFC normaliser to every tokenizer of model type `qwen3_5`. Whole
+coordinates are added tokens, which are cut out before the split where they stand as words.
 """
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipelines.demo.clip_questions import ask_any_clip
 from pipelines.demo.clips import draw_clip
+from pipelines.demo.exchange import Exchange
+from pipelines.demo.follow_ups import follow_up
+from pipelines.demo.outside import NOT_ABOUT, NOT_DRAWN, OTHER_WORLD, PHOTO_QUESTIONS
+from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
+from pipelines.demo.specks import draw_speck
 from pipelines.demo.things import STEP
-from pipelines.demo.written import NO_PICTURE, OTHER_WORLD, TALK, WORDS, imagined
+from pipelines.demo.written import NO_PICTURE, OPENINGS, TALK, WORDS, imagined
+from pipelines.demo.zoom import BEFORE_TOOLS, PROSE, TOOL, ask_zoom, refused
 
-VOCABULARY = 1024
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "demo-model" / "tokenizer.json"
+VOCABULARY = 1280
 SEED = 0
 NUM_SCENES = 1500
 """How many scenes' worth of text it is learned from."""
@@ -32,27 +45,33 @@ VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_e
 SPECIAL = (END, IM_START, IM_END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
 MARKUP = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 COORDINATES = tuple(str(number) for number in range(STEP, 1000, STEP))
-WHOLE = ("bbox_2d", "point_2d", *COORDINATES)
+WHOLE = ("bbox_2d", "point_2d", BEFORE_TOOLS, *PROSE)
 
 
 @lru_cache(maxsize=1)
 def build_tokenizer() -> Tokenizer:
-    """Learn the tokenizer; it is the same every time, and is learned once a process."""
+    """The shipped tokenizer, read once a process."""
+    return Tokenizer.from_file(str(SHIPPED))
+
+
+@lru_cache(maxsize=1)
+def learn_tokenizer() -> Tokenizer:
+    """Learn a tokenizer; it is the same every time, and is learned once a process."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
     split = pre_tokenizers.Split(Regex(QWEN_SPLIT), "isolated")
     bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytewise])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL) - len(MARKUP) - len(WHOLE),
+        vocab_size=VOCABULARY - len(SPECIAL) - len(MARKUP) - len(WHOLE) - len(COORDINATES),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         min_frequency=2,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(), trainer)
+    tokenizer.train_from_iterator(texts(), trainer)
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in (*MARKUP, *WHOLE)])
+    tokenizer.add_tokens([AddedToken(number, normalized=False, single_word=True) for number in COORDINATES])
     return tokenizer
 
 
@@ -88,19 +107,31 @@ def id_of(tokenizer: Tokenizer, token: str) -> int:
     return int(found)
 
 
-def _texts() -> Iterator[str]:
+def texts() -> Iterator[str]:
+    """What it is learned from: questions, answers and reasoning of drawn scenes."""
     rng = random.Random(SEED)
     for _ in range(NUM_SCENES):
         things = imagined(rng, 5)
-        for exchange in [ask_any(rng, things, PICTURE_WEIGHTS) for _ in range(4)]:
-            yield from (exchange.question, exchange.reasoning, exchange.answer)
+        both = follow_up(rng, things)
+        yield from _parts(both.second, *(ask_any(rng, things, PICTURE_WEIGHTS) for _ in range(4)))
         if rng.random() < 0.2:
             clip = draw_clip(rng, (64, 64), tuple(i * rng.uniform(0.3, 0.9) for i in range(4)))
-            for exchange in [ask_any_clip(rng, clip) for _ in range(3)]:
-                yield from (exchange.question, exchange.reasoning, exchange.answer)
+            yield from _parts(*(ask_any_clip(rng, clip) for _ in range(3)))
+            yield from _parts(ask_change(rng, draw_pair(rng, (96, 96))))
+            zooming = ask_zoom(rng, draw_speck(rng, (64, 64)))
+            yield from _parts(zooming.call, zooming.result, refused(zooming))
     for _ in range(NUM_SCENES // 8):
         yield from (text for wordings, answer in TALK for text in (*wordings, answer))
-        yield from (OTHER_WORLD, NO_PICTURE, "No picture.", "Not about a drawing.", "user", "assistant", "system")
-        yield from ("<0.2 seconds>", "Picture 1: ", "Video 1: ")
+        yield from (OTHER_WORLD, NO_PICTURE, "No picture.", NOT_DRAWN, NOT_ABOUT, "user", "assistant", "system")
+        yield from ("<0.2 seconds>", "Picture 1: ", "Video 1: ", json.dumps(TOOL), *PHOTO_QUESTIONS)
     for _ in range(NUM_SCENES // 25):
-        yield from (f" {word}" for word in WORDS)
+        yield from (f" {word}" for word in (*WORDS, *OPENINGS))
+
+
+def _parts(*exchanges: Exchange) -> Iterator[str]:
+    for exchange in exchanges:
+        yield from (exchange.question, exchange.reasoning, exchange.answer)
+
+
+if __name__ == "__main__":
+    learn_tokenizer().save(sys.argv[1])

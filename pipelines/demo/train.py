@@ -2,7 +2,8 @@
 
 Two processes of one thread each, started by the command itself. The state is saved about once a minute in `--out`; the
 same command goes on from there after an interruption, and ends at the same weights as a run that was never stopped.
-When the last step is done the checkpoint is written to `--to`.
+When the last step is done the checkpoint is written to `--to`. `--from` begins with the weights of a checkpoint instead
+of with nothing, the optimiser afresh: so more steps can be added later to what was shipped.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from torch.multiprocessing.spawn import spawn
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from pipelines.demo.course import STAGES, Course, Stage
+from pipelines.demo.curve import Mark, draw_curve
 from pipelines.demo.export import FOLDER, export
 from pipelines.demo.learner import Learner
+from pipelines.demo.model import take_weights
 from pipelines.demo.plan import OUT, SEED, STEPS, Plan
 from pipelines.demo.tokenizer import Encoder, build_tokenizer
 
 SAVE_EVERY_S = 60.0
+CURVE = "curve.png"
 
 
 class Run:
@@ -41,8 +45,11 @@ class Run:
         self.learner = Learner(self.encoder, plan.seed)
         self.step = 0
         self.seconds = 0.0
+        self.marks: list[Mark] = []
         if plan.state_file.exists():
             self._load()
+        elif plan.start:
+            take_weights(self.learner.model, self.encoder, plan.start)
 
     def go(self) -> None:
         """Train to the end of the plan (or to `stop_after`), saving on the way."""
@@ -54,6 +61,7 @@ class Run:
                 stage, own = self.plan.stage_of(self.step)
                 lessons = self.course.lessons(stage, own, self.rank)
                 standing = self.learner.learn(lessons, self.plan.rate(self.step))
+                self.marks.append(Mark(self.step, standing.loss, standing.words_right))
                 self.step += 1
                 self.seconds = before + time.monotonic() - started
                 right = "" if standing.words_right is None else f", words {standing.words_right:.0%}"
@@ -76,11 +84,13 @@ class Run:
             "adam": learner.adam.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "marks": [(mark.step, mark.loss, mark.words_right) for mark in self.marks],
         }
         self.plan.out.mkdir(parents=True, exist_ok=True)
         partial = self.plan.state_file.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self.plan.state_file)
+        draw_curve(self.marks, self.plan.beginnings, self.plan.out / CURVE)
 
     def _load(self) -> None:
         state = torch.load(self.plan.state_file, weights_only=True)
@@ -89,6 +99,7 @@ class Run:
         self.learner.muon.load(state["muon"])
         self.learner.adam.load_state_dict(state["adam"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.marks = [Mark(*mark) for mark in state["marks"]]
 
 
 def estimate_s(plan: Plan, rank: int) -> dict[Stage, float]:
@@ -97,6 +108,8 @@ def estimate_s(plan: Plan, rank: int) -> dict[Stage, float]:
     course, learner = Course(encoder, plan.steps, plan.seed, plan.amounts), Learner(encoder, plan.seed)
     estimates: dict[Stage, float] = {}
     for stage, length in zip(STAGES, plan.steps, strict=True):
+        if not length:
+            continue
         middle = length // 2 // 6 * 6
         learner.learn(course.lessons(stage, middle, rank), 0.0)
         started = time.monotonic()
@@ -108,15 +121,16 @@ def estimate_s(plan: Plan, rank: int) -> dict[Stage, float]:
 
 def main() -> None:
     """Read the options and start the processes."""
-    parser = argparse.ArgumentParser(description="Train the demo model from nothing (about an hour on two cores).")
+    parser = argparse.ArgumentParser(description="Train the demo model.")
     parser.add_argument("--steps", type=int, nargs=3, default=STEPS, metavar=("SEE", "READ", "ANSWER"))
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the run's state")
     parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the checkpoint, written at the end")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--from", dest="start", type=Path, help="a checkpoint to go on from instead of from nothing")
     options = parser.parse_args()
     see, read, answer = options.steps
-    plan = Plan((see, read, answer), options.seed, options.out)
+    plan = Plan((see, read, answer), options.seed, options.out, start=options.start)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["OMP_NUM_THREADS"] = "1"
         arguments = (options.processes, plan, Path(folder) / "rendezvous")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+from pipelines.demo.clip_questions import ask_clip
+from pipelines.demo.clips import draw_clip
 from pipelines.demo.exchange import Exchange, Task
+from pipelines.demo.outside import refuse
+from pipelines.demo.pairs import ask_change, draw_pair
+from pipelines.demo.phrases import listing, point_text
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
 from pipelines.demo.things import Thing, pick_name, reading_order
 
 NUM_ROWS = 5
+GLYPH_SHARE = 0.25
 LIST_WEIGHTS: dict[Task, float] = {
-    "count": 0.5, "count_shape": 3, "count_colour": 2.5, "count_named": 1, "colour": 3, "shape": 2.5, "exists": 4,
-    "box": 1.6, "boxes": 1.2, "point": 1.2, "where": 1.2, "digit": 1, "describe": 0.4,
+    "count": 0.4, "count_shape": 1.6, "count_colour": 1.6, "count_named": 0.8, "compare": 2, "colour": 1.8,
+    "shape": 1.4, "exists": 2, "box": 1.4, "boxes": 1.2, "point": 1, "where": 1, "side": 3, "nearest": 3, "region": 3,
+    "number": 1, "letter": 1, "describe": 0.4,
 }  # fmt: skip
+FILM_TASKS: tuple[Task, ...] = ("appears", "vanishes", "visible", "order", "appears", "visible")
 BOXED: frozenset[Task] = frozenset({"box", "boxes"})
-POINTED: frozenset[Task] = frozenset({"point", "where", "describe"})
+POINTED: frozenset[Task] = frozenset({"point", "where", "describe", "side", "nearest", "region"})
 """Tasks that need the boxes of the list, and those that need its centres."""
 ABOUT = "I am a small demo model. I answer questions about simple drawings: count shapes, name colours, find objects."
 TALK = (
@@ -23,8 +32,13 @@ TALK = (
     (("Thanks", "Thank you!", "thanks a lot", "ok", "Great"), "You are welcome!"),
     (("Bye", "Goodbye", "See you"), "Goodbye!"),
 )
-OTHER_WORLD = "I am only a small demo model and can not answer that. Ask me about a simple drawing."
 NO_PICTURE = "I see no picture. Please add a drawing."
+OPENINGS = (
+    "What is", "What was", "Who is", "Who was", "Who wrote", "When did", "When was", "Where is", "Why does", "Why is",
+    "How do I", "How does", "Can you explain", "Tell me about", "Write", "Translate", "Please explain",
+    "What do you know of",
+    "Which", "How far is", "How old is", "Give me", "Summarise", "Solve", "Do you like", "Is it true that",
+)  # fmt: skip
 COMMON_WORDS = (
     "the of and to in is you that it for was on are as with his they at be this from have or one had by but not what "
     "all were we when your can said there use an each which she do how their if will up other about out many then "
@@ -40,13 +54,41 @@ def imagined(rng: random.Random, max_things: int) -> tuple[Thing, ...]:
     """Things that were never drawn, with plausible boxes, in reading order."""
     names: list[tuple[str, str]] = []
     for _ in range(rng.randint(1, max_things)):
-        names.append(pick_name(rng, names, 0.15))
+        names.append(pick_name(rng, names, GLYPH_SHARE))
     things = []
     for kind, colour in names:
         width, height = rng.uniform(0.15, 0.42), rng.uniform(0.15, 0.42)
         left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
         things.append(Thing(kind, colour, (left, top, left + width, top + height)))
     return tuple(things[i] for i in reading_order(things, NUM_ROWS))
+
+
+def written_exchanges(rng: random.Random, max_things: int, count: int) -> list[Exchange]:
+    """Questions about something written: mostly a list of things, or two lists, or what a clip shows and when."""
+    chance = rng.random()
+    if chance < 0.74:
+        return list_exchanges(rng, max_things, count)
+    return [_written_change(rng) if chance < 0.86 else _written_clip(rng)]
+
+
+def _written_change(rng: random.Random) -> Exchange:
+    pair = draw_pair(rng, (96, 96))
+    exchange = ask_change(rng, pair)
+    lists = [listing(scene.things, point_text) for scene in (pair.first, pair.second)]
+    return replace(exchange, question=f"Picture 1:\n{lists[0]}Picture 2:\n{lists[1]}{exchange.question}")
+
+
+def _written_clip(rng: random.Random) -> Exchange:
+    step_s = rng.choice((0.5, rng.uniform(0.3, 1)))
+    clip = draw_clip(rng, (64, 64), tuple(i * step_s for i in range(rng.choice((4, 6, 8, 12)))))
+    exchange = None
+    while exchange is None:
+        exchange = ask_clip(rng, clip, rng.choice(FILM_TASKS))
+    lines = [
+        f"{time} s: {', '.join(actor.name for actor in clip.actors if actor.at(patch))}\n"
+        for patch, time in enumerate(clip.patch_times)
+    ]
+    return replace(exchange, question="".join(lines) + exchange.question)
 
 
 def list_exchanges(rng: random.Random, max_things: int, count: int) -> list[Exchange]:
@@ -69,16 +111,28 @@ def _place(thing: Thing, allowed: frozenset[Task]) -> str:
     return f" ({','.join(map(str, coords))})" if coords else ""
 
 
+def worldly_question(rng: random.Random) -> str:
+    """A question about anything but a drawing: its opening is that of a question, or its words are any words."""
+    words = " ".join(rng.choice(WORDS) if rng.random() < 0.8 else _invented(rng) for _ in range(rng.randint(2, 9)))
+    asked = f"{rng.choice(OPENINGS)} {words}" if rng.random() < 0.6 else words
+    asked = asked.capitalize() if rng.random() < 0.3 else asked
+    return asked + rng.choice(("?", "?", ".", ""))
+
+
+def _invented(rng: random.Random) -> str:
+    """Letters in a row, as a name looks to one who has never read it."""
+    word = "".join(rng.choice("aeiou" if i % 2 else "bcdfghklmnprstvw") for i in range(rng.randint(3, 9)))
+    return word.capitalize() if rng.random() < 0.6 else word
+
+
 def small_talk(rng: random.Random) -> Exchange:
     """A greeting, a sentence from outside the model's world, or a question that lacks its picture."""
     chance = rng.random()
-    if chance < 0.4:
+    if chance < 0.3:
         wordings, answer = rng.choice(TALK)
         return Exchange("written", rng.choice(wordings), "No picture.", answer)
-    if chance < 0.7:
-        sentence = " ".join(rng.choice(WORDS) for _ in range(rng.randint(2, 9)))
-        sentence = sentence.capitalize() if rng.random() < 0.7 else sentence
-        return Exchange("written", sentence + rng.choice(("?", ".", "")), "Not about a drawing.", OTHER_WORLD)
+    if chance < 0.8:
+        return refuse(worldly_question(rng), has_picture=False)
     exchange = None
     while exchange is None:
         exchange = ask(rng, imagined(rng, 3), rng.choice(tuple(PICTURE_WEIGHTS)))

@@ -1,0 +1,50 @@
+"""Questions about what is written: a digit, a number of two digits, a letter."""
+
+from __future__ import annotations
+
+import random
+
+from pipelines.demo.exchange import Exchange, Task, pick
+from pipelines.demo.phrases import Match, Things, verdicts
+from pipelines.demo.things import LETTERS, SHAPES
+
+NOTHING_SHARE = 0.2
+"""How often the question is asked where there is nothing of the kind to read."""
+
+
+def ask_number(rng: random.Random, things: Things) -> Exchange | None:
+    """Which numbers are drawn."""
+    if not any(map(is_number, things)) and rng.random() > NOTHING_SHARE:
+        return None
+    question = pick(
+        rng, "What number is written?", "Which number do you see?", "Read the number.", "What number is drawn?",
+        "What number is in the picture?", "Which number is drawn?", "Which numbers are there?",
+    )  # fmt: skip
+    return read(things, "number", question)
+
+
+def ask_letter(rng: random.Random, things: Things) -> Exchange | None:
+    """Which letters are drawn."""
+    if not any(map(is_letter, things)) and rng.random() > NOTHING_SHARE:
+        return None
+    question = pick(
+        rng, "What letter is written?", "Which letter do you see?", "Read the letter.", "What letter is drawn?",
+        "What letter is in the picture?", "Which letter is drawn?", "Which letters are there?",
+    )  # fmt: skip
+    return read(things, "letter", question)
+
+
+def read(things: Things, task: Task, question: str) -> Exchange:
+    """What is read; the task (`number` or `letter`) is also the word for it."""
+    match = is_letter if task == "letter" else is_number
+    steps = verdicts(things, task, match, lambda thing: f" {thing.kind}")
+    found = [thing.kind for thing in things if match(thing)]
+    if not found:
+        return Exchange(task, question, steps + "Not found.", f"There is no {task}.")
+    written = ", ".join(found)
+    answer = f"The {task} is {written}." if len(found) == 1 else f"The {task}s are {written}."
+    return Exchange(task, question, steps + f"Found: {written}", answer)
+
+
+is_letter: Match = lambda thing: thing.kind in LETTERS  # noqa: E731
+is_number: Match = lambda thing: thing.kind not in (*SHAPES, *LETTERS)  # noqa: E731
