@@ -1,13 +1,14 @@
 """Early fusion beside its peers: `make bench-fusion`.
 
-Each piece of work is done by us and by its peer in turn, in one run, on one thread; a row gives the medians of CPU time
-and the peak of memory that each took above its start, measured in a process of its own. The files are drawn and encoded
-first. Ratios are what counts: absolute times are those of a noisy machine.
+Each piece of work is done by us and by its peer in turn, on one thread, in a process of its own; a row gives the
+medians of CPU time, and the peak of memory that each took above its start, alone in a process. The files are drawn and
+encoded first. Ratios are what counts: absolute times are those of a noisy machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import subprocess
 import sys
@@ -175,6 +176,14 @@ def cpu_ms(contenders: dict[str, Work], repeats: int) -> dict[str, float]:
     return {name: median(times) for name, times in taken.items()}
 
 
+def cpu_ms_apart(folder: Path, title: str, repeats: int) -> dict[str, float]:
+    """`cpu_ms` of one piece of work in a process of its own: what ran before would leave its mark on the memory."""
+    command = [sys.executable, "-m", "benchmarks.fusion", "--times", title, "--repeats", str(repeats)]
+    run = subprocess.run([*command, "--folder", str(folder)], capture_output=True, text=True, check=True)
+    times: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return times
+
+
 def peak_mb(folder: Path, title: str, name: str) -> float:
     """Megabytes that a contender takes at its peak above what the process held before, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.fusion", "--peak", title, name, "--folder", str(folder)]
@@ -200,7 +209,7 @@ def table(folder: Path, repeats: int) -> None:
     print(f"{platform.machine()}, one thread, torch {torch.__version__}, medians of {repeats}\n")
     print("| work | peer | ours, CPU ms | peer, CPU ms | ratio | ours, MB | peer, MB |\n|---|---|---|---|---|---|---|")
     for title, contenders in works(folder).items():
-        times = cpu_ms(contenders, repeats)
+        times = cpu_ms_apart(folder, title, repeats)
         peaks = {name: peak_mb(folder, title, name) for name in contenders}
         for peer in list(contenders)[1:]:
             figures = f"{times['ours']:.1f} | {times[peer]:.1f} | {times[peer] / times['ours']:.1f} x"
@@ -213,12 +222,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the drawn files are kept (default: a temporary folder)")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--peak", nargs=2, metavar=("WORK", "CONTENDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--times", metavar="WORK", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if options.peak:
         title, name = options.peak
         print_peak(works(options.folder)[title][name])
+        return
+    if options.times:
+        print(json.dumps(cpu_ms(works(options.folder)[options.times], options.repeats)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
