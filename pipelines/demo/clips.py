@@ -67,13 +67,13 @@ class MovingScene:
     @property
     def newcomers(self) -> tuple[Actor, ...]:
         """The actors that are not there at first, in the order in which they appear."""
-        late = [actor for actor in self.actors if actor.at(0) is None]
+        late = [actor for actor in self.actors if any(actor.boxes) and actor.at(0) is None]
         return tuple(sorted(late, key=self.first_patch))
 
     @property
     def leavers(self) -> tuple[Actor, ...]:
         """The actors that are not there at last, in the order in which they disappear."""
-        gone = [actor for actor in self.actors if actor.at(self.num_patches - 1) is None]
+        gone = [actor for actor in self.actors if any(actor.boxes) and actor.at(self.num_patches - 1) is None]
         return tuple(sorted(gone, key=self.last_patch))
 
     def first_patch(self, actor: Actor) -> int:
