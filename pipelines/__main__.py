@@ -10,22 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
+from pipelines.options import add_model, add_settings, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
-from pipelines.types import (
-    Channel,
-    ClipReader,
-    Delta,
-    EngineName,
-    Progress,
-    Request,
-    Result,
-    Sampling,
-    Settings,
-    UserError,
-)
+from pipelines.types import Channel, Delta, Progress, Request, Result, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -52,49 +41,18 @@ def _parser() -> argparse.ArgumentParser:
     ask = commands.add_parser("ask", help="ask one question about pictures or clips")
     ask.add_argument("media", nargs="*", metavar="PICTURE_OR_CLIP", help="files to ask about, in order")
     ask.add_argument("--question", "-q", required=True, help="what to ask")
-    ask.add_argument(
-        "--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a checkpoint folder or a hub id"
-    )
-    ask.add_argument(
-        "--engine",
-        choices=get_args(EngineName),
-        default="local",
-        help="reference is transformers' own generate, slower",
-    )
-    ask.add_argument("--thinking", choices=("on", "off"), default="on", help="reason before answering (default: on)")
+    add_model(ask)
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    ask.add_argument("--max-new-tokens", type=_positive, default=Settings.max_new_tokens, metavar="N")
-    ask.add_argument("--max-thinking-tokens", type=_positive, metavar="N", help="then the answer begins")
-    ask.add_argument("--fps", type=float, default=Settings.sample_fps, help="frames a second taken from a clip")
-    ask.add_argument("--frames", type=_positive, metavar="N", help="just so many of a clip, instead of --fps")
-    ask.add_argument("--max-frames", type=_positive, default=Settings.max_frames, metavar="N", help="with --fps")
-    ask.add_argument(
-        "--max-clip-tokens",
-        type=_positive,
-        default=Settings.max_clip_tokens,
-        metavar="N",
-        help="visual tokens that the frames of a clip share",
-    )
-    ask.add_argument("--max-pixels", type=_positive, default=Settings.max_pixels, metavar="N", help="of a picture")
-    ask.add_argument(
-        "--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only"
-    )
-    ask.add_argument("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
-    ask.add_argument("--seed", type=int, default=0, help="of the sampling")
+    add_settings(ask)
     return parser
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _ask(options: argparse.Namespace) -> None:
     from pipelines.models import load_engine  # torch and transformers take seconds: --help should not
     from pipelines.run import answer
 
-    request, console = _request(options), _Console()
+    media = tuple(Path(path) for path in options.media)
+    request, console = Request(options.question, media, settings_of(options)), _Console()
     console.note("Loading the model")
     engine = load_engine(options.model, options.engine)
     for step in answer(request, engine, observe=console.show):
@@ -102,26 +60,6 @@ def _ask(options: argparse.Namespace) -> None:
             console.stream(step)
         elif isinstance(step, Result):
             console.finish(as_json(step) if options.json else as_text(step))
-
-
-def _request(options: argparse.Namespace) -> Request:
-    try:
-        settings = Settings(
-            thinking=options.thinking == "on",
-            max_new_tokens=options.max_new_tokens,
-            max_thinking_tokens=options.max_thinking_tokens,
-            sampling=Sampling() if options.greedy else None,
-            seed=options.seed,
-            sample_fps=options.fps,
-            num_frames=options.frames,
-            max_frames=options.max_frames,
-            max_clip_tokens=options.max_clip_tokens,
-            max_pixels=options.max_pixels,
-            clip_reader=options.clip_reader,
-        )
-    except ValueError as error:
-        raise UserError(f"The settings do not fit: {error}.") from error
-    return Request(options.question, tuple(Path(path) for path in options.media), settings)
 
 
 class _Console:

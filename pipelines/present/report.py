@@ -4,38 +4,16 @@ from __future__ import annotations
 
 import json
 
-from pipelines.present.rates import STAGES, WORKING, stage_rate
+from pipelines.present.rates import STAGES, stage_rate
 from pipelines.present.sight import seen_in_words
 from pipelines.present.status import THOUGHT_ENDS
-from pipelines.types import Clip, Event, Media, Region, Result, Sight
+from pipelines.present.told import told
+from pipelines.types import Region, Result
 
 
 def as_json(result: Result) -> str:
-    """One JSON object: model, device, media, reasoning, answer, regions, events, timing (ms), tokens, finish_reason."""
-    return json.dumps(
-        {
-            "model": result.engine.model,
-            "device": result.engine.device,
-            "dtype": result.engine.dtype,
-            "media": [_seen(item, sight) for item, sight in zip(result.media, result.sights, strict=False)],
-            "reasoning": result.reasoning,
-            "answer": result.answer,
-            "regions": [_region(region) for region in result.grounding.regions],
-            "events": [_event(event) for event in result.grounding.events],
-            "timing": _timing(result),
-            "tokens": {
-                "text": result.tokens.text,
-                "visual": result.tokens.visual,
-                "reasoning": result.tokens.reasoning,
-                "answer": result.tokens.answer,
-            },
-            "kept": {"tokens": result.tokens.kept, "visual": result.tokens.kept_visual},
-            "finish_reason": result.finish_reason,
-            "thought_end": result.thought_end,
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
+    """One JSON object with the keys of `pipelines.present.told.Told`."""
+    return json.dumps(told(result), ensure_ascii=False, indent=2)
 
 
 def as_text(result: Result) -> str:
@@ -49,42 +27,6 @@ def as_text(result: Result) -> str:
     if result.finish_reason == "length":
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
     return "\n".join(["", *lines, *([""] if lines else []), _times(result)])
-
-
-def _seen(item: Media, sight: Sight) -> dict[str, object]:
-    times = {"times_s": [round(time_s, 3) for time_s in item.times_s]} if isinstance(item, Clip) else {}
-    return {
-        "name": item.name,
-        "size": [item.width, item.height],
-        "seen_at": [sight.width, sight.height],
-        "visual_tokens": sight.num_visual_tokens,
-        **times,
-    }
-
-
-def _region(region: Region) -> dict[str, object]:
-    place: dict[str, object] = {"box": region.box} if region.box is not None else {"point": region.point}
-    return {"label": region.label, **place, "media_index": region.media_index, "time_s": region.time_s}
-
-
-def _event(event: Event) -> dict[str, object]:
-    return {"start_s": event.start_s, "end_s": event.end_s, "label": event.label}
-
-
-def _timing(result: Result) -> dict[str, object]:
-    timing = result.timing
-    stages = {f"{stage}_ms": _rounded(timing.stage_ms.get(stage, 0.0)) for stage in STAGES}
-    return {
-        **stages,
-        "total_ms": _rounded(timing.total_ms),
-        "time_to_first_token_ms": _rounded(timing.time_to_first_token_ms),
-        **{f"{stage}_tokens_per_s": _rounded(stage_rate(result, stage)) for stage in WORKING},
-        "clock": timing.clock,
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
 
 
 def _words(region: Region) -> str:

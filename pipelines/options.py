@@ -1,0 +1,70 @@
+"""What every command that asks a model takes: which model, and how it is asked."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model, run by what."""
+    parser.add_argument(
+        "--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a checkpoint folder or a hub id"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=get_args(EngineName),
+        default="local",
+        help="reference is transformers' own generate, slower",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """How it is asked: what `settings_of` reads."""
+    add = parser.add_argument
+    add("--thinking", choices=("on", "off"), default="on", help="reason before answering (default: on)")
+    add("--max-new-tokens", type=positive, default=Settings.max_new_tokens, metavar="N")
+    add("--max-thinking-tokens", type=positive, metavar="N", help="then the answer begins")
+    add("--fps", type=float, default=Settings.sample_fps, help="frames a second taken from a clip")
+    add("--frames", type=positive, metavar="N", help="just so many of a clip, instead of --fps")
+    add("--max-frames", type=positive, default=Settings.max_frames, metavar="N", help="with --fps")
+    add(
+        "--max-clip-tokens",
+        type=positive,
+        default=Settings.max_clip_tokens,
+        metavar="N",
+        help="visual tokens that the frames of a clip share",
+    )
+    add("--max-pixels", type=positive, default=Settings.max_pixels, metavar="N", help="of a picture")
+    add("--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only")
+    add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
+    add("--seed", type=int, default=0, help="of the sampling")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that were given. Raises UserError where they contradict each other."""
+    try:
+        return Settings(
+            thinking=options.thinking == "on",
+            max_new_tokens=options.max_new_tokens,
+            max_thinking_tokens=options.max_thinking_tokens,
+            sampling=Sampling() if options.greedy else None,
+            seed=options.seed,
+            sample_fps=options.fps,
+            num_frames=options.frames,
+            max_frames=options.max_frames,
+            max_clip_tokens=options.max_clip_tokens,
+            max_pixels=options.max_pixels,
+            clip_reader=options.clip_reader,
+        )
+    except ValueError as error:
+        raise UserError(f"The settings do not fit: {error}.") from error
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,155 @@
+"""A result as a program gets it: plain values under fixed keys, the same for the command line and every interface.
+
+Coordinates are 0 to 1000 on the upright original, times are seconds from the start of the clip, sizes are
+[width, height] in px.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from pipelines.present.rates import STAGES, WORKING, stage_rate
+from pipelines.types import Clip, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd
+
+
+class ToldPicture(TypedDict):
+    """A picture: its size upright, and how the model saw it."""
+
+    name: str
+    size: tuple[int, int]
+    seen_at: tuple[int, int]
+    visual_tokens: int
+
+
+class ToldClip(ToldPicture):
+    """A clip: also when each frame that the model saw is shown."""
+
+    times_s: list[float]
+
+
+class ToldBox(TypedDict):
+    """A box x1, y1, x2, y2; `media_index` counts from 0, and `time_s` is set in a clip."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    media_index: int
+    time_s: float | None
+
+
+class ToldPoint(TypedDict):
+    """A point x, y; `media_index` counts from 0, and `time_s` is set in a clip."""
+
+    label: str
+    point: tuple[float, float]
+    media_index: int
+    time_s: float | None
+
+
+class ToldEvent(TypedDict):
+    """A span of a clip."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+class ToldTokens(TypedDict):
+    """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`)."""
+
+    text: int
+    visual: int
+    reasoning: int
+    answer: int
+
+
+class ToldKept(TypedDict):
+    """What of the prompt was kept from before."""
+
+    tokens: int
+    visual: int
+
+
+ToldTiming = dict[str, float | str | None]
+"""Milliseconds and tokens a second by stage, and the clock that measured them."""
+
+
+class Told(TypedDict):
+    """A whole result."""
+
+    model: str
+    device: str
+    dtype: str
+    media: list[ToldClip | ToldPicture]
+    reasoning: str
+    answer: str
+    regions: list[ToldBox | ToldPoint]
+    events: list[ToldEvent]
+    timing: ToldTiming
+    tokens: ToldTokens
+    kept: ToldKept
+    finish_reason: FinishReason
+    thought_end: ThoughtEnd | None
+
+
+def told(result: Result) -> Told:
+    """The result in plain values."""
+    tokens = result.tokens
+    return {
+        "model": result.engine.model,
+        "device": result.engine.device,
+        "dtype": result.engine.dtype,
+        "media": [_seen(item, sight) for item, sight in zip(result.media, result.sights, strict=False)],
+        "reasoning": result.reasoning,
+        "answer": result.answer,
+        "regions": [_region(region) for region in result.grounding.regions],
+        "events": [_event(event) for event in result.grounding.events],
+        "timing": _timing(result),
+        "tokens": {
+            "text": tokens.text,
+            "visual": tokens.visual,
+            "reasoning": tokens.reasoning,
+            "answer": tokens.answer,
+        },
+        "kept": {"tokens": tokens.kept, "visual": tokens.kept_visual},
+        "finish_reason": result.finish_reason,
+        "thought_end": result.thought_end,
+    }
+
+
+def _seen(item: Media, sight: Sight) -> ToldClip | ToldPicture:
+    seen: ToldPicture = {
+        "name": item.name,
+        "size": (item.width, item.height),
+        "seen_at": (sight.width, sight.height),
+        "visual_tokens": sight.num_visual_tokens,
+    }
+    if isinstance(item, Clip):
+        return {**seen, "times_s": [round(time_s, 3) for time_s in item.times_s]}
+    return seen
+
+
+def _region(region: Region) -> ToldBox | ToldPoint:
+    if region.box is not None:
+        return {"label": region.label, "box": region.box, "media_index": region.media_index, "time_s": region.time_s}
+    point = region.point or (0.0, 0.0)  # a region is one of both
+    return {"label": region.label, "point": point, "media_index": region.media_index, "time_s": region.time_s}
+
+
+def _event(event: Event) -> ToldEvent:
+    return {"start_s": event.start_s, "end_s": event.end_s, "label": event.label}
+
+
+def _timing(result: Result) -> ToldTiming:
+    timing = result.timing
+    stages = {f"{stage}_ms": _rounded(timing.stage_ms.get(stage, 0.0)) for stage in STAGES}
+    return {
+        **stages,
+        "total_ms": _rounded(timing.total_ms),
+        "time_to_first_token_ms": _rounded(timing.time_to_first_token_ms),
+        **{f"{stage}_tokens_per_s": _rounded(stage_rate(result, stage)) for stage in WORKING},
+        "clock": timing.clock,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
