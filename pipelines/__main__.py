@@ -1,4 +1,4 @@
-"""The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`.
+"""The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`, and `batch` for many files.
 
 Answers go to stdout, progress and errors to stderr. Exit code 2 means that the user can put something right, and the
 last line of stderr says what.
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.batch import command as batch
 from pipelines.options import add_model, add_settings, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
@@ -25,14 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        _ask(options)
+        return int(options.run(options))
     except UserError as error:
         print(f"\r\033[K{error}" if sys.stderr.isatty() else str(error), file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,10 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     add_model(ask)
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     add_settings(ask)
+    ask.set_defaults(run=_ask)
+    many = commands.add_parser("batch", help="ask about every picture and clip of a folder or a list")
+    batch.add_command(many)
+    many.set_defaults(run=batch.run_command)
     return parser
 
 
-def _ask(options: argparse.Namespace) -> None:
+def _ask(options: argparse.Namespace) -> int:
     from pipelines.models import load_engine  # torch and transformers take seconds: --help should not
     from pipelines.run import answer
 
@@ -60,6 +64,7 @@ def _ask(options: argparse.Namespace) -> None:
             console.stream(step)
         elif isinstance(step, Result):
             console.finish(as_json(step) if options.json else as_text(step))
+    return 0
 
 
 class _Console:

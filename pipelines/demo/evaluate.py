@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from pipelines.demo.agreement import agrees_with_list
 from pipelines.demo.answering import Answerer, Query, Reply

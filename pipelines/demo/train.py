@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from pipelines.demo.course import STAGES, Course, Stage
 from pipelines.demo.curve import Mark, draw_curve

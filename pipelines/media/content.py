@@ -59,6 +59,15 @@ def kind_of(path: Path) -> str:
     return kind
 
 
+def is_readable_kind(path: Path) -> bool:
+    """Whether a file begins like a picture or a clip. False for what cannot be read at all."""
+    try:
+        kind_of(path)
+    except UserError:
+        return False
+    return True
+
+
 def kind_of_bytes(head: bytes) -> str | None:
     """As `kind_of`, for the first bytes of a file; None where they are of no known kind."""
     for start, kind in _STARTS.items():

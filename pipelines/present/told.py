@@ -6,7 +6,7 @@ Coordinates are 0 to 1000 on the upright original, times are seconds from the st
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TypedDict, final
 
 from pipelines.present.rates import STAGES, WORKING, stage_rate
 from pipelines.types import Clip, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd
@@ -27,6 +27,7 @@ class ToldClip(ToldPicture):
     times_s: list[float]
 
 
+@final
 class ToldBox(TypedDict):
     """A box x1, y1, x2, y2; `media_index` counts from 0, and `time_s` is set in a clip."""
 
@@ -36,6 +37,7 @@ class ToldBox(TypedDict):
     time_s: float | None
 
 
+@final
 class ToldPoint(TypedDict):
     """A point x, y; `media_index` counts from 0, and `time_s` is set in a clip."""
 

@@ -1,0 +1,73 @@
+"""What a batch asks: a question about each picture and clip of a folder, or about each line of a list."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipelines.media import is_readable_kind
+from pipelines.types import UserError
+
+NAMED_LIKE_MEDIA = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif"}
+    | {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts", ".mts"}
+)
+"""Files of a folder with such names are asked about even where they cannot be read: their lines say why."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question about one file. `file` is how the source calls it, with "/" between folders."""
+
+    file: str
+    path: Path
+    question: str
+
+    @property
+    def copy_name(self) -> str:
+        """The path of its marked copy below the folder of the copies: no two items share one, and none lies outside."""
+        inner = [part for part in PurePosixPath(self.file).parts if part not in ("/", "..")]
+        own = hashlib.sha256(f"{self.file}\n{self.question}".encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        return f"{'/'.join(inner).replace(':', '')}.{own}"
+
+
+def find_items(source: Path, question: str | None, apart: Path | None = None) -> list[Item]:
+    """The items of a folder, by name, or of a list, in its order; a file with the same question comes once.
+
+    A line of a list is the path of a file, from the folder of the list, and where a tab follows, the question about it.
+    What lies in the folder `apart` is passed over. Raises UserError where there is nothing to ask about or no question.
+    """
+    found = _of_folder(source, question, apart) if source.is_dir() else _of_list(source, question)
+    items = list(dict.fromkeys(found))
+    if not items:
+        raise UserError(f'There is no picture and no clip in "{source.name}": give a folder or a list of files.')
+    if any(not item.question.strip() for item in items):
+        raise UserError("There is no question: give one with --question, or behind a tab on each line of the list.")
+    return items
+
+
+def _of_folder(folder: Path, question: str | None, apart: Path | None) -> Iterator[Item]:
+    for path in sorted(folder.rglob("*")):
+        file = path.relative_to(folder)
+        is_own = apart is not None and path.resolve().is_relative_to(apart.resolve())
+        if is_own or any(part.startswith(".") for part in file.parts) or not path.is_file():
+            continue
+        if path.suffix.lower() in NAMED_LIKE_MEDIA or is_readable_kind(path):
+            yield Item(file.as_posix(), path, question or "")
+
+
+def _of_list(source: Path, question: str | None) -> Iterator[Item]:
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f'There is no folder and no list "{source.name}": check its name.') from None
+    except (OSError, ValueError):
+        raise UserError(
+            f'"{source.name}" is not a list of files: give a folder, or a text file with one path on each line.'
+        ) from None
+    for line in lines:
+        file, _, own = line.partition("\t")
+        if file.strip():
+            yield Item(file.strip(), source.parent / file.strip(), own.strip() or question or "")

@@ -1,0 +1,107 @@
+"""Asks the items of a batch, several at once: the engine answers them side by side in its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+from threading import Lock
+
+from pipelines.batch.items import Item
+from pipelines.batch.lines import Line, Results, answered, failed
+from pipelines.engine import Engine
+from pipelines.present.burnt import burnt
+from pipelines.present.frames import marks_by_frame
+from pipelines.present.overlay import Mark
+from pipelines.present.told import told
+from pipelines.run import answer
+from pipelines.types import Clip, Region, Request, Result, Settings, UserError
+
+Done = Callable[[Line], None]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whom to ask and how, and the folder for marked copies where they are wanted."""
+
+    engine: Engine
+    settings: Settings
+    copies: Path | None = None
+
+
+def run(items: Sequence[Item], asking: Asking, results: Results, at_once: int, on_done: Done) -> None:
+    """Ask all items, `at_once` beside each other, and write each line as soon as it is there.
+
+    `on_done` is called with each line that is written, by one thread at a time. What interrupts this function stops
+    the answers that run, and nothing is written of them. Raises UserError where the lines cannot be written.
+    """
+    stop, writing, left = Flag(), Lock(), iter(items)
+
+    def work() -> None:
+        for item in _shared(left, writing, stop):
+            line = _line(item, asking, stop)
+            if line is not None:
+                with writing:
+                    results.append(line)
+                    on_done(line)
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="batch") as pool:
+        try:
+            for worker in as_completed([pool.submit(work) for _ in range(at_once)]):
+                worker.result()
+        finally:
+            stop.set()
+
+
+def _shared(left: Iterator[Item], lock: Lock, stop: Flag) -> Iterator[Item]:
+    """The items that are left, of which each goes to one worker."""
+    while not stop.is_set():
+        with lock:
+            item = next(left, None)
+        if item is None:
+            return
+        yield item
+
+
+def _line(item: Item, asking: Asking, stop: Flag) -> Line | None:
+    """The line of an item; None where it was stopped on the way."""
+    model = asking.engine.info.model
+    try:
+        *_, result = answer(Request(item.question, (item.path,), asking.settings), asking.engine, stop)
+        if stop.is_set() or not isinstance(result, Result):
+            return None
+        marked = _copies(item, result, asking.copies) if asking.copies is not None else []
+        return answered(item, asking.settings, told(result), marked)
+    except UserError as error:
+        return failed(item, model, asking.settings, str(error))
+    except Exception as error:  # whatever it is, the other files are still to be asked about
+        sentence = f"The program failed at this file ({type(error).__name__}: {error}): ask about it alone."
+        return failed(item, model, asking.settings, sentence)
+
+
+def _copies(item: Item, result: Result, folder: Path) -> list[str]:
+    """Write the copies of an item on which places are marked, and return their paths: of a clip, its frames."""
+    medium = result.media[0]
+    marks = [Mark(number, region) for number, region in enumerate(_here(result), 1)]
+    if not isinstance(medium, Clip):
+        pictures = {".png": burnt(medium.rgb, marks)} if marks else {}
+    else:
+        pictures = {
+            f".{medium.times_s[frame]:.3f}s.png": burnt(medium.rgb[frame], of_frame)
+            for frame, of_frame in marks_by_frame(medium, marks).items()
+        }
+    paths = [folder / f"{item.copy_name}{ending}" for ending in pictures]
+    try:
+        for path, picture in zip(paths, pictures.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    except OSError as error:
+        raise UserError(f'No copy could be written to "{folder.name}": check it and the free disk space.') from error
+    return [path.as_posix() for path in paths]
+
+
+def _here(result: Result) -> list[Region]:
+    """The places on the one file there is; a model may name others."""
+    return [region for region in result.grounding.regions if region.media_index == 0]

@@ -1,0 +1,263 @@
+"""Many files asked about: nothing is lost or repeated by a kill, and whatever fails is a line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from pipelines.__main__ import main
+from pipelines.batch.items import Item, find_items
+from pipelines.batch.lines import Results, failed
+from pipelines.batch.tables import csv_text
+from pipelines.present.burnt import burnt
+from pipelines.present.coco import Annotated, coco
+from pipelines.present.overlay import Mark
+from pipelines.types import Region, Settings, UserError
+from tests.media_makers import write_clip
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+HOW_MANY = "How many objects are there?"
+RED_CIRCLES = (
+    "Locate every instance that belongs to the following categories: 'red circle'. "
+    "Report bbox coordinates in JSON format."
+)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve pictures in two folders, each a little different."""
+    for number in range(12):
+        rgb = np.full((96, 96, 3), 230, np.uint8)
+        rgb[20:60, 5 * number : 5 * number + 30] = (220, 30, 35)
+        path = tmp_path / "in" / ("even" if number % 2 == 0 else "odd") / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rgb).save(path)
+    return tmp_path / "in"
+
+
+def test_a_killed_run_goes_on_without_losing_or_repeating_a_line(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    arguments = ["batch", str(folder), "-q", HOW_MANY, "--out", str(out)]
+    process = subprocess.Popen([sys.executable, "-m", "pipelines", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not out.exists() or out.read_bytes().count(b"\n") < 3:
+        with pytest.raises(subprocess.TimeoutExpired):  # that is: it runs still
+            process.wait(0.02)
+    process.kill()
+    process.wait()
+    written = out.read_bytes()
+    whole = written[: written.rfind(b"\n") + 1]
+    assert 3 <= whole.count(b"\n") < 12
+
+    assert main(arguments) == 0
+    assert out.read_bytes().startswith(whole)
+    files = [line["file"] for line in lines_of(out)]
+    assert sorted(files) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def test_a_line_that_was_cut_off_is_asked_again(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    arguments = ["batch", str(folder), "-q", HOW_MANY, "--thinking", "off", "--out", str(out)]
+    assert main(arguments) == 0
+    *kept, last = out.read_bytes().splitlines(keepends=True)
+    for cut in (3, 12, len(last) // 2, len(last) - 1):
+        out.write_bytes(b"".join(kept) + last[:cut])
+        assert main(arguments) == 0
+        lines = lines_of(out)
+        assert len({line["file"] for line in lines}) == len(lines) == 12
+
+
+def test_what_fails_is_a_line_and_can_be_asked_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "even" / "broken.png").write_bytes(b"only words")
+    (folder / "notes.txt").write_text("no medium")
+    out = tmp_path / "results.jsonl"
+    arguments = ["batch", str(folder), "-q", HOW_MANY, "--thinking", "off", "--out", str(out)]
+    assert main(arguments) == 1
+    assert "13 asked about; 1 could not be answered" in capsys.readouterr().err
+    errors = [line for line in lines_of(out) if line["error"]]
+    assert [line["file"] for line in errors] == ["even/broken.png"]
+    assert '"broken.png" is not a picture or clip' in errors[0]["error"]
+
+    shutil.copy(folder / "odd" / "01.png", folder / "even" / "broken.png")
+    assert main(arguments) == 1
+    assert main([*arguments, "--retry"]) == 0
+    lines = lines_of(out)
+    assert len({line["file"] for line in lines}) == len(lines) == 13
+    assert not any(line["error"] for line in lines)
+
+
+def test_a_list_with_questions_of_its_own_and_all_that_can_be_written(tmp_path: Path) -> None:
+    for name in ("shapes.png", "newcomer.mp4"):
+        shutil.copy(EXAMPLES / name, tmp_path / name)
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"shapes.png\t{RED_CIRCLES}\n\nnewcomer.mp4\nshapes.png\nshapes.png\n", encoding="utf-8")
+    out, table, annotations, marked = (tmp_path / "out" / name for name in ("r.jsonl", "r.csv", "r.json", "marked"))
+    arguments = ["batch", str(listed), "-q", HOW_MANY, "--out", str(out), "--csv", str(table)]
+    assert main([*arguments, "--coco", str(annotations), "--marked", str(marked), "--greedy"]) == 0
+
+    lines = {(line["file"], line["question"]): line for line in lines_of(out)}
+    assert set(lines) == {("shapes.png", RED_CIRCLES), ("newcomer.mp4", HOW_MANY), ("shapes.png", HOW_MANY)}
+    located = lines["shapes.png", RED_CIRCLES]
+    assert [region["label"] for region in located["regions"]] == ["red circle", "red circle"]
+    assert lines["newcomer.mp4", HOW_MANY]["media"][0]["times_s"][0] == 0
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["answer"] for row in rows} == {line["answer"] for line in lines.values()}
+    opened = COCO(str(annotations))
+    circles = opened.loadAnns(opened.getAnnIds(catIds=opened.getCatIds(catNms=["red circle"])))
+    x1, y1, x2, y2 = located["regions"][0]["box"]
+    assert circles[0]["bbox"] == pytest.approx([x1 * 0.512, y1 * 0.384, (x2 - x1) * 0.512, (y2 - y1) * 0.384], abs=0.01)
+    [copy] = located["marked"]
+    drawn = np.asarray(Image.open(copy))
+    assert drawn.shape == (384, 512, 3)
+    assert (drawn != np.asarray(Image.open(EXAMPLES / "shapes.png").convert("RGB"))).any()
+
+
+def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "newcomer.mp4", tmp_path / "a.mp4")
+    (tmp_path / "list.txt").write_text("a.mp4", encoding="utf-8")
+    out, annotations = tmp_path / "r.jsonl", tmp_path / "r.json"
+    arguments = ["batch", str(tmp_path / "list.txt"), "-q", RED_CIRCLES, "--out", str(out), "--greedy"]
+    assert main([*arguments, "--marked", str(tmp_path / "marked"), "--coco", str(annotations)]) == 0
+    [line] = lines_of(out)
+    assert line["regions"]
+    assert len(line["marked"]) == len({image["id"] for image in json.loads(annotations.read_text())["images"]})
+    assert all(Path(copy).is_file() for copy in line["marked"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["nowhere", "-q", "What?"], 'There is no folder and no list "nowhere"', id="no source"),
+        pytest.param(["in", "--question", " "], "There is no question", id="no question"),
+        pytest.param(["in"], "There is no question", id="none given"),
+        pytest.param(["empty", "-q", "What?"], 'no picture and no clip in "empty"', id="nothing in it"),
+        pytest.param(["in/even/00.png", "-q", "What?"], '"00.png" is not a list of files', id="a picture"),
+        pytest.param(["in", "-q", "What?", "--fps", "0"], "The settings do not fit", id="bad setting"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(
+    arguments: list[str],
+    sentence: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("empty").mkdir()
+    assert main(["batch", *arguments, "--out", "r.jsonl"]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "content", [b"dear diary", b'{"answer": 42}\n', b"[1]\n", b'{"file": "a", "question": "b"}\n', b"\xff\xfe"]
+)
+def test_a_file_of_something_else_is_left_as_it_is(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_bytes(content)
+    with pytest.raises(UserError, match="holds something else"):
+        Results(tmp_path / "diary.txt", Settings())
+    assert (tmp_path / "diary.txt").read_bytes() == content
+
+
+def test_a_file_of_results_has_one_writer_one_model_and_one_way_of_asking(tmp_path: Path) -> None:
+    item = Item("a\udcff.png", tmp_path / "a.png", "What?")
+    with Results(tmp_path / "r.jsonl", Settings()) as results:
+        results.append(failed(item, "demo", Settings(), "No."))
+        with pytest.raises(UserError, match="Another batch"):
+            Results(tmp_path / "r.jsonl", Settings())
+    with pytest.raises(UserError, match="with other settings"):
+        Results(tmp_path / "r.jsonl", Settings(thinking=False))
+    with Results(tmp_path / "r.jsonl", Settings()) as results:
+        assert results.done == {("a\udcff.png", "What?")}
+        results.check_model("demo")
+        with pytest.raises(UserError, match="another model"):
+            results.check_model("4B")
+
+
+def test_a_disk_that_is_full_is_told_and_the_run_can_go_on(tmp_path: Path) -> None:
+    path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # of this process, in bytes
+    try:
+        with Results(path, Settings()) as results, pytest.raises(UserError, match="cannot be written"):
+            results.append(line)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with Results(path, Settings()) as results:
+        assert not results.done
+        results.append(line)
+        assert list(results.lines()) == [json.loads(json.dumps(line))]
+
+
+def test_a_device_keeps_no_results() -> None:
+    with pytest.raises(UserError, match="cannot be written"):
+        Results(Path("/dev/full"), Settings())
+
+
+def test_no_copy_lies_outside_of_its_folder_or_over_another() -> None:
+    files = ("a.png", "../a.png", "/a.png", "../../etc/a.png", "b/../a.png", "C:/a.png")
+    names = [Item(file, Path(file), question).copy_name for file in files for question in ("What?", "Where?")]
+    assert len(set(names)) == len(names)
+    assert not any(name.startswith("/") or ".." in Path(name).parts or ":" in name for name in names)
+
+
+def test_copies_hidden_files_and_other_content_are_not_asked_about(folder: Path) -> None:
+    for path in ("copies/a.png", ".hidden/b.png", ".c.png"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / "odd" / "01.png", folder / path)
+    shutil.copy(folder / "odd" / "01.png", folder / "no-ending")
+    (folder / "Thumbs.db").write_bytes(b"\0\1\2")
+    write_clip(folder / "z.mp4", frames=3)
+    files = [item.file for item in find_items(folder, "What?", folder / "copies")]
+    assert files == sorted(files)
+    assert {"no-ending", "z.mp4"} <= set(files)
+    assert len(files) == 14
+
+
+def test_a_table_holds_nothing_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    item = Item("=1+1.png", tmp_path, "@SUM(A1)")
+    text = csv_text([failed(item, "-demo", Settings(), '=HYPERLINK("http://example.com")')])
+    [row] = list(csv.DictReader(text.splitlines()))
+    assert [row[key] for key in ("file", "question", "model")] == ["'=1+1.png", "'@SUM(A1)", "'-demo"]
+    assert row["error"].startswith("'=")
+
+
+def test_points_are_keypoints() -> None:
+    regions = (Region("cup", point=(500, 250)), Region("", box=(0, 0, 1000, 500)))
+    made = coco([Annotated("a.png", 200, 100, regions), Annotated("b.png", 10, 10, ())])
+    point, box = made["annotations"]
+    assert (point["keypoints"], point["num_keypoints"]) == ([100.0, 25.0, 2], 1)
+    assert (box["bbox"], box["area"]) == ([0.0, 0.0, 200.0, 50.0], 10000.0)
+    assert [category["name"] for category in made["categories"]] == ["cup", "thing"]
+    assert [image["file_name"] for image in made["images"]] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 400), (64, 48), (2000, 1500)])
+def test_marks_of_every_place_fit_pictures_of_every_size(size: tuple[int, int]) -> None:
+    rgb = np.zeros((size[1], size[0], 3), np.uint8)
+    regions = [
+        Region("x" * 300, box=(0, 0, 1000, 1000)),
+        Region("字 <b>", point=(1000, 0)),
+        Region("", box=(5, 5, 5, 5)),
+    ]
+    picture = burnt(rgb, [Mark(number, region) for number, region in enumerate(regions, 1)])
+    assert picture.size == size
+    assert np.asarray(picture).any()
+    assert not rgb.any()
