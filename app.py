@@ -22,6 +22,7 @@ from gradio import processing_utils, utils
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
+from pipelines.conversation import Draft
 from pipelines.present import evidence, header, status, waterfall
 from pipelines.present.asking import ask
 from pipelines.present.choices import Choices
@@ -29,7 +30,7 @@ from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
 from pipelines.present.model import Model
 from pipelines.present.preview import preview_html
-from pipelines.present.session import Draft, Session, draft_of, uploaded
+from pipelines.present.session import Session, composed, draft_of, uploaded
 from pipelines.run import seen_pixels
 from pipelines.types import UserError
 
@@ -64,12 +65,23 @@ def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
         session.begin(draft_of(message, uploads()))
     except UserError:  # told by the handler that answers, which meets it again
         return gr.skip(), gr.skip(), gr.skip()
-    composer = gr.MultimodalTextbox(Draft("").composed, submit_btn=False, stop_btn=True, interactive=False)
-    return composer, session.shown(), status.doing(None, 0.0)
+    return parts.asking_composer(Draft("")), session.shown(), status.doing(None, 0.0)
+
+
+def answering(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
+    """The handler that answers the question on its way, for one model."""
+
+    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
+        if session.pending is not None:
+            for update in ask(session, Choices(*controls).settings(), model.answer):
+                yield update.chat, update.status
+
+    return answer_pending
 
 
 def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
-    """The handler that answers, for one model."""
+    """The handler that takes a question on its way, where that was not done yet, and answers it."""
+    answer_pending = answering(model)
 
     def ask_question(
         message: dict[str, Any],
@@ -90,24 +102,19 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         except UserError as error:
             yield session.shown(), status.failed(str(error))
             return
-        frames = (frames_by, sample_fps, int(max_frames), clip_detail)
-        chosen = Choices(mode, int(max_new_tokens), int(max_thinking_tokens), *frames, detail)
-        for update in ask(session, chosen.settings(), model.answer):
-            yield update.chat, update.status
+        frames = (frames_by, sample_fps, max_frames, clip_detail)
+        yield from answer_pending(session, mode, max_new_tokens, max_thinking_tokens, *frames, detail)
 
     return ask_question
 
 
 def finish(session: Session) -> tuple[Any, ...]:
     """Draw the evidence, and give the composer back, with the question in it where it failed."""
-    composed = (session.returned or Draft("")).composed
-    session.returned = None
-    composer = gr.MultimodalTextbox(composed, submit_btn=True, stop_btn=False, interactive=True)
     if session.result is not None:
         seen = evidence.evidence_html(session.result, session.num_new_media, seen_pixels)
         session.drawn = seen, waterfall.waterfall_html(session.result)
         session.result = None  # it holds every frame, and the page needs them no more
-    return composer, *(session.drawn or (evidence.EMPTY, waterfall.EMPTY))
+    return parts.ready_composer(session.take_returned()), *(session.drawn or (evidence.EMPTY, waterfall.EMPTY))
 
 
 def stop(session: Session) -> None:
@@ -123,10 +130,40 @@ def answer_now(session: Session) -> None:
 def resume(session: Session) -> tuple[Any, ...]:
     """Let the reply that was cut off go on."""
     session.resume()
+    return begun_again(session)
+
+
+def retry(session: Session) -> tuple[Any, ...]:
+    """Ask the last question again, with the settings as they are now."""
+    session.retry()
+    return begun_again(session)
+
+
+def begun_again(session: Session) -> tuple[Any, ...]:
+    """Show that the question is on its way again; what is in the composer stays there."""
     if session.pending is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    return parts.asking_composer(), session.shown(), status.doing(None, 0.0)
+
+
+def undo(session: Session) -> tuple[Any, ...]:
+    """Take the last question back into the composer."""
+    session.undo()
+    return session.shown(), status.line(), *finish(session)
+
+
+def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tuple[Any, ...]:
+    """Put an earlier question into the composer, to replace it by sending."""
+    session.edit(int(pencil.index), draft_of(message, uploads()))
+    if session.returned is None:
         return gr.skip(), gr.skip()
-    composer = gr.MultimodalTextbox(Draft("").composed, submit_btn=False, stop_btn=True, interactive=False)
-    return composer, status.doing(None, 0.0)
+    return parts.ready_composer(session.take_returned()), status.editing(session.editing or 0)
+
+
+def leave_edit(session: Session) -> tuple[Any, ...]:
+    """Leave the earlier question as it was, and give back what was in the composer."""
+    session.leave_edit()
+    return parts.ready_composer(session.take_returned() or Draft("")), status.line()
 
 
 def leaving(model: Model) -> Callable[[Session], None]:
@@ -146,6 +183,7 @@ def starting_anew(model: Model) -> Callable[[Session], tuple[Any, ...]]:
     def start_anew(session: Session) -> tuple[Any, ...]:
         leave(session)
         fresh = Session()
+        fresh.returned = Draft("")
         return fresh, fresh.shown(), status.line(), *finish(fresh)
 
     return start_anew
@@ -156,7 +194,7 @@ def filling(examples: Sequence[Example]) -> Callable[..., dict[str, Any]]:
 
     def fill(card: gr.SelectData) -> dict[str, Any]:
         example = examples[int(card.index)]
-        return dict(Draft(example.question, (example.path,)).composed)
+        return dict(composed(Draft(example.question, (example.path,))))
 
     return fill
 
@@ -173,18 +211,29 @@ def build(model: Model) -> gr.Blocks:
             seen, times = parts.evidence_pane()
         controls, reset = parts.settings()
 
+        ask_question, answer_pending = asking(model), answering(model)
         begun = composer.submit(begin, [composer, session], [composer, chat, line], **AT_ONCE)
-        ask_question, inputs = asking(model), [composer, session, *controls]
-        answering: dict[str, Any] = {
-            "show_progress": "hidden",
-            "concurrency_id": "ask",
-            "concurrency_limit": MAX_ASKING,
-        }
-        answered = begun.then(ask_question, inputs, [chat, line], api_name="ask", trigger_mode="once", **answering)
-        answered.then(finish, session, [composer, seen, times], **AT_ONCE)
-        resumed = pane.go_on.click(resume, session, [composer, line], **AT_ONCE)
-        resumed = resumed.then(ask_question, inputs, [chat, line], api_visibility="private", **answering)
-        resumed.then(finish, session, [composer, seen, times], **AT_ONCE)
+        limits: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
+        answered = [
+            begun.then(
+                ask_question,
+                [composer, session, *controls],
+                [chat, line],
+                api_name="ask",
+                trigger_mode="once",
+                **limits,
+            )
+        ]
+        for trigger, again in ((pane.go_on.click, resume), (chat.retry, retry)):
+            begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
+            answered.append(
+                begun.then(answer_pending, [session, *controls], [chat, line], api_visibility="private", **limits)
+            )
+        for ended in answered:
+            ended.then(finish, session, [composer, seen, times], **AT_ONCE)
+        chat.undo(undo, session, [chat, line, composer, seen, times], **AT_ONCE)
+        pane.pencil.select(edit, [session, composer], [composer, line], **AT_ONCE)
+        pane.leave_edit.click(leave_edit, session, [composer, line], **AT_ONCE)
         pane.answer_now.click(answer_now, session, None, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
         new_chat.click(starting_anew(model), session, [session, chat, line, composer, seen, times], **AT_ONCE)

@@ -9,12 +9,20 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.conversation import Draft
 from pipelines.present import choices, evidence, header, status, waterfall
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example
+from pipelines.present.session import composed
 
-STYLE = Path(__file__).resolve().parent / "present" / "page.css"
+PRESENT = Path(__file__).resolve().parent / "present"
+STYLE = PRESENT / "page.css"
 INVITATION = "### What do you want to know?\nAdd a picture or a clip and ask about it."
+
+
+def script(name: str) -> str:
+    """A script that comes with the page."""
+    return (PRESENT / name).read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:
@@ -41,12 +49,17 @@ def top() -> tuple[gr.HTML, gr.Button]:
 
 @dataclass(frozen=True)
 class ChatPane:
-    """The conversation, the status line with its two buttons, the composer, and what the files in it will cost."""
+    """The conversation, the status line with its buttons, the composer, and what the files in it will cost.
+
+    `pencil` tells which question is to be edited.
+    """
 
     chat: gr.Chatbot
     line: gr.HTML
     answer_now: gr.Button
     go_on: gr.Button
+    leave_edit: gr.Button
+    pencil: gr.HTML
     composer: gr.MultimodalTextbox
     costs: gr.HTML
 
@@ -61,6 +74,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             height="100%",
             layout="panel",
             buttons=["copy"],
+            editable="user",
             allow_file_downloads=False,
             allow_tags=False,
             placeholder=INVITATION,
@@ -70,6 +84,8 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             line = _html(status.line(), "status")
             answer_now = gr.Button("Answer now", size="sm", elem_id="answer-now", scale=0, min_width=110)
             go_on = gr.Button("Continue", size="sm", elem_id="go-on", scale=0, min_width=110)
+            leave_edit = gr.Button("Keep it as it was", size="sm", elem_id="leave-edit", scale=0, min_width=110)
+        pencil = gr.HTML(elem_id="pencil", visible="hidden", js_on_load=script("pencil.js"))
         composer = gr.MultimodalTextbox(
             elem_id="composer",
             label="Question",
@@ -81,7 +97,19 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
         )
         costs = _html("", "costs")
         _html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
-    return ChatPane(chat, line, answer_now, go_on, composer, costs)
+    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, composer, costs)
+
+
+def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
+    """The composer while an answer runs: Send is Stop. It keeps what is in it where there is no `draft`."""
+    value = {} if draft is None else {"value": composed(draft)}
+    return gr.MultimodalTextbox(**value, submit_btn=False, stop_btn=True, interactive=False)
+
+
+def ready_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
+    """The composer while none runs. It keeps what is in it where there is no `draft`."""
+    value = {} if draft is None else {"value": composed(draft)}
+    return gr.MultimodalTextbox(**value, submit_btn=True, stop_btn=False, interactive=True)
 
 
 def evidence_pane() -> tuple[gr.HTML, gr.HTML]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -10,6 +11,8 @@ from playwright.sync_api import Page, expect
 from pipelines.present.examples import Example, load_examples
 from tests.page_server import ROOT
 
+DESK, PHONE = (1440, 900), (390, 844)
+OpenPage = Callable[..., Page]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 EXAMPLES = load_examples(ROOT / "assets" / "examples")
 SLOW_MS = 120_000

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
+from tests.browser_steps import DESK, SLOW_MS, OpenPage
 from tests.page_server import SCRIPTED, PageServer, serving
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -35,3 +44,43 @@ def page_server() -> Iterator[PageServer]:
 def scripted_server() -> Iterator[PageServer]:
     """The page with an engine that thinks slowly and for long."""
     yield from serving(SCRIPTED)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages that may neither reach outside nor complain."""
+    pages: list[Page] = []
+    outside: list[str] = []
+    complaints: list[str] = []
+
+    def note(request: Request) -> None:
+        if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", request.url):
+            outside.append(request.url)
+
+    def open_at(server: PageServer, size: tuple[int, int] = DESK, *, is_dark: bool = False) -> Page:
+        page = browser.new_page(
+            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if is_dark else "light"
+        )
+        pages.append(page)
+        page.set_default_timeout(30_000)
+        page.on("request", note)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.address)
+        expect(page.locator("#about")).to_contain_text(" on ", timeout=SLOW_MS)
+        expect(page.locator("#composer textarea")).to_be_editable()
+        return page
+
+    yield open_at
+    for page in pages:
+        page.close()
+    assert outside == []
+    assert complaints == []

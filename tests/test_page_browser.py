@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import expect
 
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
-from tests.browser_steps import SLOW_MS, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-]  # fmt: skip
-DESK, PHONE = (1440, 900), (390, 844)
 NAMES = [("circle", "red"), ("square", "blue")]
-
-OpenPage = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens pages that may neither reach outside nor complain."""
-    pages: list[Page] = []
-    outside: list[str] = []
-    complaints: list[str] = []
-
-    def note(request: Request) -> None:
-        if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", request.url):
-            outside.append(request.url)
-
-    def open_at(server: PageServer, size: tuple[int, int] = DESK, *, is_dark: bool = False) -> Page:
-        page = browser.new_page(
-            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if is_dark else "light"
-        )
-        pages.append(page)
-        page.set_default_timeout(30_000)
-        page.on("request", note)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(server.address)
-        expect(page.locator("#about")).to_contain_text(" on ", timeout=SLOW_MS)
-        expect(page.locator("#composer textarea")).to_be_editable()
-        return page
-
-    yield open_at
-    for page in pages:
-        page.close()
-    assert outside == []
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from pipelines.conversation import Draft, Reply
 from pipelines.present.asking import Answer, Update, ask
 from pipelines.present.chat import ChatMessage
-from pipelines.present.exchange import Exchange, finished
+from pipelines.present.exchange import Exchange, replied
 from pipelines.present.pacing import Pump, tick_s
-from pipelines.present.session import Draft, Session
+from pipelines.present.session import Session
 from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Delta, Deltas, Observe, Progress, Request, Result, Settings, UserError
 from tests.present_values import result
@@ -206,7 +207,7 @@ def test_the_thought_closes_when_the_answer_begins() -> None:
 )
 def test_a_reply_that_never_got_to_an_answer_says_so(finish_reason: str, note: str) -> None:
     ended = result(answer=" ", finish_reason=finish_reason)  # type: ignore[arg-type]
-    assert texts(finished(ended))[-1].startswith(note)
+    assert texts(replied(Reply.of(ended)))[-1].startswith(note)
 
 
 def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
@@ -233,7 +234,7 @@ def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
     assert asked[1].resumed is not None
     assert asked[1].resumed.answer == "A red"
     assert asked[0].conversation == asked[1].conversation != ""
-    assert [turn.answer for turn in session.turns] == ["A red circle."]
+    assert [past.reply.answer for past in session.rounds] == ["A red circle."]
 
 
 def test_a_rest_that_fails_leaves_what_was_there() -> None:
@@ -244,7 +245,94 @@ def test_a_rest_that_fails_leaves_what_was_there() -> None:
     assert texts(update.chat) == ["What is it?", "A red"]
     assert "out of memory" in update.status
     assert session.returned is None
-    assert [turn.answer for turn in session.turns] == ["A red"]
+    assert [past.reply.answer for past in session.rounds] == ["A red"]
+
+
+def answered(*questions: str) -> Session:
+    """A session in which these were asked and answered."""
+    session = Session()
+    for question in questions:
+        session.begin(Draft(question, (Path(f"{question}.png"),)))
+        last(ask(session, Settings(), replying()))
+        session.result = None
+    return session
+
+
+def questions(session: Session) -> list[str]:
+    return [past.draft.question for past in session.rounds]
+
+
+def test_an_earlier_question_that_is_edited_replaces_what_came_after() -> None:
+    session = answered("One", "Two", "Three")
+    session.edit(1, Draft("typed already"))
+    assert session.take_returned() == Draft("Two", (Path("Two.png"),))
+    session.begin(Draft("Two again"))
+    assert texts(session.shown())[-1] == "Two again"
+    assert session.request(Settings()).history == (session.rounds[0].turn,)
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One", "Two again"]
+    assert session.take_returned() == Draft("typed already")
+
+
+def test_an_edited_question_that_fails_leaves_the_conversation_as_it_was() -> None:
+    session = answered("One", "Two")
+    session.edit(0, Draft("typed already"))
+    session.begin(Draft("One again"))
+    update = last(ask(session, Settings(), failing(UserError("No."))))
+    assert questions(session) == ["One", "Two"]
+    assert texts(update.chat)[0] == "One"
+    assert session.take_returned() == Draft("One again")
+    session.begin(Draft("One at last"))  # still in the place of the first
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One at last"]
+
+
+def test_an_edit_that_is_left_gives_back_what_was_typed() -> None:
+    session = answered("One")
+    session.edit(0, Draft("typed already"))
+    session.leave_edit()
+    assert session.take_returned() == Draft("typed already")
+    session.begin(Draft("Two"))
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One", "Two"]
+
+
+@pytest.mark.parametrize("place", [-1, 2])
+def test_only_a_question_that_was_asked_can_be_edited(place: int) -> None:
+    session = answered("One", "Two")
+    session.edit(place, Draft(""))
+    assert (session.editing, session.returned) == (None, None)
+
+
+def test_retry_asks_the_last_question_again_and_keeps_the_reply_where_it_fails() -> None:
+    session = answered("One", "Two")
+    session.retry()
+    assert session.request(Settings()).files == (Path("One.png"), Path("Two.png"))
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert questions(session) == ["One", "Two"]
+    assert session.take_returned() is None
+    session.retry()
+    last(ask(session, Settings(), replying_with(result(answer="Another."))))
+    assert [past.reply.answer for past in session.rounds] == ["A circle.", "Another."]
+
+
+def test_undo_takes_the_last_question_back_into_the_composer() -> None:
+    session = answered("One", "Two")
+    session.undo()
+    assert questions(session) == ["One"]
+    assert session.take_returned() == Draft("Two", (Path("Two.png"),))
+    assert texts(session.shown()) == ["One", "Look.", "A circle."]
+
+
+@pytest.mark.parametrize("act", [Session.retry, Session.undo, Session.resume], ids=["retry", "undo", "resume"])
+def test_nothing_is_rewound_while_a_question_is_on_its_way_or_edited(act: Callable[[Session], None]) -> None:
+    running, edited, empty = answered("One"), answered("One"), Session()
+    running.begin(Draft("Two"))
+    edited.edit(0, Draft(""))
+    for session in (running, edited, empty):
+        before = list(session.rounds), session.pending
+        act(session)
+        assert (session.rounds, session.pending) == before
 
 
 def test_only_what_was_cut_off_can_go_on() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.conversation import Draft
 from pipelines.present.chat import asked
 from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, FAST, Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.header import header_html
-from pipelines.present.session import Draft, draft_of
+from pipelines.present.session import draft_of
 from pipelines.present.status import doing, line
 from pipelines.types import EngineInfo, Progress, Settings, UserError
 from tests.present_values import HOSTILE, INFO

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from pipelines.conversation import Reply
 from pipelines.present.chat import ChatMessage, said, thinking, thought
 from pipelines.present.status import THOUGHT_ENDS, doing, ended
 from pipelines.types import Delta, FinishReason, Progress, Result
@@ -47,7 +48,7 @@ class Exchange:
     def messages(self) -> list[ChatMessage]:
         """The assistant's messages as they stand."""
         if self.result is not None:
-            return finished(self.result)
+            return replied(Reply.of(self.result))
         shown: list[ChatMessage] = []
         if self._text["reasoning"]:
             is_over = bool(self._text["answer"])
@@ -81,16 +82,15 @@ class Exchange:
         return thought(self._text["reasoning"], last_s - first_s)
 
 
-def finished(result: Result) -> list[ChatMessage]:
+def replied(reply: Reply) -> list[ChatMessage]:
     """The assistant's messages of a reply that has ended, however it ended."""
     shown: list[ChatMessage] = []
-    if result.reasoning.strip():
-        duration_s = result.timing.stage_ms.get("think", 0.0) / 1000
-        shown.append(thought(result.reasoning, duration_s, result.tokens.reasoning))
-        if result.thought_end is not None:
-            shown.append(said(f"*{THOUGHT_ENDS[result.thought_end]}*"))
-    if result.answer.strip():
-        shown.append(said(result.answer))
-    if result.finish_reason == "cancelled" or not result.answer.strip():
-        shown.append(said(NOTES[result.finish_reason]))
+    if reply.reasoning.strip():
+        shown.append(thought(reply.reasoning, reply.thought_s, reply.num_thought_tokens))
+        if reply.thought_end is not None:
+            shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
+    if reply.answer.strip():
+        shown.append(said(reply.answer))
+    if reply.finish_reason == "cancelled" or not reply.answer.strip():
+        shown.append(said(NOTES[reply.finish_reason]))
     return shown

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
+from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.chat import ChatMessage, asked
-from pipelines.present.exchange import finished
-from pipelines.types import Request, Result, Settings, Turn, UserError
+from pipelines.present.exchange import replied
+from pipelines.types import Request, Result, Settings, UserError
 
 
 class Composed(TypedDict):
@@ -21,17 +22,9 @@ class Composed(TypedDict):
     files: list[str]
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What a user wrote and added."""
-
-    question: str
-    files: tuple[Path, ...] = ()
-
-    @property
-    def composed(self) -> Composed:
-        """The draft as the composer holds it."""
-        return {"text": self.question, "files": [str(path) for path in self.files]}
+def composed(draft: Draft) -> Composed:
+    """A draft as the composer holds it."""
+    return {"text": draft.question, "files": [str(path) for path in draft.files]}
 
 
 def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
@@ -49,25 +42,39 @@ def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
     return files
 
 
+def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
+    """The messages of what was asked and answered."""
+    chat: list[ChatMessage] = []
+    for past in rounds:
+        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply)]
+    return chat
+
+
 @dataclass
 class Session:
     """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
 
-    `pending` is the question on its way, `returned` one that failed and goes back into the composer. `result` is what
-    is still to be drawn, and `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that
-    ran out of tokens and may go on, and `resumed` the same while it does.
+    `pending` is the question on its way, and `returned` one that failed and goes back into the composer. `editing` is
+    the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
+    come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
+    `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
+    on, and `resumed` the same while it does.
     """
 
-    turns: list[Turn] = field(default_factory=list)
-    chat: list[ChatMessage] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
     pending: Draft | None = None
     returned: Draft | None = None
+    editing: int | None = None
+    aside: Draft | None = None
     result: Result | None = None
     num_new_media: int = 0
     drawn: tuple[str, str] | None = None
     is_closed: bool = False
     cut_off: Result | None = None
     resumed: Result | None = None
+    _past: list[ChatMessage] = field(default_factory=list)
+    _replaced: tuple[Round, ...] = ()
+    _is_composed: bool = True
     _flags: tuple[threading.Event, threading.Event] | None = None
     _name: str = ""
 
@@ -77,18 +84,45 @@ class Session:
         self._name = self._name or secrets.token_hex(16)
         return self._name
 
+    @property
+    def can_rewind(self) -> bool:
+        """Whether the last round may be asked again or taken back: no question is on its way, and none is edited."""
+        return self.pending is None and self.editing is None and bool(self.rounds)
+
     def begin(self, draft: Draft) -> None:
-        """Take a question on its way, with a stop of its own."""
-        self.pending, self.returned, self.resumed = draft, None, None
-        self._flags = threading.Event(), threading.Event()
+        """Take a question of the composer on its way, with a stop of its own."""
+        self._begin(draft, len(self.rounds) if self.editing is None else self.editing)
+
+    def retry(self) -> None:
+        """Ask the last question again."""
+        if self.can_rewind:
+            self._begin(self.rounds[-1].draft, len(self.rounds) - 1, is_composed=False)
 
     def resume(self) -> None:
         """Take the last question on its way again, whose reply was cut off, for the rest of it."""
-        if self.cut_off is None or self.pending is not None:
-            return
-        turn, resumed = self.turns[-1], self.cut_off
-        self.begin(Draft(turn.question, turn.media))
-        self.turns, self.chat, self.resumed = self.turns[:-1], self.chat[: -1 - len(finished(resumed))], resumed
+        if self.can_rewind and self.cut_off is not None:
+            self.retry()
+            self.resumed = self.cut_off
+
+    def undo(self) -> None:
+        """Take the last question and its reply back: the question goes into the composer."""
+        if self.can_rewind:
+            self.returned, self.cut_off, self.drawn = self.rounds.pop().draft, None, None
+
+    def edit(self, place: int, typed: Draft) -> None:
+        """Return the question of a round, which the next one that is sent replaces. `typed` is set aside."""
+        if self.pending is None and 0 <= place < len(self.rounds):
+            self.aside = typed if self.editing is None else self.aside
+            self.editing, self.returned = place, self.rounds[place].draft
+
+    def leave_edit(self) -> None:
+        """Edit no earlier question any more, and return what was set aside."""
+        self.returned, self.aside, self.editing = self.aside, None, None
+
+    def take_returned(self) -> Draft | None:
+        """What goes into the composer, once."""
+        returned, self.returned = self.returned, None
+        return returned
 
     @property
     def stop(self) -> threading.Event:
@@ -100,12 +134,6 @@ class Session:
         """What ends the reasoning of the question on its way."""
         return self._both[1]
 
-    @property
-    def _both(self) -> tuple[threading.Event, threading.Event]:
-        if self._flags is None:
-            self._flags = threading.Event(), threading.Event()
-        return self._flags
-
     def close(self) -> None:
         """Leave the conversation: what runs stops and shows nothing any more."""
         self.is_closed = True
@@ -114,30 +142,42 @@ class Session:
     def shown(self, replies: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
         """The chat with the question on its way and what is there of its reply."""
         if self.pending is None:
-            return list(self.chat)
-        return [*self.chat, asked(self.pending.question, self.pending.files), *replies]
+            return chat_of(self.rounds)
+        return [*self._past, asked(self.pending.question, self.pending.files), *replies]
 
     def request(self, settings: Settings) -> Request:
         """The question on its way with the turns before it."""
         draft = self.pending or Draft("")
-        return Request(draft.question, draft.files, settings, tuple(self.turns), self.resumed, self.name)
+        history = tuple(past.turn for past in self.rounds)
+        return Request(draft.question, draft.files, settings, history, self.resumed, self.name)
 
     def keep(self, result: Result) -> None:
         """End the question on its way with its reply, which later questions build on."""
         if self.pending is None:
             return
-        self.turns.append(Turn(self.pending.question, self.pending.files, result.answer))
-        self.chat = self.shown(finished(result))
+        self.rounds.append(Round(self.pending, Reply.of(result)))
         self.result, self.num_new_media = result, len(self.pending.files)
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.finish_reason == "length" else None
+        self.leave_edit()
         self.pending = self.resumed = None
+        self._replaced = ()
 
     def give_back(self) -> None:
-        """End the question on its way without a reply: it goes back to its author, or the reply stays as it was."""
-        if self.resumed is not None and self.pending is not None:
-            self.turns.append(Turn(self.pending.question, self.pending.files, self.resumed.answer))
-            self.chat = self.shown(finished(self.resumed))
-            self.pending = self.resumed = None
-        else:
-            self.returned, self.pending = self.pending, None
+        """End the question on its way without a reply: all is as before, and a new question goes back to its author."""
+        self.returned = self.pending if self._is_composed else None
+        self.rounds += self._replaced
+        self.pending = self.resumed = None
+        self._replaced = ()
+
+    def _begin(self, draft: Draft, place: int, *, is_composed: bool = True) -> None:
+        self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
+        self._past = chat_of(self.rounds)  # the same at every update of the reply
+        self.pending, self.returned, self.resumed, self._is_composed = draft, None, None, is_composed
+        self._flags = threading.Event(), threading.Event()
+
+    @property
+    def _both(self) -> tuple[threading.Event, threading.Event]:
+        if self._flags is None:
+            self._flags = threading.Event(), threading.Event()
+        return self._flags

@@ -11,8 +11,8 @@ from typing import Literal
 from pipelines.present.rates import decode_rate
 from pipelines.types import Progress, Result, Stage, ThoughtEnd
 
-Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut"]
-"""How the line looks, and which button belongs beside it: to answer now, or to go on."""
+Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut", "calm gb-editing"]
+"""How the line looks, and which button belongs beside it: to answer now, to go on, or to leave a question as it was."""
 
 DOING: dict[Stage, str] = {
     "queue": "Waiting",
@@ -74,6 +74,11 @@ def ended(result: Result) -> str:
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
     return line(" · ".join(parts), tone="calm gb-cut" if result.finish_reason == "length" else "calm")
+
+
+def editing(place: int) -> str:
+    """What sending the composer does now."""
+    return line(f"Editing question {place + 1}: sending it replaces it and all that follows.", tone="calm gb-editing")
 
 
 def failed(sentence: str) -> str:

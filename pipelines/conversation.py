@@ -1,0 +1,57 @@
+"""What a person and a model have said, as values that outlive the answer itself.
+
+A `Result` holds every frame that the model saw; a `Reply` is what is left of it when these are gone: enough to show the
+conversation again, and to go on with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.types import FinishReason, Result, ThoughtEnd, Turn
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a user wrote and added."""
+
+    question: str
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply that has ended. The thought took `thought_s` seconds and `num_thought_tokens` tokens."""
+
+    answer: str
+    reasoning: str = ""
+    finish_reason: FinishReason = "stop"
+    thought_s: float = 0.0
+    num_thought_tokens: int = 0
+    thought_end: ThoughtEnd | None = None
+
+    @classmethod
+    def of(cls, result: Result) -> Reply:
+        """What is kept of a result."""
+        return cls(
+            answer=result.answer,
+            reasoning=result.reasoning,
+            finish_reason=result.finish_reason,
+            thought_s=result.timing.stage_ms.get("think", 0.0) / 1000,
+            num_thought_tokens=result.tokens.reasoning,
+            thought_end=result.thought_end,
+        )
+
+
+@dataclass(frozen=True)
+class Round:
+    """A question and its reply."""
+
+    draft: Draft
+    reply: Reply
+
+    @property
+    def turn(self) -> Turn:
+        """The same as the model is told it: without the reasoning."""
+        return Turn(self.draft.question, self.draft.files, self.reply.answer)

@@ -1,0 +1,73 @@
+"""Turns of a conversation in a real browser: ask again, take back, and change what was asked before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_steps import OpenPage, ask, choose_fast, shoot, wait_for_end
+from tests.page_server import PageServer
+
+pytestmark = pytest.mark.browser
+
+
+def questions(page: Page) -> list[str]:
+    return [text.strip() for text in page.locator("#chat .user-row .message-content").all_inner_texts()]
+
+
+@pytest.fixture
+def answered(scripted_server: PageServer, open_page: OpenPage, picture: Path) -> Page:
+    """A page on which two questions were answered at once."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    for question, file in (("What is in this picture?", picture), ("And its colour?", None)):
+        ask(page, question, file)
+        wait_for_end(page, "Done")
+    return page
+
+
+def test_an_earlier_question_is_changed_with_its_picture(answered: Page) -> None:
+    answered.fill("#composer textarea", "typed already")
+    answered.locator("#chat .user-row").first.hover()
+    shoot(answered, "desk-turns")
+    answered.locator("#chat .user-row").first.get_by_label("Edit").last.click()
+    composer = answered.locator("#composer textarea")
+    expect(composer).to_have_value("What is in this picture?")
+    expect(answered.locator("#composer .thumbnail-item")).to_have_count(1)
+    expect(answered.locator("#status")).to_contain_text("Editing question 1")
+    shoot(answered, "desk-editing")
+    composer.fill("Is there a square in this picture?")
+    answered.click("#composer .submit-button")
+    wait_for_end(answered, "Done")
+    assert questions(answered) == ["Is there a square in this picture?"]
+    expect(answered.locator("#chat .user-row img")).to_have_count(1)
+    expect(composer).to_have_value("typed already")
+
+
+def test_an_edit_can_be_left(answered: Page) -> None:
+    answered.locator("#chat .user-row").last.get_by_label("Edit").last.click()
+    expect(answered.locator("#composer textarea")).to_have_value("And its colour?")
+    answered.click("#leave-edit")
+    expect(answered.locator("#composer textarea")).to_have_value("")
+    expect(answered.locator("#leave-edit")).to_be_hidden()
+    assert questions(answered) == ["What is in this picture?", "And its colour?"]
+
+
+def test_the_last_question_is_asked_again_and_taken_back(answered: Page) -> None:
+    answered.fill("#composer textarea", "typed already")
+    answered.get_by_label("Retry").last.click()
+    expect(answered.locator("#composer .stop-button")).to_be_visible()
+    wait_for_end(answered, "Done")
+    expect(answered.locator("#composer textarea")).to_have_value("typed already")
+    assert questions(answered) == ["What is in this picture?", "And its colour?"]
+    answered.get_by_label("Undo").last.click()
+    expect(answered.locator("#chat .user-row")).to_have_count(1)
+    expect(answered.locator("#composer textarea")).to_have_value("And its colour?")
+
+
+def test_an_answer_is_copied(answered: Page) -> None:
+    answered.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    answered.get_by_label("Copy message").last.click()
+    assert "red circle" in str(answered.evaluate("navigator.clipboard.readText()"))
