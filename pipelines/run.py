@@ -27,6 +27,7 @@ from pipelines.types import (
     Deltas,
     FinishReason,
     Media,
+    MediaKind,
     Message,
     Observe,
     Probe,
@@ -141,7 +142,7 @@ class _Work:
             engine=self._engine.info,
             reasoning="".join(self._text["reasoning"]),
             answer=answer_text,
-            grounding=parse_grounding(answer_text),
+            grounding=parse_grounding(answer_text, [kind_of(item) for item in self._media], self._current()),
             timing=self._watch.stop(),
             tokens=TokenCounts(
                 text=inputs.num_text_tokens if inputs else 0,
@@ -157,6 +158,12 @@ class _Work:
             thought_end=self._thought_end,
             token_ids=tuple(self._ids),
         )
+
+    def _current(self) -> int:
+        """The first medium of the last turn that came with any."""
+        counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
+        last = max((at for at, count in enumerate(counts) if count), default=0)
+        return sum(counts[:last])
 
     def _splitter(self, inputs: ModelInputs) -> ReplySplitter:
         """What splits the reply, behind the part of it that is there already."""
@@ -213,6 +220,11 @@ def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
         messages.append({"role": "assistant", "content": turn.answer})
     messages.append(_ask(list(kinds), request.question))
     return messages
+
+
+def kind_of(item: Media) -> MediaKind:
+    """What a medium is."""
+    return "clip" if isinstance(item, Clip) else "picture"
 
 
 def _ask(kinds: list[str], question: str) -> Message:

@@ -23,6 +23,7 @@ FinishReason = Literal["stop", "length", "cancelled"]
 ThoughtEnd = Literal["budget", "asked", "loop"]
 """Why the engine ended the reasoning, where the model did not: it used its tokens up, the user asked, or it circled."""
 ClipReader = Literal["pyav", "decord"]
+MediaKind = Literal["picture", "clip"]
 EngineName = Literal["local", "reference"]
 
 Box = tuple[float, float, float, float]
@@ -257,7 +258,8 @@ class Delta:
 class Region:
     """A place that the answer names: exactly one of `box` and `point`, in 0 to 1000 on the upright original.
 
-    `media_index` counts the media of the request from 0, and `time_s` is set for a place in a clip.
+    `media_index` counts the media of the request from 0, and `time_s` is set for a place in a clip. `source` is where
+    the answer holds it as data: its first character and the one behind; it does not tell regions apart.
     """
 
     label: str
@@ -265,6 +267,7 @@ class Region:
     point: Point | None = None
     media_index: int = 0
     time_s: float | None = None
+    source: tuple[int, int] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if (self.box is None) == (self.point is None):
@@ -273,11 +276,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Event:
-    """A span of a clip that the answer names, in seconds from its start, `start_s` <= `end_s`."""
+    """A span of a clip that the answer names, in seconds from its start, `start_s` <= `end_s`.
+
+    `source` is where the answer holds it as data, as in `Region`; None where its prose says it.
+    """
 
     start_s: float
     end_s: float
     label: str
+    source: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.grounding import MAX_TOKENS, parse_grounding
-from pipelines.types import Box, Event, Grounding, Point, Region
+from pipelines.grounding import MAX_TOKENS, parse_grounding, told_times
+from pipelines.types import Box, Event, Grounding, MediaKind, Point, Region
 
 A: Box = (100, 200, 300, 400)
 B: Box = (500, 600, 700, 800)
@@ -235,6 +235,20 @@ EVENTS = {
     "repeated": ('[{"start": 1, "end": 2, "label": "a"}, {"start": 1, "end": 2, "label": "a"}]', events((1, 2, "a"))),
     "cut off": ('[{"start": 1, "end": 2, "label": "a"}, {"start": 3, "end": 4, "la', events((1, 2, "a"))),
     "lines": ("- <3.2 seconds> - <5.0 seconds>: a\n2. 0:06 - 0:08 b", events((3.2, 5, "a"), (6, 8, "b"))),
+    "range in brackets": ("[00:01 - 00:05] a\n[00:06.5 - 00:08] b", events((1, 5, "a"), (6.5, 8, "b"))),
+    "range in brackets behind a bullet": ("- **[00:01 - 00:05]**: a", events((1, 5, "a"))),
+    "range in a sentence": ("The cat is visible from 0.4 to 1.8 seconds.", events((0.4, 1.8, "The cat is visible"))),
+    "range between": ("Between 2 and 3.5 s the cat jumps.", events((2, 3.5, "the cat jumps"))),
+    "range behind what it says": ("The cat jumps (0:03 – 0:05).", events((3, 5, "The cat jumps"))),
+    "two ranges in a sentence": (
+        "It runs from 0:01 to 0:02, then jumps from 0:03 to 0:04.",
+        events((1, 2, "It runs"), (3, 4, "then jumps")),
+    ),
+    "a range a sentence": ("It runs 1 s to 2 s. It jumps 3 s to 4 s.", events((1, 2, "It runs"), (3, 4, "It jumps"))),
+    "range until": ("From 1s until 2s it runs.", events((1, 2, "it runs"))),
+    "range in hours": ("01:00:02 --> 01:00:03.5 it runs", events((3602, 3603.5, "it runs"))),
+    "only a range": ("0:01 - 0:05", events((1, 5, ""))),
+    "two moments are no range": ("It blinks at 2 s and 3 s.", events()),
     "endless time": (f'[{{"start": {"9" * 9000}, "end": 2, "label": "a"}}]', events()),
 }
 
@@ -267,6 +281,36 @@ CASES = {
     **{f"event: {name}": case for name, case in EVENTS.items()},
     **{f"nothing: {name}": (answer, Grounding()) for name, answer in NOTHING.items()},
 }
+MIXED: tuple[MediaKind, ...] = ("picture", "clip", "picture", "clip")
+AMONG = {
+    "Picture 2": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 2"}', 2),
+    "Video 1": ('{"Video 1": {"bbox_2d": [1, 2, 3, 4]}}', 1),
+    "Video 2 as a key": ('{"Video 2": [{"time": 1, "bbox_2d": [1, 2, 3, 4]}]}', 3),
+    "Clip 2": ('{"bbox_2d": [1, 2, 3, 4], "clip": 2}', 3),
+    "index of a picture": ('{"bbox_2d": [1, 2, 3, 4], "img_idx": 1}', 2),
+    "index of a clip": ('{"bbox_2d": [1, 2, 3, 4], "video_index": 0}', 1),
+    "a heading": ('Picture 1:\n```json\n[{"bbox_2d": [1, 2, 3, 4]}]\n```', 0),
+    "the last name of a heading": ('Unlike in Picture 1, in **Video 2**:\n[{"bbox_2d": [1, 2, 3, 4]}]', 3),
+    "a name in another paragraph": ('In Picture 1 all is well.\n\nHere:\n[{"bbox_2d": [1, 2, 3, 4]}]', 2),
+    "counted over all media": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 4"}', 3),
+    "more than there are": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 9"}', 2),
+    "no name": ('{"bbox_2d": [1, 2, 3, 4]}', 2),
+    "no name and a time": ('{"bbox_2d": [1, 2, 3, 4], "time": 1}', 3),
+}
+TIMES = {
+    "a moment": ("At 0:07 it turns.", [("0:07", 7, 7)]),
+    "seconds": ("It appears at 1.4 seconds.", [("1.4 seconds", 1.4, 1.4)]),
+    "a range": ("From 3.2 s to 5 s, it runs", [("3.2 s to 5 s", 3.2, 5)]),
+    "in angles": ("at <28.2 seconds>.", [("<28.2 seconds>", 28.2, 28.2)]),
+    "in brackets": ("[00:01 - 00:05] runs", [("00:01 - 00:05", 1, 5)]),
+    "hundredths": ("00:23.00 - 00:48.50: runs", [("00:23.00 - 00:48.50", 23, 48.5)]),
+    "one unit for both": ("1 to 2.5 seconds", [("1 to 2.5 seconds", 1, 2.5)]),
+    "two moments": ("at 2 s and 3 s", [("2 s", 2, 2), ("3 s", 3, 3)]),
+    "between": ("between 2 s and 3 s", [("2 s and 3 s", 2, 3)]),
+    "the last of a text": ("at 7s", [("7s", 7, 7)]),
+    "plain numbers": ("2 - 3 boxes, 1.5 metres, 7 sides, 1/2 s", []),
+    "a date and an address": ("2024-05-01, 127.0.0.1:80, v1.2.3:4", []),
+}
 MEDIA = {
     "image_index": ('{"bbox_2d": [1, 2, 3, 4], "image_index": 1}', 1),
     "img_idx": ('{"img_idx": 2, "bbox_2d": [1, 2, 3, 4]}', 2),
@@ -291,6 +335,28 @@ def test_reads_the_picture(answer: str, media_index: int) -> None:
     assert region.media_index == media_index
 
 
+@pytest.mark.parametrize(("answer", "media_index"), AMONG.values(), ids=AMONG.keys())
+def test_a_place_goes_to_its_medium(answer: str, media_index: int) -> None:
+    """Pictures and clips are counted apart; what names none belongs to what the question is about."""
+    (region,) = parse_grounding(answer, MIXED, current=2).regions
+    assert region.media_index == media_index
+
+
+@pytest.mark.parametrize(("prose", "expected"), TIMES.values(), ids=TIMES.keys())
+def test_times_in_prose(prose: str, expected: list[tuple[str, float, float]]) -> None:
+    assert [(prose[told.start : told.end], told.start_s, told.end_s) for told in told_times(prose)] == expected
+
+
+def test_a_place_knows_where_it_stands() -> None:
+    answer = f"Cats:\n```json\n[{ITEM_A}]\n```\nand <ref>dog</ref><box>(500,600),(700,800)</box>, as is 0:01-0:02."
+    first, second = (region.source for region in parse_grounding(answer).regions)
+    assert first is not None
+    assert answer[slice(*first)] == f"```json\n[{ITEM_A}]\n```"
+    assert second is not None
+    assert answer[slice(*second)] == "<ref>dog</ref><box>(500,600),(700,800)</box>"
+    assert [event.source for event in parse_grounding(answer).events] == [None]
+
+
 def check(answer: str) -> None:
     found = parse_grounding(answer)
     for region in found.regions:
@@ -300,6 +366,11 @@ def check(answer: str) -> None:
             assert 0 <= y1 <= y2 <= 1000
         assert all(0 <= value <= 1000 for value in region.box or region.point or ())
         assert len(region.label) <= 200
+    for told in told_times(answer):
+        assert 0 <= told.start < told.end <= len(answer)
+        assert 0 <= told.start_s <= told.end_s < float("inf")
+    for source in [region.source for region in found.regions] + [event.source for event in found.events]:
+        assert source is None or 0 <= source[0] < source[1] <= len(answer)
     for event in found.events:
         assert 0 <= event.start_s <= event.end_s < float("inf")
         assert len(event.label) <= 200

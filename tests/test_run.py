@@ -125,6 +125,15 @@ def test_what_cannot_be_answered_is_refused_in_one_sentence(
         result_of(Request(question), ScriptedEngine("", checkpoint))
 
 
+def test_a_place_belongs_to_the_picture_that_came_last(checkpoint: Checkpoint, picture: Path) -> None:
+    turns = (Turn("What is it?", (picture,), "A square."), Turn("And here?", (picture,), "One more."))
+    engine = ScriptedEngine('[{"bbox_2d": [1, 2, 3, 4]}]', checkpoint)
+    for history, media_index in (((), 0), (turns[:1], 0), (turns, 1)):
+        request = Request("Where?", () if history else (picture,), Settings(thinking=False), history)
+        (region,) = result_of(request, engine).grounding.regions
+        assert region.media_index == media_index
+
+
 def test_a_question_about_no_picture_needs_none(checkpoint: Checkpoint) -> None:
     request = Request("Who painted the first frame houses of Bergen?", settings=Settings(thinking=False))
     assert result_of(request, ScriptedEngine("I do not know.", checkpoint)).answer == "I do not know."

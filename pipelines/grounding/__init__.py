@@ -6,19 +6,27 @@ what is cut off is passed over, so an answer that breaks off gives the first of 
 `MAX_TOKENS` brackets, words and numbers are looked at.
 
 `salvage` turns the text into nodes, `reading` walks them, and `fields`, `places` and `times` say what they mean.
-Neither knows the media: a time past the end of the clip or an index of a picture that was not sent stays as it is.
-A bare list of four numbers in running prose is taken for a box when it could be one, and nothing smaller is.
+`naming` says which medium is meant. A time past the end of the clip stays as it is. A bare list of four numbers in
+running prose is taken for a box when it could be one, and nothing smaller is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pipelines.grounding.naming import Naming
 from pipelines.grounding.reading import read
 from pipelines.grounding.salvage import MAX_TOKENS, salvage
-from pipelines.types import Grounding
+from pipelines.grounding.times import ToldTime, told_times
+from pipelines.types import Grounding, MediaKind
 
-__all__ = ["MAX_TOKENS", "parse_grounding"]
+__all__ = ["MAX_TOKENS", "ToldTime", "parse_grounding", "told_times"]
 
 
-def parse_grounding(answer: str) -> Grounding:
-    """All places and spans of `answer`, in its order."""
-    return read(salvage(answer))
+def parse_grounding(answer: str, media: Sequence[MediaKind] = (), current: int = 0) -> Grounding:
+    """All places and spans of `answer`, in its order.
+
+    `media` are the kinds of the media of the conversation, and `current` the first that the question is about: it has
+    the places that name no medium.
+    """
+    return read(salvage(answer), Naming(tuple(media), current))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipelines.grounding import places, times
+from pipelines.grounding.naming import Naming
 from pipelines.grounding.salvage import Listing, Node, Record
 from pipelines.types import Event, Region
 
 MAX_LABEL = 200
-_MAX_MEDIA = 10_000
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _BOX_KEYS = frozenset({"bbox_2d", "bbox", "box", "box_2d", "bounding_box", "bboxes", "boxes", "bbox_2ds"})
@@ -29,8 +28,10 @@ _TIME_KEYS = frozenset(
     {"time", "timestamp", "timestamps", "time_s", "time_range", "interval", "segment", "span", "range"}
     | {"t", "second", "seconds"}
 )
-_MEDIA_KEYS = frozenset({"image_index", "image_idx", "img_index", "img_idx", "media_index", "image", "picture"})
-PICTURE = re.compile(r"(?:picture|image|img)[\s_#]{0,3}([0-9]{1,5})", re.IGNORECASE)
+_MEDIA_KEYS = frozenset(
+    {"image_index", "image_idx", "img_index", "img_idx", "media_index", "image", "picture"}
+    | {"video_index", "video_idx", "clip_index", "video", "clip"}
+)
 
 Bare = Literal["any", "boxes", "one box", "none"]
 """What a list of numbers under no known key may be: alone, under an unknown key, in prose, beside a known key."""
@@ -38,18 +39,28 @@ Bare = Literal["any", "boxes", "one box", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a node takes over from those around it."""
+    """What a node takes over from those around it.
+
+    `media_index` is None until the answer names a medium, and `source` is where the outermost node stands.
+    """
 
     bare: Bare
     label: str = ""
     time_s: float | None = None
-    media_index: int = 0
+    media_index: int | None = None
+    naming: Naming = field(default_factory=Naming)
+    source: tuple[int, int] | None = None
 
     def region(self, values: list[float], label: str) -> Region:
         """Four numbers as a box, or two as a point, at the time and in the picture that hold here."""
         box = places.box(values) if len(values) == 4 else None
         point = None if box else places.point(values)
-        return Region(clean_label(label), box, point, self.media_index, self.time_s)
+        media_index = self.naming.unnamed(self.time_s) if self.media_index is None else self.media_index
+        return Region(clean_label(label), box, point, media_index, self.time_s, self.source)
+
+    def event(self, one_s: float, other_s: float, label: str) -> Event:
+        """A span with its ends in order and its label cleaned."""
+        return Event(min(one_s, other_s), max(one_s, other_s), clean_label(label), self.source)
 
 
 class Fields:
@@ -84,18 +95,19 @@ class Fields:
         label = next(iter(self._labels), "")
         starts, ends = _moments(self._starts), _moments(self._ends)
         for start, end in zip(starts, ends, strict=False):
-            yield event(start, end, label)
+            yield self._context.event(start, end, label)
         spans = [found for node in self._times if (found := _span(node))]
-        yield from (event(start, end, label) for start, end in spans)
+        yield from (self._context.event(start, end, label) for start, end in spans)
         has_nested = any(not isinstance(value, str) for _, value in self.others)
         if self._own_labels and not (ends or spans or self._groups or has_nested):
-            yield from (event(moment, moment, label) for moment in [*starts, *_moments(self._times)])
+            yield from (self._context.event(at, at, label) for at in [*starts, *_moments(self._times)])
 
     def inner(self) -> Context:
         """What the nodes inside this record take over from it."""
         spans = [found[0] for node in self._times if (found := _span(node))]
         moments = [*_moments(self._times), *_moments(self._starts), *spans]
-        return Context(
+        return replace(
+            self._context,
             bare="none" if self._groups else "boxes",
             label=next(iter(self._own_labels), self._context.label),
             time_s=moments[0] if moments else self._context.time_s,
@@ -115,7 +127,8 @@ class Fields:
         elif name in _TIME_KEYS:
             self._times.append(value)
         elif name in _MEDIA_KEYS:
-            self._media_index = _media_index(name, value, self._media_index)
+            found = self._context.naming.of_key(name, value) if isinstance(value, str) else None
+            self._media_index = self._media_index if found is None else found
         elif name not in _LABEL_KEYS:
             self.others.append((key, value))
         elif not isinstance(value, str):
@@ -127,11 +140,6 @@ def clean_label(text: str) -> str:
     line = " ".join(text[: 10 * MAX_LABEL].split())
     kept = (one for one in line if one not in _BIDI and unicodedata.category(one) not in ("Cc", "Cs"))
     return "".join(kept)[:MAX_LABEL].strip()
-
-
-def event(one_s: float, other_s: float, label: str) -> Event:
-    """A span with its ends in order and its label cleaned."""
-    return Event(min(one_s, other_s), max(one_s, other_s), clean_label(label))
 
 
 def _labels(record: Record, keys: tuple[str, ...]) -> list[str]:
@@ -169,14 +177,3 @@ def _span(node: Node) -> tuple[float, float] | None:
         return times.span(node)
     moments = _moments(node.items) if isinstance(node, Listing) else []
     return (moments[0], moments[1]) if len(moments) == 2 else None
-
-
-def _media_index(name: str, value: Node, before: int) -> int:
-    """The index that `value` names: counted from 1 as a picture ("Picture 2", or the key `picture`), else from 0."""
-    text = value.strip() if isinstance(value, str) else ""
-    picture = PICTURE.fullmatch(text)
-    number = places.numbers([picture[1] if picture else text])
-    if not number or (name == "image" and not picture):
-        return before
-    index = number[0] - 1 if picture or name == "picture" else number[0]
-    return int(index) if 0 <= index < _MAX_MEDIA else before

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipelines.grounding import places, times
-from pipelines.grounding.fields import PICTURE, Bare, Context, Fields, event, label_texts
+from pipelines.grounding.fields import Bare, Context, Fields, clean_label, label_texts
+from pipelines.grounding.naming import Naming
 from pipelines.grounding.salvage import Listing, Node, Record, Salvage
 from pipelines.types import Event, Grounding, Region
 
@@ -19,13 +20,18 @@ _TAG_SIZES = {"</box>": 4, "</point>": 2}
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-def read(salvaged: Salvage) -> Grounding:
-    """The regions and events of the nodes; where those hold no event, of lines of prose that begin with a range."""
+def read(salvaged: Salvage, naming: Naming) -> Grounding:
+    """The regions and events of the nodes; where those hold no event, the spans that the prose tells."""
     reader = _Reader()
-    bare: Bare = "one box" if _LETTER.search(salvaged.prose) else "any"
-    for label, root in salvaged.roots:
-        reader.read(root, Context(bare, label))
-    events = reader.events or [one for line in salvaged.prose.splitlines() for one in _line_events(line)]
+    bare: Bare = "one box" if any(map(_LETTER.search, salvaged.passages)) else "any"
+    named: int | None = None
+    for root in salvaged.roots:
+        heading = naming.before(root.before)
+        named = heading if heading is not None or _LETTER.search(root.before) else named
+        source = (root.start, root.end)
+        reader.read(root.node, Context(bare, root.label, media_index=named, naming=naming, source=source))
+    told = (line for passage in salvaged.passages for line in passage.splitlines())
+    events = reader.events or [Event(*one[:2], clean_label(one[2])) for line in told for one in times.told_spans(line)]
     return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
 
 
@@ -41,7 +47,7 @@ class _Reader:
         while work:
             node, context = work.pop()
             if isinstance(node, str):
-                self.events.extend(_line_events(node))
+                self.events.extend(context.event(*span) for span in times.told_spans(node))
             elif isinstance(node, Record):
                 work.extend(reversed(self._record(node, context)))
             else:
@@ -62,9 +68,10 @@ class _Reader:
         nested: list[tuple[Node, Context]] = []
         for key, value in fields.others:
             if isinstance(value, str):
-                self.events.extend(_keyed_event(key, value))
+                self.events.extend(_keyed_event(key, value, inner))
             else:
-                self.events.extend(_keyed_event(key, next(label_texts(value), "")) if value.is_closed else ())
+                told = next(label_texts(value), "")
+                self.events.extend(_keyed_event(key, told, inner) if value.is_closed else ())
                 nested.append((value, _under_key(key, inner)))
         return nested
 
@@ -93,8 +100,8 @@ def _under_key(key: str, context: Context) -> Context:
     """What the value of an unknown key takes over: the key is its time, its picture or its label."""
     name = key.strip()
     moment = times.seconds(name) if times.is_clear_moment(name) else None
-    if picture := PICTURE.fullmatch(name):
-        return replace(context, media_index=max(0, int(picture[1]) - 1))
+    if (index := context.naming.of_name(name)) is not None:
+        return replace(context, media_index=index)
     if found := times.span(name):
         return replace(context, time_s=found[0])
     if moment is not None:
@@ -102,11 +109,6 @@ def _under_key(key: str, context: Context) -> Context:
     return context if name.casefold() in _GENERIC_KEYS else replace(context, label=name)
 
 
-def _keyed_event(key: str, text: str) -> Iterator[Event]:
+def _keyed_event(key: str, text: str, context: Context) -> Iterator[Event]:
     if found := times.span(key):
-        yield event(*found, text)
-
-
-def _line_events(line: str) -> Iterator[Event]:
-    if found := times.leading_span(line):
-        yield event(*found)
+        yield context.event(*found, text)

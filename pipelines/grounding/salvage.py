@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pipelines.grounding.times import BRACKETED_TIME
+
 MAX_TOKENS = 50_000
 """More than the longest reply can hold; it bounds the work on a text that is nothing but brackets."""
 MAX_DEPTH = 64
@@ -19,7 +21,7 @@ MAX_DEPTH = 64
 _MAX_TEXT = 2000
 
 _OUTSIDE = re.compile(
-    r"(?P<opener>[\[{]|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
+    r"(?P<opener>\[(?!" + BRACKETED_TIME + r")|{|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
     r"|(?:<\|object_ref_start\|>|<ref>)(?P<reference>[^<]*+)(?:</ref>|<\|object_ref_end\|>)?"
 )
 # A quote ends a string only where a value may end: models leave the quotes inside a label unescaped.
@@ -39,7 +41,9 @@ _INSIDE = re.compile(
 )
 _MORE_KEYS = re.compile(r"""\s*+,\s*+["']?\w{1,40}+["']?\s*+:""")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\s\S]))")
-_FENCE = re.compile(r"```\w*+")
+_FENCE_BEFORE = re.compile(r"```\w*+\s*+\Z")
+_FENCE_BEHIND = re.compile(r"\s*+```")
+_FENCE_REACH = 40
 _CLOSERS = {
     "[": "]",
     "(": ")",
@@ -103,56 +107,80 @@ Node = str | Listing | Record
 
 
 @dataclass(frozen=True)
-class Salvage:
-    """What a text holds: its outermost nodes, each with the `<ref>` label before it, and the prose between them."""
+class Root:
+    """An outermost node with the `<ref>` label before it.
 
-    roots: list[tuple[str, Listing | Record]]
-    prose: str
+    `start` and `end` are where it stands in the text, its label and fence included, and `before` the prose before it.
+    """
+
+    label: str
+    node: Listing | Record
+    start: int
+    end: int
+    before: str
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """What a text holds: its outermost nodes, and the passages of prose around them."""
+
+    roots: list[Root]
+    passages: list[str]
 
 
 def salvage(text: str) -> Salvage:
     """Read the nodes and the prose of `text`."""
     builder = _Builder()
-    at = 0
-    label = ""
-    prose: list[str] = []
+    at, label, label_at = 0, "", -1
+    roots: list[Root] = []
+    passages: list[str] = []
     while builder.num_tokens < MAX_TOKENS and (opening := _OUTSIDE.search(text, at)):
-        prose.append(text[at : opening.start()])
-        if opening["opener"]:
-            at = builder.build(label, text, opening.start())
-        else:
-            label, at = opening["reference"][:_MAX_TEXT], opening.end()
+        before = text[at : opening.start()]
+        if not opening["opener"]:
+            passages.append(before)
+            label, label_at, at = opening["reference"][:_MAX_TEXT], opening.start(), opening.end()
             builder.num_tokens += 1
-    prose.append(text[at:])
-    return Salvage(builder.roots, _FENCE.sub("", "\n".join(prose)))
+            continue
+        node, end = builder.build(opening["opener"], text, opening.end())
+        fence = _FENCE_BEFORE.search(before, max(0, len(before) - _FENCE_REACH))
+        start = at + fence.start() if fence else opening.start()
+        closing = _FENCE_BEHIND.match(text, end)
+        before = before[: fence.start()] if fence else before
+        passages.append(before)
+        at = closing.end() if closing else end
+        roots.append(Root(label, node, label_at if label_at >= 0 and not before.strip() else start, at, before))
+        label_at = -1
+    passages.append(text[at:])
+    return Salvage(roots, passages)
 
 
 class _Builder:
     """Builds one outermost node after the other on an explicit stack."""
 
     def __init__(self) -> None:
-        self.roots: list[tuple[str, Listing | Record]] = []
         self.num_tokens = 0
         self._stack: list[Listing | Record] = []
         self._num_open: Counter[str] = Counter()
 
-    def build(self, label: str, text: str, at: int) -> int:
-        """Build the node that opens at `at`, and say where it ends."""
+    def build(self, opener: str, text: str, at: int) -> tuple[Listing | Record, int]:
+        """Build the node whose opener ends at `at`, and say where it ends."""
+        root = self._open(opener)
+        self.num_tokens += 1
         while self.num_tokens < MAX_TOKENS and (token := _INSIDE.search(text, at)):
             at = token.end()
             self.num_tokens += 1
-            self._take(token, label)
+            self._take(token)
             if not self._stack:
-                return at
+                return root, at
             if len(self._stack) > MAX_DEPTH:
                 break
         self._give_up()
-        return len(text)
+        return root, len(text)
 
-    def _take(self, token: re.Match[str], label: str) -> None:
+    def _take(self, token: re.Match[str]) -> None:
         kind, raw = token.lastgroup, token[0]
         if kind == "opener":
-            self._open(raw, label)
+            self._open(raw)
         elif kind == "closer":
             self._close(_SAME_CLOSER.get(raw, raw), token)
         elif kind == "fence":
@@ -167,14 +195,13 @@ class _Builder:
         elif kind in ("clock", "word"):
             self._stack[-1].add("" if raw in _NOTHING else raw[:_MAX_TEXT])
 
-    def _open(self, opener: str, label: str) -> None:
+    def _open(self, opener: str) -> Listing | Record:
         node = Record() if opener == "{" else Listing(_CLOSERS[opener])
         if self._stack:
             self._stack[-1].add(node)
-        else:
-            self.roots.append((label, node))
         self._stack.append(node)
         self._num_open[node.closer] += 1
+        return node
 
     def _close(self, closer: str, token: re.Match[str]) -> None:
         if not self._num_open[closer]:

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 _MOMENT = (
     r"<?\s{0,4}(?:(?:(?P<h#>[0-9]{1,4}):)?(?P<m#>[0-9]{1,4}):(?P<s#>[0-9]{1,4}(?:\.[0-9]{0,9})?)"
     r"|(?P<n#>[0-9]{1,9}(?:\.[0-9]{0,9})?))"
     r"\s{0,4}(?P<u#>(?:s|secs?|seconds?)(?![^\W_]))?\s{0,4}>?"
 )
+_TO = r"\s{0,4}(?P<to>-{1,2}>?|–|—|~|→|to\b|until\b|till\b|and\b)\s{0,4}"
+_RANGE_FORM = _MOMENT.replace("#", "1") + _TO + _MOMENT.replace("#", "2")
 _ONE = re.compile(_MOMENT.replace("#", "1"))
-_RANGE = re.compile(
-    _MOMENT.replace("#", "1") + r"\s{0,4}(?:-{1,2}>?|–|—|~|→|to\b|until\b|and\b)\s{0,4}" + _MOMENT.replace("#", "2")
+_RANGE = re.compile(_RANGE_FORM)
+# In prose a number begins where no word, number or clock goes on, and ends where none does: each is tried once.
+_TOLD = re.compile(
+    r"(?<![\w.:/])(?=<?\s{0,4}[0-9])"
+    + _MOMENT.replace("#", "1")
+    + f"(?:{_TO}{_MOMENT.replace('#', '2')})?(?!\\w|[:/]\\w)"
 )
-_BULLET = re.compile(r"[\s*•\-\[(]{0,20}(?:[0-9]{1,3}[.)]\s)?[\s*\[(]{0,20}(?:[Ff]rom\s)?")
-_LEAD = re.compile(r"[\s:,.\-*–—\])]{0,20}")
+BRACKETED_TIME = re.sub(r"\(\?P<[^>]+>", "(?:", rf"\s{{0,4}}{_MOMENT}(?:{_TO}{_MOMENT})?\]")
+"""What follows a `[` that encloses a time or a range: a way of writing it, and no list."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\d])")
+_BULLET = re.compile(r"[\s*•\-]{0,20}(?:[0-9]{1,3}[.)]\s)?[\s*\[(]{0,20}")
+_EDGE = " \t:,.;-*–—[]()<>"
+_LEADING_WORD = re.compile(r"(?:^|\s)(?:from|between|at|during|in|within|of|for)\s*$", re.IGNORECASE)
+_BETWEEN = re.compile(r"\bbetween\s*[\[(<]?$", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W\d_]")
+_MAX_LINE = 4000
+
+
+@dataclass(frozen=True)
+class ToldTime:
+    """A moment or a range that stands in prose: its first character and the one behind, and its times in seconds.
+
+    A moment has `end_s` equal to `start_s`.
+    """
+
+    start: int
+    end: int
+    start_s: float
+    end_s: float
 
 
 def seconds(text: str) -> float | None:
@@ -35,15 +64,50 @@ def span(text: str) -> tuple[float, float] | None:
     return _span(found) if found else None
 
 
-def leading_span(line: str) -> tuple[float, float, str] | None:
-    """The range that `line` begins with, and the text after it; both must be there, and the range clearly in time."""
-    bullet = _BULLET.match(line)
-    found = _RANGE.match(line, bullet.end() if bullet else 0)
-    if not found or not (_is_clear(found, "1") or _is_clear(found, "2")):
-        return None
-    lead = _LEAD.match(line, found.end())
-    rest = line[lead.end() if lead else found.end() :].strip()
-    return (*_span(found), rest) if rest else None
+def told_times(prose: str) -> Iterator[ToldTime]:
+    """The moments and ranges in `prose` that are times by their form, in order."""
+    at = 0
+    while found := _TOLD.search(prose, at):
+        at = found.end()
+        if found["to"] and _is_range(found, prose):
+            if _is_clear(found, "1") or _is_clear(found, "2"):
+                yield ToldTime(found.start(), _end(found, "2"), *_span(found))
+            continue
+        at = found.start("to") if found["to"] else at
+        if _is_clear(found, "1"):
+            moment = _seconds(found, "1")
+            yield ToldTime(found.start(), _end(found, "1"), moment, moment)
+
+
+def told_spans(line: str) -> Iterator[tuple[float, float, str]]:
+    """The ranges in a line of prose, each with what is said of it: the rest of its sentence."""
+    for sentence in _SENTENCE_END.split(line[:_MAX_LINE]):
+        spans = [told for told in told_times(sentence) if told.end_s > told.start_s]
+        bullet = _BULLET.match(sentence)
+        is_leading = bool(spans) and bullet is not None and spans[0].start <= bullet.end()
+        for place, told in enumerate(spans):
+            before = 0 if place == 0 else spans[place - 1].end
+            after = spans[place + 1].start if place + 1 < len(spans) else len(sentence)
+            head = "" if is_leading else _said(_LEADING_WORD.sub("", sentence[before : told.start].rstrip(_EDGE)))
+            tail = _said(sentence[told.end : after]) if is_leading or len(spans) == 1 else ""
+            yield told.start_s, told.end_s, " ".join(filter(None, (head, tail)))
+
+
+def _said(text: str) -> str:
+    """`text` less the marks at its edges; nothing where no word is left."""
+    trimmed = _LEADING_WORD.sub("", text.strip(_EDGE)).strip(_EDGE)
+    return trimmed if _LETTER.search(trimmed) else ""
+
+
+def _end(found: re.Match[str], which: str) -> int:
+    """Where a moment ends, less the blanks that its form allows behind it."""
+    end = max(found.end(group + which) for group in "snu")
+    return end + (found.string[end : end + 1] == ">")
+
+
+def _is_range(found: re.Match[str], prose: str) -> bool:
+    """Whether two moments are the ends of one range: joined by "and" they are so only behind "between"."""
+    return found["to"] != "and" or bool(_BETWEEN.search(prose, max(0, found.start() - 12), found.start()))
 
 
 def _is_clear(found: re.Match[str], which: str) -> bool:
