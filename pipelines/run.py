@@ -6,9 +6,10 @@ Interfaces (the page, the command line) consume `answer`; a program that wants n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 
@@ -21,6 +22,7 @@ from pipelines.media import Cancelled, open_once, probe
 from pipelines.reply import ReplySplitter
 from pipelines.timing import Stopwatch
 from pipelines.types import (
+    Channel,
     Clip,
     ContentPart,
     Delta,
@@ -40,6 +42,7 @@ from pipelines.types import (
     Token,
     TokenCounts,
     UserError,
+    Work,
 )
 
 __all__ = ["answer", "foresee", "messages_of", "seen_pixels"]
@@ -52,6 +55,8 @@ ABOUT_MEDIA = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Questions that make no sense without a picture or a clip."""
+
+STAGES: Mapping[Channel, Stage] = {"reasoning": "think", "tool_call": "tool", "answer": "answer"}
 
 
 def answer(
@@ -106,13 +111,12 @@ class _Work:
 
     def open(self) -> tuple[Media, ...]:
         """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
-        self._enter("open")
-        self._media = tuple(self._open(path) for path in self._request.files)
+        self._media = tuple(self._open(number, path) for number, path in enumerate(self._request.files))
         return self._media
 
     def fuse(self, media: tuple[Media, ...]) -> ModelInputs:
         """Make the model's inputs of the conversation."""
-        self._enter("fuse")
+        self._enter(Work("fuse"))
         settings = self._request.settings
         checkpoint = self._engine.checkpoint.limited(settings.max_pixels)
         fused = fuse(messages_of(self._request, media), media, checkpoint, settings.thinking)
@@ -133,6 +137,7 @@ class _Work:
                 self._thought_end = step.reason
             else:
                 self._finish_reason = step
+        self._enter(Work("deliver"))
         yield from self._note(splitter.flush())
 
     def result(self) -> Result:
@@ -175,24 +180,21 @@ class _Work:
         return splitter
 
     def _wait(self, place: int) -> None:
-        if self._stage != "queue":
-            self._enter("queue")
         self._observe(Progress("queue", place))
 
-    def _open(self, path: Path) -> Media:
+    def _open(self, number: int, path: Path) -> Media:
+        self._enter(Work("open", medium=number))
         settings = self._request.settings
         look = look_of(settings, self._engine.checkpoint)
         try:
-            return open_once(path, look, settings.clip_reader, self._report_frames, self._stop.is_set)
+            return open_once(path, look, settings.clip_reader, partial(self._report_frames, number), self._stop.is_set)
         except ValueError as error:
             raise refused(path.name, error) from error
 
     def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
-        self._watch.note_token()
+        stage = STAGES[splitter.channel]
+        self._watch.note_token(stage)
         self._ids.append(token.id)
-        stage: Stage = "think" if splitter.channel == "reasoning" else "answer"
-        if self._stage != stage:
-            self._enter(stage)
         self._num_tokens[splitter.channel] += 1
         self._observe(Progress(stage, self._num_tokens[splitter.channel]))
         yield from self._note(splitter.feed(token.text))
@@ -200,15 +202,19 @@ class _Work:
     def _note(self, deltas: list[Delta]) -> Iterator[Delta]:
         for delta in deltas:
             self._text[delta.channel].append(delta.text)
+            if delta.channel == "answer" and delta.text.strip():
+                self._watch.note_answer()
             yield delta
 
-    def _enter(self, stage: Stage) -> None:
-        self._stage = stage
-        self._watch.enter(stage)
-        self._observe(Progress(stage))
+    def _enter(self, work: Work) -> None:
+        self._watch.enter(work)
+        if work.task in ("open", "fuse", "send", "vision", "prefill"):
+            self._observe(Progress(work.task))
 
-    def _report_frames(self, done: int, total: int) -> None:
-        self._observe(Progress("open", done, total))
+    def _report_frames(self, number: int, done: int, total: int) -> None:
+        if not done:
+            self._enter(Work("frames", medium=number))
+        self._observe(Progress("frames", done, total))
 
 
 def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:

@@ -1,29 +1,32 @@
 """Where the time of a request goes, stage by stage.
 
-A `Stopwatch` is told when a stage begins; the stages do not know that they are timed. Two clocks are passed in: the
-host's for what the CPU does (`open`, `fuse`), and the engine's for the rest: CUDA events on the stream that does the
-work, or the host's again. Nothing is synchronised before `stop`.
+A `Stopwatch` is told when a piece of work begins; whoever works does not know that it is timed. Two clocks are passed
+in: the host's for what the CPU does, and the engine's for what the model's device does: CUDA events on the stream that
+does the work, or the host's again. Events are recorded by the thread that feeds the device and read at `stop`; nothing
+is synchronised before. Each stage is measured from its own beginning to its own end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from math import ceil
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
-from pipelines.types import Span, Stage, Timing
+from pipelines.types import ClockName, Gaps, Span, Stage, Task, Timing, Work
 
-HOST_STAGES: frozenset[Stage] = frozenset({"open", "fuse"})
+DEVICE_TASKS: frozenset[Task] = frozenset({"restore", "send", "vision", "prefill", "decode", "others"})
 Mark = Any
-"""A moment on one clock; only that clock can read it."""
+"""A moment on one clock; only that clock can read it. Those of the host's come in order."""
 
 
 class Clock(Protocol):
     """What measures. Marks are cheap to take; reading them may wait for the device."""
 
     @property
-    def name(self) -> Literal["perf_counter", "cuda event"]:
+    def name(self) -> ClockName:
         """What the times come from."""
         ...
 
@@ -74,40 +77,126 @@ class CudaClock:
 
 @dataclass(frozen=True)
 class _Begun:
-    stage: Stage
+    work: Work
     host: Mark
-    device: Mark
+    device: Mark | None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Work from its beginning to its end, and the tokens that went through it or came out of it."""
+
+    stage: Stage
+    begun: _Begun
+    end: _Begun
+    num_tokens: int
+
+    @property
+    def is_on_device(self) -> bool:
+        return self.begun.device is not None and self.end.device is not None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What pieces of one span have in common. Those of a prompt are told one by one."""
+        work = self.begun.work
+        is_apart = work.task in ("send", "vision", "prefill")
+        return self.stage, work.num_rows, work.medium, self.is_on_device, id(self) if is_apart else None
 
 
 class Stopwatch:
-    """The times of one request, from its construction on."""
+    """The times of one request, from its construction on, or from the mark `asked` of the host's clock.
 
-    def __init__(self, device: Clock, host: Clock | None = None) -> None:
-        self._host, self._device = host or HostClock(), device
-        self._asked = self._host.mark()
+    Work is announced by whichever thread does it, one piece after the other; tokens by the one that reads the reply.
+    """
+
+    def __init__(self, device: Clock, host: Clock | None = None, asked: Mark | None = None) -> None:
+        self._host: Clock = host or (device if isinstance(device, HostClock) else HostClock())
+        self._device = device
+        self._asked = self._host.mark() if asked is None else asked
         self._begun: list[_Begun] = []
-        self._first_token: Mark | None = None
+        self._tokens: list[tuple[Stage, Mark]] = []
+        self._first_answer: Mark | None = None
+        self._is_stopped = False
 
-    def enter(self, stage: Stage) -> None:
-        """End the stage before, if any, and begin this one."""
-        self._begun.append(_Begun(stage, self._host.mark(), self._device.mark() if stage not in HOST_STAGES else None))
+    def enter(self, work: Work) -> None:
+        """End the work before, if any, and begin this."""
+        if self._is_stopped:
+            return
+        is_of_device = work.task in DEVICE_TASKS or bool(self._begun and self._begun[-1].work.task in DEVICE_TASKS)
+        self._begun.append(_Begun(work, self._host.mark(), self._device.mark() if is_of_device else None))
 
-    def note_token(self) -> None:
-        """Note a token; the first one counts."""
-        if self._first_token is None:
-            self._first_token = self._host.mark()
+    def note_token(self, stage: Stage) -> None:
+        """Note a token as it arrives, and what it belongs to."""
+        self._tokens.append((stage, self._host.mark()))
+
+    def note_answer(self) -> None:
+        """Note that there is a word of the answer; the first one counts."""
+        if self._first_answer is None:
+            self._first_answer = self._host.mark()
 
     def stop(self) -> Timing:
-        """End the last stage and read every clock."""
-        end_device = self._device.mark() if any(begun.device is not None for begun in self._begun) else None
-        end = _Begun("answer", self._host.mark(), end_device)
-        later = [*self._begun[1:], end]
-        spans = tuple(self._span(begun, after) for begun, after in zip(self._begun, later, strict=True))
-        first = None if self._first_token is None else self._host.elapsed_ms(self._asked, self._first_token)
-        return Timing(spans, self._host.elapsed_ms(self._asked, end.host), first, self._device.name)
+        """End the last piece of work, wherever it stands, and read every clock."""
+        self._is_stopped = True
+        end = _Begun(Work("deliver"), self._host.mark(), None)
+        pieces = self._pieces([*self._with_steps(list(self._begun)), end])
+        return Timing(
+            spans=tuple(self._spans(pieces)),
+            total_ms=self._since_asked(end.host),
+            time_to_first_token_ms=self._since_asked(self._tokens[0][1]) if self._tokens else None,
+            clock=self._device.name,
+            time_to_answer_ms=None if self._first_answer is None else self._since_asked(self._first_answer),
+            gaps=self._gaps(pieces),
+        )
 
-    def _span(self, begun: _Begun, after: _Begun) -> Span:
-        start_ms = self._host.elapsed_ms(self._asked, begun.host)
-        if begun.device is None or after.device is None:
-            return Span(begun.stage, start_ms, self._host.elapsed_ms(begun.host, after.host))
-        return Span(begun.stage, start_ms, self._device.elapsed_ms(begun.device, after.device))
+    def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
+        """The same, with a decode step behind each token where the engine tells of none."""
+        if any(one.work.task == "decode" for one in begun):
+            return begun
+        arrived = enumerate(self._tokens, 1)
+        steps = [_Begun(Work("decode", num_before=number), mark, None) for number, (_, mark) in arrived]
+        return sorted([*begun, *steps], key=lambda one: one.host)
+
+    def _pieces(self, begun: Sequence[_Begun]) -> list[_Piece]:
+        pieces: list[_Piece] = []
+        num_told = len(self._tokens)
+        for one, after in reversed(list(pairwise(begun))):
+            work = one.work
+            if work.task == "decode":
+                pieces.append(_Piece(self._stage_of(work.num_before), one, after, max(num_told - work.num_before, 0)))
+                num_told = min(num_told, work.num_before)
+            else:
+                pieces.append(_Piece(work.task, one, after, work.num_tokens))
+        return pieces[::-1]
+
+    def _stage_of(self, number: int) -> Stage:
+        """What the token of this number belongs to; a step that gave none belongs to those before."""
+        return self._tokens[min(number, len(self._tokens) - 1)][0] if self._tokens else "answer"
+
+    def _spans(self, pieces: Sequence[_Piece]) -> Iterator[Span]:
+        """Where the device works on end, its clock alone says where each span lies."""
+        anchor: _Begun | None = None
+        for _, group in groupby(pieces, lambda piece: piece.kind):
+            parts = list(group)
+            begun, end, work = parts[0].begun, parts[-1].end, parts[0].begun.work
+            if parts[0].is_on_device:
+                anchor = anchor or begun
+                start_ms = self._since_asked(anchor.host) + self._device.elapsed_ms(anchor.device, begun.device)
+                duration_ms, clock = self._device.elapsed_ms(begun.device, end.device), self._device.name
+            else:
+                anchor = None
+                start_ms = self._since_asked(begun.host)
+                duration_ms, clock = self._host.elapsed_ms(begun.host, end.host), self._host.name
+            num_tokens = sum(part.num_tokens for part in parts)
+            yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium)
+
+    def _gaps(self, pieces: Sequence[_Piece]) -> Gaps | None:
+        """Between the ends of steps that brought tokens, whatever was done between."""
+        ends = [piece.end.host for piece in pieces if piece.begun.work.task == "decode" and piece.num_tokens]
+        gaps = sorted(self._host.elapsed_ms(one, after) for one, after in pairwise(ends))
+        if not gaps:
+            return None
+        p50, p95 = (gaps[ceil(share * len(gaps)) - 1] for share in (0.5, 0.95))
+        return Gaps(p50, p95, gaps[-1])
+
+    def _since_asked(self, mark: Mark) -> float:
+        return self._host.elapsed_ms(self._asked, mark)

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Channel = Literal["reasoning", "answer", "tool_call"]
-Stage = Literal["queue", "open", "fuse", "vision", "prefill", "think", "answer"]
+Stage = Literal[
+    "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
+    "think", "tool", "answer", "others", "deliver",
+]  # fmt: skip
+"""Where the time of a request goes; what each is, in words, stands in `pipelines.present.rates`."""
+Task = Literal["queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill", "decode", "others", "deliver"]
+"""The same for whoever does the work, and does not know whether a token belongs to a thought or to an answer."""
+ClockName = Literal["perf_counter", "cuda event"]
 FinishReason = Literal["stop", "length", "cancelled"]
 ThoughtEnd = Literal["budget", "asked", "loop"]
 """Why the engine ended the reasoning, where the model did not: it used its tokens up, the user asked, or it circled."""
@@ -296,22 +303,67 @@ class Grounding:
 
 
 @dataclass(frozen=True)
+class Work:
+    """A piece of work that begins, and lasts until the next one does.
+
+    `num_tokens` of the prompt go through it, `medium` is the number of the picture or clip that it is about. A decode
+    step is shared by `num_rows` requests, and the reply to this one holds `num_before` tokens before it.
+    """
+
+    task: Task
+    num_tokens: int = 0
+    medium: int | None = None
+    num_rows: int = 1
+    num_before: int = 0
+
+
+@dataclass(frozen=True)
 class Span:
-    """One stage of a request: when it began after the question was asked, and how long it took, in ms."""
+    """A stretch of one stage: when it began after the question was asked, and how long it took, in ms, by `clock`.
+
+    `num_tokens` went through it or came out of it, shared in each step with `num_rows` - 1 other requests; `medium` is
+    the number of the picture or clip that it was about.
+    """
 
     stage: Stage
     start_ms: float
     duration_ms: float
+    clock: ClockName = "perf_counter"
+    num_tokens: int = 0
+    num_rows: int = 1
+    medium: int | None = None
+
+    @property
+    def end_ms(self) -> float:
+        return self.start_ms + self.duration_ms
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """How long one waits for the next token, in ms."""
+
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time of a request went. `clock` names what measured the engine's stages."""
+    """Where the time of a request went, from asked to done. `clock` names what measured the engine's stages."""
 
     spans: tuple[Span, ...]
     total_ms: float
     time_to_first_token_ms: float | None
-    clock: Literal["perf_counter", "cuda event"]
+    clock: ClockName
+    time_to_answer_ms: float | None = None
+    """To the first word of the answer."""
+    gaps: Gaps | None = None
+    """None where fewer than two steps brought tokens."""
+
+    @property
+    def other_ms(self) -> float:
+        """What no stage measured."""
+        return self.total_ms - sum(span.duration_ms for span in self.spans)
 
     @property
     def stage_ms(self) -> Mapping[Stage, float]:
@@ -319,6 +371,14 @@ class Timing:
         summed: dict[Stage, float] = {}
         for span in self.spans:
             summed[span.stage] = summed.get(span.stage, 0.0) + span.duration_ms
+        return summed
+
+    @property
+    def stage_tokens(self) -> Mapping[Stage, int]:
+        """Tokens that passed through each stage."""
+        summed: dict[Stage, int] = {}
+        for span in self.spans:
+            summed[span.stage] = summed.get(span.stage, 0) + span.num_tokens
         return summed
 
 

@@ -10,7 +10,7 @@ import torch
 
 from pipelines.engine import LocalEngine, Step
 from pipelines.inputs import ModelInputs
-from pipelines.types import Clip, Media, Message, Picture, Sampling, Settings, Stage, Token
+from pipelines.types import Clip, Media, Message, Picture, Sampling, Settings, Token, Work
 
 GREEDY = Settings(sampling=Sampling(), max_new_tokens=80)
 GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
@@ -21,7 +21,7 @@ def begun(steps: Iterator[Step]) -> list[Token]:
     return [next(step for step in steps if isinstance(step, Token))]
 
 
-def ignore(stage: Stage) -> None:
+def ignore(work: Work) -> None:
     """A listener that does not listen."""
 
 

@@ -16,7 +16,7 @@ from pipelines.engine import Kept, LocalEngine
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Sampling, Settings, Stage, Token, UserError
+from pipelines.types import Sampling, Settings, Task, Token, UserError, Work
 from tests.engine_cases import CASES, GREEDY, ask, begun, ignore, oracle, run
 
 
@@ -56,17 +56,18 @@ def test_stop_ends_the_reply_within_a_token(engine: LocalEngine) -> None:
 
 
 def test_stages_are_announced_in_order_and_vision_only_with_media(engine: LocalEngine) -> None:
-    def stages(case: str) -> list[Stage]:
-        entered: list[Stage] = []
+    def tasks(case: str) -> list[Task]:
+        entered: list[Work] = []
         for _ in engine.generate(
             fuse(*CASES[case], engine.checkpoint, True), GREEDY, entered.append, threading.Event()
         ):
             pass
-        return entered
+        return list(dict.fromkeys(work.task for work in entered))
 
     engine.scheduler.snapshots.clear()
-    assert stages("picture") == ["vision", "prefill"]
-    assert stages("text") == ["prefill"]
+    engine.scheduler.tower.clear()
+    assert tasks("picture") == ["queue", "send", "vision", "prefill", "decode", "deliver"]
+    assert tasks("text") == ["queue", "prefill", "decode", "deliver"]
 
 
 def test_a_reply_that_reaches_its_limit_says_so(engine: LocalEngine) -> None:

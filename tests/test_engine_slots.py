@@ -23,7 +23,7 @@ from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
-from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, UserError
+from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, UserError, Work
 from tests.engine_cases import CASES, GREEDY, begun, ignore, oracle, run
 from tests.media_makers import write_clip
 
@@ -232,14 +232,14 @@ def test_a_stop_between_two_pieces_of_a_prompt(engine: LocalEngine) -> None:
     stop = threading.Event()
     entered: list[str] = []
 
-    def enter(stage: str) -> None:
-        entered.append(stage)
-        if stage == "prefill":
+    def enter(work: Work) -> None:
+        entered.append(work.task)
+        if work.task == "prefill":
             stop.set()
 
     assert list(engine.generate(inputs_of(engine, "picture"), GREEDY, enter, stop)) == ["cancelled"]
     engine.scheduler.wait_idle()
-    assert entered == ["vision", "prefill"]
+    assert entered == ["queue", "send", "vision", "prefill", "prefill", "deliver"]
     assert engine.scheduler.stack.num_prefilled <= 1
 
 
@@ -257,7 +257,7 @@ def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
         own, stop = random.Random(seed), threading.Event()
         steps = engine.generate(own.choice(inputs), replace(GREEDY, max_new_tokens=20), ignore, stop)
         for _ in range(own.randrange(12) if seed % 3 == 0 else 1000):
-            if next(steps, None) is None:
+            if isinstance(next(steps), str):  # it ended by itself
                 return
         if own.random() < 0.5:
             stop.set()

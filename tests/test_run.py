@@ -69,7 +69,7 @@ def test_stages_are_observed_and_timed_in_order(checkpoint: Checkpoint, picture:
     stages = ["open", "fuse", "vision", "prefill", "think", "answer"]
     assert list(dict.fromkeys(progress.stage for progress in seen)) == stages
     assert seen[-1] == Progress("answer", result.tokens.answer)
-    assert [span.stage for span in result.timing.spans] == stages
+    assert [span.stage for span in result.timing.spans] == [*stages, "deliver"]
     assert sum(span.duration_ms for span in result.timing.spans) == pytest.approx(result.timing.total_ms, rel=0.1)
     assert result.timing.time_to_first_token_ms is not None
 

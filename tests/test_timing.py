@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from pipelines.timing import HostClock, Mark, Stopwatch
+from pipelines.types import Gaps, Span, Work
 
 
 class HandClock:
@@ -32,53 +33,141 @@ class Hands:
         self.device = HandClock()
         self.watch = Stopwatch(self.device, HostClock(lambda: self.seconds))
 
-    def turn(self, host_ms: float, device_ms: float = 0.0) -> None:
+    def turn(self, host_ms: float, device_ms: float | None = None) -> None:
         self.seconds += host_ms / 1000.0
-        self.device.now_ms += device_ms
+        self.device.now_ms += host_ms if device_ms is None else device_ms
+
+    def spend(self, work: Work, host_ms: float, device_ms: float | None = None) -> None:
+        self.watch.enter(work)
+        self.turn(host_ms, device_ms)
+
+
+def rounded(span: Span) -> tuple[str, float, float, str]:
+    return span.stage, round(span.start_ms, 6), round(span.duration_ms, 6), span.clock
 
 
 def test_a_stage_is_timed_on_the_clock_of_what_does_its_work() -> None:
+    """The device is behind the host, which only feeds it: its own clock says where its stages lie."""
     hands = Hands()
-    hands.watch.enter("open")
-    hands.turn(20)
-    hands.watch.enter("vision")
-    hands.turn(1, device_ms=7)
-    hands.watch.enter("prefill")
-    hands.turn(2, device_ms=11)
+    hands.spend(Work("open"), 20)
+    hands.spend(Work("vision", 30, medium=1), 1, device_ms=7)
+    hands.spend(Work("prefill", 50), 2, device_ms=11)
+    hands.turn(15, 0)
+    hands.spend(Work("deliver"), 3)
     timing = hands.watch.stop()
-    assert [span.stage for span in timing.spans] == ["open", "vision", "prefill"]
-    assert [span.duration_ms for span in timing.spans] == pytest.approx([20, 7, 11])
-    assert [span.start_ms for span in timing.spans] == pytest.approx([0, 20, 21])
+    assert [rounded(span) for span in timing.spans] == [
+        ("open", 0, 20, "perf_counter"),
+        ("vision", 20, 7, "cuda event"),
+        ("prefill", 27, 11, "cuda event"),
+        ("deliver", 38, 3, "perf_counter"),
+    ]
+    assert [(span.num_tokens, span.medium) for span in timing.spans] == [(0, None), (30, 1), (50, None), (0, None)]
     assert timing.clock == "cuda event"
+    assert timing.other_ms == pytest.approx(0)
 
 
-def test_the_first_token_is_told_from_when_the_question_was_asked() -> None:
+def test_tokens_are_told_from_when_the_question_was_asked() -> None:
     hands = Hands()
     hands.turn(5)
-    hands.watch.enter("think")
-    hands.turn(30)
-    hands.watch.note_token()
-    hands.turn(30)
-    hands.watch.note_token()
+    hands.spend(Work("prefill"), 30)
+    hands.watch.note_token("think")
+    hands.turn(10)
+    hands.watch.note_token("answer")
+    hands.turn(10)
+    hands.watch.note_answer()
+    hands.turn(10)
+    hands.watch.note_answer()
     timing = hands.watch.stop()
     assert timing.time_to_first_token_ms == pytest.approx(35)
+    assert timing.time_to_answer_ms == pytest.approx(55)
     assert timing.total_ms == pytest.approx(65)
+    assert timing.other_ms == pytest.approx(5)
+
+
+def test_time_before_the_stopwatch_began_counts_where_the_question_was_asked_before() -> None:
+    hands = Hands()
+    watch = Stopwatch(hands.device, HostClock(lambda: hands.seconds), asked=99.5)
+    watch.enter(Work("deliver"))
+    assert watch.stop().total_ms == pytest.approx(500)
+
+
+def test_decode_steps_belong_to_the_stage_of_the_tokens_that_came_of_them() -> None:
+    """The first token comes with the prefill, the last step gives none, and one gives two at once."""
+    hands = Hands()
+    hands.spend(Work("prefill", 9), 4)
+    for num_before, num_rows in ((1, 1), (2, 2), (4, 2), (5, 1)):
+        hands.spend(Work("decode", num_rows=num_rows, num_before=num_before), 10)
+    hands.watch.enter(Work("deliver"))
+    for stage in ("think", "think", "think", "think", "answer"):
+        hands.watch.note_token(stage)
+    spans = hands.watch.stop().spans
+    told = [(span.stage, span.num_tokens, span.num_rows, round(span.duration_ms)) for span in spans]
+    assert told == [
+        ("prefill", 9, 1, 4),
+        ("think", 1, 1, 10),
+        ("think", 2, 2, 10),
+        ("answer", 1, 2, 10),
+        ("answer", 0, 1, 10),
+        ("deliver", 0, 1, 0),
+    ]
+
+
+def test_steps_that_share_all_are_one_span() -> None:
+    hands = Hands()
+    for number in range(1, 101):
+        hands.spend(Work("decode", num_before=number), 2)
+    hands.watch.enter(Work("deliver"))
+    for _ in range(101):
+        hands.watch.note_token("answer")
+    decoded, _ = hands.watch.stop().spans
+    assert (decoded.num_tokens, round(decoded.duration_ms)) == (100, 200)
+
+
+def test_an_engine_that_tells_of_no_steps_is_timed_by_what_arrives() -> None:
+    hands = Hands()
+    hands.spend(Work("prefill", 9), 30)
+    for stage in ("think", "think", "answer"):
+        hands.watch.note_token(stage)
+        hands.turn(10)
+    hands.watch.enter(Work("deliver"))
+    spans = hands.watch.stop().spans
+    told = [(span.stage, span.num_tokens, round(span.duration_ms)) for span in spans]
+    assert told == [("prefill", 9, 30), ("think", 1, 10), ("answer", 1, 20), ("deliver", 0, 0)]
+    assert {span.clock for span in spans} == {"perf_counter"}
+
+
+def test_gaps_between_tokens_hold_the_turns_of_others() -> None:
+    hands = Hands()
+    for number in range(1, 21):
+        hands.spend(Work("decode", num_before=number), 10)
+    hands.spend(Work("others"), 90)
+    hands.spend(Work("decode", num_before=21), 10)
+    hands.watch.enter(Work("deliver"))
+    for _ in range(22):
+        hands.watch.note_token("answer")
+    gaps = hands.watch.stop().gaps
+    assert gaps is not None
+    assert gaps == Gaps(pytest.approx(10), pytest.approx(10), pytest.approx(100))  # type: ignore[arg-type]
 
 
 def test_a_request_that_ends_before_its_first_token_has_times_up_to_there() -> None:
     hands = Hands()
-    hands.watch.enter("open")
-    hands.turn(3)
+    hands.spend(Work("open"), 3)
+    hands.spend(Work("vision"), 4, device_ms=400)
     timing = hands.watch.stop()
+    hands.watch.enter(Work("prefill"))
     assert timing.time_to_first_token_ms is None
-    (span,) = timing.spans
-    assert span.stage == "open"
-    assert span.duration_ms == pytest.approx(3)
+    assert timing.gaps is None
+    # where it was cut off, the device's clock was not read
+    assert [rounded(span) for span in timing.spans] == [
+        ("open", 0, 3, "perf_counter"),
+        ("vision", 3, 4, "perf_counter"),
+    ]
 
 
 def test_a_stage_entered_twice_is_summed() -> None:
     hands = Hands()
-    for stage, device_ms in (("think", 5), ("answer", 7), ("think", 11)):
-        hands.watch.enter(stage)  # type: ignore[arg-type]
-        hands.turn(1, device_ms)
-    assert hands.watch.stop().stage_ms == pytest.approx({"think": 16, "answer": 7})
+    for number in (0, 1):
+        hands.spend(Work("open", medium=number), 5)
+        hands.spend(Work("frames", medium=number), 7)
+    assert hands.watch.stop().stage_ms == pytest.approx({"open": 10, "frames": 14})

@@ -1,7 +1,7 @@
 """The one seam of the program: what an engine is.
 
 An engine turns fused model inputs into tokens. It does not know who asks, how the reply is parsed or that it is timed:
-it announces each stage as it begins, and yields one `Token` for each generated id.
+it announces each piece of work as it begins, and yields one `Token` for each generated id.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Protocol
 from pipelines.checkpoint import Checkpoint
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, Settings, Stage, ThoughtEnd, Token
+from pipelines.types import EngineInfo, FinishReason, Settings, ThoughtEnd, Token, Work
 
-Enter = Callable[[Stage], None]
-"""Called with the stage that begins now ("vision", then "prefill")."""
+Enter = Callable[[Work], None]
+"""Called with the work that begins now, by the thread that does it: what is restored of the
+conversation, each medium sent and looked at, each piece of the prefill, each decode step, and "others" while other
+requests have their turn. An engine that tells of no decode steps
+has them timed by the arrival of its tokens."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.sampler import Choice
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
-from pipelines.types import FinishReason, Sampling, Settings, Token
+from pipelines.types import FinishReason, Sampling, Settings, Token, Work
 
 THOUGHT_ENDS = ("</think>", "<tool_call>")
 CLOSING = "\n</think>\n\n"
@@ -104,5 +104,6 @@ class Job:
         return "length" if self.num_new_tokens >= self.max_new_tokens else None
 
     def end(self, reason: FinishReason | Exception) -> None:
-        """Tell how it ended."""
+        """Tell how it ended; what is left to do is not the engine's."""
+        self.enter(Work("deliver"))
         self._outbox.put(reason)

@@ -25,7 +25,7 @@ from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, CudaClock, HostClock
-from pipelines.types import EngineInfo, Sampling, Settings, UserError
+from pipelines.types import EngineInfo, Sampling, Settings, UserError, Work
 
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
@@ -66,6 +66,7 @@ class LocalEngine:
         """Prefill, then one token a step. Raises UserError where the prompt or the memory does not suffice."""
         budget, sampling = self.bounds(inputs, settings)
         job = Job(inputs, settings, sampling, budget, self.checkpoint, enter, stop, hurry or Flag())
+        enter(Work("queue"))
         self.scheduler.submit(job)
         yield from job.steps()
 

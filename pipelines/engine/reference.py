@@ -17,7 +17,7 @@ from pipelines.engine.base import Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.local import LocalEngine
 from pipelines.inputs import ModelInputs
-from pipelines.types import Sampling, Settings
+from pipelines.types import Sampling, Settings, Work
 
 GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
 
@@ -39,7 +39,7 @@ class ReferenceEngine(LocalEngine):
         budget, sampling = self.bounds(inputs, settings)
         left, outbox = Flag(), SimpleQueue[int | Exception | None]()
         detokenizer = Detokenizer(self.checkpoint.tokenizer)
-        enter("prefill")
+        enter(Work("prefill", inputs.num_tokens))
         keywords = _keywords(sampling, budget)
         worker = Thread(target=self._work, args=(inputs, settings.seed, keywords, outbox, (stop, left)), daemon=True)
         worker.start()

@@ -21,7 +21,7 @@ from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
 from pipelines.inputs import Frames, grid_of, num_visual_tokens
-from pipelines.types import FinishReason
+from pipelines.types import FinishReason, Work
 
 MAX_IDLE_CAPACITY = 4096
 """Tokens a row whose buffers are kept while nothing runs."""
@@ -124,6 +124,8 @@ class Scheduler:
         job, pieces = self._beginning
         try:
             if not job.is_stopped:
+                for running in self._running:
+                    running.enter(Work("others"))
                 next(pieces)
                 return
             job.end("cancelled")
@@ -149,24 +151,25 @@ class Scheduler:
         slots.free(slot)
         state = self.snapshots.find(inputs)
         if state is not None:
+            job.enter(Work("restore", state.length))
             slots.copy_in(slot, state)
         start = slots.lengths[slot]
         num_seen = int((inputs.mm_token_type_ids[0, :start] > 0).sum())
         num_known = num_seen
         features: torch.Tensor | None = None
         if num_seen < inputs.num_visual_tokens:
-            job.enter("vision")
             looks = []
-            for frames in _unseen(job, num_seen):
+            for medium, frames in _unseen(job, num_seen):
                 num_runs = self.tower.num_runs
-                looks.append(self.tower.see(frames))
+                looks.append(self.tower.see(frames, job.enter, medium))
                 num_known += len(looks[-1]) if self.tower.num_runs == num_runs else 0
                 yield
             features = torch.cat(looks)
         job.keep(start, num_known)
-        job.enter("prefill")
+        job.enter(Work("prefill"))
         positions = self.stack.positions(inputs)
         for begin, end in self._pieces(start, inputs.num_lasting, inputs.num_tokens):
+            job.enter(Work("prefill", end - begin))
             embeddings = self.stack.embed(inputs, begin, end, features, num_seen)
             hidden = self.stack.prefill(slot, embeddings, positions[:, :, begin:end])
             if end == inputs.num_lasting:
@@ -191,6 +194,10 @@ class Scheduler:
         running = list(self._running)
         if not running:
             return
+        if self._beginning:
+            self._beginning[0].enter(Work("others"))
+        for job in running:
+            job.enter(Work("decode", num_rows=len(running), num_before=job.num_new_tokens))
         try:
             logits = self.stack.decode([job.ids[-1] for job in running], [job.next_position for job in running])
             chosen = choose(logits, [job.choice for job in running])
@@ -244,10 +251,10 @@ class Scheduler:
             torch.cuda.empty_cache()
 
 
-def _unseen(job: Job, num_seen: int) -> Iterator[Frames]:
-    """The media of a prompt behind its first `num_seen` visual tokens."""
+def _unseen(job: Job, num_seen: int) -> Iterator[tuple[int, Frames]]:
+    """The media of a prompt behind its first `num_seen` visual tokens, with their numbers."""
     reached = 0
-    for frames in job.inputs.media:
+    for number, frames in enumerate(job.inputs.media):
         if reached >= num_seen:
-            yield frames
+            yield number, frames
         reached += num_visual_tokens(grid_of(frames.pixels))

@@ -11,7 +11,7 @@ from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Settings
+from pipelines.types import EngineInfo, Settings, Work
 
 
 class ScriptedEngine:
@@ -37,8 +37,8 @@ class ScriptedEngine:
         self.num_running += 1
         try:
             if inputs.num_visual_tokens:
-                enter("vision")
-            enter("prefill")
+                enter(Work("vision", inputs.num_visual_tokens))
+            enter(Work("prefill", inputs.num_tokens))
             yield from self._replay(inputs.num_replied, settings.max_new_tokens, stop, hurry or Flag())
         finally:
             self.num_running -= 1

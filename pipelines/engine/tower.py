@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from pipelines.cache import Cache
-from pipelines.inputs import Frames, cut, grid_of
+from pipelines.engine.base import Enter
+from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
+from pipelines.types import Work
 
 MAX_FEATURE_BYTES = 256 * 1024**2
 
@@ -32,17 +34,19 @@ class Tower:
         """Forget all features."""
         self._kept.clear()
 
-    def see(self, frames: Frames) -> torch.Tensor:
-        """Features [visual tokens, hidden] of a medium."""
+    def see(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
+        """Features [visual tokens, hidden] of a medium; `enter` is told of the work, with the medium's number."""
         if not frames.content:
-            return self._run(frames)
-        return self._kept.get(frames.content, lambda: self._run(frames))
+            return self._run(frames, enter, medium)
+        return self._kept.get(frames.content, lambda: self._run(frames, enter, medium))
 
-    def _run(self, frames: Frames) -> torch.Tensor:
+    def _run(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
         tower, device = self._model.model, self._model.device
+        enter(Work("send", medium=medium))
         patches = cut(frames.pixels.to(device)).values
+        enter(Work("vision", num_visual_tokens(grid_of(frames.pixels)), medium))
         grid = torch.tensor([grid_of(frames.pixels)], device=device)
         look = tower.get_video_features if frames.is_clip else tower.get_image_features
         return torch.cat(list(look(patches, grid, return_dict=True).pooler_output))

@@ -42,7 +42,7 @@ def open_clip(
 
     `times_s` start at the first frame of the file. Of a long clip whose chosen frames are far apart, the keyframes next
     to them are taken, with their own times; see `pipelines.media.nearby`. A damaged clip gives the frames that can be
-    decoded. `on_progress(done, total)` is called at each frame.
+    decoded. `on_progress(done, total)` is called as the decoding begins and at each frame.
 
     Raises UserError where no frame can be read, what `look` raises, and Cancelled when `should_stop` says so.
     """
@@ -55,6 +55,7 @@ def open_clip(
     canvas: NDArray[np.uint8] | None = None
     file_size: tuple[int, int] | None = None
     taken: list[int] = []
+    on_progress(0, len(wanted))
     for number, rgb in read(path, opener, timeline, wanted):
         if should_stop():
             raise Cancelled

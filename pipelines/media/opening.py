@@ -27,8 +27,8 @@ def open_media(
     `Picture.rgb` is uint8 [height, width, 3] in the size of the file. Of a clip, `look` chooses the frames, and
     `Clip.rgb` is uint8 [frames, height, width, 3] in the size that it gives them. Both are upright and in sRGB. A GIF
     of several frames is a clip; any other animation is the picture of its first frame. `on_progress(done, total)` is
-    called at each frame of a clip. `clip_reader` decodes them; "decord" is for trusted files only, see
-    `pipelines.media.decord_reader`.
+    called as the decoding of a clip begins and at each frame. `clip_reader` decodes them; "decord" is for trusted files
+    only, see `pipelines.media.decord_reader`.
 
     Raises UserError for what cannot be read, ValueError for frames of a shape that `look` refuses, and Cancelled when
     `should_stop`, asked between frames, returns True.

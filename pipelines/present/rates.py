@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pipelines.types import Result, Stage
 
-STAGES: tuple[Stage, ...] = ("queue", "open", "fuse", "vision", "prefill", "think", "answer")
-WORKING: tuple[Stage, ...] = ("vision", "prefill", "think", "answer")
-"""Those that work through tokens."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
+WORKING: tuple[Stage, ...] = ("vision", "prefill", *DECODING)
+"""Those that have a rate."""
 
 
 def stage_tokens(result: Result, stage: Stage) -> int | None:
-    """How many tokens a stage worked through; None where tokens are not what it works on."""
-    tokens = result.tokens
+    """How many tokens belong to a stage; None where tokens are not what it works on."""
+    passed = result.timing.stage_tokens
+    # the first token of a reply comes with the end of the prefill
     counts: dict[Stage, int] = {
-        "vision": tokens.visual - tokens.kept_visual,
-        "prefill": tokens.text + tokens.visual - tokens.kept,
-        "think": tokens.reasoning,
-        "answer": tokens.answer,
+        "think": result.tokens.reasoning,
+        "answer": result.tokens.answer - passed.get("tool", 0),
     }
-    return counts.get(stage)
+    return counts.get(stage, passed.get(stage, 0)) or None
 
 
 def stage_rate(result: Result, stage: Stage) -> float | None:
-    """Tokens a second of a stage; None where there is nothing to tell."""
-    return tokens_per_second(stage_tokens(result, stage) or 0, result.timing.stage_ms.get(stage, 0.0))
+    """Tokens a second that passed through a stage; None where there is nothing to tell."""
+    timing = result.timing
+    return tokens_per_second(timing.stage_tokens.get(stage, 0), timing.stage_ms.get(stage, 0.0))
 
 
 def decode_rate(result: Result) -> float | None:
-    """Generated tokens a second over thinking and answering."""
-    spent_ms = result.timing.stage_ms.get("think", 0.0) + result.timing.stage_ms.get("answer", 0.0)
-    return tokens_per_second(result.tokens.reasoning + result.tokens.answer, spent_ms)
+    """Generated tokens a second of all decode steps."""
+    timing = result.timing
+    num_tokens = sum(timing.stage_tokens.get(stage, 0) for stage in DECODING)
+    return tokens_per_second(num_tokens, sum(timing.stage_ms.get(stage, 0.0) for stage in DECODING))
 
 
 def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:

@@ -17,11 +17,17 @@ Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut", "calm
 DOING: dict[Stage, str] = {
     "queue": "Waiting",
     "open": "Reading the files",
+    "frames": "Reading the frames",
     "fuse": "Putting words and patches together",
+    "restore": "Remembering",
+    "send": "Looking",
     "vision": "Looking",
     "prefill": "Reading the question",
     "think": "Thinking",
+    "tool": "Calling a tool",
     "answer": "Answering",
+    "others": "Waiting",
+    "deliver": "Reading the answer",
 }
 SERVER_FAULT = "Something went wrong on the server; your question is kept. Try again."
 WAITING = "Waiting for the model"

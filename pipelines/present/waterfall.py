@@ -15,12 +15,18 @@ from pipelines.types import EngineInfo, Result, Span, Stage, Timing
 
 NAMES: Mapping[Stage, tuple[str, str]] = {
     "queue": ("Queue", "waiting for those who came before"),
-    "open": ("Open", "reading and decoding the files"),
-    "fuse": ("Fuse", "words and patches into one prompt"),
+    "open": ("Open", "reading the files, and decoding pictures"),
+    "frames": ("Frames", "decoding the frames of clips"),
+    "fuse": ("Fuse", "words and pixels into one prompt"),
+    "restore": ("Restore", "bringing back what was kept of the conversation"),
+    "send": ("Send", "pixels to the device, cut into patches there"),
     "vision": ("Vision", "the vision tower"),
-    "prefill": ("Prefill", "the prompt through the language model"),
+    "prefill": ("Prefill", "the prompt through the language model, up to the first token"),
     "think": ("Think", "the reasoning, token by token"),
+    "tool": ("Tool", "the tool calls, token by token"),
     "answer": ("Answer", "the answer, token by token"),
+    "others": ("Others", "the model's turns for other requests"),
+    "deliver": ("Deliver", "places read out of the answer, and all of it handed over"),
 }
 EMPTY = '<div class="gb-waterfall gb-empty"><p>Milliseconds and tokens of each stage appear here.</p></div>'
 
