@@ -1,14 +1,16 @@
 """From a path to pixels: pictures and clips, opened safely and in one form.
 
 What a file is, its content decides and never its name. Whatever is wrong with it is one `UserError`, in a sentence that
-names the file and says what to do. Everything is decoded in the caller's own process: PyAV, Pillow and OpenCV, held to
-closed lists of formats and to sizes checked beforehand, raise where decord is known to abort.
+names the file and says what to do. `open_once` and `probe` leave the decoding to a worker process that may break or be
+ended; `open_media` decodes in the caller's own, for files that we made ourselves.
 """
 
 from pipelines.media.content import is_readable_kind
 from pipelines.media.errors import Cancelled
+from pipelines.media.guarded import make_ready
+from pipelines.media.guarded import probe_guarded as probe
 from pipelines.media.kept import open_once
 from pipelines.media.look import Look
-from pipelines.media.opening import open_media, probe
+from pipelines.media.opening import open_media
 
-__all__ = ["Cancelled", "Look", "is_readable_kind", "open_media", "open_once", "probe"]
+__all__ = ["Cancelled", "Look", "is_readable_kind", "make_ready", "open_media", "open_once", "probe"]

@@ -17,6 +17,10 @@ class Cancelled(Exception):  # noqa: N818
     """The user stopped the request while a file was being read."""
 
 
+class Undecoded(UserError):  # noqa: N818
+    """PyAV makes nothing of the content; another reader might."""
+
+
 def unreadable(name: str) -> UserError:
     """The file is there, and the system does not give its content."""
     return UserError(f'"{name}" cannot be read: check that you may open it.')
@@ -27,9 +31,29 @@ def unknown_kind(name: str) -> UserError:
     return UserError(f'"{name}" is not a picture or clip that can be read: use {READABLE}.')
 
 
-def damaged(name: str) -> UserError:
+def damaged(name: str) -> Undecoded:
     """The content starts like a picture or a clip, and cannot be decoded."""
-    return UserError(f'"{name}" is cut off or damaged: export or download it again.')
+    return Undecoded(f'"{name}" is cut off or damaged: export or download it again.')
+
+
+def unread_encoding(name: str) -> Undecoded:
+    """A clip in an encoding that is not on the list."""
+    return Undecoded(f'"{name}" is encoded in a way that is not read here: export it as MP4 (H.264).')
+
+
+def broke_the_reader(name: str) -> UserError:
+    """The process that read it has ended."""
+    return UserError(f'"{name}" broke its reader, which was replaced: export it again as JPEG, PNG or MP4 (H.264).')
+
+
+def too_slow(name: str) -> UserError:
+    """The process that read it was ended, because nothing came of it."""
+    return UserError(f'"{name}" takes too long to read: make it shorter or smaller and try again.')
+
+
+def too_dear(name: str) -> UserError:
+    """Reading it takes more memory than one file may."""
+    return UserError(f'"{name}" takes too much memory to read: make it smaller and try again.')
 
 
 def too_large(name: str, max_pixels: int) -> UserError:

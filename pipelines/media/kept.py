@@ -15,8 +15,8 @@ from pathlib import Path
 from pipelines.cache import Cache
 from pipelines.media.content import kind_of
 from pipelines.media.errors import Cancelled, unreadable
+from pipelines.media.guarded import open_guarded
 from pipelines.media.look import Look
-from pipelines.media.opening import open_media
 from pipelines.types import ClipReader, Media
 
 MAX_OPENED_BYTES = 256 * 1024**2
@@ -36,10 +36,10 @@ def open_once(
     on_progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Media:
-    """As `open_media`, with `content` set; the pixels are shared by all who open the same content."""
+    """As `open_guarded`, with `content` set; the pixels are shared by all who open the same content."""
     kind_of(path)  # tells what is wrong with a file that cannot be read at all
     content = digest(path, should_stop or (lambda: False))
-    opening = partial(open_media, path, look, clip_reader, on_progress, should_stop)
+    opening = partial(open_guarded, path, look, clip_reader, on_progress, should_stop)
     item = OPENED.get((content, look, clip_reader), opening)
     return replace(item, name=path.name, content=content)
 

@@ -28,3 +28,20 @@ MAX_EXACT_FRAMES = 3_000
 
 MIN_SKIPPED_FRAMES = 30
 """Fewer frames than this are decoded and dropped; a jump to the next keyframe costs about as much."""
+
+MAX_WORKERS = max(2, min(4, os.cpu_count() or 1))
+"""Files that are read at the same time, each by a process of its own."""
+
+WORKER_BYTES = 900 * 1024**2
+"""Of memory that a worker may write to: the dearest picture takes 700 MB of it, everything else far less."""
+
+WORKER_CPU_S = 120
+"""Of a processor for one file. An hour of video takes a few; 768 frames of 4K that lie far apart take 100."""
+
+SILENCE_S = 8.0
+"""A worker tells at each packet and frame that it is at work; this long without a word, and it is ended."""
+
+WORKER_OPEN_FILES = 64
+
+MAX_WORKER_FILES = 200
+"""That one worker reads, before a fresh one takes its place: what libraries leak is then gone."""

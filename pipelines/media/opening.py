@@ -1,4 +1,7 @@
-"""Opening a file, whatever it is: the one function for pictures and clips, and the one that only looks at headers."""
+"""Opening a file, whatever it is: the one function for pictures and clips, and the one that only looks at headers.
+
+Both decode in the process that calls them. What strangers give is opened through `pipelines.media.guarded` instead.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import Cancelled
+from pipelines.media.footage import Choose, Footage, keep_footage
 from pipelines.media.look import Look
-from pipelines.types import ClipReader, Media, Probe
+from pipelines.types import ClipReader, Media, Picture, Probe
 
 if TYPE_CHECKING:
     from pipelines.media.clip import Read
@@ -34,7 +38,18 @@ def open_media(
     `should_stop`, asked between frames, returns True.
     """
     path = Path(path)
-    should_stop = should_stop or (lambda: False)
+    item = read_media(path, look.choose, clip_reader, should_stop or (lambda: False))
+    if isinstance(item, Picture):
+        return item
+    on_progress = on_progress or (lambda _done, _total: None)
+    on_progress(0, item.num_frames)
+    return keep_footage(path.name, item, look, on_progress)
+
+
+def read_media(
+    path: Path, choose: Choose, clip_reader: ClipReader, should_stop: Callable[[], bool]
+) -> Picture | Footage:
+    """Decode a picture, or begin to decode a clip; raises as `open_media`."""
     kind = kind_of(path)
     if should_stop():
         raise Cancelled
@@ -43,21 +58,21 @@ def open_media(
 
         return open_picture(path)
 
-    from pipelines.media.clip import open_clip
+    from pipelines.media.clip import read_footage
 
-    return open_clip(path, kind, look, _read_of(clip_reader), on_progress or (lambda _done, _total: None), should_stop)
+    return read_footage(path, kind, choose, _read_of(clip_reader), should_stop)
 
 
-def probe(path: Path | str) -> Probe:
+def probe(path: Path | str, should_stop: Callable[[], bool] | None = None) -> Probe:
     """The size of a picture or a clip, upright, in px, and when a clip's frames are shown: no pixels are decoded.
 
-    Raises UserError for what cannot be read, as far as that shows.
+    Raises UserError for what cannot be read, as far as that shows, and Cancelled when `should_stop` says so.
     """
     path = Path(path)
     kind = kind_of(path)
     from pipelines.media.probing import probe_clip, probe_picture
 
-    return probe_picture(path) if _is_picture(path, kind) else probe_clip(path, kind)
+    return probe_picture(path) if _is_picture(path, kind) else probe_clip(path, kind, should_stop or (lambda: False))
 
 
 def _is_picture(path: Path, kind: str) -> bool:

@@ -7,6 +7,7 @@ it would give, as far as it shows without decoding.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def probe_picture(path: Path) -> ProbedPicture:
             return ProbedPicture(path.name, *_shown(image.width, image.height, _axes(image)))
 
 
-def probe_clip(path: Path, demuxer: str) -> ProbedClip:
+def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> ProbedClip:
     """The size of a clip by its first frame, and its frames by their packets."""
-    opener = partial(open_source, path, demuxer, lambda: False)
+    opener = partial(open_source, path, demuxer, should_stop)
     timeline = read_timeline(opener, path.name)
     with opener() as source:
         frame = next(source.frames(), None)

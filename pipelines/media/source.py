@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from pipelines.media.errors import Cancelled, decoding, too_large
+from pipelines.media.errors import Cancelled, decoding, too_large, unread_encoding
 from pipelines.media.limits import DECODER_THREADS, MAX_DECODED_PIXELS
 from pipelines.types import UserError
 
@@ -116,7 +116,7 @@ def _video(container: InputContainer, name: str) -> VideoStream:
         raise UserError(f'"{name}" holds no video: use a clip with pictures.')
     context = streams[0].codec_context
     if context is None or context.name not in _DECODERS:
-        raise UserError(f'"{name}" is encoded in a way that is not read here: export it as MP4 (H.264).')
+        raise unread_encoding(name)
     if context.width * context.height > MAX_DECODED_PIXELS:
         raise too_large(name, MAX_DECODED_PIXELS)
     return streams[0]

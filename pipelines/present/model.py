@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from pipelines.engine import Engine
+from pipelines.media import make_ready
 from pipelines.models import DEMO, load_engine
 from pipelines.run import answer, foresee
 from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight
@@ -25,6 +26,7 @@ class Model:
         with self._loading:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
+                make_ready()
                 self._engine = load_engine(self.name)
             return self._engine
 

@@ -1,0 +1,162 @@
+"""Opening what strangers give: by a worker, which a hostile file can break without breaking anything else.
+
+The pixels are those of `pipelines.media.opening`, which is what the worker calls; choosing the frames of a clip and
+bringing them to size stays on this side, so that a worker needs to know of decoders only.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.media import opening
+from pipelines.media.content import kind_of
+from pipelines.media.errors import broke_the_reader, too_slow
+from pipelines.media.footage import Footage, Frame, keep_footage
+from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS, MAX_PICTURE_PIXELS
+from pipelines.media.look import Look
+from pipelines.media.pool import POOL, Died, Hand, Pool, Silent
+from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Message
+from pipelines.types import ClipReader, Media, Picture, Probe, ProbedClip, ProbedPicture, UserError
+
+IS_POSSIBLE = hasattr(os, "fork")
+"""Windows forks no processes: files are opened in the server's own there."""
+MAX_TURNS = 4
+"""Messages before the first frame: times and a beginning for the first reader, times for the last resort, the clip."""
+
+
+def open_guarded(
+    path: Path,
+    look: Look,
+    clip_reader: ClipReader = "pyav",
+    on_progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    pool: Pool = POOL,
+) -> Media:
+    """As `pipelines.media.opening.open_media`, by a worker; Stop ends that, whatever it is at.
+
+    A worker that breaks or falls silent is a UserError too.
+    """
+    if not IS_POSSIBLE:
+        return opening.open_media(path, look, clip_reader, on_progress, should_stop)
+    kind_of(path)
+    with _reading(path, "open", clip_reader, should_stop or _never, pool) as reading:
+        return reading.media(look, on_progress or (lambda _done, _total: None))
+
+
+def probe_guarded(path: Path, should_stop: Callable[[], bool] | None = None, pool: Pool = POOL) -> Probe:
+    """As `pipelines.media.opening.probe`, by a worker."""
+    if not IS_POSSIBLE:
+        return opening.probe(path, should_stop)
+    kind_of(path)
+    with _reading(path, "probe", "pyav", should_stop or _never, pool) as reading:
+        return reading.probe()
+
+
+def make_ready(pool: Pool = POOL) -> None:
+    """Start a worker beside whatever else starts, so that the first file does not wait for it."""
+    if IS_POSSIBLE:
+        threading.Thread(target=pool.warm, daemon=True, name="workers").start()
+
+
+class _Reading:
+    """One file on its way from a worker. Whatever that says is checked before it is believed."""
+
+    def __init__(self, path: Path, hand: Hand, should_stop: Callable[[], bool]) -> None:
+        self._name, self._hand, self._should_stop = path.name, hand, should_stop
+        self._is_mid_clip = False
+
+    def media(self, look: Look, on_progress: Callable[[int, int], None]) -> Media:
+        """The picture, or the clip frame by frame."""
+        for _ in range(MAX_TURNS):
+            match self._hear():
+                case ["picture", int(height), int(width)] if _fits(height, width, MAX_PICTURE_PIXELS):
+                    picture = Picture(self._name, self._hand.region.view((height, width, 3), np.uint8).copy())
+                    self._end()
+                    return picture
+                case ["times", int(count), float(duration_s)]:
+                    self._hand.send(*look.choose(self._times(count), duration_s))
+                case ["decoding", int(num_frames)]:
+                    on_progress(0, num_frames)
+                case ["clip", float(duration_s), int(num_frames)] if 0 < num_frames <= MAX_CLIP_FRAMES:
+                    footage = Footage(duration_s, num_frames, self._frames(num_frames))
+                    return keep_footage(self._name, footage, look, on_progress)
+                case _:
+                    break
+        raise Died
+
+    def probe(self) -> Probe:
+        """What the headers say."""
+        match self._hear():
+            case ["size", int(height), int(width)]:
+                self._end()
+                return ProbedPicture(self._name, width, height)
+            case ["sizes", int(height), int(width), int(count), float(duration_s)]:
+                times_s = self._times(count)
+                self._end()
+                return ProbedClip(self._name, width, height, times_s, duration_s)
+        raise Died
+
+    def _frames(self, num_frames: int) -> Iterator[Frame]:
+        self._is_mid_clip = True
+        for count in range(num_frames + 1):
+            match self._hear():
+                case ["frame", int(number), float(time_s), int(height), int(width)] if (
+                    _fits(height, width, MAX_DECODED_PIXELS) and count < num_frames
+                ):
+                    start = count % NUM_SLOTS * SLOT_BYTES
+                    yield Frame(number, time_s, self._hand.region.view((height, width, 3), np.uint8, start))
+                    self._hand.send("taken")
+                case ["done"]:
+                    self._hand.is_clean = True
+                    return
+                case _:
+                    raise Died
+        raise Died
+
+    def _times(self, count: int) -> tuple[float, ...]:
+        if not 0 < count <= MAX_CLIP_FRAMES:
+            raise Died
+        return tuple(self._hand.region.view((count,), np.float64).tolist())
+
+    def _end(self) -> None:
+        if self._hear() != ["done"]:
+            raise Died
+        self._hand.is_clean = True
+
+    def _hear(self) -> Message:
+        message = self._hand.hear(self._should_stop)
+        match message:
+            case ["refused", str(sentence)]:
+                self._hand.is_clean = not self._is_mid_clip
+                raise UserError(sentence)
+            case ["failed", str(text)]:
+                raise RuntimeError(f"a worker failed:\n{text}")
+        return message
+
+
+@contextmanager
+def _reading(
+    path: Path, task: str, clip_reader: ClipReader, should_stop: Callable[[], bool], pool: Pool
+) -> Iterator[_Reading]:
+    try:
+        with pool.worker(should_stop) as hand:
+            hand.send(task, str(path.absolute()), clip_reader)
+            yield _Reading(path, hand, should_stop)
+    except Died as error:
+        raise broke_the_reader(path.name) from error
+    except Silent as error:
+        raise too_slow(path.name) from error
+
+
+def _fits(height: int, width: int, max_pixels: int) -> bool:
+    return min(height, width) > 0 and height * width <= max_pixels
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,216 @@
+"""The workers that read files for this process: forked when they are needed, kept warm, ended when they are in the way.
+
+A worker reads for one caller at a time. Whoever ends it needs no word from it: it is killed, and the next caller gets a
+fresh one within milliseconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pipelines.media.errors import Cancelled
+from pipelines.media.limits import MAX_WORKER_FILES, MAX_WORKERS, SILENCE_S
+from pipelines.media.nursery import NEW, RECORD
+from pipelines.media.wire import Message, Region, new_region_fd, receive, send
+
+LOOK_S = 0.05
+"""Between two looks at whether the caller still wants the file."""
+KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipelines.media.nursery import main; main()"
+
+
+class Died(Exception):  # noqa: N818
+    """The worker ended while it read, or said what none says."""
+
+
+class Silent(Exception):  # noqa: N818
+    """Nothing was heard of the worker for too long."""
+
+
+class Hand:
+    """A worker, as the server holds it."""
+
+    def __init__(self, number: int, connection: Connection, region: Region) -> None:
+        self.number, self.region = number, region
+        self.num_files = 0
+        self.is_clean = True
+        self._connection = connection
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it waits for the next file."""
+        with suppress(OSError):
+            return self.is_clean and self.num_files < MAX_WORKER_FILES and not self._connection.poll()
+        return False
+
+    def send(self, *message: Any) -> None:
+        """Say something. Raises Died."""
+        try:
+            send(self._connection, *message)
+        except OSError as error:
+            raise Died from error
+
+    def hear(self, should_stop: Callable[[], bool]) -> Message:
+        """The next message that is more than a sign of life. Raises Died, Silent, and Cancelled by `should_stop`."""
+        heard_s = time.monotonic()
+        while True:
+            if should_stop():
+                raise Cancelled
+            try:
+                if self._connection.poll(LOOK_S):
+                    message = receive(self._connection)
+                    if message != ["at work"]:
+                        return message
+                    heard_s = time.monotonic()
+            except (OSError, EOFError) as error:
+                raise Died from error
+            if time.monotonic() - heard_s > SILENCE_S:
+                raise Silent
+
+    def close(self) -> None:
+        """Let it go: it ends when it looks for the next order."""
+        self._connection.close()
+
+
+class Nursery:
+    """The process that workers are forked from, which is started here."""
+
+    def __init__(self) -> None:
+        self._link, theirs = socket.socketpair()
+        kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _BOOT, json.dumps([os.path.abspath(entry) for entry in sys.path])],  # noqa: PTH100
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**kept, **ONE_THREAD},
+                cwd=os.sep,
+                start_new_session=True,
+            )
+
+    def fork(self) -> Hand:
+        """A fresh worker. Raises OSError where the process is gone."""
+        ours, theirs = socket.socketpair()
+        memory = new_region_fd()
+        with ours, theirs:
+            try:
+                socket.send_fds(self._link, [RECORD.pack(NEW)], [theirs.fileno(), memory])
+                answer = self._link.recv(RECORD.size, socket.MSG_WAITALL)
+                if len(answer) < RECORD.size:
+                    raise BrokenPipeError("the nursery is gone")
+                (number,) = RECORD.unpack(answer)
+                return Hand(number, Connection(ours.detach()), Region(os.dup(memory)))
+            finally:
+                os.close(memory)
+
+    def end(self, hand: Hand) -> None:
+        """Kill a worker."""
+        with suppress(OSError):
+            self._link.sendall(RECORD.pack(hand.number))
+
+    def close(self) -> None:
+        """End the process, and every worker with it."""
+        self._link.close()
+        self._process.wait()
+
+
+class Pool:
+    """At most `max_workers` at a time. Safe to use from several threads."""
+
+    def __init__(self, max_workers: int = MAX_WORKERS) -> None:
+        self._places = threading.Semaphore(max_workers)
+        self._lock = threading.Lock()
+        self._idle: list[Hand] = []
+        self._nursery: Nursery | None = None
+
+    @contextmanager
+    def worker(self, should_stop: Callable[[], bool]) -> Iterator[Hand]:
+        """A worker for one file, ended if that raises. Raises Cancelled where none was free before a stop."""
+        while not self._places.acquire(timeout=LOOK_S):
+            if should_stop():
+                raise Cancelled
+        try:
+            hand = self._take()
+            hand.num_files += 1
+            hand.is_clean = False
+            try:
+                yield hand
+            finally:
+                self._give_back(hand)
+        finally:
+            self._places.release()
+
+    def warm(self) -> None:
+        """Make a worker ready, so that the first file does not wait for it."""
+        with self.worker(lambda: False) as hand:
+            hand.is_clean = True
+
+    def numbers(self) -> list[int]:
+        """The process numbers of the workers that wait."""
+        with self._lock:
+            return [hand.number for hand in self._idle]
+
+    def close(self) -> None:
+        """End all workers."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            nursery, self._nursery = self._nursery, None
+        for hand in idle:
+            hand.close()
+        if nursery is not None:
+            nursery.close()
+
+    def _take(self) -> Hand:
+        with self._lock:
+            while self._idle:
+                hand = self._idle.pop()
+                if hand.is_fit:
+                    return hand
+                self._drop(hand)
+            return self._fresh()
+
+    def _fresh(self) -> Hand:
+        """A new worker, of a new nursery where something has ended the old one."""
+        with suppress(OSError, Died, Silent):
+            return self._forked()
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+        return self._forked()
+
+    def _forked(self) -> Hand:
+        self._nursery = self._nursery or Nursery()
+        hand = self._nursery.fork()
+        hand.hear(lambda: False)
+        return hand
+
+    def _give_back(self, hand: Hand) -> None:
+        with self._lock:
+            if hand.is_fit:
+                hand.region.shrink()
+                self._idle.append(hand)
+            else:
+                self._drop(hand)
+
+    def _drop(self, hand: Hand) -> None:
+        hand.close()
+        if self._nursery is not None:
+            self._nursery.end(hand)
+
+
+POOL = Pool()
+"""That of this process."""
+atexit.register(POOL.close)

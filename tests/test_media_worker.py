@@ -1,0 +1,261 @@
+"""Files are read by a process that may break: what then happens to the file, to the server, and to the next file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.media import Cancelled, open_media
+from pipelines.media.guarded import open_guarded, probe_guarded
+from pipelines.media.opening import probe
+from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Hand, Pool
+from pipelines.types import Clip, Media, Picture, UserError
+from tests.hostile.clips import endless_stts
+from tests.media_makers import At, number_in, write_clip
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """One worker at a time, so that a test knows which one it gets."""
+    pool = Pool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)).save(tmp_path / "photo.jpg")
+    return tmp_path / "photo.jpg"
+
+
+def number_of(pool: Pool) -> int:
+    """The process that will read the next file."""
+    pool.warm()
+    (number,) = pool.numbers()
+    return number
+
+
+def assert_equal(ours: Media, theirs: Media) -> None:
+    assert np.array_equal(ours.rgb, theirs.rgb)
+    if isinstance(ours, Clip) and isinstance(theirs, Clip):
+        assert (ours.times_s, ours.indices, ours.duration_s, ours.file_size) == (
+            theirs.times_s,
+            theirs.indices,
+            theirs.duration_s,
+            theirs.file_size,
+        )
+
+
+def test_a_worker_gives_the_pixels_and_times_that_reading_here_gives(pool: Pool, photo: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=60)
+    for path in (photo, clip):
+        assert_equal(open_guarded(path, At(step=7), pool=pool), open_media(path, At(step=7)))
+        assert probe_guarded(path, pool=pool) == probe(path)
+
+
+def test_progress_comes_across(pool: Pool, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    path = write_clip(tmp_path / "clip.mp4")
+    open_guarded(path, At(step=3), on_progress=lambda done, total: seen.append((done, total)), pool=pool)
+    assert seen == [(done, 14) for done in range(15)]
+
+
+def test_one_worker_reads_file_after_file(pool: Pool, photo: Path) -> None:
+    number = number_of(pool)
+    for _ in range(3):
+        open_guarded(photo, At(), pool=pool)
+    with pytest.raises(UserError):
+        open_guarded(Path(__file__), At(), pool=pool)
+    assert pool.numbers() == [number]
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_replaced(pool: Pool, photo: Path) -> None:
+    number = number_of(pool)
+    os.kill(number, signal.SIGSEGV)
+    wait_for_end(number)
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+    assert number_of(pool) != number
+
+
+def test_a_worker_that_dies_at_work_is_one_sentence(pool: Pool, photo: Path, tmp_path: Path) -> None:
+    number = number_of(pool)
+    path = write_clip(tmp_path / "clip.mp4", frames=60)
+    with pytest.raises(UserError) as refusal:
+        open_guarded(path, At(), on_progress=lambda *_: os.kill(number, signal.SIGKILL), pool=pool)
+    assert str(refusal.value).startswith('"clip.mp4" broke its reader')
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+def test_a_file_that_ends_the_process_of_decord_ends_a_worker_alone(pool: Pool, photo: Path, tmp_path: Path) -> None:
+    """36 KB made decord abort the whole server, which no `except` catches."""
+    path = endless_stts(tmp_path / "stts.mp4")
+    with pytest.raises(UserError, match=r'"stts.mp4" (broke its reader|cannot be read by the decord reader)'):
+        open_guarded(path, At(step=10), "decord", pool=pool)
+    assert isinstance(open_guarded(path, At(step=10), pool=pool), Clip)
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+def test_stop_ends_a_worker_that_hangs(pool: Pool, photo: Path) -> None:
+    number = number_of(pool)
+    os.kill(number, signal.SIGSTOP)
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(Cancelled):
+        open_guarded(photo, At(), should_stop=stop.is_set, pool=pool)
+    wait_for_end(number)
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+def test_a_worker_that_falls_silent_is_ended(pool: Pool, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = number_of(pool)
+    os.kill(number, signal.SIGSTOP)
+    monkeypatch.setattr("pipelines.media.pool.SILENCE_S", 0.2)
+    with pytest.raises(UserError, match=r"takes too long to read"):
+        open_guarded(photo, At(), pool=pool)
+    wait_for_end(number)
+
+
+def test_a_nursery_that_is_gone_is_started_anew(photo: Path) -> None:
+    pool = Pool(1)
+    try:
+        number = number_of(pool)
+        nursery = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(nursery, signal.SIGKILL)
+        wait_for_end(number)
+        assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+    finally:
+        pool.close()
+
+
+def test_nobody_waits_for_a_worker_after_stop(photo: Path) -> None:
+    pool = Pool(1)
+    try:
+        with pool.worker(lambda: False), pytest.raises(Cancelled):
+            open_guarded(photo, At(), should_stop=lambda: True, pool=pool)
+    finally:
+        pool.close()
+
+
+def test_what_look_refuses_leaves_no_worker_in_the_middle(pool: Pool, photo: Path, tmp_path: Path) -> None:
+    class Refusing(At):
+        def fit(self, rgb: np.ndarray, num_frames: int) -> np.ndarray:  # noqa: ARG002
+            raise ValueError("no")
+
+    path = write_clip(tmp_path / "clip.mp4")
+    with pytest.raises(ValueError, match="no"):
+        open_guarded(path, Refusing(), pool=pool)
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["picture", 10**6, 10**6],
+        ["picture", -1, -1],
+        ["clip", 1.0, 10**9],
+        ["times", 10**9, 1.0],
+        ["sizes", 1, 1, 1, 1.0],
+        ["frame", 0, 0.0, 1, 1],
+        ["done"],
+        [[]],
+        ["times", "1", None],
+    ],
+    ids=str,
+)
+def test_what_a_worker_says_is_not_believed(
+    said: list[object], pool: Pool, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that has taken over its worker can say anything."""
+    monkeypatch.setattr(Hand, "hear", lambda *_: said)
+    with pytest.raises(UserError, match="broke its reader"):
+        open_guarded(photo, At(), pool=pool)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("walk.mkv", "ffv1"), ("walk.avi", "huffyuv"), ("walk.avi", "wmv2")])
+def test_opencv_reads_what_the_others_do_not(name: str, codec: str, pool: Pool, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, codec, frames=20, pix_fmt="yuv422p" if codec == "huffyuv" else "yuv420p")
+    with pytest.raises(UserError, match="encoded in a way"):
+        open_media(path, At(step=5))
+    clip = open_guarded(path, At(step=5), pool=pool)
+    assert isinstance(clip, Clip)
+    assert clip.indices == (0, 5, 10, 15)
+    assert clip.times_s == pytest.approx([0.0, 0.2, 0.4, 0.6])
+    assert [number_in(frame) for frame in clip.rgb] == [0, 5, 10, 15]
+
+
+TRIES = """
+import os, sys
+from pathlib import Path
+from pipelines.media.confinement import confine
+parent = os.getppid()
+confinement = confine()
+print(confinement.files, confinement.network)
+def grown():
+    held = bytearray(2 * 1024**3)
+def written():
+    Path("/tmp/glassbox-never").write_text("x")
+def environ():
+    return Path(f"/proc/{parent}/environ").read_bytes()
+def connected():
+    import _socket
+    _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+def executed():
+    os.posix_spawn("/bin/true", ["true"], {})
+def killed():
+    os.kill(parent, 0)
+for act in (grown, written, environ, connected, executed, killed):
+    try:
+        act()
+        print(act.__name__, "done")
+    except (MemoryError, OSError) as error:
+        print(act.__name__, type(error).__name__)
+print(sorted(os.environ))
+"""
+
+
+def test_a_worker_has_neither_the_environment_nor_the_network_nor_much_memory() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", TRIES], cwd=ROOT, capture_output=True, text=True, check=True, env={"TOKEN": "secret"}
+    ).stdout.splitlines()
+    is_shut = dict(zip(("environ", "killed"), [printed[0].split()[0] == "True"] * 2, strict=True))
+    assert printed[1:] == [
+        "grown MemoryError",
+        "written PermissionError" if is_shut["environ"] else "written OSError",
+        "environ PermissionError" if is_shut["environ"] else "environ done",
+        "connected PermissionError",
+        "executed PermissionError",
+        "killed PermissionError" if is_shut["killed"] else "killed done",
+        "['PATH']",
+    ]
+
+
+def test_a_worker_is_started_without_the_environment_of_the_server(pool: Pool) -> None:
+    number = number_of(pool)
+    entries = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
+    names = {entry.partition(b"=")[0].decode() for entry in entries if entry}
+    assert names <= {*KEPT_ENVIRONMENT, *ONE_THREAD}
+
+
+def wait_for_end(number: int) -> None:
+    """Wait until a process is gone."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {number} is still there")
