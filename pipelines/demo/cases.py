@@ -123,7 +123,7 @@ def _follow_case(rng: random.Random) -> Case:
 def _full_case(rng: random.Random) -> Case:
     scene = _scene(rng)
     both = follow_up(rng, scene.things)
-    return Case(Query.about(_picture(scene), both.plain), both.second, both.second.answer)
+    return Case(Query.about(_picture(scene), both.plain.question), both.plain, both.plain.answer)
 
 
 def _zoom_case(rng: random.Random) -> Case:

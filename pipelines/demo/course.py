@@ -38,7 +38,7 @@ Stage = Literal["see", "read", "answer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Special = Literal["change", "follow", "zoom", "outside", "speck"]
 ROUND: tuple[Special, ...] = (
-    "change", "outside", "zoom", "change", "follow", "outside", "zoom", "change", "follow", "speck",
+    "change", "outside", "change", "zoom", "change", "follow", "change", "zoom", "change", "speck",
 )  # fmt: skip
 """What every second step holds beside pictures and lists."""
 CLOSER_SIZES: tuple[Size, ...] = ((128, 128), (128, 160), (160, 128), (160, 160))

@@ -90,9 +90,10 @@ class ClipWish:
         times_s = tuple(i / CLIP_FPS for i in range(CLIP_FRAMES))
         for seed in count():
             clip = draw_clip(random.Random(f"{self.file} {seed}"), CLIP_SIZE, times_s)
-            if self.is_wanted(clip):
+            seen = clip.sampled(sampled)
+            if self.is_wanted(seen):
                 write_clip(path, clip.rgb)
-                asked = partial(_ask_clip, clip.sampled(sampled))
+                asked = partial(_ask_clip, seen)
                 yield [true_exchange(question, asked) for question in self.questions]
 
 

@@ -16,11 +16,11 @@ from pipelines.demo.things import COLOURS, SHAPES
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A question with its answer, and the exchange that follows. `plain` asks the second question in full."""
+    """A question with its answer, and the exchange that follows. `plain` is the second, asked in full."""
 
     first: Exchange
     second: Exchange
-    plain: str
+    plain: Exchange
 
 
 def follow_up(rng: random.Random, things: Things) -> FollowUp:
@@ -31,10 +31,11 @@ def follow_up(rng: random.Random, things: Things) -> FollowUp:
             return found
 
 
-def _linked(rng: random.Random, exchanges: Sequence[Exchange], *links: str) -> FollowUp:
-    first, second = exchanges
-    asked = replace(second, task="follow_up", question=rng.choice(links))
-    return FollowUp(first, asked, second.question)
+def _linked(rng: random.Random, exchanges: Sequence[Exchange], *links: str, answer: str | None = None) -> FollowUp:
+    """The second exchange behind one of `links`; `answer` is worded for that, where it differs."""
+    first, plain = exchanges
+    asked = replace(plain, task="follow_up", question=rng.choice(links), answer=answer or plain.answer)
+    return FollowUp(first, asked, replace(plain, task="in_full"))
 
 
 def _colours_counted(rng: random.Random, things: Things) -> FollowUp:
@@ -43,9 +44,9 @@ def _colours_counted(rng: random.Random, things: Things) -> FollowUp:
     second = rng.choice([colour for colour in (*there, rng.choice(tuple(COLOURS))) if colour != first] or ["black"])
     exchanges = [count_of(rng, "count_colour", things, colour) for colour in (first, second)]
     noun = rng.choice(("ones", "objects", "shapes", "things"))
-    exchanges[1] = replace(exchanges[1], answer=_renamed(exchanges, first, second))
     return _linked(rng, exchanges, f"And {second} {noun}?", f"And how many {second} {noun}?", f"And {second}?",
-                   f"How many {second} ones?", f"And the {second} ones?", f"What about {second} ones?")  # fmt: skip
+                   f"How many {second} ones?", f"And the {second} ones?", f"What about {second} ones?",
+                   answer=_renamed(exchanges, first, second))  # fmt: skip
 
 
 def _renamed(exchanges: list[Exchange], first: str, second: str) -> str:

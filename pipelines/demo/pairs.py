@@ -8,14 +8,13 @@ from typing import Literal
 
 from pipelines.demo.drawing import Brush, backdrop, near, wear
 from pipelines.demo.exchange import Exchange, pick
-from pipelines.demo.phrases import article, point_text
+from pipelines.demo.phrases import article, listing, point_text
 from pipelines.demo.scenes import Name, Scene, apart, distinct_names, paint_scene, reduce, scatter
-from pipelines.demo.things import COLOURS, SHAPES, Thing, reading_order
+from pipelines.demo.things import COLOURS, SHAPES, Thing
 
 GLYPH_SHARE = 0.12
 Change = Literal["appeared", "gone", "colour", "kind", "moved", "nothing"]
 CHANGES: dict[Change, float] = {"appeared": 2, "gone": 2, "colour": 2, "kind": 2, "moved": 2, "nothing": 1.5}
-NUM_ROWS = 5
 FAR = 0.2
 """How far a thing that moved is from where it was at the least, in parts of a side."""
 
@@ -80,20 +79,20 @@ def ask_change(rng: random.Random, pair: Pair) -> Exchange:
 
 
 def _comparison(pair: Pair) -> str:
-    """Every place where either picture holds something, with what became of it there; then what that makes."""
-    places = [(thing, _fate(pair, thing)) for thing in pair.first.things]
-    if pair.after and pair.change in ("appeared", "moved"):
-        places.append((pair.after, "new"))
-    order = reading_order([thing for thing, _ in places], NUM_ROWS)
-    lines = [f"{n}. {places[i][0].name}{point_text(places[i][0])}: {places[i][1]}" for n, i in enumerate(order, 1)]
-    return "\n".join([*lines, f"Changed: {_changed(pair)}"])
+    """What each picture shows; then what became of every thing of the first, and what is new; then what that makes."""
+    lists = [listing(scene.things, point_text) for scene in (pair.first, pair.second)]
+    later = {thing.name: thing for thing in pair.second.things}
+    fates = [_fate(thing, later.pop(thing.name, None)) for thing in pair.first.things]
+    fates += [f"{thing.name}{point_text(thing)}: new" for thing in later.values()]
+    return f"Picture 1:\n{lists[0]}Picture 2:\n{lists[1]}" + "\n".join([*fates, f"Changed: {_changed(pair)}"])
 
 
-def _fate(pair: Pair, thing: Thing) -> str:
-    """What the second picture shows where the first shows this thing."""
-    if pair.before is None or thing.name != pair.before.name:
-        return "same"
-    return f"now {pair.after.name}" if pair.after and pair.change in ("colour", "kind") else "gone"
+def _fate(before: Thing, after: Thing | None) -> str:
+    """Where a thing of the first picture is, where it is in the second, and whether that is the same place."""
+    if after is None:
+        return f"{before.name}{point_text(before)}: gone"
+    fate = "moved" if _distance(before, after) >= FAR else "same"
+    return f"{before.name}{point_text(before)}{point_text(after)}: {fate}"
 
 
 def _changed(pair: Pair) -> str:

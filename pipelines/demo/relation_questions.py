@@ -6,7 +6,7 @@ import math
 import random
 
 from pipelines.demo.exchange import Exchange, match_of, only, pick
-from pipelines.demo.phrases import Things, in_words, point_text, sentence, there_are, verdicts
+from pipelines.demo.phrases import Things, in_words, listing, point_text, sentence, there_are, verdicts
 from pipelines.demo.things import Coords, Thing, written
 
 SIDES = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
@@ -128,8 +128,8 @@ def _nearest(things: Things, target: Thing) -> Thing | None:
 
 
 def _distances(things: Things, target: Thing) -> str:
-    """The distance of each other thing, and after each the nearest so far."""
-    lines = [f"From: {target.name}{point_text(target)}\n"]
+    """Every thing with its centre; then the distance of each other one, and after each the nearest so far."""
+    lines = [listing(things, point_text), f"From: {target.name}{point_text(target)}\n"]
     best: Thing | None = None
     for thing in things:
         if thing is not target:
