@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
 from pipelines.conversation import Draft
+from pipelines.options import add_weights
 from pipelines.present import evidence, header, status, waterfall
 from pipelines.present.asking import ask
 from pipelines.present.choices import Choices
@@ -307,8 +308,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     parser.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=7860)
+    add_weights(parser)
+    parser.add_argument("--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question")
     options = parser.parse_args(arguments)
-    model.name = options.model
+    model.name, model.weights, model.is_warm = options.model, options.weights, options.warm_up
     try:
         model.load()
         print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)

@@ -58,7 +58,7 @@ def _ask(options: argparse.Namespace) -> int:
     media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()
     console.note("Loading the model")
-    engine = load_engine(options.model, options.engine)
+    engine = load_engine(options.model, options.engine, options.weights)
     for step in answer(request, engine, observe=console.show):
         if isinstance(step, Delta) and not options.json:
             console.stream(step)

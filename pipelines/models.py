@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.engine import Engine
-from pipelines.types import EngineName, UserError
+from pipelines.types import EngineName, UserError, WeightFormat
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_FOLDER = ROOT / "assets" / "demo-model"
@@ -15,8 +15,13 @@ FILES = ["*.json", "*.jinja", "*.safetensors"]
 """What is taken from the hub: no code, no weights in a form that can hold code."""
 
 
-def load_engine(name: str, engine: EngineName = "local") -> Engine:
-    """The engine for a model's name. Raises UserError for an unknown name or a checkpoint that cannot be had."""
+def load_engine(
+    name: str, engine: EngineName = "local", weights: WeightFormat = "full", is_warm: bool = False
+) -> Engine:
+    """The engine for a model's name; `is_warm` has done beforehand what its first requests would wait for.
+
+    Raises UserError for an unknown name, a checkpoint that cannot be had, or weights that the device has not.
+    """
     folder = find_checkpoint(name)
     # slow to import: a wrong name should be told at once
     from pipelines.engine.local import LocalEngine
@@ -24,7 +29,10 @@ def load_engine(name: str, engine: EngineName = "local") -> Engine:
 
     # a path is the server's own matter: people are told the folder's name
     told = folder.resolve().name if Path(name).expanduser().is_dir() else name
-    return (ReferenceEngine if engine == "reference" else LocalEngine).load(folder, told)
+    loaded = (ReferenceEngine if engine == "reference" else LocalEngine).load(folder, told, weights=weights)
+    if is_warm:
+        loaded.warm_up()
+    return loaded
 
 
 def find_checkpoint(name: str) -> Path:

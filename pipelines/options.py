@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
-from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError
+from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError, WeightFormat
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         choices=get_args(EngineName),
         default="local",
         help="reference is transformers' own generate, slower",
+    )
+    add_weights(parser)
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """How the weights are held."""
+    parser.add_argument(
+        "--weights",
+        choices=get_args(WeightFormat),
+        default="full",
+        help="int8 halves the memory and the time of a token at some loss of exactness; fp8 is for newer GPUs",
     )
 
 

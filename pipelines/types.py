@@ -32,6 +32,8 @@ ThoughtEnd = Literal["budget", "asked", "loop"]
 ClipReader = Literal["pyav", "decord"]
 MediaKind = Literal["picture", "clip"]
 EngineName = Literal["local", "reference"]
+WeightFormat = Literal["full", "int8", "fp8"]
+"""How the text layers' weights are held: as the checkpoint gives them, or in eight bits."""
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
@@ -399,12 +401,16 @@ class TokenCounts:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What runs: the model's name, the device and dtype it runs on, and the size of its context in tokens."""
+    """What runs: the model's name, the device and dtype it runs on, and the size of its context in tokens.
+
+    `kernels` says in a line what its decode step and its prefill are made of; empty where that is not known.
+    """
 
     model: str
     device: str
     dtype: str
     context_tokens: int
+    kernels: str = ""
 
 
 @dataclass(frozen=True, eq=False)

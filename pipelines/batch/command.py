@@ -50,7 +50,7 @@ def run_command(options: argparse.Namespace) -> int:
             from pipelines.models import load_engine
 
             print("Loading the model ...", file=sys.stderr)
-            engine = load_engine(options.model, options.engine)
+            engine = load_engine(options.model, options.engine, options.weights)
             results.check_model(engine.info.model)
             with tqdm(total=len(items), initial=num_before, unit="file", disable=None) as bar:
                 asking = Asking(engine, settings, options.marked)

@@ -16,21 +16,22 @@ import torch
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.job import Job
+from pipelines.engine.kernels import kernels_of
 from pipelines.engine.loading import load_model
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
+from pipelines.engine.rows import choose_rows
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
+from pipelines.engine.weights import check_weights
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, CudaClock, HostClock
-from pipelines.types import EngineInfo, Sampling, Settings, UserError, Work
+from pipelines.types import EngineInfo, Sampling, Settings, UserError, WeightFormat, Work
 
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
-
-MAX_RUNNING = 4
 CHUNK_TOKENS = 512
 """Tokens of a prompt between two looks at who wants to stop, and two steps of those that run."""
 
@@ -39,20 +40,34 @@ class LocalEngine:
     """A `qwen3_5` model on this machine."""
 
     def __init__(
-        self, model: Any, checkpoint: Checkpoint, name: str, placement: Placement, max_running: int = MAX_RUNNING
+        self,
+        model: Any,
+        checkpoint: Checkpoint,
+        name: str,
+        placement: Placement,
+        max_running: int | None = None,
+        weights: WeightFormat = "full",
     ) -> None:
         self.checkpoint = checkpoint
         self.model = model
-        self.info = EngineInfo(name, placement.device_name, placement.dtype_name, checkpoint.context_tokens)
+        kernels = kernels_of(model.device, weights)
+        self.info = EngineInfo(name, placement.device_name, placement.dtype_name, checkpoint.context_tokens, kernels)
         self.clock: Clock = CudaClock() if placement.is_cuda else HostClock()
-        self.scheduler = Scheduler(Stack(model, max_running + 1), Tower(model), Snapshots(), CHUNK_TOKENS, self.told)
+        check_weights(weights, model.device)
+        stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
+        self.scheduler = Scheduler(stack, Tower(model), Snapshots(), CHUNK_TOKENS, self.told)
 
     @classmethod
-    def load(cls, folder: Path, name: str, placement: Placement | None = None) -> Self:
+    def load(cls, folder: Path, name: str, placement: Placement | None = None, weights: WeightFormat = "full") -> Self:
         """Load a checkpoint folder; see `pipelines.engine.loading`."""
         checkpoint = Checkpoint.open(folder)
-        placement = placement or choose_placement(folder)
-        return cls(load_model(folder, name, placement), checkpoint, name, placement)
+        placement = placement or choose_placement(folder, weights)
+        check_weights(weights, placement.device)
+        return cls(load_model(folder, name, placement), checkpoint, name, placement, weights=weights)
+
+    def warm_up(self) -> None:
+        """Do what the first requests would wait for: on a GPU, capture the decode step for every number of rows."""
+        self.scheduler.stack.warm_up()
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
         """The model card's values; greedy where the checkpoint's own generation_config does not sample."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from pipelines.types import WeightFormat
+
 SMALL_BYTES = 200 * 2**20
 """Weights up to this size run best in fp32 on one thread of any CPU: a step costs its launches, not its memory, and
 threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
@@ -23,6 +25,11 @@ class Placement:
     num_threads: int = 0
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights go."""
+        return torch.device(self.device_map)
+
+    @property
     def is_cuda(self) -> bool:
         """Whether CUDA events can time it."""
         return self.device_map != "cpu"
@@ -33,18 +40,20 @@ class Placement:
         return str(self.dtype).removeprefix("torch.")
 
 
-def choose_placement(folder: Path) -> Placement:
+def choose_placement(folder: Path, weights: WeightFormat = "full") -> Placement:
     """The best of this machine for the weights in `folder`.
 
     A GPU: bf16 where it has it (a T4 has not), else fp16. A CPU: fp32, and bf16 for large weights where the CPU
-    multiplies bf16 itself; on others bf16 is slower by far.
+    multiplies bf16 itself; on others bf16 is slower by far. Beside int8 weights it is bf16 always: torch's product
+    of the two is quick on any CPU, and with fp32 it is slower than fp32 alone.
     """
     if torch.cuda.is_available():
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Placement("cuda:0", torch.bfloat16 if has_bf16 else torch.float16, torch.cuda.get_device_name())
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
     num_threads = 1 if is_small else torch.get_num_threads()
-    dtype = torch.bfloat16 if not is_small and _cpu_has_bf16() else torch.float32
+    is_bf16 = weights == "int8" or (not is_small and _cpu_has_bf16())
+    dtype = torch.bfloat16 if is_bf16 else torch.float32
     name = f"CPU ({platform.machine()}, {num_threads} thread{'s' * (num_threads != 1)})"
     return Placement("cpu", dtype, name, num_threads)
 

@@ -15,18 +15,19 @@ from pipelines.engine.graphs import StepGraphs
 from pipelines.engine.lean import LeanStep
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.inputs import ModelInputs
+from pipelines.types import WeightFormat
 
 
 class Stack:
     """The text layers, the head and the slots of one model."""
 
-    def __init__(self, model: Any, rows: int) -> None:
+    def __init__(self, model: Any, rows: int, weights: WeightFormat = "full") -> None:
         self.model = model
         self.device: torch.device = model.device
         config = model.config.text_config
         self.slots = SlotCache(config, rows, model.model.language_model.embed_tokens.weight.dtype, self.device)
         self.num_prefilled = 0
-        self._step = LeanStep(model, self.slots)
+        self._step = LeanStep(model, self.slots, weights)
         self._graphs = StepGraphs(self._step, self.slots) if self.device.type == "cuda" else None
 
     def positions(self, inputs: ModelInputs) -> torch.Tensor:
@@ -87,6 +88,16 @@ class Stack:
         for row in range(len(tokens)):
             self.slots.lengths[row] += 1
         return logits
+
+    def warm_up(self) -> None:
+        """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs."""
+        rows = 1
+        while rows < self.slots.rows:
+            with torch.inference_mode():
+                self.decode([0] * rows, [0] * rows)
+            for row in range(rows):
+                self.slots.free(row)
+            rows *= 2
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """The head, of hidden states [rows, hidden]: [rows, vocabulary]."""

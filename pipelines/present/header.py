@@ -20,7 +20,8 @@ def header_html(info: EngineInfo | None) -> str:
 
 
 def _about(info: EngineInfo) -> str:
-    runs = f"<b>{escape(info.model)}</b> on {escape(info.device)}, {escape(info.dtype)}"
+    kernels = escape(info.kernels, quote=True)
+    runs = f'<b>{escape(info.model)}</b> on <span title="{kernels}">{escape(info.device)}, {escape(info.dtype)}</span>'
     if info.model != DEMO:
         return f"{runs} · {info.context_tokens:,} tokens of context"
     return (

@@ -10,14 +10,16 @@ from pipelines.engine import Engine
 from pipelines.media import make_ready
 from pipelines.models import DEMO, load_engine
 from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight
+from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight, WeightFormat
 
 
 class Model:
-    """The engine, loaded by `load`, or by whoever asks first. `name` may change until then."""
+    """The engine, loaded by `load`, or by whoever asks first. `name`, `weights` and `is_warm` may change until then."""
 
     def __init__(self, name: str = DEMO, engine: Engine | None = None) -> None:
         self.name = name
+        self.weights: WeightFormat = "full"
+        self.is_warm = False
         self._engine = engine
         self._loading = threading.Lock()
 
@@ -27,7 +29,9 @@ class Model:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 make_ready()
-                self._engine = load_engine(self.name)
+                self._engine = load_engine(self.name, weights=self.weights, is_warm=self.is_warm)
+                info = self._engine.info
+                print(f"{info.model} on {info.device}, {info.dtype}; {info.kernels}", file=sys.stderr, flush=True)
             return self._engine
 
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:

@@ -1,0 +1,97 @@
+"""The weights that a decode step multiplies by: as the checkpoint gives them, or in eight bits a number.
+
+Of a step of one token the bytes of the weights are what it costs, so that half of them is twice the speed. torchao
+quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, fp8 (e4m3) with activations in
+fp8 too, for GPUs that multiply it. The head is among them: it is a third of the 0.8B. The embedding, the convolutions
+and the vision tower stay as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from pipelines.types import UserError, WeightFormat
+
+Matrix = Callable[[torch.Tensor], torch.Tensor]
+"""A product with weights [outputs, inputs]: values [rows, inputs] give [rows, outputs]."""
+Quantise = Callable[[torch.Tensor], torch.Tensor]
+
+FP8_CAPABILITY = (8, 9)
+INT8_GROUP = 32
+"""Torch's int8 kernel reads so many inputs at once, and goes astray where their number is no multiple of it."""
+
+
+def check_weights(weights: WeightFormat, device: torch.device) -> None:
+    """Raise UserError where the device or this installation has no such weights."""
+    if weights == "full":
+        return
+    if weights == "fp8" and (
+        device.type != "cuda" or torch.cuda.get_device_capability(device) < FP8_CAPABILITY  # Ada and Hopper have it
+    ):
+        raise UserError("fp8 weights need a GPU of compute capability 8.9 or newer: use --weights int8.")
+    try:
+        _torchao()
+    except ImportError as error:
+        raise UserError(f"{weights} weights need torchao: install it with `pip install torchao`.") from error
+
+
+def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
+    """One product for linear layers that read the same input; their own weights become views of its."""
+    dense = linears[0].weight.detach() if len(linears) == 1 else torch.cat([one.weight.detach() for one in linears])
+    weight = _QUANTISE[weights](dense)
+    start = 0
+    for linear in linears:
+        end = start + linear.out_features
+        linear.weight = nn.Parameter(weight[start:end], requires_grad=False)
+        start = end
+    if weights == "int8" and _has_int8_product(weight):
+        scales = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
+        return partial(_int8_product, weight.qdata, scales)  # type: ignore[attr-defined]
+    return lambda values: F.linear(values, weight)
+
+
+def _int8_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.aten._weight_int8pack_mm(values, weight, scales)
+    return product
+
+
+def _has_int8_product(weight: torch.Tensor) -> bool:
+    """Whether torch multiplies by int8 itself; elsewhere torchao widens the weights first, which is slow."""
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key(
+        "aten::_weight_int8pack_mm", "CUDA" if weight.is_cuda else "CPU"
+    )
+    return has_kernel and weight.shape[1] % INT8_GROUP == 0
+
+
+def _int8(weight: torch.Tensor) -> torch.Tensor:
+    quantisation = _torchao()
+    quantised: torch.Tensor = quantisation.Int8Tensor.from_hp(weight, quantisation.PerRow())
+    return quantised
+
+
+def _fp8(weight: torch.Tensor) -> torch.Tensor:
+    quantisation = _torchao()
+    holder = nn.Linear(1, 1, bias=False, device="meta")
+    holder.weight = nn.Parameter(weight, requires_grad=False)
+    config = quantisation.Float8DynamicActivationFloat8WeightConfig(
+        granularity=quantisation.PerRow(), set_inductor_config=False
+    )
+    quantisation.quantize_(holder, config)
+    return holder.weight.data
+
+
+def _torchao() -> Any:
+    logging.getLogger("torchao").setLevel(logging.ERROR)  # it tells of kernels for other GPUs that it cannot load
+    from torchao import quantization
+
+    return quantization
+
+
+_QUANTISE: dict[WeightFormat, Quantise] = {"full": lambda weight: weight, "int8": _int8, "fp8": _fp8}
