@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,11 @@ from pipelines.present.headers import SecurityHeaders
 from pipelines.present.model import Model
 from pipelines.present.preview import preview_html
 from pipelines.present.session import Session, composed, draft_of, uploaded
+from pipelines.programs.endpoints import Tool, Tools, signature_of
 from pipelines.run import seen_pixels
 from pipelines.types import UserError
 
+LOGGER = logging.getLogger(__name__)
 EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
 MAX_FILE_SIZE = "512mb"
 MAX_CARDS = 6
@@ -214,22 +218,19 @@ def build(model: Model) -> gr.Blocks:
 
         ask_question, answer_pending = asking(model), answering(model)
         begun = composer.submit(begin, [composer, session], [composer, chat, line], **AT_ONCE)
-        limits: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
+        limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
         answered = [
             begun.then(
                 ask_question,
                 [composer, session, *controls],
                 [chat, line],
-                api_name="ask",
                 trigger_mode="once",
                 **limits,
             )
         ]
         for trigger, again in ((pane.go_on.click, resume), (chat.retry, retry)):
             begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
-            answered.append(
-                begun.then(answer_pending, [session, *controls], [chat, line], api_visibility="private", **limits)
-            )
+            answered.append(begun.then(answer_pending, [session, *controls], [chat, line], **limits))
         for ended in answered:
             ended.then(finish, session, [composer, seen, times], **AT_ONCE)
         chat.undo(undo, session, [chat, line, composer, seen, times], **AT_ONCE)
@@ -240,6 +241,7 @@ def build(model: Model) -> gr.Blocks:
         new_chat.click(starting_anew(model), session, [session, chat, line, composer, seen, times], **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
+        offer(Tools(model, uploads))
         keep_choices(page, controls, reset)
         show_costs(model, composer, controls, pane.costs)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
@@ -267,6 +269,29 @@ def show_costs(model: Model, composer: gr.MultimodalTextbox, controls: list[Any]
         trigger_mode="always_last",
         **PRIVATE,
     )
+
+
+def offer(tools: Tools) -> None:
+    """Open the tools to programs."""
+    for tool in tools.all():
+        gr.api(telling(tool), api_name=tool.__name__, concurrency_id="ask", concurrency_limit=MAX_ASKING)
+
+
+def telling(tool: Tool) -> Tool:
+    """The tool, with what a program's author can put right told as an error of the page's framework."""
+
+    @wraps(tool)
+    def told(*values: object) -> Iterator[object]:
+        try:
+            yield from tool(*values)
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            LOGGER.exception("a program's request failed")
+            raise gr.Error(status.SERVER_FAULT, print_exception=False) from None
+
+    vars(told)["__signature__"] = signature_of(tool)
+    return told
 
 
 def keep_choices(page: gr.Blocks, controls: list[Any], reset: gr.Button) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypedDict, final
 
 from pipelines.present.rates import STAGES, WORKING, stage_rate
-from pipelines.types import Clip, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd
+from pipelines.types import Clip, EngineInfo, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd
 
 
 class ToldPicture(TypedDict):
@@ -76,7 +76,7 @@ ToldTiming = dict[str, float | str | None]
 
 
 class Told(TypedDict):
-    """A whole result."""
+    """A result. While it grows, `finish_reason` is None, and what is not known yet is empty."""
 
     model: str
     device: str
@@ -89,7 +89,7 @@ class Told(TypedDict):
     timing: ToldTiming
     tokens: ToldTokens
     kept: ToldKept
-    finish_reason: FinishReason
+    finish_reason: FinishReason | None
     thought_end: ThoughtEnd | None
 
 
@@ -115,6 +115,25 @@ def told(result: Result) -> Told:
         "kept": {"tokens": tokens.kept, "visual": tokens.kept_visual},
         "finish_reason": result.finish_reason,
         "thought_end": result.thought_end,
+    }
+
+
+def told_so_far(engine: EngineInfo, reasoning: str, answer: str) -> Told:
+    """A result that still grows."""
+    return {
+        "model": engine.model,
+        "device": engine.device,
+        "dtype": engine.dtype,
+        "media": [],
+        "reasoning": reasoning,
+        "answer": answer,
+        "regions": [],
+        "events": [],
+        "timing": {},
+        "tokens": {"text": 0, "visual": 0, "reasoning": 0, "answer": 0},
+        "kept": {"tokens": 0, "visual": 0},
+        "finish_reason": None,
+        "thought_end": None,
     }
 
 

@@ -1,0 +1,172 @@
+"""The tools as endpoints of the page's server: functions whose hints become the schema that clients read.
+
+A file is one that the client uploaded to this server before; a path of the server and an address are refused. Each
+endpoint streams the result as it grows, and a client that wants no stream takes the last value.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypedDict, get_args, get_type_hints
+
+from pipelines.media import probe
+from pipelines.models import HUB_IDS
+from pipelines.present.model import Model
+from pipelines.present.session import uploaded
+from pipelines.present.told import Told
+from pipelines.programs import questions
+from pipelines.programs.stream import stream
+from pipelines.types import ProbedClip, Request, Sampling, Settings, UserError
+
+Tool = Callable[..., Iterator[object]]
+
+
+class UploadMeta(TypedDict):
+    """What tells a file from other objects."""
+
+    _type: Literal["gradio.FileData"]
+
+
+class Upload(TypedDict):
+    """A file as a client names it: the path that the server gave it when it was uploaded."""
+
+    path: str
+    meta: UploadMeta
+
+
+class ToldModel(TypedDict):
+    """A model by the name to start it with; what is None is not known before it runs."""
+
+    name: str
+    is_running: bool
+    device: str | None
+    dtype: str | None
+    context_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The tools over one model, for files that lie in `uploads()`."""
+
+    model: Model
+    uploads: Callable[[], Path]
+
+    def ask(
+        self,
+        question: str,
+        files: list[Upload] | None = None,
+        thinking: bool = True,
+        max_new_tokens: int = Settings.max_new_tokens,
+        max_thinking_tokens: int | None = None,
+        fps: float = Settings.sample_fps,
+        frames: int | None = None,
+        max_frames: int = Settings.max_frames,
+        max_clip_tokens: int = Settings.max_clip_tokens,
+        max_pixels: int = Settings.max_pixels,
+        greedy: bool = False,
+        seed: int = 0,
+    ) -> Iterator[Told]:
+        """Ask a question about any number of pictures and clips. The settings are those of the command line."""
+        settings = _given(
+            thinking=bool(thinking),
+            max_new_tokens=_whole(max_new_tokens),
+            max_thinking_tokens=None if max_thinking_tokens is None else _whole(max_thinking_tokens),
+            sampling=Sampling() if greedy else None,
+            seed=_whole(seed),
+            sample_fps=_number(fps),
+            num_frames=None if frames is None else _whole(frames),
+            max_frames=_whole(max_frames),
+            max_clip_tokens=_whole(max_clip_tokens),
+            max_pixels=_whole(max_pixels),
+        )
+        yield from stream(self.model, Request(_text(question), self._paths(files or []), settings))
+
+    def detect(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
+        """Find things on a picture or in a clip: a box in `regions` for each. Commas part several kinds of things."""
+        yield from self._one(file, questions.detecting(_text(what)), thinking)
+
+    def point(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
+        """Point to a thing on a picture or in a clip: points in `regions`."""
+        yield from self._one(file, questions.pointing(_text(what)), thinking)
+
+    def events(self, file: Upload, what: str = "", thinking: bool = True) -> Iterator[Told]:
+        """Find when something is visible in a clip, or all of its events where nothing is named: spans in `events`."""
+        if not self._is_clip(file):
+            raise UserError("Events are found in clips, and this file is a picture: send a clip.")
+        yield from self._one(file, questions.spotting(_text(what)), thinking)
+
+    def describe(self, file: Upload, thinking: bool = True) -> Iterator[Told]:
+        """Describe a picture or a clip in words."""
+        yield from self._one(file, questions.describing(is_clip=self._is_clip(file)), thinking)
+
+    def read(self, file: Upload, thinking: bool = False) -> Iterator[Told]:
+        """Read the text in a picture or a clip (OCR): it is the `answer`."""
+        yield from self._one(file, questions.reading(is_clip=self._is_clip(file)), thinking)
+
+    def models(self) -> Iterator[list[ToldModel]]:
+        """The model that answers here, then the others that the program knows by name."""
+        info = self.model.load().info
+        running: ToldModel = {
+            "name": info.model,
+            "is_running": True,
+            "device": info.device,
+            "dtype": info.dtype,
+            "context_tokens": info.context_tokens,
+        }
+        others: list[ToldModel] = [
+            {"name": name, "is_running": False, "device": None, "dtype": None, "context_tokens": None}
+            for name in HUB_IDS
+            if name != info.model
+        ]
+        yield [running, *others]
+
+    def all(self) -> tuple[Tool, ...]:
+        """Every tool."""
+        return self.ask, self.detect, self.point, self.events, self.describe, self.read, self.models
+
+    def _one(self, file: Upload, question: str, thinking: bool) -> Iterator[Told]:
+        yield from stream(self.model, Request(question, self._paths([file]), Settings(thinking=bool(thinking))))
+
+    def _is_clip(self, file: Upload) -> bool:
+        [path] = self._paths([file])
+        return isinstance(probe(path), ProbedClip)
+
+    def _paths(self, files: Sequence[Upload]) -> tuple[Path, ...]:
+        if not isinstance(files, list) or not all(isinstance(file, dict) and file.get("path") for file in files):
+            raise UserError(
+                "A file is missing or was not uploaded: upload it first, and send what the server gives back."
+            )
+        return uploaded([file["path"] for file in files], self.uploads())
+
+
+def _given(**values: Any) -> Settings:
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        raise UserError(f"The settings do not fit: {error}.") from error
+
+
+def _whole(value: object) -> int:
+    return int(_number(value))
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError("A setting is no number: send a number.")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UserError("The question is not a text: send a string.")
+    return value
+
+
+def signature_of(tool: Tool) -> inspect.Signature:
+    """The signature of a tool with the type of what it yields in the place of what it returns: what a client gets."""
+    [yielded] = get_args(get_type_hints(tool)["return"])
+    return inspect.signature(tool).replace(return_annotation=yielded)

@@ -1,0 +1,41 @@
+"""A request for a program: run beside whoever waits for it, told as it grows, and ended when nobody waits any more."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipelines.present.model import Model
+from pipelines.present.pacing import Pump, tick_s
+from pipelines.present.told import Told, told, told_so_far
+from pipelines.types import Delta, Progress, Request, Result
+
+
+def stream(model: Model, request: Request) -> Iterator[Told]:
+    """Yield the result as it grows, at each tick also where nothing came, and last as a whole.
+
+    Only at a yield does a server learn that nobody listens; then, as on every other way out, the answer is stopped.
+    Raises UserError for what the program's author can put right.
+    """
+    request = replace(request, conversation=secrets.token_hex(16))
+    stop, pump = threading.Event(), Pump[Delta | Result]()
+    text = {"reasoning": "", "answer": "", "tool_call": ""}
+    info = model.load().info
+    try:
+        pump.start(model.answer(request, stop, _unobserved, threading.Event()))
+        for batch in pump.batches(lambda: tick_s(sum(map(len, text.values())))):
+            for item in batch:
+                if isinstance(item, Result):
+                    yield told(item)
+                    return
+                text[item.channel] += item.text
+            yield told_so_far(info, text["reasoning"], text["answer"])
+    finally:
+        stop.set()
+        model.forget(request.conversation)
+
+
+def _unobserved(progress: Progress) -> None:
+    """A program is told of no stages."""

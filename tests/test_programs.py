@@ -1,0 +1,184 @@
+"""The page's server as programs use it: the documented examples, the tools, what is streamed and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from pipelines.__main__ import main
+from pipelines.present.told import Told
+from pipelines.programs import questions
+from pipelines.types import UserError
+from tests.page_server import BEGUN, FREED, OUTGOING, PageServer
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES, PROGRAMS = ROOT / "assets" / "examples", ROOT / "assets" / "programs"
+SHAPES, CLIP = EXAMPLES / "shapes.png", EXAMPLES / "newcomer.mp4"
+TOOLS = ["/ask", "/detect", "/point", "/events", "/describe", "/read", "/models"]
+
+
+@pytest.fixture(scope="module")
+def client(page_server: PageServer) -> Client:
+    return Client(page_server.address, verbose=False)
+
+
+def begin(server: PageServer, tool: str, values: dict[str, Any]) -> str:
+    """Ask as curl would; the address of the answer."""
+    url = f"{server.address}gradio_api/call"
+    body = json.dumps(values).encode()
+    request = urllib.request.Request(f"{url}/v2/{tool}", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return f"{url}/{tool}/{json.load(response)['event_id']}"
+
+
+def events(server: PageServer, tool: str, values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The events of the answer, name and data."""
+    with urllib.request.urlopen(begin(server, tool, values), timeout=60) as response:
+        return parsed(response.read().decode())
+
+
+def parsed(text: str) -> list[tuple[str, Any]]:
+    lines = text.splitlines()
+    names = [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+    values = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    return list(zip(names, values, strict=True))
+
+
+def test_the_tools_and_nothing_else_are_offered_with_their_types(page_server: PageServer) -> None:
+    with urllib.request.urlopen(f"{page_server.address}gradio_api/info", timeout=60) as response:
+        told = json.load(response)["named_endpoints"]
+    assert list(told) == TOOLS
+    for name in TOOLS[:-1]:
+        [returned] = told[name]["returns"]
+        assert set(returned["type"]["properties"]) == set(Told.__annotations__)
+    assert told["/ask"]["parameters"][0]["parameter_name"] == "question"
+    assert not told["/detect"]["parameters"][0]["parameter_has_default"]
+
+
+def test_the_python_example(page_server: PageServer) -> None:
+    run = subprocess.run(
+        [sys.executable, PROGRAMS / "ask.py", page_server.address, SHAPES], capture_output=True, text=True, check=True
+    )
+    assert "There are 3 red shapes." in run.stdout
+    assert run.stdout.count("red circle [") == 2
+
+
+def test_the_curl_example(page_server: PageServer) -> None:
+    run = subprocess.run(
+        ["sh", PROGRAMS / "ask.sh", SHAPES, page_server.address.rstrip("/")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *growing, (last, [result]) = parsed(run.stdout)
+    assert last == "complete"
+    assert result["answer"] == "There are 3 red shapes."
+    assert all(value[0]["finish_reason"] in (None, "stop") for name, value in growing if name == "generating")
+
+
+def test_every_tool_answers_with_the_model_that_ships(client: Client) -> None:
+    shapes, clip = handle_file(SHAPES), handle_file(CLIP)
+    boxes = client.predict(shapes, "red circle", api_name="/detect")["regions"]
+    assert [region["label"] for region in boxes] == ["red circle", "red circle"]
+    [point] = client.predict(shapes, "blue square", api_name="/point")["regions"]
+    assert 510 <= point["point"][0] <= 810
+    assert 290 <= point["point"][1] <= 700
+    [span] = client.predict(clip, "blue star", api_name="/events")["events"]
+    assert 0 <= span["start_s"] < span["end_s"]
+    assert client.predict(clip, api_name="/events")["finish_reason"] == "stop"
+    assert "star" in client.predict(clip, api_name="/describe")["answer"]
+    assert "square" in client.predict(shapes, api_name="/describe")["answer"]
+    assert client.predict(shapes, api_name="/read")["answer"]
+    running, *others = client.predict(api_name="/models")
+    assert (running["name"], running["is_running"]) == ("demo", True)
+    assert not any(model["is_running"] for model in others)
+
+
+def test_a_result_is_what_the_command_line_prints(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(SHAPES), "-q", "What colour is the triangle?", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    got = client.predict("What colour is the triangle?", [handle_file(SHAPES)], api_name="/ask")
+    assert set(got) == set(told)
+    for key in ("model", "reasoning", "answer", "media", "regions", "finish_reason"):
+        assert got[key] == told[key]
+
+
+def test_settings_are_those_of_the_command_line(client: Client) -> None:
+    asked: dict[str, Any] = {"files": [handle_file(CLIP)], "api_name": "/ask"}
+    got = client.predict("What moves?", thinking=False, frames=4, greedy=True, max_new_tokens=3, **asked)
+    assert got["reasoning"] == ""
+    assert len(got["media"][0]["times_s"]) == 4
+    assert got["finish_reason"] == "length"
+
+
+def test_an_answer_streams_and_only_grows(scripted_server: PageServer) -> None:
+    *growing, (last, [result]) = events(scripted_server, "ask", {"question": "Hello", "max_new_tokens": 64})
+    thoughts = [value[0]["reasoning"] for name, value in growing if name == "generating"]
+    assert len(set(thoughts)) > 2
+    assert all(later.startswith(earlier) for earlier, later in pairwise(thoughts))
+    assert (last, result["finish_reason"], result["tokens"]["reasoning"]) == ("complete", "length", 64)
+
+
+def test_a_client_that_goes_away_stops_its_answer(scripted_server: PageServer) -> None:
+    scripted_server.drain()
+    with urllib.request.urlopen(begin(scripted_server, "ask", {"question": "Hello"}), timeout=60) as response:
+        assert response.readline().startswith(b"event: ")
+        scripted_server.wait_for(BEGUN)
+    scripted_server.wait_for(FREED, timeout_s=30)
+
+
+@pytest.mark.parametrize("path", ["http://example.com/a.png", "https://127.0.0.1/a.png", "/etc/passwd", "../app.py"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_file_that_was_not_uploaded_is_refused(path: str, marked: bool, scripted_server: PageServer) -> None:
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}} if marked else {"path": path}
+    for tool, values in (("ask", {"question": "What?", "files": [file]}), ("detect", {"file": file, "what": "cat"})):
+        name, _ = events(scripted_server, tool, values)[-1]
+        assert name == "error"
+    assert not [line for line in scripted_server.drain() if OUTGOING in line]
+
+
+@pytest.mark.parametrize(
+    ("tool", "values", "sentence"),
+    [
+        ("ask", {"question": " "}, "There is no question"),
+        ("ask", {"question": 7}, "not a text"),
+        ("ask", {"question": "Hi", "fps": "many"}, "A setting is no number"),
+        ("ask", {"question": "Hi", "max_frames": 0}, "The settings do not fit"),
+        ("ask", {"question": "Hi", "files": {"path": "a"}}, "was not uploaded"),
+        ("detect", {"file": None, "what": "cat"}, "was not uploaded"),
+        ("detect", {"file": 3, "what": "cat"}, "was not uploaded"),
+        ("detect", {"file": None, "what": " , "}, "Nothing is named"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    tool: str, values: dict[str, Any], sentence: str, scripted_server: PageServer
+) -> None:
+    name, told = events(scripted_server, tool, values)[-1]
+    assert name == "error"
+    assert sentence in told["error"]
+
+
+def test_events_are_those_of_a_clip(client: Client) -> None:
+    with pytest.raises(AppError, match="send a clip"):
+        client.predict(handle_file(SHAPES), api_name="/events")
+
+
+def test_a_file_that_is_no_medium_is_one_sentence(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "notes.png").write_text("only words")
+    with pytest.raises(AppError, match=r"notes\.png.* is not a picture or clip"):
+        client.predict(handle_file(tmp_path / "notes.png"), api_name="/describe")
+
+
+def test_several_kinds_are_asked_for_at_once() -> None:
+    assert "'cat', 'small dog'." in questions.detecting(" cat, small dog ,")
+    with pytest.raises(UserError):
+        questions.pointing(" ")
