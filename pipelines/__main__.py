@@ -15,7 +15,7 @@ from pipelines.batch import command as batch
 from pipelines.options import add_model, add_settings, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
-from pipelines.types import Channel, Delta, Progress, Request, Result, UserError
+from pipelines.types import Channel, Delta, Progress, Record, Request, Result, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -71,13 +71,16 @@ class _Console:
     """Progress on stderr (one line that is written over on a terminal), the reply on stdout."""
 
     def __init__(self) -> None:
+        self.record: Record | None = None
         self._channel: Channel | None = None
         self._noted = ""
         self._is_terminal = sys.stderr.isatty()
 
-    def show(self, progress: Progress) -> None:
-        """Tell the stage, and the frames read."""
-        if self._channel is None:
+    def show(self, progress: Progress | Record) -> None:
+        """Tell the stage, and the frames read; keep what the request took."""
+        if isinstance(progress, Record):
+            self.record = progress
+        elif self._channel is None:
             frames = f" ({progress.done} of {progress.total} frames)" if progress.total and self._is_terminal else ""
             self.note(DOING[progress.stage] + frames)
 

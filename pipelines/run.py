@@ -6,10 +6,11 @@ Interfaces (the page, the command line) consume `answer`; a program that wants n
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
 
@@ -32,15 +33,20 @@ from pipelines.types import (
     MediaKind,
     Message,
     Observe,
+    Outcome,
     Probe,
     Progress,
+    Record,
     Request,
     Result,
     Settings,
     Sight,
     Stage,
+    Timing,
     Token,
     TokenCounts,
+    TooLittleMemoryError,
+    Usage,
     UserError,
     Work,
 )
@@ -68,16 +74,32 @@ def answer(
 ) -> Deltas:
     """Yield the reply as it is written, and last the whole `Result`, also when `stop` is set on the way.
 
-    A set `hurry` ends the reasoning, and the answer begins. `observe` is told as a stage begins and how far it is.
-    Raises UserError for whatever a user can put right.
+    A set `hurry` ends the reasoning, and the answer begins. `observe` is told as a stage begins and how far it is, and
+    once, however the request ended, what it took. Raises UserError for whatever a user can put right.
     """
-    work = _Work(request, engine, stop or Flag(), observe or _ignore, hurry or Flag())
-    work.check()
-    with suppress(Cancelled):
-        media = work.open()
-        inputs = work.fuse(media)
-        yield from work.generate(inputs)
-    yield work.result()
+    observe = observe or _ignore
+    work = _Work(request, engine, stop or Flag(), observe, hurry or Flag())
+    outcome: Outcome = "failed"
+    try:
+        work.check()
+        with suppress(Cancelled):
+            media = work.open()
+            inputs = work.fuse(media)
+            yield from work.generate(inputs)
+        result = work.result()
+        outcome = result.finish_reason
+    except TooLittleMemoryError:
+        outcome = "out of memory"
+        raise
+    except UserError:
+        outcome = "refused"
+        raise
+    except (GeneratorExit, KeyboardInterrupt):
+        outcome = "cancelled"
+        raise
+    finally:
+        observe(work.record(outcome))
+    yield result
 
 
 def foresee(path: Path, settings: Settings, checkpoint: Checkpoint) -> tuple[Probe, Sight]:
@@ -95,7 +117,9 @@ class _Work:
         self._kept = Kept(0, 0)
         self._thought_end = request.resumed.thought_end if request.resumed else None
         self._ids = list(request.resumed.token_ids) if request.resumed else []
-        self._watch = Stopwatch(engine.clock)
+        self._asked_at = time.time()
+        self._watch = Stopwatch(engine.clock, asked=request.asked_s)
+        self._usage: Usage | None = None
         self._media: tuple[Media, ...] = ()
         self._inputs: ModelInputs | None = None
         self._finish_reason: FinishReason = "cancelled"
@@ -133,6 +157,8 @@ class _Work:
                 self._wait(step.place)
             elif isinstance(step, Kept):
                 self._kept = step
+            elif isinstance(step, Usage):
+                self._usage = step
             elif isinstance(step, Closed):
                 self._thought_end = step.reason
             else:
@@ -142,26 +168,51 @@ class _Work:
 
     def result(self) -> Result:
         """Everything there is to say of the request."""
-        answer_text, inputs, counted = "".join(self._text["answer"]), self._inputs, self._num_tokens
+        answer_text, inputs = "".join(self._text["answer"]), self._inputs
         return Result(
             engine=self._engine.info,
             reasoning="".join(self._text["reasoning"]),
             answer=answer_text,
             grounding=parse_grounding(answer_text, [kind_of(item) for item in self._media], self._current()),
-            timing=self._watch.stop(),
-            tokens=TokenCounts(
-                text=inputs.num_text_tokens if inputs else 0,
-                visual=inputs.num_visual_tokens if inputs else 0,
-                reasoning=counted["reasoning"],
-                answer=counted["answer"] + counted["tool_call"],
-                kept=self._kept.num_tokens,
-                kept_visual=self._kept.num_visual,
-            ),
+            timing=self._timing,
+            tokens=self._tokens(),
             finish_reason=self._finish_reason,
             media=self._media,
             sights=sights(inputs, self._media) if inputs else (),
             thought_end=self._thought_end,
             token_ids=tuple(self._ids),
+        )
+
+    def record(self, outcome: Outcome) -> Record:
+        """What it took, as far as it came."""
+        request = self._request
+        return Record(
+            question=request.question,
+            media=tuple(path.name for path in request.files),
+            num_frames=sum(len(item.times_s) if isinstance(item, Clip) else 1 for item in self._media),
+            engine=self._engine.info,
+            timing=self._timing,
+            tokens=self._tokens(),
+            outcome=outcome,
+            asked_at=self._asked_at,
+            usage=self._usage,
+            price_per_hour=request.settings.price_per_hour,
+        )
+
+    @cached_property
+    def _timing(self) -> Timing:
+        """From here on, nothing is timed any more."""
+        return self._watch.stop()
+
+    def _tokens(self) -> TokenCounts:
+        inputs, counted = self._inputs, self._num_tokens
+        return TokenCounts(
+            text=inputs.num_text_tokens if inputs else 0,
+            visual=inputs.num_visual_tokens if inputs else 0,
+            reasoning=counted["reasoning"],
+            answer=counted["answer"] + counted["tool_call"],
+            kept=self._kept.num_tokens,
+            kept_visual=self._kept.num_visual,
         )
 
     def _current(self) -> int:
@@ -238,5 +289,5 @@ def _ask(kinds: list[str], question: str) -> Message:
     return {"role": "user", "content": [*items, {"type": "text", "text": question}]}
 
 
-def _ignore(progress: Progress) -> None:
+def _ignore(told: Progress | Record) -> None:
     """Observe nothing."""

@@ -106,6 +106,8 @@ class _Piece:
 class Stopwatch:
     """The times of one request, from its construction on, or from the mark `asked` of the host's clock.
 
+    Until the first work is announced, what was `asked` is on its way here.
+
     Work is announced by whichever thread does it, one piece after the other; tokens by the one that reads the reply.
     """
 
@@ -113,7 +115,7 @@ class Stopwatch:
         self._host: Clock = host or (device if isinstance(device, HostClock) else HostClock())
         self._device = device
         self._asked = self._host.mark() if asked is None else asked
-        self._begun: list[_Begun] = []
+        self._begun = [] if asked is None else [_Begun(Work("deliver"), asked, None)]
         self._tokens: list[tuple[Stage, Mark]] = []
         self._first_answer: Mark | None = None
         self._is_stopped = False

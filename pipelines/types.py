@@ -49,6 +49,10 @@ class UserError(Exception):
     """
 
 
+class TooLittleMemoryError(UserError):
+    """The device has not the memory that a request needs."""
+
+
 class ContentPart(TypedDict):
     """One item of a message's content, in the chat format that Qwen's templates read."""
 
@@ -194,6 +198,7 @@ class Settings:
     `num_frames` frames are taken, or where that is None `sample_fps` a second; in both cases at most `max_frames`, and
     together about `max_clip_tokens` visual tokens. `max_pixels` bounds the pixels of a picture as the model sees it.
     Both bounds lie within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
+    `price_per_hour` is what the machine costs, in whatever currency, and 0 where that is not known.
     """
 
     thinking: bool = True
@@ -207,12 +212,14 @@ class Settings:
     max_clip_tokens: int = 12_288
     max_pixels: int = 1024 * 1024
     clip_reader: ClipReader = "pyav"
+    price_per_hour: float = 0.0
 
     def __post_init__(self) -> None:
         bounds = (self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels)
         if (
             min(*bounds, *(n for n in (self.num_frames, self.max_thinking_tokens) if n is not None)) < 1
             or not 0 < self.sample_fps < math.inf
+            or not 0 <= self.price_per_hour < math.inf
         ):
             raise ValueError("settings need positive limits")
 
@@ -231,7 +238,8 @@ class Request:
     """A question about files, with the turns before it, oldest first.
 
     `resumed` is the reply to this very question that ran out of tokens, and goes on. `conversation` names the visitor's
-    conversation: what an engine keeps of it serves nobody else.
+    conversation: what an engine keeps of it serves nobody else. `asked_s` is when it was asked, by `time.perf_counter`;
+    None is now.
     """
 
     question: str
@@ -240,6 +248,7 @@ class Request:
     history: tuple[Turn, ...] = ()
     resumed: Result | None = None
     conversation: str = ""
+    asked_s: float | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -400,10 +409,48 @@ class TokenCounts:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the model's device held and drew while a request ran, for this request and those beside it.
+
+    `peak_bytes` and `present_bytes` are memory, at the most and at the end; `joules` is None where nothing counts them.
+    """
+
+    peak_bytes: int
+    present_bytes: int
+    joules: float | None = None
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """The best that a device does with a model: bytes read a second, and operations a second of matrix products.
+
+    A decode step reads `weight_bytes` once for all rows, and for each row `state_bytes`, and `token_bytes` for each
+    token that it holds. A token of a prompt takes `token_flops`.
+    """
+
+    bytes_per_s: float
+    flops_per_s: float
+    weight_bytes: int
+    state_bytes: int
+    token_bytes: int
+    token_flops: int
+
+    def step_ms(self, num_rows: int, num_tokens: float) -> float:
+        """The least time of a decode step of rows that hold `num_tokens` each."""
+        of_rows = num_rows * (self.state_bytes + num_tokens * self.token_bytes)
+        return (self.weight_bytes + of_rows) / self.bytes_per_s * 1000
+
+    def prefill_ms(self, num_tokens: int) -> float:
+        """The least time of so many tokens of a prompt."""
+        return num_tokens * self.token_flops / self.flops_per_s * 1000
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What runs: the model's name, the device and dtype it runs on, and the size of its context in tokens.
 
-    `kernels` says in a line what its decode step and its prefill are made of; empty where that is not known.
+    `kernels` says in a line what its decode step and its prefill are made of, empty where that is not known; `engine`
+    names the implementation.
     """
 
     model: str
@@ -411,6 +458,7 @@ class EngineInfo:
     dtype: str
     context_tokens: int
     kernels: str = ""
+    engine: str = "local"
 
 
 @dataclass(frozen=True, eq=False)
@@ -445,5 +493,29 @@ class Progress:
     total: int = 0
 
 
-Observe = Callable[[Progress], None]
+Outcome = FinishReason | Literal["refused", "out of memory", "failed"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one request took, however it ended.
+
+    `asked_at` is when it was asked, in Unix seconds; `price_per_hour` what an hour of the machine costs, in whatever
+    currency, and 0 where that is not known.
+    """
+
+    question: str
+    media: tuple[str, ...]
+    num_frames: int
+    engine: EngineInfo
+    timing: Timing
+    tokens: TokenCounts
+    outcome: Outcome
+    asked_at: float
+    usage: Usage | None = None
+    price_per_hour: float = 0.0
+
+
+Observe = Callable[[Progress | Record], None]
+"""Told how far a request is and, once, when it has ended, what it took."""
 Deltas = Iterator[Delta | Result]

@@ -16,7 +16,7 @@ from pipelines.engine import Kept, LocalEngine
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Sampling, Settings, Task, Token, UserError, Work
+from pipelines.types import Sampling, Settings, Task, Token, Usage, UserError, Work
 from tests.engine_cases import CASES, GREEDY, ask, begun, ignore, oracle, run
 
 
@@ -52,7 +52,7 @@ def test_stop_ends_the_reply_within_a_token(engine: LocalEngine) -> None:
     stop.set()
     rest = list(steps)
     assert all(isinstance(step, Token) for step in taken)
-    assert rest == ["cancelled"]
+    assert [step for step in rest if not isinstance(step, Usage)] == ["cancelled"]
 
 
 def test_stages_are_announced_in_order_and_vision_only_with_media(engine: LocalEngine) -> None:
@@ -73,7 +73,7 @@ def test_stages_are_announced_in_order_and_vision_only_with_media(engine: LocalE
 def test_a_reply_that_reaches_its_limit_says_so(engine: LocalEngine) -> None:
     inputs = fuse(*CASES["picture"], engine.checkpoint, True)
     steps = list(engine.generate(inputs, replace(GREEDY, max_new_tokens=3), ignore, threading.Event()))
-    assert [type(step) for step in steps] == [Kept, Token, Token, Token, str]
+    assert [type(step) for step in steps] == [Kept, Token, Token, Token, Usage, str]
     assert steps[-1] == "length"
 
 

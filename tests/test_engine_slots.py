@@ -23,7 +23,7 @@ from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
-from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, UserError, Work
+from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, Usage, UserError, Work
 from tests.engine_cases import CASES, GREEDY, begun, ignore, oracle, run
 from tests.media_makers import write_clip
 
@@ -237,7 +237,9 @@ def test_a_stop_between_two_pieces_of_a_prompt(engine: LocalEngine) -> None:
         if work.task == "prefill":
             stop.set()
 
-    assert list(engine.generate(inputs_of(engine, "picture"), GREEDY, enter, stop)) == ["cancelled"]
+    steps = list(engine.generate(inputs_of(engine, "picture"), GREEDY, enter, stop))
+    assert [type(step) for step in steps] == [Usage, str]
+    assert steps[-1] == "cancelled"
     engine.scheduler.wait_idle()
     assert entered == ["queue", "send", "vision", "prefill", "prefill", "deliver"]
     assert engine.scheduler.stack.num_prefilled <= 1

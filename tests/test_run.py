@@ -15,7 +15,7 @@ from pipelines.engine import Engine, LocalEngine, ScriptedEngine
 from pipelines.grounding import parse_grounding
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, messages_of
-from pipelines.types import Clip, Delta, Picture, Progress, Region, Request, Result, Settings, Turn, UserError
+from pipelines.types import Clip, Delta, Picture, Progress, Record, Region, Request, Result, Settings, Turn, UserError
 
 EXAMPLES = DEMO_FOLDER.parent / "examples"
 REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400], "label": "blue square"}]'
@@ -62,10 +62,11 @@ def test_tokens_are_counted_as_ids_on_the_channel_they_belong_to(checkpoint: Che
 
 
 def test_stages_are_observed_and_timed_in_order(checkpoint: Checkpoint, picture: Path) -> None:
-    seen: list[Progress] = []
-    steps = answer(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint), observe=seen.append)
+    told: list[Progress | Record] = []
+    steps = answer(Request("Where?", (picture,)), ScriptedEngine(REPLY, checkpoint), observe=told.append)
     *_, result = steps
     assert isinstance(result, Result)
+    seen = [item for item in told if isinstance(item, Progress)]
     stages = ["open", "fuse", "vision", "prefill", "think", "answer"]
     assert list(dict.fromkeys(progress.stage for progress in seen)) == stages
     assert seen[-1] == Progress("answer", result.tokens.answer)

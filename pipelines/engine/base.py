@@ -14,7 +14,7 @@ from typing import Protocol
 from pipelines.checkpoint import Checkpoint
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, Settings, ThoughtEnd, Token, Work
+from pipelines.types import EngineInfo, FinishReason, Roofline, Settings, ThoughtEnd, Token, Usage, Work
 
 Enter = Callable[[Work], None]
 """Called with the work that begins now, by the thread that does it: what is restored of the
@@ -45,7 +45,7 @@ class Kept:
     num_visual: int
 
 
-Step = Waiting | Kept | Token | Closed | FinishReason
+Step = Waiting | Kept | Token | Closed | Usage | FinishReason
 
 
 class Engine(Protocol):
@@ -74,6 +74,10 @@ class Engine(Protocol):
         A set `hurry` ends the reasoning, and the answer begins. Raises `UserError` where the prompt and its reply
         cannot fit the context or the memory.
         """
+        ...
+
+    def roofline(self) -> Roofline | None:
+        """The best that the device does with the model, measured once between two requests; None where unknown."""
         ...
 
     def forget(self, conversation: str) -> None:

@@ -55,7 +55,8 @@ class _StepGraph:
                 step(tokens, held, positions, window, is_masked=True)
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # other threads read the events of their requests meanwhile
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._logits = step(tokens, held, positions, window, is_masked=True)
         for pair, kept in zip(linear, before, strict=True):
             for tensor, values in zip(pair, kept, strict=True):

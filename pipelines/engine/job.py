@@ -13,7 +13,7 @@ from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.sampler import Choice
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
-from pipelines.types import FinishReason, Sampling, Settings, Token, Work
+from pipelines.types import FinishReason, Sampling, Settings, Token, Usage, Work
 
 THOUGHT_ENDS = ("</think>", "<tool_call>")
 CLOSING = "\n</think>\n\n"
@@ -73,7 +73,7 @@ class Job:
                     yield "cancelled" if is_cut else item
                     return
                 is_cut = is_cut or self._stop.is_set()
-                if not is_cut:
+                if not is_cut or isinstance(item, Usage):
                     yield item
         finally:
             self._left.set()
@@ -103,7 +103,9 @@ class Job:
             return "cancelled"
         return "length" if self.num_new_tokens >= self.max_new_tokens else None
 
-    def end(self, reason: FinishReason | Exception) -> None:
-        """Tell how it ended; what is left to do is not the engine's."""
+    def end(self, reason: FinishReason | Exception, usage: Usage | None = None) -> None:
+        """Tell how it ended and what it used; what is left to do is not the engine's."""
         self.enter(Work("deliver"))
+        if usage is not None:
+            self._outbox.put(usage)
         self._outbox.put(reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event as Flag
+from threading import Lock
 from typing import Any, Self
 
 import torch
@@ -20,6 +21,7 @@ from pipelines.engine.kernels import kernels_of
 from pipelines.engine.loading import load_model
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
+from pipelines.engine.roofline import measure
 from pipelines.engine.rows import choose_rows
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
@@ -28,7 +30,17 @@ from pipelines.engine.tower import Tower
 from pipelines.engine.weights import check_weights
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, CudaClock, HostClock
-from pipelines.types import EngineInfo, Sampling, Settings, UserError, WeightFormat, Work
+from pipelines.types import (
+    EngineInfo,
+    EngineName,
+    Roofline,
+    Sampling,
+    Settings,
+    TooLittleMemoryError,
+    UserError,
+    WeightFormat,
+    Work,
+)
 
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
@@ -38,6 +50,8 @@ CHUNK_TOKENS = 512
 
 class LocalEngine:
     """A `qwen3_5` model on this machine."""
+
+    engine_name: EngineName = "local"
 
     def __init__(
         self,
@@ -51,11 +65,14 @@ class LocalEngine:
         self.checkpoint = checkpoint
         self.model = model
         kernels = kernels_of(model.device, weights)
-        self.info = EngineInfo(name, placement.device_name, placement.dtype_name, checkpoint.context_tokens, kernels)
+        facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
+        self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda else HostClock()
         check_weights(weights, model.device)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
         self.scheduler = Scheduler(stack, Tower(model), Snapshots(), CHUNK_TOKENS, self.told)
+        self._measuring = Lock()
+        self._roofline: Roofline | None = None
 
     @classmethod
     def load(cls, folder: Path, name: str, placement: Placement | None = None, weights: WeightFormat = "full") -> Self:
@@ -96,6 +113,17 @@ class LocalEngine:
         sampling = settings.sampling or self.preset(thinking=settings.thinking, has_media=inputs.num_visual_tokens > 0)
         return min(room, settings.max_new_tokens), sampling
 
+    def roofline(self) -> Roofline:
+        """Measured when it is first asked for, between two turns of the requests that run."""
+        with self._measuring:
+            if self._roofline is None:
+                self.scheduler.between(self._measure)
+            assert self._roofline is not None
+            return self._roofline
+
+    def _measure(self) -> None:
+        self._roofline = measure(self.model, self.scheduler.stack.slots)
+
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation whose visitor has left."""
         self.scheduler.snapshots.forget(conversation)
@@ -103,5 +131,5 @@ class LocalEngine:
     def told(self, error: Exception) -> Exception:
         """What a person is told of an error that the device raised."""
         if isinstance(error, torch.OutOfMemoryError):
-            return UserError(OUT_OF_MEMORY.format(device=self.info.device))
+            return TooLittleMemoryError(OUT_OF_MEMORY.format(device=self.info.device))
         return error

@@ -25,6 +25,7 @@ GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pi
 class ReferenceEngine(LocalEngine):
     """A `LocalEngine` that leaves the prefill and the decoding to `model.generate`."""
 
+    engine_name = "reference"
     _generating = Lock()
 
     def generate(

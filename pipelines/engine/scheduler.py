@@ -9,12 +9,14 @@ from __future__ import annotations
 import atexit
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from threading import Condition, Thread
 from weakref import WeakSet
 
 import numpy as np
 import torch
 
+from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
 from pipelines.engine.sampler import choose
 from pipelines.engine.snapshots import Snapshot, Snapshots
@@ -54,6 +56,8 @@ class Scheduler:
         self.stack, self.tower, self.snapshots = stack, tower, snapshots
         self.chunk_tokens = chunk_tokens
         self._refuse = refuse
+        self._gauge = Gauge(stack.device)
+        self._errands: deque[tuple[Callable[[], object], Future[object]]] = deque()
         self._max_running = stack.slots.rows - 1
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
@@ -74,9 +78,20 @@ class Scheduler:
             self._waiting.append(job)
             if self._beginning or len(self._waiting) > 1 or len(self._running) >= self._max_running:
                 job.wait(len(self._waiting))
-            if self._thread is None:
-                self._thread = Thread(target=self._work, name="engine", daemon=True)
-                self._thread.start()
+            self._start()
+
+    def between(self, work: Callable[[], object]) -> object:
+        """Run something in the engine's thread, between two turns, with nothing beside it: what it gives or raises."""
+        future: Future[object] = Future()
+        with self._changed:
+            self._errands.append((work, future))
+            self._start()
+        return future.result()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="engine", daemon=True)
+            self._thread.start()
 
     @property
     def num_busy(self) -> int:
@@ -93,18 +108,31 @@ class Scheduler:
     def _work(self) -> None:
         while self._has_work():
             self._drop_stopped()
+            self._run_errands()
             self._begin()
             self._step()
 
     def _has_work(self) -> bool:
         with self._changed:
-            if not self._is_closing and (self._waiting or self._running or self._beginning):
+            if not self._is_closing and (self._waiting or self._running or self._beginning or self._errands):
                 return True
+            for _, future in self._errands:
+                future.cancel()
             if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
                 self.stack.slots.release()
             self._thread = None
             self._changed.notify_all()
             return False
+
+    def _run_errands(self) -> None:
+        while self._errands:
+            work, future = self._errands.popleft()
+            for job in [*self._running, *([self._beginning[0]] if self._beginning else [])]:
+                job.enter(Work("others"))
+            try:
+                future.set_result(work())
+            except Exception as error:
+                future.set_exception(error)
 
     def _drop_stopped(self) -> None:
         with self._changed:
@@ -122,13 +150,14 @@ class Scheduler:
             return
         assert self._beginning is not None
         job, pieces = self._beginning
+        self._gauge.look()
         try:
             if not job.is_stopped:
                 for running in self._running:
                     running.enter(Work("others"))
                 next(pieces)
                 return
-            job.end("cancelled")
+            self._end(job, "cancelled")
         except StopIteration:
             pass  # it runs now
         except Exception as error:
@@ -141,6 +170,7 @@ class Scheduler:
                 return False
             job = self._waiting.popleft()
             self._beginning = job, self._prefill(job)
+            self._gauge.begin(job)
             for place, waiting in enumerate(self._waiting, 1):
                 waiting.wait(place)
         return True
@@ -218,7 +248,10 @@ class Scheduler:
         if reason == "length":
             self._snapshot(job, self._running.index(job))
         self._free_row(job)
-        job.end(reason)
+        self._end(job, reason)
+
+    def _end(self, job: Job, reason: FinishReason | Exception) -> None:
+        job.end(reason, self._gauge.end(job))
 
     def _free_row(self, job: Job) -> None:
         """Take a job off the running ones; the last row takes its place."""
@@ -242,7 +275,7 @@ class Scheduler:
         for job in jobs:
             if job in self._running:
                 self._free_row(job)
-            job.end(self._refuse(error))
+            self._end(job, self._refuse(error))
         if isinstance(error, torch.OutOfMemoryError):
             self.tower.clear()
             self.snapshots.clear()

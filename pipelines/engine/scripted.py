@@ -11,7 +11,7 @@ from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Settings, Work
+from pipelines.types import EngineInfo, Roofline, Settings, Work
 
 
 class ScriptedEngine:
@@ -25,7 +25,7 @@ class ScriptedEngine:
     def __init__(self, reply: str, checkpoint: Checkpoint, token_delay_s: float = 0.0) -> None:
         self.checkpoint = checkpoint
         self.clock: Clock = HostClock()
-        self.info = EngineInfo("scripted", "none", "none", checkpoint.context_tokens)
+        self.info = EngineInfo("scripted", "none", "none", checkpoint.context_tokens, engine="scripted")
         self.num_running = 0
         self._ids = checkpoint.encode(reply)
         self._token_delay_s = token_delay_s
@@ -42,6 +42,10 @@ class ScriptedEngine:
             yield from self._replay(inputs.num_replied, settings.max_new_tokens, stop, hurry or Flag())
         finally:
             self.num_running -= 1
+
+    def roofline(self) -> Roofline | None:
+        """Nothing is computed."""
+        return None
 
     def forget(self, conversation: str) -> None:
         """Nothing is kept of any conversation."""

@@ -53,13 +53,17 @@ def ask(session: Session, settings: Settings, answer: Answer) -> Iterator[Update
 def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
     exchange, pump = Exchange(session.resumed), Pump[Arrival]()
     pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
-    for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
-        for item in batch:
-            exchange.take(item)
-        if session.is_closed:
-            return
-        if exchange.result is None:
-            yield Update(session.shown(exchange.messages()), exchange.status())
+    try:
+        for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
+            for item in batch:
+                exchange.take(item)
+            if session.is_closed:
+                return
+            if exchange.result is None:
+                yield Update(session.shown(exchange.messages()), exchange.status())
+    finally:
+        if exchange.record is not None:
+            session.note(exchange.record)
     if exchange.result is None:
         session.give_back()
         yield Update(session.shown(), line(STOPPED_EARLY))

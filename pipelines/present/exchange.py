@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pipelines.conversation import Reply
 from pipelines.present.chat import ChatMessage, said, thinking, thought
 from pipelines.present.status import THOUGHT_ENDS, doing, ended
-from pipelines.types import Delta, FinishReason, Progress, Result
+from pipelines.types import Delta, FinishReason, Progress, Record, Result
 
-Arrival = Delta | Result | Progress
+Arrival = Delta | Result | Progress | Record
 EMPTY = {"reasoning": "", "answer": ""}
 NOTES: dict[FinishReason, str] = {
     "stop": "*It ended without an answer.*",
@@ -24,6 +24,7 @@ class Exchange:
 
     def __init__(self, resumed: Result | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.result: Result | None = None
+        self.record: Record | None = None
         self._clock = clock
         self._began_s = clock()
         self._progress: Progress | None = None
@@ -42,6 +43,8 @@ class Exchange:
             self._note(item)
         elif isinstance(item, Result):
             self.result = item
+        elif isinstance(item, Record):
+            self.record = item
         else:
             self._add(item)
 

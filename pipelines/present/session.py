@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TypedDict
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.exchange import replied
-from pipelines.types import Request, Result, Settings, UserError
+from pipelines.present.history import History
+from pipelines.types import Record, Request, Result, Settings, UserError
 
 
 class Composed(TypedDict):
@@ -58,7 +60,7 @@ class Session:
     the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
     come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
-    on, and `resumed` the same while it does.
+    on, and `resumed` the same while it does. `history` holds what each request took.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -72,6 +74,9 @@ class Session:
     is_closed: bool = False
     cut_off: Result | None = None
     resumed: Result | None = None
+    history: History = field(default_factory=History)
+    _asked_s: float | None = None
+    _noted_s: float | None = None
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
     _is_composed: bool = True
@@ -149,7 +154,20 @@ class Session:
         """The question on its way with the turns before it."""
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
-        return Request(draft.question, draft.files, settings, history, self.resumed, self.name)
+        return Request(draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s)
+
+    def note(self, record: Record) -> None:
+        """Keep what a request took, up to here; it is done when it is shown."""
+        self.history.add(record)
+        self._noted_s = time.perf_counter()
+
+    def take_record(self) -> Record | None:
+        """What the last request took, once: now it is shown, and done."""
+        if self._noted_s is None:
+            return None
+        self.history.extend_last((time.perf_counter() - self._noted_s) * 1000)
+        self._noted_s = None
+        return self.history.records[-1]
 
     def keep(self, result: Result) -> None:
         """End the question on its way with its reply, which later questions build on."""
@@ -175,6 +193,7 @@ class Session:
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._is_composed = draft, None, None, is_composed
         self._flags = threading.Event(), threading.Event()
+        self._asked_s = time.perf_counter()
 
     @property
     def _both(self) -> tuple[threading.Event, threading.Event]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pipelines.present.model import Model
 from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.told import Told, told, told_so_far
-from pipelines.types import Delta, Progress, Request, Result
+from pipelines.types import Delta, Progress, Record, Request, Result
 
 
 def stream(model: Model, request: Request) -> Iterator[Told]:
@@ -37,5 +37,5 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
         model.forget(request.conversation)
 
 
-def _unobserved(progress: Progress) -> None:
+def _unobserved(told: Progress | Record) -> None:
     """A program is told of no stages."""

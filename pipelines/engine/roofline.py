@@ -1,0 +1,90 @@
+"""How fast the device could be at best, after the roofline model (Williams et al. 2009).
+
+Of a decode step every weight is read once, so that bytes bound it; of a prompt each weight multiplies every token, so
+that products do. Both rates are measured on the device itself, with the threads and the number format of the model, and
+the bytes are those of the tensors as they lie in memory, quantised ones too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from pipelines.engine.slots import SlotCache
+from pipelines.types import Roofline
+
+MAX_READ_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30}
+MATRIX_SHAPES = {"cpu": (512, 1024, 1024), "cuda": (4096, 4096, 4096)}
+BUDGET_S = 0.2
+"""Of each of the two measurements, behind the first try of it."""
+MIN_TRIES = 3
+
+
+def measure(model: Any, slots: SlotCache) -> Roofline:
+    """The best that the device does with this model. It takes about half a second, and nothing may run beside it."""
+    weights = [*model.model.language_model.layers.parameters(), model.lm_head.weight]
+    weight_bytes = sum(map(real_bytes, weights))
+    slots.reserve(1)
+    state_bytes = token_bytes = 0
+    for is_linear, pair in zip(slots.is_linear, slots.layers, strict=True):
+        num_bytes = sum(tensor.nbytes for tensor in pair) // slots.rows
+        if is_linear:
+            state_bytes += 2 * num_bytes  # read and written
+        else:
+            token_bytes += num_bytes // slots.capacity
+    return Roofline(
+        bytes_per_s=_bandwidth(model.device, weight_bytes),
+        flops_per_s=_matrix_rate(model.device, model.dtype),
+        weight_bytes=weight_bytes,
+        state_bytes=state_bytes,
+        token_bytes=token_bytes,
+        token_flops=2 * _num_products(model.model.language_model.layers.parameters()),
+    )
+
+
+def real_bytes(tensor: torch.Tensor) -> int:
+    """The memory of a tensor, or of those that one is made of: a quantised tensor tells of what it stands for."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return tensor.nbytes
+    names, _ = tensor.__tensor_flatten__()
+    return sum(real_bytes(getattr(tensor, name)) for name in names)
+
+
+def _num_products(parameters: Iterable[torch.Tensor]) -> int:
+    return sum(one.numel() for one in parameters if one.ndim == 2)
+
+
+def _bandwidth(device: torch.device, num_bytes: int) -> float:
+    """Bytes a second, of reading as much as a step does: what fits a cache is read from there."""
+    most = MAX_READ_BYTES[device.type]
+    if device.type == "cuda":
+        most = min(most, torch.cuda.mem_get_info(device)[0] // 4)
+    numbers = torch.ones(max(min(num_bytes, most), 2**20) // 4, device=device)
+    return numbers.nbytes / _best_s(numbers.sum, device)
+
+
+def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a matrix product, two for each multiplication that is added."""
+    rows, inner, columns = MATRIX_SHAPES[device.type]
+    left = torch.ones(rows, inner, dtype=dtype, device=device)
+    right = torch.ones(columns, inner, dtype=dtype, device=device)
+    return 2 * rows * inner * columns / _best_s(lambda: torch.nn.functional.linear(left, right), device)
+
+
+def _best_s(work: Callable[[], object], device: torch.device) -> float:
+    """The least seconds of several tries."""
+    wait: Callable[[], object] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    best_s, began_s, num_tries = float("inf"), time.perf_counter(), 0
+    while num_tries < MIN_TRIES or time.perf_counter() - began_s < BUDGET_S:
+        wait()
+        start_s = time.perf_counter()
+        work()
+        wait()
+        took_s = time.perf_counter() - start_s
+        best_s, num_tries = min(best_s, took_s), num_tries + 1
+        if took_s > BUDGET_S:
+            break
+    return best_s

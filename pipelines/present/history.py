@@ -1,0 +1,39 @@
+"""What the last requests of a visitor took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pipelines.types import Record, Span
+
+MAX_RECORDS = 50
+
+
+@dataclass
+class History:
+    """The last requests, oldest first, each with its number; `num_seen` were there in all."""
+
+    records: list[Record] = field(default_factory=list)
+    num_seen: int = 0
+
+    def add(self, record: Record) -> None:
+        """Keep one more, in the place of the oldest where there are too many."""
+        self.records = [*self.records, record][-MAX_RECORDS:]
+        self.num_seen += 1
+
+    @property
+    def numbered(self) -> list[tuple[int, Record]]:
+        """The records with their numbers, from 1 on."""
+        return list(enumerate(self.records, self.num_seen - len(self.records) + 1))
+
+    def extend_last(self, shown_ms: float) -> None:
+        """Count the time that showing the last one took to it."""
+        if self.records:
+            self.records[-1] = delivered(self.records[-1], shown_ms)
+
+
+def delivered(record: Record, shown_ms: float) -> Record:
+    """The record of a request that was done so much later, when it was shown."""
+    timing = record.timing
+    span = Span("deliver", timing.total_ms, shown_ms)
+    return replace(record, timing=replace(timing, spans=(*timing.spans, span), total_ms=span.end_ms))
