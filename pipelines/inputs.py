@@ -13,12 +13,16 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from pipelines.buffers import Buffers
+
 PATCH_PX = 16
 MERGE = 2
 FRAMES = 2
 ROW = 3 * FRAMES * PATCH_PX * PATCH_PX
 _ORDER = (0, 3, 6, 4, 7, 2, 1, 5, 8)
 """From (t, frame, colour, row, its half, y, column, its half, x) to one patch after the other."""
+
+_BUFFERS = Buffers(64 * 1024**2)
 
 Grid = tuple[int, int, int]
 """t, h, w: temporal patches, and rows and columns of patches."""
@@ -176,7 +180,8 @@ def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
     table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)
     rows = np.ascontiguousarray(blocks.numpy().transpose(_ORDER)).reshape(-1, 3, blocks.shape[1], PATCH_PX**2)
     both = rows if blocks.shape[1] == FRAMES else rows.repeat(FRAMES, axis=2)
-    return torch.from_numpy(cv2.LUT(both.reshape(-1, PATCH_PX**2), table)).reshape(-1, ROW)
+    values = _BUFFERS.array((both.size // PATCH_PX**2, PATCH_PX**2), np.float32)
+    return torch.from_numpy(cv2.LUT(both.reshape(values.shape), table, values)).reshape(-1, ROW)
 
 
 def _grids(media: Sequence[torch.Tensor]) -> torch.Tensor | None:

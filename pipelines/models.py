@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from pipelines.engine import Engine
@@ -23,6 +24,8 @@ def load_engine(
     Raises UserError for an unknown name, a checkpoint that cannot be had, or weights that the device has not.
     """
     folder = find_checkpoint(name)
+    for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     # slow to import: a wrong name should be told at once
     from pipelines.engine.local import LocalEngine
     from pipelines.engine.reference import ReferenceEngine
