@@ -134,6 +134,7 @@ class Pool:
         self._places = threading.Semaphore(max_workers)
         self._lock = threading.Lock()
         self._idle: list[Hand] = []
+        self._all: set[Hand] = set()
         self._nursery: Nursery | None = None
 
     @contextmanager
@@ -159,14 +160,14 @@ class Pool:
             hand.is_clean = True
 
     def numbers(self) -> list[int]:
-        """The process numbers of the workers that wait."""
+        """The process numbers of the workers, at work or waiting."""
         with self._lock:
-            return [hand.number for hand in self._idle]
+            return [hand.number for hand in self._all]
 
     def close(self) -> None:
         """End all workers."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._all = self._idle, [], set()
             nursery, self._nursery = self._nursery, None
         for hand in idle:
             hand.close()
@@ -195,6 +196,7 @@ class Pool:
         self._nursery = self._nursery or Nursery()
         hand = self._nursery.fork()
         hand.hear(lambda: False)
+        self._all.add(hand)
         return hand
 
     def _give_back(self, hand: Hand) -> None:
@@ -206,6 +208,7 @@ class Pool:
                 self._drop(hand)
 
     def _drop(self, hand: Hand) -> None:
+        self._all.discard(hand)
         hand.close()
         if self._nursery is not None:
             self._nursery.end(hand)

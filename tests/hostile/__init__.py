@@ -1,1 +1,5 @@
-"""Files and requests made to do harm, and the runs that feed them to the program."""
+"""Files, requests and visitors made to do harm, and the runs that set them on the program.
+
+`make hostile` (files), `make attack` (requests) and `make load` (many visitors) run them in full; the tests run the
+same code for a short while.
+"""
