@@ -33,7 +33,7 @@ class Buffers:
         num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         block = self._take(num_bytes)
         # numpy keeps the owner of foreign memory alive as long as any view of it, so the owner tells when that ends
-        owner = (ctypes.c_uint8 * block.nbytes).from_buffer(memoryview(block))
+        owner = (ctypes.c_uint8 * block.nbytes).from_buffer(block.data)
         weakref.finalize(owner, self._give_back, block)
         return np.frombuffer(memoryview(owner), np.uint8, num_bytes).view(dtype).reshape(shape)
 

@@ -13,7 +13,8 @@ PARTS = ("media", "fusion", "engine", "reply", "grounding", "timing")
 FOUNDATION = {"types", "inputs", "cache", "checkpoint"}
 MAY_IMPORT = {
     "types": set[str](),
-    "inputs": set[str](),
+    "buffers": set[str](),
+    "inputs": {"buffers"},
     "cache": set[str](),
     "checkpoint": {"types"},
     "timing": {"types"},
