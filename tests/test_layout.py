@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "inputs": {"buffers"},
     "cache": set[str](),
     "checkpoint": {"types"},
+    "conversation": {"types"},
+    "archive": {"types", "conversation", "archive"},
     "timing": {"types"},
     **{part: FOUNDATION | {part} for part in ("media", "fusion", "reply", "grounding")},
     "engine": FOUNDATION | {"engine", "timing"},

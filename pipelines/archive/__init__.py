@@ -1,0 +1,7 @@
+"""Conversations that are kept on this machine: in a database, with their pictures and clips beside it."""
+
+from pipelines.archive.kept import Kept, Listed, draw_id
+from pipelines.archive.portable import export, import_file
+from pipelines.archive.store import Archive
+
+__all__ = ["Archive", "Kept", "Listed", "draw_id", "export", "import_file"]

@@ -1,0 +1,145 @@
+"""What is kept of a conversation, and how it is written as JSON.
+
+The form is `{"title", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content` is the
+SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it is taken
+on trust.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from pipelines.conversation import Reply
+from pipelines.types import FinishReason, ThoughtEnd
+
+Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
+TITLE_CHARACTERS = 80
+CONTENT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A picture or a clip: what it was called, and the SHA-256 of what it holds, in hexadecimal."""
+
+    name: str
+    content: str
+
+    def __post_init__(self) -> None:
+        if not CONTENT.fullmatch(self.content):
+            raise ValueError("a kept file is told by the SHA-256 of its content")
+
+
+@dataclass(frozen=True)
+class KeptRound:
+    """A question with its files, and its reply."""
+
+    question: str
+    files: tuple[KeptFile, ...]
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A conversation."""
+
+    title: str
+    rounds: tuple[KeptRound, ...]
+
+    def as_json(self) -> Json:
+        """The conversation in the form that the module's docstring gives."""
+        return {"title": self.title, "rounds": [_round_as_json(kept) for kept in self.rounds]}
+
+    @classmethod
+    def of_json(cls, value: Json) -> Kept:
+        """What `as_json` wrote. Raises ValueError for anything else."""
+        fields = _object(value)
+        return cls(_text(fields, "title")[:TITLE_CHARACTERS], tuple(map(_round_of_json, _list(fields, "rounds"))))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A conversation as the list shows it. `updated_s` is in seconds since 1970."""
+
+    id: str
+    title: str
+    updated_s: float
+    num_rounds: int
+
+
+def draw_id() -> str:
+    """A name for a conversation that nobody can guess: who knows it may read the conversation."""
+    return secrets.token_urlsafe(16)
+
+
+def title_of(question: str) -> str:
+    """What a conversation is called that begins with `question`, until it is given another title."""
+    words = " ".join(question.split())
+    return words if len(words) <= TITLE_CHARACTERS else words[: TITLE_CHARACTERS - 1] + "…"
+
+
+def _round_as_json(kept: KeptRound) -> Json:
+    reply = kept.reply
+    return {
+        "question": kept.question,
+        "files": [{"name": file.name, "content": file.content} for file in kept.files],
+        "reply": {
+            "answer": reply.answer,
+            "reasoning": reply.reasoning,
+            "finish_reason": reply.finish_reason,
+            "thought_s": reply.thought_s,
+            "num_thought_tokens": reply.num_thought_tokens,
+            "thought_end": reply.thought_end,
+        },
+    }
+
+
+def _round_of_json(value: Json) -> KeptRound:
+    fields = _object(value)
+    files = (_object(file) for file in _list(fields, "files"))
+    reply = _object(fields.get("reply"))
+    finish_reason, thought_end = reply.get("finish_reason"), reply.get("thought_end")
+    if finish_reason not in get_args(FinishReason) or thought_end not in (None, *get_args(ThoughtEnd)):
+        raise ValueError("a reply ended in a way that is not known")
+    return KeptRound(
+        _text(fields, "question"),
+        tuple(KeptFile(_text(file, "name"), _text(file, "content")) for file in files),
+        Reply(
+            answer=_text(reply, "answer"),
+            reasoning=_text(reply, "reasoning"),
+            finish_reason=finish_reason,  # type: ignore[arg-type]
+            thought_s=_number(reply, "thought_s"),
+            num_thought_tokens=int(_number(reply, "num_thought_tokens")),
+            thought_end=thought_end,  # type: ignore[arg-type]
+        ),
+    )
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, Mapping):
+        raise ValueError("an object is missing")
+    return value
+
+
+def _list(fields: Mapping[str, Json], key: str) -> list[Json]:
+    value = fields.get(key)
+    if not isinstance(value, list):
+        raise ValueError(f'"{key}" is no list')
+    return value
+
+
+def _text(fields: Mapping[str, Json], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f'"{key}" is no text')
+    return value.encode("utf-8", "replace").decode()  # half of a surrogate pair can be neither kept nor shown
+
+
+def _number(fields: Mapping[str, Json], key: str) -> float:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise ValueError(f'"{key}" is no number in range')
+    return value

@@ -1,0 +1,88 @@
+"""A conversation as one file that can be carried elsewhere: a ZIP of `conversation.json` and its pictures and clips.
+
+The file that is imported comes from anyone: its size is checked before anything is unpacked, no name in it is used as
+a path, and a file whose content is not what it is said to be is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+from pipelines.archive.kept import Kept, draw_id
+from pipelines.archive.store import Archive
+from pipelines.types import UserError
+
+DESCRIPTION = "conversation.json"
+MAX_DESCRIPTION_BYTES = 32 * 1024**2
+MAX_BYTES = 1024**3
+MAX_ENTRIES = 200
+NOT_OURS = "This is not an exported conversation: choose a .zip file that Glassbox exported."
+
+
+def export(archive: Archive, id: str, folder: Path) -> Path | None:
+    """Write a conversation into a ZIP in `folder`; None where there is no such conversation."""
+    kept = archive.find(id)
+    if kept is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{_file_name(kept.title)}.zip"
+    with zipfile.ZipFile(target, "w") as bundle:
+        text = json.dumps(kept.as_json(), ensure_ascii=False, indent=2)
+        bundle.writestr(DESCRIPTION, text, zipfile.ZIP_DEFLATED)
+        for content in sorted({file.content for past in kept.rounds for file in past.files}):
+            if (source := archive.path_of(content)).is_file():  # media are compressed already
+                bundle.write(source, f"media/{content}")
+    return target
+
+
+def import_file(archive: Archive, path: Path) -> str:
+    """Keep the conversation of a ZIP as a new one, and return its id. Raises UserError for what is not such a file."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            entries = bundle.infolist()
+            # no more is unpacked of an entry than it is said to hold
+            if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
+                raise UserError("This conversation is too large: at most 1 GB and 200 files can be imported.")
+            kept = Kept.of_json(json.loads(_description(bundle)))
+            for content in {file.content for past in kept.rounds for file in past.files}:
+                _unpack(bundle, content, archive.path_of(content))
+    except (zipfile.BadZipFile, NotImplementedError, KeyError, ValueError, OSError, RecursionError) as error:
+        raise UserError(NOT_OURS) from error
+    id = draw_id()
+    archive.add(id, kept)
+    return id
+
+
+def _description(bundle: zipfile.ZipFile) -> bytes:
+    with bundle.open(DESCRIPTION) as file:
+        text = file.read(MAX_DESCRIPTION_BYTES + 1)
+    if len(text) > MAX_DESCRIPTION_BYTES:
+        raise UserError(NOT_OURS)
+    return text
+
+
+def _unpack(bundle: zipfile.ZipFile, content: str, place: Path) -> None:
+    """Unpack a file to its place; one that was lost before the export stays lost."""
+    name = f"media/{content}"
+    if place.exists() or name not in bundle.namelist():
+        return
+    part = place.with_suffix(f".{draw_id()}.part")
+    try:
+        with bundle.open(name) as source, part.open("w+b") as target:
+            shutil.copyfileobj(source, target)
+            target.seek(0)
+            digest = hashlib.file_digest(target, "sha256")
+        if digest.hexdigest() != content:
+            raise UserError(NOT_OURS)
+        part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _file_name(title: str) -> str:
+    kept = "".join(character if character.isalnum() else "-" for character in title.lower())
+    return "-".join(filter(None, kept.split("-")))[:60] or "conversation"

@@ -1,0 +1,205 @@
+"""The archive: a folder with a SQLite database and the files of the conversations, told by their content.
+
+Nothing is ever deleted that a person did not delete. A database that is damaged is renamed and a fresh one begun; one
+that another program holds is left where it is, and a fresh one is begun beside it. `notice` tells of either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pipelines.archive.kept import Kept, KeptFile, KeptRound, Listed, title_of
+from pipelines.conversation import Draft, Round
+from pipelines.types import UserError
+
+LOGGER = logging.getLogger(__name__)
+DATABASE = "conversations.sqlite3"
+BUSY_TIMEOUT_S = 3.0
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS conversation (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, updated_s REAL NOT NULL, num_rounds INTEGER NOT NULL,
+    words TEXT NOT NULL, body TEXT NOT NULL
+)
+"""
+"""`body` is the conversation as JSON, and `words` what is searched: title, questions and answers in small letters."""
+
+
+class Archive:
+    """Conversations in a folder; without a folder, nothing is kept."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder: Path | None = None
+        self._database = Path()
+        self.notice = ""
+        if folder is not None:
+            self.open(folder)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether conversations are kept."""
+        return self._folder is not None
+
+    def open(self, folder: Path) -> None:
+        """Keep conversations in `folder`, which is made where it is not there. Raises UserError where it cannot be."""
+        try:
+            (folder / "media").mkdir(parents=True, exist_ok=True)
+            self._database, self.notice = folder / DATABASE, ""
+            try:
+                self._check()
+            except sqlite3.DatabaseError as error:
+                self._set_aside(error)
+                self._check()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f'Conversations cannot be kept in "{folder}": choose another folder with --data, or --data none.'
+            ) from error
+        self._folder = folder
+
+    def save(self, id: str, rounds: Sequence[Round]) -> None:
+        """Keep a conversation as it is now, under its title where it has one. Raises UserError where that fails."""
+        if self._folder is None or not rounds:
+            return
+        try:
+            kept = tuple(
+                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply) for past in rounds
+            )
+            with self._connected() as connection:
+                row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
+                _write(connection, id, Kept(row[0] if row else title_of(rounds[0].draft.question), kept))
+        except (OSError, sqlite3.Error) as error:
+            LOGGER.exception("a conversation could not be kept")
+            raise UserError("This conversation could not be kept: see whether the disk is full.") from error
+
+    def add(self, id: str, kept: Kept) -> None:
+        """Keep a conversation whose files are here already."""
+        with self._connected() as connection:
+            _write(connection, id, kept)
+
+    def listed(self, search: str = "", limit: int = 200) -> list[Listed]:
+        """The conversations that hold every word of `search`, the newest first."""
+        words = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in search.lower().split()]
+        where = " AND ".join(["words LIKE ? ESCAPE '\\'"] * len(words)) or "1"
+        with self._connected() as connection:
+            rows = connection.execute(
+                f"SELECT id, title, updated_s, num_rounds FROM conversation WHERE {where}"
+                " ORDER BY updated_s DESC LIMIT ?",
+                (*(f"%{word}%" for word in words), limit),
+            )
+            return [Listed(*row) for row in rows]
+
+    def find(self, id: str) -> Kept | None:
+        """A conversation by its id; None where there is none, or what is kept of it is damaged."""
+        with self._connected() as connection:
+            row = connection.execute("SELECT title, body FROM conversation WHERE id = ?", (id,)).fetchone()
+        try:
+            return Kept.of_json({**json.loads(row[1]), "title": row[0]}) if row else None
+        except (ValueError, TypeError):
+            LOGGER.exception("a kept conversation cannot be read")
+            return None
+
+    def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
+        """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
+        return [
+            Round(Draft(past.question, tuple(self._bring(past.files, uploads))), past.reply) for past in kept.rounds
+        ]
+
+    def rename(self, id: str, title: str) -> None:
+        """Give a conversation another title."""
+        kept = self.find(id)
+        if kept is not None and title.strip():
+            with self._connected() as connection:
+                _write(connection, id, Kept(title_of(title), kept.rounds), is_touched=False)
+
+    def delete(self, id: str) -> None:
+        """Delete a conversation, and those of its files that no other one has."""
+        with self._connected() as connection:
+            row = connection.execute("SELECT body FROM conversation WHERE id = ?", (id,)).fetchone()
+            connection.execute("DELETE FROM conversation WHERE id = ?", (id,))
+            for content in _contents(row[0]) if row else ():
+                if not connection.execute(
+                    "SELECT 1 FROM conversation WHERE instr(body, ?) LIMIT 1", (content,)
+                ).fetchone():
+                    self.path_of(content).unlink(missing_ok=True)
+
+    def path_of(self, content: str) -> Path:
+        """Where a file of that content lies, if it is here."""
+        return (self._folder or Path()) / "media" / content
+
+    def _take(self, path: Path) -> KeptFile:
+        """Keep a file; one whose content is here already is not copied again."""
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        place = self.path_of(content)
+        if not place.exists():
+            part = place.with_suffix(".part")
+            shutil.copyfile(path, part)
+            part.replace(place)
+        return KeptFile(path.name, content)
+
+    def _bring(self, files: Sequence[KeptFile], uploads: Path) -> Iterator[Path]:
+        for file in files:
+            source, target = self.path_of(file.content), uploads / file.content / _plain_name(file.name)
+            if source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.is_file():
+                    shutil.copyfile(source, target)
+                yield target
+
+    def _check(self) -> None:
+        """Look whether the database can be read and written, and make its table."""
+        with self._connected() as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("damaged")
+            connection.execute(SCHEMA)
+            connection.execute("BEGIN IMMEDIATE")
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        if isinstance(error, sqlite3.OperationalError) and "lock" in str(error):
+            self._database = self._database.with_name(f"conversations-{stamp}.sqlite3")
+            self.notice = (
+                f"The conversations kept so far are in use by another program: end it and start again to see them. "
+                f'New ones go to "{self._database.name}".'
+            )
+            return
+        aside = self._database.with_name(f"conversations-damaged-{stamp}.sqlite3")
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            part = self._database.with_name(self._database.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+        self.notice = f'The conversations kept so far are damaged: they were set aside as "{aside.name}".'
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection of this thread's own, and a transaction around what is done with it."""
+        with closing(sqlite3.connect(self._database, timeout=BUSY_TIMEOUT_S)) as connection, connection:
+            yield connection
+
+
+def _write(connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> None:
+    said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
+    words = "\n".join([kept.title, *said]).lower()
+    values = (id, kept.title, time.time(), len(kept.rounds), words, json.dumps(kept.as_json(), ensure_ascii=False))
+    newer = ", updated_s = excluded.updated_s" if is_touched else ""
+    connection.execute(
+        "INSERT INTO conversation VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET title = excluded.title, "
+        f"num_rounds = excluded.num_rounds, words = excluded.words, body = excluded.body{newer}",
+        values,
+    )
+
+
+def _contents(body: str) -> set[str]:
+    return {file.content for past in Kept.of_json(json.loads(body)).rounds for file in past.files}
+
+
+def _plain_name(name: str) -> str:
+    """A file's name without any folder, also where it was written by a stranger."""
+    return Path(name.replace("\\", "/")).name.lstrip(".").replace("\0", "")[-100:] or "file"
