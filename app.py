@@ -24,8 +24,11 @@ from gradio import processing_utils, utils
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
+from pipelines import page_library
+from pipelines.archive import Archive, data_folder
 from pipelines.conversation import Draft
 from pipelines.options import add_weights
+from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.present import evidence, header, status, waterfall
 from pipelines.present.asking import ask
 from pipelines.present.choices import Choices
@@ -44,11 +47,11 @@ MAX_FILE_SIZE = "512mb"
 MAX_CARDS = 6
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 USER_ERROR = 2
-PATHS_OF = "(message) => JSON.stringify((message?.files ?? []).map((file) => file.path))"
-"""Runs in the browser: what the composer holds changes with every key, and its files seldom."""
+ASKED = "(...values) => { glassbox.asked(); return values; }"
+ANSWERED = "(message) => glassbox.answered(message)"
+PATHS_OF = "(message) => glassbox.keepDraft(message)"
+"""Run in the browser, which keeps the draft: what the composer holds changes with every key, and its files seldom."""
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
@@ -113,7 +116,17 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
     return ask_question
 
 
-def finish(session: Session) -> tuple[Any, ...]:
+def finishing(archive: Archive) -> Callable[[Session], tuple[Any, ...]]:
+    """The handler that follows an answer."""
+
+    def finish(session: Session) -> tuple[Any, ...]:
+        page_library.keep(archive, session)
+        return drawn(session)
+
+    return finish
+
+
+def drawn(session: Session) -> tuple[Any, ...]:
     """Draw the evidence, and give the composer back, with the question in it where it failed."""
     if session.result is not None:
         seen = evidence.evidence_html(session.result, session.num_new_media, seen_pixels)
@@ -154,7 +167,12 @@ def begun_again(session: Session) -> tuple[Any, ...]:
 def undo(session: Session) -> tuple[Any, ...]:
     """Take the last question back into the composer."""
     session.undo()
-    return session.shown(), status.line(), *finish(session)
+    return shown(session)
+
+
+def shown(session: Session) -> tuple[Any, ...]:
+    """All that shows a conversation in which nothing is on its way."""
+    return session.shown(), status.line(), *drawn(session)
 
 
 def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tuple[Any, ...]:
@@ -187,9 +205,8 @@ def starting_anew(model: Model) -> Callable[[Session], tuple[Any, ...]]:
 
     def start_anew(session: Session) -> tuple[Any, ...]:
         leave(session)
-        fresh = Session()
-        fresh.returned = Draft("")
-        return fresh, fresh.shown(), status.line(), *finish(fresh)
+        fresh = Session(returned=Draft(""))
+        return fresh, *shown(fresh)
 
     return start_anew
 
@@ -204,12 +221,13 @@ def filling(examples: Sequence[Example]) -> Callable[..., dict[str, Any]]:
     return fill
 
 
-def build(model: Model) -> gr.Blocks:
-    """The page for one model."""
+def build(model: Model, archive: Archive) -> gr.Blocks:
+    """The page for one model; conversations are kept in the archive where it is on."""
     examples = chosen(load_examples(EXAMPLES_FOLDER), MAX_CARDS)
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=leaving(model))
         about, new_chat = parts.top()
+        kept = page_library.library()
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
             chat, line, composer = pane.chat, pane.line, pane.composer
@@ -217,7 +235,7 @@ def build(model: Model) -> gr.Blocks:
         controls, reset = parts.settings()
 
         ask_question, answer_pending = asking(model), answering(model)
-        begun = composer.submit(begin, [composer, session], [composer, chat, line], **AT_ONCE)
+        begun = composer.submit(begin, [composer, session], [composer, chat, line], js=ASKED, **AT_ONCE)
         limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
         answered = [
             begun.then(
@@ -231,14 +249,20 @@ def build(model: Model) -> gr.Blocks:
         for trigger, again in ((pane.go_on.click, resume), (chat.retry, retry)):
             begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
             answered.append(begun.then(answer_pending, [session, *controls], [chat, line], **limits))
-        for ended in answered:
-            ended.then(finish, session, [composer, seen, times], **AT_ONCE)
-        chat.undo(undo, session, [chat, line, composer, seen, times], **AT_ONCE)
+        view = [chat, line, composer, seen, times]
+        changes = [ended.then(finishing(archive), session, [composer, seen, times], **PRIVATE) for ended in answered]
+        changes += [
+            chat.undo(undo, session, view, **AT_ONCE),
+            new_chat.click(starting_anew(model), session, [session, *view], **AT_ONCE),
+        ]
+        for changed in changes:
+            changed.then(None, composer, None, js=ANSWERED)
+        whole = page_library.View(session, view, shown, leaving(model), uploads)
+        page_library.wire_library(page, kept, archive, whole, changes)
         pane.pencil.select(edit, [session, composer], [composer, line], **AT_ONCE)
         pane.leave_edit.click(leave_edit, session, [composer, line], **AT_ONCE)
         pane.answer_now.click(answer_now, session, None, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
-        new_chat.click(starting_anew(model), session, [session, chat, line, composer, seen, times], **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
         offer(Tools(model, uploads))
@@ -313,6 +337,7 @@ def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
         quiet=True,
         theme=parts.theme(),
         css_paths=parts.STYLE,
+        head=parts.head(),
         max_file_size=MAX_FILE_SIZE,
         allowed_paths=[str(EXAMPLES_FOLDER)],
         app_kwargs={"middleware": [Middleware(SecurityHeaders)]},
@@ -335,9 +360,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=7860)
     add_weights(parser)
     parser.add_argument("--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question")
+    parser.add_argument(
+        "--data",
+        help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
+        "folder where only this machine can reach the page, else none)",
+    )
     options = parser.parse_args(arguments)
     model.name, model.weights, model.is_warm = options.model, options.weights, options.warm_up
     try:
+        if (folder := data_folder(options.data, options.host)) is not None:
+            archive.open(folder)
         model.load()
         print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)
     except UserError as error:
@@ -351,7 +383,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 model = Model()
-demo = build(model)
+archive = Archive()
+demo = build(model, archive)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,22 @@ from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
 STYLE = PRESENT / "page.css"
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
+"""How handlers are wired that no program may call; at once: beside the queue."""
 INVITATION = "### What do you want to know?\nAdd a picture or a clip and ask about it."
 
 
 def script(name: str) -> str:
     """A script that comes with the page."""
     return (PRESENT / name).read_text(encoding="utf-8")
+
+
+def head() -> str:
+    """The scripts that run before the page is built, with the words they say in each language."""
+    words = json.dumps({}, ensure_ascii=False).replace("<", "\\u003c")
+    scripts = (f"const GLASSBOX_WORDS = {words};", *map(script, ("page.js", "upload.js")))
+    return "".join(f"<script>{text}</script>" for text in scripts)
 
 
 def theme() -> gr.themes.Base:
@@ -42,7 +53,7 @@ def theme() -> gr.themes.Base:
 def top() -> tuple[gr.HTML, gr.Button]:
     """The line about the model, and the button for a new chat."""
     with gr.Row(elem_id="top"):
-        about = _html(header.header_html(None), "about")
+        about = html(header.header_html(None), "about")
         new_chat = gr.Button("New chat", size="sm", elem_id="new-chat", scale=0, min_width=110)
     return about, new_chat
 
@@ -81,7 +92,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             examples=[_card(example) for example in examples] or None,
         )
         with gr.Row(elem_id="status-row"):
-            line = _html(status.line(), "status")
+            line = html(status.line(), "status")
             answer_now = gr.Button("Answer now", size="sm", elem_id="answer-now", scale=0, min_width=110)
             go_on = gr.Button("Continue", size="sm", elem_id="go-on", scale=0, min_width=110)
             leave_edit = gr.Button("Keep it as it was", size="sm", elem_id="leave-edit", scale=0, min_width=110)
@@ -95,8 +106,9 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             max_plain_text_length=100_000,
             max_lines=8,
         )
-        costs = _html("", "costs")
-        _html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
+        html("", "upload")
+        costs = html("", "costs")
+        html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
     return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, composer, costs)
 
 
@@ -115,9 +127,9 @@ def ready_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
 def evidence_pane() -> tuple[gr.HTML, gr.HTML]:
     """What the model saw, and where the time went."""
     with gr.Column(scale=4, elem_id="evidence-pane"):
-        seen = _html(evidence.EMPTY, "evidence")
+        seen = html(evidence.EMPTY, "evidence")
         with gr.Accordion("Where the time went", open=True, elem_id="times"):
-            times = _html(waterfall.EMPTY, "waterfall")
+            times = html(waterfall.EMPTY, "waterfall")
     return seen, times
 
 
@@ -152,6 +164,6 @@ def _card(example: Example) -> dict[str, Any]:
     return {"text": example.question, "display_text": example.question, "files": [str(example.path)]}
 
 
-def _html(value: str, elem_id: str) -> gr.HTML:
+def html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
     """A piece of the page written by the server, without the framework's own styles for text."""
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False)
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)

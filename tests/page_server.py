@@ -1,4 +1,4 @@
-"""A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT`, MODEL a name or "scripted".
+"""A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT DATA`, MODEL a name or "scripted".
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once.
@@ -34,8 +34,9 @@ START_TIMEOUT_S = 180.0
 class PageServer:
     """A running page: its address, and the lines that it prints."""
 
-    def __init__(self, model: str) -> None:
-        command = [sys.executable, "-m", "tests.page_server", model, str(_free_port())]
+    def __init__(self, model: str, data: str = "none", port: int | None = None) -> None:
+        self.port = port or _free_port()
+        command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
         )
@@ -67,6 +68,11 @@ class PageServer:
                 self.printed.append(line)
         return self.printed
 
+    def kill(self) -> None:
+        """End the process as a crash would."""
+        self._process.kill()
+        self.close()
+
     def close(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -82,9 +88,9 @@ class PageServer:
         self._lines.put(None)
 
 
-def serving(model: str) -> Iterator[PageServer]:
+def serving(model: str, data: str = "none") -> Iterator[PageServer]:
     """A running page, ended afterwards: for a fixture to yield from."""
-    server = PageServer(model)
+    server = PageServer(model, data)
     try:
         yield server
     finally:
@@ -138,16 +144,18 @@ def _scripted_model() -> object:
 
 def main() -> None:
     """Serve one page until the process is ended."""
-    model, port = sys.argv[1:]
+    model, port, data = sys.argv[1:]
     sys.addaudithook(_stay_local)
     import app
+    from pipelines.archive import Archive
 
     if model == SCRIPTED:
-        page = app.build(_scripted_model())  # type: ignore[arg-type]
+        archive = Archive(None if data == "none" else Path(data))
+        page = app.build(_scripted_model(), archive)  # type: ignore[arg-type]
         print(READY + app.serve(page, port=int(port)), flush=True)
         page.block_thread()
     else:
-        sys.exit(app.main(["--model", model, "--port", port]))
+        sys.exit(app.main(["--model", model, "--port", port, "--data", data]))
 
 
 if __name__ == "__main__":

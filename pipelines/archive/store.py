@@ -16,12 +16,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 from pipelines.archive.kept import Kept, KeptFile, KeptRound, Listed, title_of
 from pipelines.conversation import Draft, Round
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = "conversations.sqlite3"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 BUSY_TIMEOUT_S = 3.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversation (
@@ -30,6 +33,13 @@ CREATE TABLE IF NOT EXISTS conversation (
 )
 """
 """`body` is the conversation as JSON, and `words` what is searched: title, questions and answers in small letters."""
+
+
+def data_folder(chosen: str | None, host: str) -> Path | None:
+    """Where conversations are kept: as it was chosen, else the user's own place, but for nobody on a public host."""
+    if chosen is not None:
+        return None if chosen == "none" else Path(chosen).expanduser()
+    return user_data_path("glassbox", appauthor=False) if host in LOCAL_HOSTS else None
 
 
 class Archive:

@@ -1,0 +1,161 @@
+"""The sidebar of kept conversations: its layout and its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines.archive import Archive, export, import_file
+from pipelines.conversation import Draft
+from pipelines.page_components import AT_ONCE, PRIVATE, html, script
+from pipelines.present.listing import Pressed, Remembered, listing_html
+from pipelines.present.session import Session, uploaded
+from pipelines.types import UserError
+
+CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"
+LOST_FILES = "A file of your draft is no longer on the server: add it again."
+
+
+@dataclass(frozen=True)
+class View:
+    """What shows a conversation: the page's session and the components that `show` gives values for."""
+
+    session: gr.State
+    components: Sequence[Any]
+    show: Callable[[Session], tuple[Any, ...]]
+    leave: Callable[[Session], None]
+    uploads: Callable[[], Path]
+
+
+@dataclass(frozen=True)
+class Library:
+    """The parts of the sidebar; `here` tells the browser which conversation is open."""
+
+    sidebar: gr.Sidebar
+    search: gr.Textbox
+    listing: gr.HTML
+    upload: gr.UploadButton
+    download: gr.DownloadButton
+    here: gr.Textbox
+
+
+def library() -> Library:
+    """The sidebar, out of sight until it is known whether conversations are kept."""
+    hidden: dict[str, Any] = {"position": "left", "open": False, "visible": False}
+    with gr.Sidebar(label="Conversations", width=340, elem_id="library", **hidden) as sidebar:
+        search = gr.Textbox(label="Search", placeholder="Words of a question or an answer", elem_id="search")
+        listing = html("", "kept", js_on_load=script("library.js"))
+        upload = gr.UploadButton("Import", file_types=[".zip"], size="sm", elem_id="import")
+    download = gr.DownloadButton(visible="hidden", elem_id="export-file")
+    here = gr.Textbox(visible="hidden", elem_id="here")
+    return Library(sidebar, search, listing, upload, download, here)
+
+
+def wire_library(
+    page: gr.Blocks, parts: Library, archive: Archive, view: View, changes: Sequence[gr.events.Dependency]
+) -> None:
+    """Let the sidebar open, rename, export and delete conversations, and follow what `changes` the open one."""
+
+    def listed(search: str, session: Session) -> tuple[Any, ...]:
+        """The list and the open conversation's id, as both are now."""
+        if not archive.is_on:
+            return gr.skip(), ""
+        return listing_html(archive.listed(search), session.name, search, archive.notice), session.name
+
+    def opened(id: str, session: Session) -> Session:
+        """The session of a kept conversation; `session` itself where there is none."""
+        kept = archive.find(id) if archive.is_on else None
+        if kept is None or id == session.name:
+            return session
+        view.leave(session)
+        return Session(rounds=archive.rounds(kept, view.uploads()), returned=Draft(""), _name=id)
+
+    def act(search: str, session: Session, pressed: gr.SelectData) -> tuple[Any, ...]:
+        wanted = Pressed.of(pressed.value)
+        if wanted is None or not archive.is_on:
+            return *_unchanged(view), gr.skip(), *listed(search, session)
+        shown, file = _unchanged(view), gr.skip()
+        if wanted.act == "open":
+            session = opened(wanted.id, session)
+            shown = session, *view.show(session)
+        elif wanted.act == "rename":
+            archive.rename(wanted.id, wanted.title)
+        elif wanted.act == "export":
+            file = gr.DownloadButton(value=export(archive, wanted.id, view.uploads() / "exported"))
+        elif wanted.act == "delete":
+            archive.delete(wanted.id)
+            if wanted.id == session.name:
+                view.leave(session)
+                session = Session(returned=Draft(""))
+                shown = session, *view.show(session)
+        return *shown, file, *listed(search, session)
+
+    def take_in(path: str, search: str, session: Session) -> tuple[Any, ...]:
+        try:
+            session = opened(import_file(archive, *uploaded([path], view.uploads())), session)
+        except UserError as error:
+            gr.Warning(str(error))
+            return *_unchanged(view), *listed(search, session)
+        return session, *view.show(session), *listed(search, session)
+
+    def restore(text: str, session: Session) -> tuple[Any, ...]:
+        """Show what this tab held before it was loaded again."""
+        remembered = Remembered.of_json(text)
+        session = opened(remembered.id, session)
+        draft = _draft(remembered, view.uploads())
+        if draft.files != tuple(map(Path, remembered.files)):
+            gr.Warning(LOST_FILES)
+        if archive.notice:
+            gr.Warning(archive.notice)
+        session.returned = draft
+        return session, *view.show(session), gr.Sidebar(visible=archive.is_on), *listed("", session)
+
+    remembered = gr.Textbox(visible="hidden")
+    outputs = [parts.listing, parts.here]
+    for change in changes:
+        change.then(listed, [parts.search, view.session], outputs, **AT_ONCE)
+    page.load(
+        restore,
+        [remembered, view.session],
+        [view.session, *view.components, parts.sidebar, *outputs],
+        js="(text, session) => [glassbox.remembered(), session]",
+        **PRIVATE,
+    )
+    # what may warn a person goes through the queue: Gradio shows warnings from there alone
+    parts.listing.select(
+        act,
+        [parts.search, view.session],
+        [view.session, *view.components, parts.download, *outputs],
+        **AT_ONCE,
+    )
+    parts.download.change(None, None, None, js=CLICK_EXPORT)
+    parts.upload.upload(
+        take_in, [parts.upload, parts.search, view.session], [view.session, *view.components, *outputs], **PRIVATE
+    )
+    parts.search.change(listed, [parts.search, view.session], outputs, **AT_ONCE)
+    parts.here.change(None, parts.here, None, js="(id) => glassbox.remember(id)")
+
+
+def keep(archive: Archive, session: Session) -> None:
+    """Keep the conversation as it is now; a person is told where that fails, and goes on."""
+    try:
+        archive.save(session.name, session.rounds)
+    except UserError as error:
+        gr.Warning(str(error))
+
+
+def _unchanged(view: View) -> tuple[Any, ...]:
+    return tuple(gr.skip() for _ in (view.session, *view.components))
+
+
+def _draft(remembered: Remembered, uploads: Path) -> Draft:
+    """The draft with those of its files that are still here."""
+    try:
+        files = uploaded(remembered.files, uploads)
+    except UserError:
+        files = ()
+    return Draft(remembered.question, tuple(path for path in files if path.is_file()))

@@ -1,0 +1,44 @@
+// The list of kept conversations: tells Python which button was pressed. Deleting takes a second press.
+document.querySelector("#library .toggle-button")?.setAttribute("aria-label", glassbox.say("Conversations"));
+
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-act]");
+  if (!button) return;
+  const row = button.closest("li"), id = row.dataset.id, act = button.dataset.act;
+  const tell = (more) => trigger("select", { index: 0, value: { act, id, ...more } });
+  if (act === "rename") return rename(row, (title) => tell({ title }));
+  if (act === "link") return copyLink(id, button);
+  if (act === "delete" && !button.classList.contains("gb-sure")) return askAgain(button);
+  tell({});
+});
+
+function rename(row, done) {
+  const title = row.querySelector(".gb-title"), field = document.createElement("input");
+  field.value = title.querySelector("span").textContent;
+  field.className = "gb-rename";
+  field.setAttribute("aria-label", glassbox.say("New title"));
+  const leave = () => { if (field.isConnected) field.replaceWith(title); title.focus(); };
+  field.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") { const name = field.value.trim(); leave(); if (name) done(name); }
+    if (event.key === "Escape") leave();
+  });
+  title.replaceWith(field);
+  field.focus();
+  field.select();
+}
+
+function copyLink(id, button) {
+  const link = `${location.origin}${location.pathname}?conversation=${encodeURIComponent(id)}`;
+  navigator.clipboard.writeText(link).then(() => { button.textContent = glassbox.say("Copied"); });
+}
+
+function askAgain(button) {
+  const before = button.textContent;
+  button.classList.add("gb-sure");
+  button.textContent = glassbox.say("Delete for good?");
+  button.addEventListener("blur", () => {
+    button.classList.remove("gb-sure");
+    button.textContent = before;
+  }, { once: true });
+}

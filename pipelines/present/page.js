@@ -1,0 +1,55 @@
+// What the page remembers in this tab, and its keys. Runs once, before the page is built.
+window.glassbox = (() => {
+  const DRAFT = "glassbox-draft", HERE = "glassbox-conversation";
+  let isAsked = false; // the composer was emptied by asking, and its question may yet come back
+
+  const language = (navigator.language || "en").slice(0, 2);
+  const say = (text, values = {}) =>
+    (GLASSBOX_WORDS[language]?.[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+  function keepDraft(message) {
+    const files = (message?.files ?? []).map((file) => file.path);
+    if (!isAsked) sessionStorage.setItem(DRAFT, JSON.stringify({ text: message?.text ?? "", files }));
+    return JSON.stringify(files);
+  }
+
+  function remembered() {
+    const linked = new URLSearchParams(location.search).get("conversation");
+    if (linked) history.replaceState(null, "", location.pathname);
+    const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
+    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", ...draft });
+  }
+
+  const shown = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
+
+  function walk(from, step) {
+    const group = from.closest(".gb-chips, .gb-strip, .gb-kept, [data-walk]");
+    const stops = group ? [...group.querySelectorAll("[tabindex='0'], button, a[href]")] : [];
+    const next = stops[stops.indexOf(from) + step];
+    next?.focus();
+    return next !== undefined;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isTyping = event.target.matches?.("input, textarea, select, [contenteditable]");
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+      shown("#composer .stop-button, #leave-edit, #cancel-upload")?.click();
+    } else if (event.key === "/" && !isTyping) {
+      event.preventDefault();
+      document.querySelector("#composer textarea")?.focus();
+    } else if (step && !isTyping && walk(event.target, step)) {
+      event.preventDefault();
+    }
+  });
+
+  return {
+    say,
+    keepDraft,
+    remembered,
+    asked: () => { isAsked = true; },
+    answered: (message) => { isAsked = false; keepDraft(message); },
+    remember: (id) => sessionStorage.setItem(HERE, id),
+  };
+})();

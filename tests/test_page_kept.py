@@ -1,0 +1,144 @@
+"""Conversations that are kept, in a real browser: over a reload and a crash of the server, and carried elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
+from tests.page_server import SCRIPTED, PageServer, serving
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def keeping_server(data: Path) -> Iterator[PageServer]:
+    """A scripted page that keeps conversations."""
+    yield from serving(SCRIPTED, str(data))
+
+
+def answered(page: Page, question: str, file: Path | None = None) -> None:
+    rows = page.locator("#chat .user-row")
+    count = rows.count()
+    ask(page, question, file)
+    expect(rows).to_have_count(count + 1)
+    wait_for_end(page, "Done")
+
+
+def open_library(page: Page) -> None:
+    page.get_by_label("Conversations").first.click()
+    expect(page.locator("#kept")).to_be_in_viewport()
+
+
+def test_a_conversation_and_a_draft_survive_a_reload(
+    keeping_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, "What is in this picture?", picture)
+    add(page, picture)
+    page.fill("#composer textarea", "Not sent yet")
+    page.wait_for_function("sessionStorage.getItem('glassbox-draft').includes('Not sent yet')")
+    page.reload()
+    expect(page.locator("#chat .user-row")).to_have_count(1)
+    expect(page.locator("#chat .user-row img")).to_be_visible()
+    expect(page.locator("#chat .bot").last).to_contain_text("red circle")
+    expect(page.locator("#composer textarea")).to_have_value("Not sent yet")
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+    answered(page, "And now?")
+
+
+def test_conversations_are_listed_searched_renamed_and_deleted(keeping_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, "Hello zebra")
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    answered(page, "Hello giraffe")
+    open_library(page)
+    shoot(page, "desk-library")
+    page.fill("#search input, #search textarea", "zebra")
+    expect(page.locator("#kept li")).to_have_count(1)
+    page.click("#kept [data-act=open]")
+    expect(page.locator("#chat .user-row")).to_contain_text("Hello zebra")
+    page.click("#kept [data-act=rename]")
+    page.fill("#kept .gb-rename", "Stripes and <b>zebra</b>")
+    page.keyboard.press("Enter")
+    expect(page.locator("#kept .gb-title span")).to_have_text("Stripes and <b>zebra</b>")
+    page.click("#kept [data-act=delete]")
+    expect(page.locator("#kept [data-act=delete]")).to_contain_text("Delete for good?")
+    page.click("#kept [data-act=delete]")
+    expect(page.locator("#kept")).to_contain_text("No conversation holds these words.")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+
+
+def test_a_conversation_is_exported_imported_and_shared(
+    keeping_server: PageServer, open_page: OpenPage, picture: Path, tmp_path: Path
+) -> None:
+    page = open_page(keeping_server)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    choose_fast(page)
+    answered(page, "Hello okapi in this picture", picture)
+    open_library(page)
+    mine = "#kept li:has-text('okapi')"
+    page.click(f"{mine} [data-act=link]")
+    expect(page.locator(f"{mine} [data-act=link]")).to_have_text("Copied")
+    link = str(page.evaluate("navigator.clipboard.readText()"))
+    with page.expect_download() as download:
+        page.click(f"{mine} [data-act=export]")
+    download.value.save_as(tmp_path / "okapi.zip")
+    page.set_input_files("#import input, input#import, #library input[type=file]", tmp_path / "okapi.zip")
+    expect(page.locator(mine)).to_have_count(2)
+    expect(page.locator("#chat .user-row img")).to_be_visible()
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    page.set_input_files("#import input, input#import, #library input[type=file]", tmp_path / "bad.zip")
+    expect(page.locator(".toast-body")).to_contain_text("not an exported conversation")
+    other = open_page(keeping_server)
+    other.goto(link)
+    expect(other.locator("#chat .user-row")).to_contain_text("Hello okapi")
+    assert "conversation=" not in other.url
+
+
+def test_a_server_that_crashes_in_an_answer_and_comes_back(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:
+    server = PageServer(SCRIPTED, str(tmp_path / "data"))
+    try:
+        page = open_page(server, may_complain=True)
+        choose_fast(page)
+        answered(page, "What is in this picture?", picture)
+        page.get_by_label("Toggle Sidebar").last.click()
+        page.get_by_label("Think").check()
+        page.get_by_label("Toggle Sidebar").last.click()
+        ask(page, "Hello again", picture)
+        expect(page.locator("#chat .thought-group")).to_contain_text("Step 3 of the thought.")
+        server.kill()
+        expect(page.get_by_text(re.compile("connection", re.IGNORECASE)).first).to_be_visible()
+        shoot(page, "desk-server-gone")
+        server = PageServer(SCRIPTED, str(tmp_path / "data"), server.port)
+        expect(page.locator("#about")).to_contain_text(" on ", timeout=60_000)
+        expect(page.locator("#composer textarea")).to_have_value("Hello again", timeout=60_000)
+        expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+        expect(page.locator("#chat .user-row")).to_have_count(1)
+        expect(page.locator("#chat .user-row")).to_contain_text("What is in this picture?")
+        shoot(page, "desk-server-back")
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_the_list_on_a_phone(is_dark: bool, keeping_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(keeping_server, PHONE, is_dark=is_dark)
+    choose_fast(page)
+    answered(page, "Hello walrus, tell me something long that does not fit into a line of the list")
+    open_library(page)
+    shoot(page, f"phone-library-{'dark' if is_dark else 'light'}")
+    page.locator("#kept [data-act=open]").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
