@@ -70,7 +70,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             complaints.append(text)
 
     def open_at(
-        server: PageServer, size: tuple[int, int] = DESK, *, is_dark: bool = False, may_complain: bool = False
+        server: PageServer,
+        size: tuple[int, int] = DESK,
+        *,
+        is_dark: bool = False,
+        may_complain: bool = False,
+        link: str = "",
     ) -> Page:
         page = browser.new_page(
             viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if is_dark else "light"
@@ -81,7 +86,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         if not may_complain:  # a browser complains of a server that is gone
             page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: complain(str(error)))
-        page.goto(server.address)
+        page.goto(link or server.address)
         expect(page.locator("#about")).to_contain_text(" on ", timeout=SLOW_MS)
         expect(page.locator("#composer textarea")).to_be_editable()
         return page

@@ -102,8 +102,7 @@ def test_a_conversation_is_exported_imported_and_shared(
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     page.set_input_files("#import input, input#import, #library input[type=file]", tmp_path / "bad.zip")
     expect(page.locator(".toast-body")).to_contain_text("not an exported conversation")
-    other = open_page(keeping_server)
-    other.goto(link)
+    other = open_page(keeping_server, link=link)
     expect(other.locator("#chat .user-row")).to_contain_text("Hello okapi")
     assert "conversation=" not in other.url
 
