@@ -264,7 +264,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         pane.answer_now.click(answer_now, session, None, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
-        page.load(lambda: header.header_html(model.load().info), None, about, **PRIVATE)
+        page.load(lambda: header.both_html(model.load().info), None, [about, pane.limits], **PRIVATE)
         offer(Tools(model, uploads))
         keep_choices(page, controls, reset)
         show_costs(model, composer, controls, pane.costs)

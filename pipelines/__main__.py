@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.batch import command as batch
-from pipelines.options import add_model, add_settings, settings_of
+from pipelines.options import add_model, add_settings, load_chosen, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
 from pipelines.types import Channel, Delta, Progress, Record, Request, Result, UserError
@@ -52,13 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from pipelines.models import load_engine  # torch and transformers take seconds: --help should not
-    from pipelines.run import answer
+    from pipelines.run import answer  # torch and transformers take seconds: --help should not
 
     media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()
     console.note("Loading the model")
-    engine = load_engine(options.model, options.engine, options.weights)
+    engine = load_chosen(options)
     for step in answer(request, engine, observe=console.show):
         if isinstance(step, Delta) and not options.json:
             console.stream(step)

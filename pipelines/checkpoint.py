@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,23 +19,18 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from pipelines.types import Limits, Message, UserError
+from pipelines.types import Limits, Message, UserError, Vision
 
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 MODEL_TYPE = "qwen3_5"
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class Checkpoint(Vision):
     """The parts of a checkpoint that turn messages into token ids and bound what it sees."""
 
     tokenizer: Tokenizer
     template: Template
-    picture_limits: Limits
-    clip_limits: Limits
-    sample_fps: float
-    min_frames: int
-    max_frames: int
     image_token_id: int
     video_token_id: int
     eos_token_ids: frozenset[int]
@@ -68,10 +63,6 @@ class Checkpoint:
         """Every token with a meaning of its own to the model, as `<|im_end|>`, `<think>` and `<tool_call>`."""
         added = self.tokenizer.get_added_tokens_decoder().values()
         return tuple(token.content for token in added if token.content[:1] + token.content[-1:] == "<>")
-
-    def limited(self, max_pixels: int) -> Checkpoint:
-        """The same checkpoint, with pictures seen at no more than `max_pixels`."""
-        return replace(self, picture_limits=self.picture_limits.at_most(max_pixels))
 
     def render(self, messages: Sequence[Message], enable_thinking: bool) -> str:
         """The prompt of a conversation, one placeholder an item, ending where the assistant begins."""

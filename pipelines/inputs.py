@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from pipelines.buffers import Buffers
+from pipelines.types import Message
 
 PATCH_PX = 16
 MERGE = 2
@@ -46,12 +47,14 @@ class Frames:
     """A medium as the model sees it.
 
     `pixels` is uint8 [T, 3, H, W], with T 1 for a picture and even for a clip, H and W multiples of 32. `content` tells
-    it from others, empty where that is not known.
+    it from others, empty where that is not known. `times_s` holds when each frame of a clip is shown; where their
+    number is odd, `pixels` repeats the last frame.
     """
 
     pixels: torch.Tensor
     is_clip: bool = False
     content: str = ""
+    times_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ class ModelInputs:
     `input_ids` int64 [1, S] and `mm_token_type_ids` int64 [1, S] (0 text, 1 picture, 2 clip); `media` in the order in
     which the prompt holds them. `thinking_open` says that the prompt ends inside an open `<think>`. The first
     `num_lasting` tokens begin the prompt of the next question too, and the last `num_replied` are of the reply itself,
-    which is to go on. `conversation` names whose prompt it is.
+    which is to go on. `conversation` names whose prompt it is. For an engine that hands the conversation on as it
+    stands, there are `messages` in the place of the ids, and S is 0.
     """
 
     input_ids: torch.Tensor
@@ -71,6 +75,13 @@ class ModelInputs:
     num_lasting: int = 0
     num_replied: int = 0
     conversation: str = ""
+    messages: tuple[Message, ...] = ()
+
+    @classmethod
+    def unread(cls, messages: Sequence[Message], media: Sequence[Frames], *, thinking: bool) -> ModelInputs:
+        """A conversation that nobody made token ids of yet."""
+        none = torch.empty(1, 0, dtype=torch.int64)
+        return cls(none, none, tuple(media), thinking_open=thinking, messages=tuple(messages))
 
     @property
     def pictures(self) -> tuple[torch.Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from pipelines.engine import Engine
@@ -17,12 +18,20 @@ FILES = ["*.json", "*.jinja", "*.safetensors"]
 
 
 def load_engine(
-    name: str, engine: EngineName = "local", weights: WeightFormat = "full", is_warm: bool = False
+    name: str,
+    engine: EngineName = "local",
+    weights: WeightFormat = "full",
+    is_warm: bool = False,
+    base_url: str | None = None,
+    timeout_s: float | None = None,
 ) -> Engine:
-    """The engine for a model's name; `is_warm` has done beforehand what its first requests would wait for.
+    """The engine for a model's name, on the server at `base_url` where one is given.
 
-    Raises UserError for an unknown name, a checkpoint that cannot be had, or weights that the device has not.
+    `is_warm` has done beforehand what its first requests would wait for. Raises UserError for an unknown name, a
+    checkpoint or a server that cannot be had, or weights that the device has not.
     """
+    if engine == "openai" or base_url:
+        return _connect(name, base_url or os.environ.get("OPENAI_BASE_URL"), timeout_s)
     folder = find_checkpoint(name)
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -36,6 +45,14 @@ def load_engine(
     if is_warm:
         loaded.warm_up()
     return loaded
+
+
+def _connect(name: str, base_url: str | None, timeout_s: float | None) -> Engine:
+    if not base_url:
+        raise UserError("Which server is to answer? Give its address, such as --base-url http://127.0.0.1:8000/v1.")
+    from pipelines.engine.remote.engine import TIMEOUT_S, RemoteEngine
+
+    return RemoteEngine.connect(base_url, None if name == DEMO else name, timeout_s or TIMEOUT_S)
 
 
 def find_checkpoint(name: str) -> Path:

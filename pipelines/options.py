@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError, WeightFormat
+
+if TYPE_CHECKING:
+    from pipelines.engine import Engine
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +20,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=get_args(EngineName),
         default="local",
-        help="reference is transformers' own generate, slower",
+        help="reference is transformers' own generate, slower; openai a server that speaks its protocol",
     )
+    parser.add_argument("--base-url", metavar="URL", help="of that server, as http://127.0.0.1:8000/v1")
+    parser.add_argument("--timeout", type=float, metavar="S", help="how long that server may be silent (default: 300)")
     add_weights(parser)
 
 
@@ -30,6 +35,13 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         default="full",
         help="int8 halves the memory and the time of a token at some loss of exactness; fp8 is for newer GPUs",
     )
+
+
+def load_chosen(options: argparse.Namespace, *, is_warm: bool = False) -> Engine:
+    """The engine that was chosen. Raises UserError where it cannot be had."""
+    from pipelines.models import load_engine  # torch and transformers take seconds: --help should not
+
+    return load_engine(options.model, options.engine, options.weights, is_warm, options.base_url, options.timeout)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

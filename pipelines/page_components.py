@@ -60,7 +60,7 @@ def top() -> tuple[gr.HTML, gr.Button]:
 
 @dataclass(frozen=True)
 class ChatPane:
-    """The conversation, the status line with its buttons, the composer, and what the files in it will cost.
+    """The conversation, the status line with its buttons, the composer, what the files in it will cost, and the limits.
 
     `pencil` tells which question is to be edited.
     """
@@ -73,6 +73,7 @@ class ChatPane:
     pencil: gr.HTML
     composer: gr.MultimodalTextbox
     costs: gr.HTML
+    limits: gr.HTML
 
 
 def chat_pane(examples: Sequence[Example]) -> ChatPane:
@@ -108,8 +109,8 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
         )
         html("", "upload")
         costs = html("", "costs")
-        html(f'<p class="gb-limits">{header.LIMITS}</p>', "limits")
-    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, composer, costs)
+        limits = html(header.limits_html(None), "limits")
+    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, composer, costs, limits)
 
 
 def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:

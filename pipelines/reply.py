@@ -42,6 +42,14 @@ class ReplySplitter:
         """The channel in which the next token counts."""
         return self._channel
 
+    def switch(self, channel: Channel) -> list[Delta]:
+        """Go on in `channel`, as whoever sends the reply tells it apart, and give what was held back before."""
+        if channel == self._channel:
+            return []
+        pieces = self.flush()
+        self._channel, self._is_at_start = channel, channel == "answer" and not self._spaces
+        return pieces
+
     def feed(self, text: str) -> list[Delta]:
         """Take the next piece of the reply and give what is certain by now."""
         return self._read(self._held + text, is_last=False)

@@ -5,6 +5,7 @@ Interfaces (the page, the command line) consume `answer`; a program that wants n
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,8 @@ from pathlib import Path
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Closed, Engine, Kept, Waiting
-from pipelines.fusion import estimate, fuse, look_of, refused, seen_pixels, sights
+from pipelines.engine import Closed, Engine, Kept, Piece, Waiting
+from pipelines.fusion import estimate, fuse, gather, look_of, refused, seen_pixels, sights
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
 from pipelines.media import Cancelled, open_once, probe
@@ -37,6 +38,7 @@ from pipelines.types import (
     Probe,
     Progress,
     Record,
+    Reported,
     Request,
     Result,
     Settings,
@@ -48,6 +50,7 @@ from pipelines.types import (
     TooLittleMemoryError,
     Usage,
     UserError,
+    Vision,
     Work,
 )
 
@@ -102,10 +105,10 @@ def answer(
     yield result
 
 
-def foresee(path: Path, settings: Settings, checkpoint: Checkpoint) -> tuple[Probe, Sight]:
+def foresee(path: Path, settings: Settings, vision: Vision) -> tuple[Probe, Sight]:
     """What a file is, and how the model will see it when it is asked about. Raises UserError as `answer` would."""
     probed = probe(path)
-    return probed, estimate(probed, settings, checkpoint)
+    return probed, estimate(probed, settings, vision)
 
 
 class _Work:
@@ -123,6 +126,8 @@ class _Work:
         self._media: tuple[Media, ...] = ()
         self._inputs: ModelInputs | None = None
         self._finish_reason: FinishReason = "cancelled"
+        self._reported: Reported | None = None
+        self._is_supposed, self._logprob, self._num_likely = False, 0.0, 0
         self._text: dict[str, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
         self._num_tokens = {"reasoning": 0, "answer": 0, "tool_call": 0}
 
@@ -139,11 +144,14 @@ class _Work:
         return self._media
 
     def fuse(self, media: tuple[Media, ...]) -> ModelInputs:
-        """Make the model's inputs of the conversation."""
+        """Make the model's inputs of the conversation, with token ids where the engine takes these."""
         self._enter(Work("fuse"))
-        settings = self._request.settings
-        checkpoint = self._engine.checkpoint.limited(settings.max_pixels)
-        fused = fuse(messages_of(self._request, media), media, checkpoint, settings.thinking)
+        settings, messages = self._request.settings, messages_of(self._request, media)
+        vision = self._engine.vision.limited(settings.max_pixels)
+        if isinstance(vision, Checkpoint):
+            fused = fuse(messages, media, vision, settings.thinking)
+        else:
+            fused = gather(messages, media, vision, settings.thinking)
         self._inputs = replace(fused, conversation=self._request.conversation).followed_by(self._ids)
         return self._inputs
 
@@ -151,8 +159,10 @@ class _Work:
         """Yield the reply."""
         splitter = self._splitter(inputs)
         for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
-            if isinstance(step, Token):
+            if isinstance(step, Token | Piece):
                 yield from self._take(step, splitter)
+            elif isinstance(step, Reported):
+                self._reported = step
             elif isinstance(step, Waiting):
                 self._wait(step.place)
             elif isinstance(step, Kept):
@@ -168,6 +178,7 @@ class _Work:
 
     def result(self) -> Result:
         """Everything there is to say of the request."""
+        self._settle()
         answer_text, inputs = "".join(self._text["answer"]), self._inputs
         return Result(
             engine=self._engine.info,
@@ -181,6 +192,8 @@ class _Work:
             sights=sights(inputs, self._media) if inputs else (),
             thought_end=self._thought_end,
             token_ids=tuple(self._ids),
+            reported=self._reported,
+            certainty=math.exp(self._logprob / self._num_likely) if self._num_likely else None,
         )
 
     def record(self, outcome: Outcome) -> Record:
@@ -204,29 +217,43 @@ class _Work:
         """From here on, nothing is timed any more."""
         return self._watch.stop()
 
-    def _tokens(self) -> TokenCounts:
-        inputs, counted = self._inputs, self._num_tokens
-        return TokenCounts(
-            text=inputs.num_text_tokens if inputs else 0,
-            visual=inputs.num_visual_tokens if inputs else 0,
-            reasoning=counted["reasoning"],
-            answer=counted["answer"] + counted["tool_call"],
-            kept=self._kept.num_tokens,
-            kept_visual=self._kept.num_visual,
-        )
-
     def _current(self) -> int:
         """The first medium of the last turn that came with any."""
         counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
         last = max((at for at, count in enumerate(counts) if count), default=0)
         return sum(counts[:last])
 
+    def _settle(self) -> None:
+        """Take a whole reply that closed no thought for an answer, where nobody told that it would think."""
+        text, counted = self._text, self._num_tokens
+        if self._is_supposed and self._finish_reason == "stop" and not text["answer"] and not text["tool_call"]:
+            text["answer"], text["reasoning"] = text["reasoning"], []
+            counted["answer"], counted["reasoning"] = counted["reasoning"], 0
+
+    def _tokens(self) -> TokenCounts:
+        """Tokens as they were counted here, or where a server made them as it reports them."""
+        inputs, counted = self._inputs, self._num_tokens
+        thought, answered = counted["reasoning"], counted["answer"] + counted["tool_call"]
+        if inputs is None or inputs.num_tokens:
+            text, visual = (inputs.num_text_tokens, inputs.num_visual_tokens) if inputs else (0, 0)
+            return TokenCounts(text, visual, thought, answered, self._kept.num_tokens, self._kept.num_visual)
+        told = self._reported or Reported()
+        reply = told.reply or thought + answered
+        if told.reasoning is not None:
+            thought = min(told.reasoning, reply)
+        elif thought + answered:
+            thought = round(reply * thought / (thought + answered))
+        return TokenCounts(told.prompt or 0, 0, thought, reply - thought, told.cached or 0)
+
     def _splitter(self, inputs: ModelInputs) -> ReplySplitter:
         """What splits the reply, behind the part of it that is there already."""
         splitter = ReplySplitter(inputs.thinking_open)
         if self._ids:
-            tokenizer = self._engine.checkpoint.tokenizer
-            for _ in self._note(splitter.feed(tokenizer.decode(self._ids, skip_special_tokens=False))):
+            vision = self._engine.vision
+            text = (
+                vision.tokenizer.decode(self._ids, skip_special_tokens=False) if isinstance(vision, Checkpoint) else ""
+            )
+            for _ in self._note(splitter.feed(text)):
                 pass
         return splitter
 
@@ -236,19 +263,28 @@ class _Work:
     def _open(self, number: int, path: Path) -> Media:
         self._enter(Work("open", medium=number))
         settings = self._request.settings
-        look = look_of(settings, self._engine.checkpoint)
+        look = look_of(settings, self._engine.vision)
         try:
             return open_once(path, look, settings.clip_reader, partial(self._report_frames, number), self._stop.is_set)
         except ValueError as error:
             raise refused(path.name, error) from error
 
-    def _take(self, token: Token, splitter: ReplySplitter) -> Iterator[Delta]:
+    def _take(self, step: Token | Piece, splitter: ReplySplitter) -> Iterator[Delta]:
+        num_tokens = 1
+        if isinstance(step, Token):
+            self._ids.append(step.id)
+        else:
+            num_tokens, self._is_supposed = step.num_tokens, step.channel is None
+            if step.channel:
+                yield from self._note(splitter.switch(step.channel))
         stage = STAGES[splitter.channel]
-        self._watch.note_token(stage)
-        self._ids.append(token.id)
-        self._num_tokens[splitter.channel] += 1
+        for _ in range(num_tokens):
+            self._watch.note_token(stage)
+        self._num_tokens[splitter.channel] += num_tokens
+        if isinstance(step, Piece) and step.logprob is not None and splitter.channel == "answer":
+            self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
         self._observe(Progress(stage, self._num_tokens[splitter.channel]))
-        yield from self._note(splitter.feed(token.text))
+        yield from self._note(splitter.feed(step.text))
 
     def _note(self, deltas: list[Delta]) -> Iterator[Delta]:
         for delta in deltas:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, Self, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ ThoughtEnd = Literal["budget", "asked", "loop"]
 """Why the engine ended the reasoning, where the model did not: it used its tokens up, the user asked, or it circled."""
 ClipReader = Literal["pyav", "decord"]
 MediaKind = Literal["picture", "clip"]
-EngineName = Literal["local", "reference"]
+EngineName = Literal["local", "reference", "openai"]
 WeightFormat = Literal["full", "int8", "fp8"]
 """How the text layers' weights are held: as the checkpoint gives them, or in eight bits."""
 
@@ -147,12 +147,15 @@ Probe = ProbedPicture | ProbedClip
 
 @dataclass(frozen=True)
 class Sight:
-    """How the model sees a medium: `num_frames` frames (1 of a picture), their size in px, and what they cost."""
+    """How the model sees a medium: `num_frames` frames (1 of a picture), their size in px, and what they cost.
+
+    `num_visual_tokens` is None where a server counts them, and does not tell.
+    """
 
     width: int
     height: int
     num_frames: int
-    num_visual_tokens: int
+    num_visual_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,21 @@ class Limits:
     def at_most(self, max_pixels: int) -> Limits:
         """These limits, brought down to `max_pixels` as far as the least allows."""
         return Limits(self.min_pixels, max(self.min_pixels, min(self.max_pixels, max_pixels)))
+
+
+@dataclass(frozen=True, eq=False)
+class Vision:
+    """What bounds how a model sees: the pixels of a picture and of a clip, and the frames that a clip is sampled to."""
+
+    picture_limits: Limits
+    clip_limits: Limits
+    sample_fps: float
+    min_frames: int
+    max_frames: int
+
+    def limited(self, max_pixels: int) -> Self:
+        """The same, with pictures seen at no more than `max_pixels`."""
+        return replace(self, picture_limits=self.picture_limits.at_most(max_pixels))
 
 
 @dataclass(frozen=True)
@@ -394,10 +412,26 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What a server says of a request itself, as far as it does: tokens, and ms of its own work.
+
+    `cached` of the tokens of the prompt were there from before; `reasoning` is the part of `reply` that was thought.
+    """
+
+    prompt: int | None = None
+    reply: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+    prefill_ms: float | None = None
+    decode_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class TokenCounts:
     """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`) that this request took.
 
-    `kept` of the prompt were there from before and not prefilled, and `kept_visual` not looked at by the tower.
+    `kept` of the prompt were there from before and not prefilled, and `kept_visual` not looked at by the tower. Where
+    a server counted the prompt as a whole, `text` is all of it.
     """
 
     text: int
@@ -450,7 +484,8 @@ class EngineInfo:
     """What runs: the model's name, the device and dtype it runs on, and the size of its context in tokens.
 
     `kernels` says in a line what its decode step and its prefill are made of, empty where that is not known; `engine`
-    names the implementation.
+    names the implementation. Of a model on a server of somebody's, `server` is its address, `device` tells what serves
+    it, and `dtype` and `context_tokens` may be unknown: empty and 0.
     """
 
     model: str
@@ -459,6 +494,12 @@ class EngineInfo:
     context_tokens: int
     kernels: str = ""
     engine: str = "local"
+    server: str = ""
+
+    @property
+    def place(self) -> str:
+        """What it runs on, in words."""
+        return f"{self.device}, {self.dtype}" if self.dtype else self.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -478,7 +519,16 @@ class Result:
     thought_end: ThoughtEnd | None = None
     """Why the engine ended the reasoning; None where the model did, or has not yet."""
     token_ids: tuple[int, ...] = ()
-    """The reply as the model wrote it."""
+    """The reply as the model wrote it; empty where a server did."""
+    reported: Reported | None = None
+    """What a server says of the request."""
+    certainty: float | None = None
+    """How likely the model held each token of its answer, 0 to 1, their geometric mean; None where nobody tells."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it ran out of tokens where more may follow. A server's replies cannot go on."""
+        return self.finish_reason == "length" and not self.engine.server
 
 
 @dataclass(frozen=True)

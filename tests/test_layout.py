@@ -14,7 +14,7 @@ FOUNDATION = {"types", "inputs", "cache", "checkpoint"}
 MAY_IMPORT = {
     "types": set[str](),
     "buffers": set[str](),
-    "inputs": {"buffers"},
+    "inputs": {"buffers", "types"},
     "cache": set[str](),
     "checkpoint": {"types"},
     "conversation": {"types"},

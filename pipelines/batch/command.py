@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
-from pipelines.options import add_model, add_settings, positive, settings_of
+from pipelines.options import add_model, add_settings, load_chosen, positive, settings_of
 from pipelines.present.coco import coco_json
 from pipelines.types import UserError
 
@@ -47,10 +47,9 @@ def run_command(options: argparse.Namespace) -> int:
         num_before = len(items) - len(left)
         if left:
             from pipelines.batch.work import Asking, run  # torch and transformers take seconds
-            from pipelines.models import load_engine
 
             print("Loading the model ...", file=sys.stderr)
-            engine = load_engine(options.model, options.engine, options.weights)
+            engine = load_chosen(options)
             results.check_model(engine.info.model)
             with tqdm(total=len(items), initial=num_before, unit="file", disable=None) as bar:
                 asking = Asking(engine, settings, options.marked)

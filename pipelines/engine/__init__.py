@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipelines.engine.base import Closed, Engine, Enter, Kept, Step, Waiting
+from pipelines.engine.base import Closed, Engine, Enter, Kept, Piece, Step, Waiting
 from pipelines.engine.scripted import ScriptedEngine
 
 if TYPE_CHECKING:
     from pipelines.engine.local import LocalEngine
 
-__all__ = ["Closed", "Engine", "Enter", "Kept", "LocalEngine", "ScriptedEngine", "Step", "Waiting"]
+__all__ = ["Closed", "Engine", "Enter", "Kept", "LocalEngine", "Piece", "ScriptedEngine", "Step", "Waiting"]
 
 
 def __getattr__(name: str) -> object:

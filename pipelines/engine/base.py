@@ -1,7 +1,9 @@
 """The one seam of the program: what an engine is.
 
-An engine turns fused model inputs into tokens. It does not know who asks, how the reply is parsed or that it is timed:
-it announces each piece of work as it begins, and yields one `Token` for each generated id.
+An engine turns model inputs into a reply. It does not know who asks, how the reply is parsed or that it is timed: it
+announces each piece of work as it begins, and yields one `Token` for each generated id. What it sees with says what it
+takes: with a `Checkpoint` it takes token ids; with no more than a `Vision` it hands the conversation on to a server,
+and yields a `Piece` for whatever text comes back.
 """
 
 from __future__ import annotations
@@ -11,10 +13,21 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Protocol
 
-from pipelines.checkpoint import Checkpoint
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock
-from pipelines.types import EngineInfo, FinishReason, Roofline, Settings, ThoughtEnd, Token, Usage, Work
+from pipelines.types import (
+    Channel,
+    EngineInfo,
+    FinishReason,
+    Reported,
+    Roofline,
+    Settings,
+    ThoughtEnd,
+    Token,
+    Usage,
+    Vision,
+    Work,
+)
 
 Enter = Callable[[Work], None]
 """Called with the work that begins now, by the thread that does it: what is restored of the
@@ -45,11 +58,25 @@ class Kept:
     num_visual: int
 
 
-Step = Waiting | Kept | Token | Closed | Usage | FinishReason
+@dataclass(frozen=True)
+class Piece:
+    """Text of a reply that came from a server, of `num_tokens` tokens as far as that is known.
+
+    `channel` is set where the server tells reasoning and answer apart; else both stand in the text with their tags.
+    `logprob` is the sum over its tokens, None where it is not told.
+    """
+
+    text: str
+    channel: Channel | None = None
+    num_tokens: int = 1
+    logprob: float | None = None
+
+
+Step = Waiting | Kept | Token | Piece | Reported | Closed | Usage | FinishReason
 
 
 class Engine(Protocol):
-    """What answers. `checkpoint` holds the tokenizer, the template and the limits that fusion needs."""
+    """What answers."""
 
     @property
     def info(self) -> EngineInfo:
@@ -57,8 +84,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def checkpoint(self) -> Checkpoint:
-        """What early fusion must know of the model."""
+    def vision(self) -> Vision:
+        """How it sees: the model's `Checkpoint`, where early fusion is to make its token ids."""
         ...
 
     @property
@@ -69,7 +96,7 @@ class Engine(Protocol):
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
     ) -> Iterator[Step]:
-        """Yield the reply's tokens, then once why it ended. A set `stop` ends it within one token.
+        """Yield the reply, then once why it ended. A set `stop` ends it within one token.
 
         A set `hurry` ends the reasoning, and the answer begins. Raises `UserError` where the prompt and its reply
         cannot fit the context or the memory.

@@ -38,6 +38,7 @@ from pipelines.types import (
     Settings,
     TooLittleMemoryError,
     UserError,
+    Vision,
     WeightFormat,
     Work,
 )
@@ -63,6 +64,7 @@ class LocalEngine:
         weights: WeightFormat = "full",
     ) -> None:
         self.checkpoint = checkpoint
+        self.vision: Vision = checkpoint
         self.model = model
         kernels = kernels_of(model.device, weights)
         facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)

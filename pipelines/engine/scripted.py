@@ -11,7 +11,7 @@ from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Roofline, Settings, Work
+from pipelines.types import EngineInfo, Roofline, Settings, Vision, Work
 
 
 class ScriptedEngine:
@@ -24,6 +24,7 @@ class ScriptedEngine:
 
     def __init__(self, reply: str, checkpoint: Checkpoint, token_delay_s: float = 0.0) -> None:
         self.checkpoint = checkpoint
+        self.vision: Vision = checkpoint
         self.clock: Clock = HostClock()
         self.info = EngineInfo("scripted", "none", "none", checkpoint.context_tokens, engine="scripted")
         self.num_running = 0

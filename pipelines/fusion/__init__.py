@@ -2,7 +2,7 @@
 
 from pipelines.fusion.estimate import estimate
 from pipelines.fusion.frames import mean_times, patch_times, sample_frames
-from pipelines.fusion.fuse import fuse
+from pipelines.fusion.fuse import fuse, gather
 from pipelines.fusion.look import ClipLook, look_of
 from pipelines.fusion.patches import patchify_clip, patchify_picture
 from pipelines.fusion.prompt import expand_prompt
@@ -18,6 +18,7 @@ __all__ = [
     "estimate",
     "expand_prompt",
     "fuse",
+    "gather",
     "look_of",
     "mean_times",
     "patch_times",

@@ -6,21 +6,31 @@ fused: so what is told beforehand is what the request then reports.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.look import look_of
 from pipelines.fusion.sizes import FACTOR, refused, resize_picture
 from pipelines.inputs import FRAMES
-from pipelines.types import Probe, ProbedClip, Settings, Sight
+from pipelines.types import Probe, ProbedClip, Settings, Sight, Vision
 
 
-def estimate(probe: Probe, settings: Settings, checkpoint: Checkpoint) -> Sight:
-    """How the model will see a file. Raises UserError for a shape that it cannot take, as `fuse` does."""
+def estimate(probe: Probe, settings: Settings, vision: Vision) -> Sight:
+    """How the model will see a file. Raises UserError for a shape that it cannot take, as `fuse` does.
+
+    What it costs is known of a `Checkpoint` alone.
+    """
+    sight = _estimate(probe, settings, vision)
+    return sight if isinstance(vision, Checkpoint) else replace(sight, num_visual_tokens=None)
+
+
+def _estimate(probe: Probe, settings: Settings, vision: Vision) -> Sight:
     try:
         if isinstance(probe, ProbedClip):
-            look = look_of(settings, checkpoint)
+            look = look_of(settings, vision)
             num_frames = len(look.choose(probe.times_s, probe.duration_s))
             return _sight(num_frames, *look.size(probe.height, probe.width, num_frames))
-        limits = checkpoint.limited(settings.max_pixels).picture_limits
+        limits = vision.limited(settings.max_pixels).picture_limits
         return _sight(1, *resize_picture(probe.height, probe.width, limits))
     except ValueError as error:
         raise refused(probe.name, error) from error

@@ -18,7 +18,7 @@ from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
 from pipelines.fusion.sizes import refused
 from pipelines.inputs import Frames, ModelInputs, grid_of
-from pipelines.types import Clip, Limits, Media, Message, Picture
+from pipelines.types import Clip, Limits, Media, Message, Picture, Vision
 
 TEXT, PICTURE, CLIP = 0, 1, 2
 MAX_KEPT_BYTES = 64 * 1024**2
@@ -54,6 +54,14 @@ def fuse(
     )
 
 
+def gather(messages: Sequence[Message], media: Sequence[Media], vision: Vision, enable_thinking: bool) -> ModelInputs:
+    """The same for whoever makes token ids itself: the conversation as it stands, and its media as they are to be seen.
+
+    Raises UserError as `fuse` does.
+    """
+    return ModelInputs.unread(messages, [_frames(item, vision) for item in media], thinking=enable_thinking)
+
+
 def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
     """Token ids of an expanded prompt.
 
@@ -77,29 +85,30 @@ def _num_lasting(input_ids: torch.Tensor, checkpoint: Checkpoint) -> int:
     return num_tokens - len(tail) + tail.index(think) if think in tail else num_tokens
 
 
-def _frames(item: Media, checkpoint: Checkpoint) -> Frames:
+def _frames(item: Media, vision: Vision) -> Frames:
     """What the model sees of a medium."""
     try:
         if isinstance(item, Picture):
-            pixels = _of_picture(item, checkpoint)
+            pixels = _of_picture(item, vision)
             return Frames(pixels, False, item.content and f"{item.content} {tuple(pixels.shape)}")
-        pixels = _of_clip(item, checkpoint)
-        return Frames(pixels, True, item.content and f"{item.content} {tuple(pixels.shape)} {item.indices}")
+        pixels = _of_clip(item, vision)
+        content = item.content and f"{item.content} {tuple(pixels.shape)} {item.indices}"
+        return Frames(pixels, True, content, item.times_s)
     except ValueError as error:
         raise refused(item.name, error) from error
 
 
-def _of_picture(item: Picture, checkpoint: Checkpoint) -> torch.Tensor:
-    limits = checkpoint.picture_limits
+def _of_picture(item: Picture, vision: Vision) -> torch.Tensor:
+    limits = vision.picture_limits
     if not item.content:
         return picture_frame(item.rgb, limits)
     return FRAMES_SEEN.get((item.content, limits), lambda: picture_frame(item.rgb, limits))
 
 
-def _of_clip(item: Clip, checkpoint: Checkpoint) -> torch.Tensor:
+def _of_clip(item: Clip, vision: Vision) -> torch.Tensor:
     num_frames, height, width = item.rgb.shape[:3]
     is_fitted = item.file_size is not None
-    size = (height, width) if is_fitted else clip_size(num_frames, height, width, checkpoint.clip_limits)
+    size = (height, width) if is_fitted else clip_size(num_frames, height, width, vision.clip_limits)
     return paired(resize(item.rgb, size))
 
 

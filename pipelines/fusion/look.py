@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
 from pipelines.fusion.patches import clip_size, resize
 from pipelines.fusion.sizes import FACTOR
 from pipelines.inputs import FRAMES
-from pipelines.types import Limits, Settings
+from pipelines.types import Limits, Settings, Vision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,15 +51,15 @@ class ClipLook:
         return seen
 
 
-def look_of(settings: Settings, checkpoint: Checkpoint) -> ClipLook:
-    """The way of looking that a user chose, within what the checkpoint was made for."""
+def look_of(settings: Settings, vision: Vision) -> ClipLook:
+    """The way of looking that a user chose, within what the model was made for."""
     affordable = max(FRAMES, FRAMES * settings.max_clip_tokens // LEAST_TOKENS)
-    max_frames = min(settings.max_frames, checkpoint.max_frames, affordable)
+    max_frames = min(settings.max_frames, vision.max_frames, affordable)
     max_pixels = settings.max_clip_tokens * FRAMES * FACTOR**2
     return ClipLook(
         sample_fps=settings.sample_fps,
         num_frames=settings.num_frames,
-        min_frames=min(checkpoint.min_frames, max_frames),
+        min_frames=min(vision.min_frames, max_frames),
         max_frames=max_frames,
-        limits=checkpoint.clip_limits.at_most(max_pixels),
+        limits=vision.clip_limits.at_most(max_pixels),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,11 +22,9 @@ MAX_SHOWN_FRAMES = 16
 
 def sights(inputs: ModelInputs, media: Sequence[Media]) -> tuple[Sight, ...]:
     """How the model sees each of `media`, which `inputs` were made of."""
-    pictures, clips = iter(inputs.pictures), iter(inputs.clips)
-    return tuple(
-        _sight(len(item.times_s), next(clips)) if isinstance(item, Clip) else _sight(1, next(pictures))
-        for item in media
-    )
+    seen = zip(media, inputs.media, strict=True)
+    found = tuple(_sight(len(item.times_s) if isinstance(item, Clip) else 1, frames.pixels) for item, frames in seen)
+    return found if inputs.num_tokens else tuple(replace(sight, num_visual_tokens=None) for sight in found)
 
 
 def seen_pixels(item: Media, sight: Sight) -> NDArray[np.uint8]:

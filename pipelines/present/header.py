@@ -7,10 +7,21 @@ from html import escape
 from pipelines.models import DEMO
 from pipelines.types import EngineInfo
 
-LIMITS = (
-    "Pictures (JPEG, PNG, WebP, GIF, BMP, AVIF, HEIC) and clips (MP4, MOV, WebM, MKV, AVI) up to 512 MB. "
-    "Nothing leaves this server."
-)
+LIMITS = "Pictures (JPEG, PNG, WebP, GIF, BMP, AVIF, HEIC) and clips (MP4, MOV, WebM, MKV, AVI) up to 512 MB."
+STAYS = "Nothing leaves this server."
+
+
+def limits_html(info: EngineInfo | None) -> str:
+    """What may be sent here, and where it goes from here."""
+    goes = ""
+    if info is not None:
+        goes = f"What you ask and add is sent on to {info.server}." if info.server else STAYS
+    return f'<p class="gb-limits">{LIMITS} {escape(goes)}</p>'
+
+
+def both_html(info: EngineInfo) -> tuple[str, str]:
+    """What the page says of a model that is loaded: above the chat, and below it."""
+    return header_html(info), limits_html(info)
 
 
 def header_html(info: EngineInfo | None) -> str:
@@ -21,9 +32,9 @@ def header_html(info: EngineInfo | None) -> str:
 
 def _about(info: EngineInfo) -> str:
     kernels = escape(info.kernels, quote=True)
-    runs = f'<b>{escape(info.model)}</b> on <span title="{kernels}">{escape(info.device)}, {escape(info.dtype)}</span>'
-    if info.model != DEMO:
-        return f"{runs} · {info.context_tokens:,} tokens of context"
+    runs = f'<b>{escape(info.model)}</b> on <span title="{kernels}">{escape(info.place)}</span>'
+    if info.model != DEMO or info.server:
+        return f"{runs} · {info.context_tokens:,} tokens of context" if info.context_tokens else runs
     return (
         f"{runs} · a small model that knows drawn scenes only, like the examples. "
         "For any picture: <code>python app.py --model 4B</code>"

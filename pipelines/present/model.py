@@ -36,7 +36,7 @@ class Model:
 
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
         """What a file is, and how the model will see it."""
-        return foresee(path, settings, self.load().checkpoint)
+        return foresee(path, settings, self.load().vision)
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer; the engine knows who comes first."""

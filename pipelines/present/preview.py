@@ -22,8 +22,9 @@ def preview_html(files: Sequence[Path], settings: Settings, foresee: Foresee) ->
     """
     seen: list[Sight] = []
     lines = [_line(path, settings, foresee, seen) for path in files]
-    if len(seen) > 1:
-        lines.append(f"<li>Together {num_tokens(sum(sight.num_visual_tokens for sight in seen))}</li>")
+    counts = [sight.num_visual_tokens for sight in seen if sight.num_visual_tokens is not None]
+    if len(counts) > 1:
+        lines.append(f"<li>Together {num_tokens(sum(counts))}</li>")
     return f'<ul class="gb-preview" aria-live="polite">{"".join(lines)}</ul>' if lines else ""
 
 
@@ -45,8 +46,9 @@ def _line(path: Path, settings: Settings, foresee: Foresee, seen: list[Sight]) -
 
 
 def _cost(probe: Probe, sight: Sight) -> str:
-    size, tokens = f"{sight.width} × {sight.height}", num_tokens(sight.num_visual_tokens)
+    size, count = f"{sight.width} × {sight.height}", sight.num_visual_tokens
+    tokens = "" if count is None else f": {num_tokens(count)}"
     if isinstance(probe, ProbedClip):
         frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)}"
-        return f"{probe.name}: {probe.duration_s:.1f} s, {frames} seen at {size}: {tokens}"
-    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}: {tokens}"
+        return f"{probe.name}: {probe.duration_s:.1f} s, {frames} seen at {size}{tokens}"
+    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}{tokens}"

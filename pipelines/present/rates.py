@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from pipelines.types import Result, Stage
+from pipelines.types import Reported, Result, Stage
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
@@ -34,6 +34,20 @@ def decode_rate(result: Result) -> float | None:
     timing = result.timing
     num_tokens = sum(timing.stage_tokens.get(stage, 0) for stage in DECODING)
     return tokens_per_second(num_tokens, sum(timing.stage_ms.get(stage, 0.0) for stage in DECODING))
+
+
+def reported(result: Result) -> str:
+    """What a server says of the request, and how likely the model held its answer; nothing where nobody tells."""
+    told, sure = result.reported or Reported(), result.certainty
+    facts = [
+        *([f"{told.prompt:,} tokens of prompt"] if told.prompt is not None else []),
+        *([f"{told.cached:,} of them from before"] if told.cached else []),
+        *([f"{told.reply:,} of reply"] if told.reply is not None else []),
+        *([f"prefill {told.prefill_ms:,.0f} ms"] if told.prefill_ms is not None else []),
+        *([f"decoding {told.decode_ms:,.0f} ms"] if told.decode_ms is not None else []),
+    ]
+    says = f" The server reports {', '.join(facts)}." if facts else ""
+    return says + (f" Each token of the answer was {sure:.0%} likely to it." if sure is not None else "")
 
 
 def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:

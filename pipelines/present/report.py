@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pipelines.present.rates import STAGES, stage_rate
+from pipelines.present.rates import STAGES, reported, stage_rate
 from pipelines.present.sight import seen_in_words
 from pipelines.present.status import THOUGHT_ENDS
 from pipelines.present.told import told
@@ -46,8 +46,8 @@ def _times(result: Result) -> str:
             rows.append(f"  {stage:<8}{timing.stage_ms[stage]:>10.1f} ms{f'{speed:>10.1f} tok/s' if speed else ''}")
     first = timing.time_to_first_token_ms
     rows.append(f"  {'total':<8}{timing.total_ms:>10.1f} ms{'' if first is None else f'   first token {first:.1f} ms'}")
-    rows.append(
-        f"  tokens: {tokens.text} text, {tokens.visual} visual, {tokens.reasoning} reasoning, {tokens.answer} answer"
-    )
-    rows.append(f"  {engine.model} on {engine.device}, {engine.dtype}, timed by {timing.clock}")
+    prompt = f"{tokens.text} prompt" if engine.server else f"{tokens.text} text, {tokens.visual} visual"
+    rows.append(f"  tokens: {prompt}, {tokens.reasoning} reasoning, {tokens.answer} answer")
+    rows.append(f"  {engine.model} on {engine.place}, timed by {timing.clock}")
+    rows += [f" {told}"] if (told := reported(result)) else []
     return "\n".join(rows)

@@ -176,7 +176,7 @@ class Session:
         self.rounds.append(Round(self.pending, Reply.of(result)))
         self.result, self.num_new_media = result, len(self.pending.files)
         # what can go on needs its words, and not the frames of its media
-        self.cut_off = replace(result, media=(), sights=()) if result.finish_reason == "length" else None
+        self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()
         self.pending = self.resumed = None
         self._replaced = ()

@@ -27,7 +27,8 @@ MAX_LOSSLESS_PIXELS = 64 * 1024
 def seen_in_words(item: Media, sight: Sight) -> str:
     """How large the model saw it, and what that cost."""
     frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)} " if isinstance(item, Clip) else ""
-    return f"{frames}seen at {sight.width} × {sight.height}, {num_tokens(sight.num_visual_tokens)}"
+    cost = "" if sight.num_visual_tokens is None else f", {num_tokens(sight.num_visual_tokens)}"
+    return f"{frames}seen at {sight.width} × {sight.height}{cost}"
 
 
 def seen_html(item: Media, sight: Sight, pixels: NDArray[np.uint8]) -> str:

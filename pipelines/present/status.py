@@ -79,7 +79,7 @@ def ended(result: Result) -> str:
         *([f"{tokens.answer:,} answered"] if tokens.answer else []),
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
-    return line(" · ".join(parts), tone="calm gb-cut" if result.finish_reason == "length" else "calm")
+    return line(" · ".join(parts), tone="calm gb-cut" if result.can_go_on else "calm")
 
 
 def editing(place: int) -> str:

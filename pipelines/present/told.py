@@ -13,12 +13,12 @@ from pipelines.types import Clip, EngineInfo, Event, FinishReason, Media, Region
 
 
 class ToldPicture(TypedDict):
-    """A picture: its size upright, and how the model saw it."""
+    """A picture: its size upright, and how the model saw it; `visual_tokens` is null where a server does not tell."""
 
     name: str
     size: tuple[int, int]
     seen_at: tuple[int, int]
-    visual_tokens: int
+    visual_tokens: int | None
 
 
 class ToldClip(ToldPicture):
@@ -91,6 +91,7 @@ class Told(TypedDict):
     kept: ToldKept
     finish_reason: FinishReason | None
     thought_end: ThoughtEnd | None
+    certainty: float | None
 
 
 def told(result: Result) -> Told:
@@ -115,6 +116,7 @@ def told(result: Result) -> Told:
         "kept": {"tokens": tokens.kept, "visual": tokens.kept_visual},
         "finish_reason": result.finish_reason,
         "thought_end": result.thought_end,
+        "certainty": result.certainty,
     }
 
 
@@ -134,6 +136,7 @@ def told_so_far(engine: EngineInfo, reasoning: str, answer: str) -> Told:
         "kept": {"tokens": 0, "visual": 0},
         "finish_reason": None,
         "thought_end": None,
+        "certainty": None,
     }
 
 

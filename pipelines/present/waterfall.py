@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from pipelines.present.rates import STAGES, decode_rate, stage_rate, stage_tokens
+from pipelines.present.rates import STAGES, decode_rate, reported, stage_rate, stage_tokens
 from pipelines.present.report import as_json
 from pipelines.types import EngineInfo, Result, Span, Stage, Timing
 
@@ -38,7 +38,8 @@ def waterfall_html(result: Result) -> str:
     return (
         f'<div class="gb-waterfall">{_figures(result)}<table><caption class="gb-spoken">Time by stage</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f'<p class="gb-note">{escape(_how(result.engine, result.timing))} {_download(result)}</p></div>'
+        f'<p class="gb-note">{escape(_how(result.engine, result.timing))}{escape(reported(result))} '
+        f"{_download(result)}</p></div>"
     )
 
 
@@ -72,7 +73,7 @@ def _figures(result: Result) -> str:
         "in all": f"{result.timing.total_ms / 1000:.2f} s",
         "to the first token": "–" if first_ms is None else f"{first_ms / 1000:.2f} s",
         "tokens a second": _number(decode_rate(result)),
-        "visual tokens": f"{result.tokens.visual:,}",
+        "visual tokens": "–" if result.engine.server else f"{result.tokens.visual:,}",
     }
     items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures.items())
     return f'<dl class="gb-figures">{items}</dl>'
@@ -85,7 +86,9 @@ def _download(result: Result) -> str:
 
 def _how(engine: EngineInfo, timing: Timing) -> str:
     clock = "CUDA events" if timing.clock == "cuda event" else "the host's clock"
-    return f"{engine.model} on {engine.device}, {engine.dtype}; stages of the model measured by {clock}."
+    if engine.server:
+        return f"{engine.model} on {engine.place}; timed from here: Prefill holds the way there and the server's queue."
+    return f"{engine.model} on {engine.place}; stages of the model measured by {clock}."
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,401 @@
+"""A model on a server: what is sent, what comes back in each dialect, and what each refusal becomes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.run import answer, foresee
+from pipelines.types import Request, Result, Sampling, Settings, Turn, UserError
+from tests.dialect_server import CUT, HELD, Answer, DialectServer, Refusal, Stream, delta, dialect_server, said, usage
+from tests.media_makers import write_clip
+
+THOUGHT, ANSWER = "I look.\nIt is blue.", 'It is [{"bbox_2d": [1, 2, 3, 4], "label": "square"}].'
+DONE = delta({}, "stop")
+
+
+def fields(name: str) -> list[dict[str, Any]]:
+    """A reply whose reasoning comes under `name`."""
+    reasoning = [delta({name: piece, "content": None}) for piece in ("\nI look", ".\nIt is", " blue.\n")]
+    return [delta({"role": "assistant"}), *reasoning, *(delta({"content": piece}) for piece in ("\n\n", ANSWER)), DONE]
+
+
+def ask(server: DialectServer, *files: Path, timeout_s: float = 30.0, **settings: Any) -> Result:
+    engine = RemoteEngine.connect(server.base_url, timeout_s=timeout_s)
+    *_, result = answer(Request("What is it?", files, Settings(**settings)), engine)
+    assert isinstance(result, Result)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("owned_by", "chunks"),
+    [
+        pytest.param("vllm", fields("reasoning"), id="vLLM"),
+        pytest.param("vllm", fields("reasoning_content"), id="vLLM before"),
+        pytest.param("sglang", fields("reasoning_content"), id="SGLang"),
+        pytest.param("llamacpp", fields("reasoning_content"), id="llama.cpp"),
+        pytest.param("deepseek", fields("reasoning_content"), id="DeepSeek"),
+        pytest.param("vllm", said(f"<think>\n{THOUGHT}\n</think>\n\n", ANSWER), id="both tags in the text"),
+        pytest.param("vllm", said("I look.\nIt is bl", "ue.\n</th", "ink>\n\n", ANSWER), id="opened by the prompt"),
+    ],
+)
+def test_a_thought_is_told_apart_in_every_dialect(owned_by: str, chunks: list[dict[str, Any]]) -> None:
+    with dialect_server(Stream(chunks), owned_by=owned_by) as server:
+        result = ask(server)
+    assert (result.reasoning, result.answer, result.finish_reason) == (THOUGHT, ANSWER, "stop")
+    assert [region.label for region in result.grounding.regions] == ["square"]
+    assert list(result.timing.stage_ms) == ["open", "fuse", "prefill", "think", "answer"]
+
+
+def test_an_answer_of_a_model_that_does_not_think_is_one() -> None:
+    """Nobody tells beforehand whether text without tags is a thought; the end does, and the next reply knows."""
+    with dialect_server(Stream(said("It is ", "blue."))) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        replies = [list(answer(Request("What is it?"), engine)) for _ in range(2)]
+    for *_, result in replies:
+        assert isinstance(result, Result)
+        assert (result.reasoning, result.answer, result.tokens.reasoning) == ("", "It is blue.", 0)
+    assert [step.channel for step in replies[1] if not isinstance(step, Result)] == ["answer", "answer"]
+
+
+def test_a_thought_that_ran_out_of_tokens_is_no_answer() -> None:
+    with dialect_server(Stream([delta({"content": "I look"}), delta({}, "length")])) as server:
+        result = ask(server)
+    assert (result.reasoning, result.answer, result.finish_reason, result.can_go_on) == ("I look", "", "length", False)
+
+
+def test_what_the_server_reports_is_kept() -> None:
+    likely = {"content": [{"token": "It", "logprob": -0.1, "bytes": None, "top_logprobs": []}] * 2}
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 40},
+        "completion_tokens_details": {"reasoning_tokens": 7},
+    }
+    timings = {"prompt_ms": 12.5, "predicted_ms": 80.0}
+    chunks = [
+        delta({"reasoning_content": "I look."}),
+        delta({"content": "Blue."}, logprobs=likely),
+        delta({}, "stop"),
+        {**usage(50, 9, **details), "timings": timings},
+    ]
+    with dialect_server(Stream(chunks), owned_by="llamacpp", meta={"n_ctx_train": 4096}) as server:
+        result = ask(server)
+        assert result.engine.place == f"llama.cpp at {server.host}"
+        assert result.engine.server == server.host
+    assert result.engine.context_tokens == 4096
+    tokens = result.tokens
+    assert (tokens.text, tokens.kept, tokens.reasoning, tokens.answer) == (50, 40, 7, 2)
+    assert result.reported is not None
+    assert (result.reported.prefill_ms, result.reported.decode_ms) == (12.5, 80.0)
+    assert result.certainty == pytest.approx(np.exp(-0.1))
+
+
+def test_a_conversation_goes_out_as_it_stands(picture: Path) -> None:
+    with dialect_server(Stream(said("Blue."))) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        turn = Turn("What is it?", (picture,), "A square.")
+        list(answer(Request("Which colour?", history=(turn,), settings=Settings(max_new_tokens=99)), engine))
+    (body,) = server.asked
+    first, second, third = body["messages"]
+    image, question = first["content"]
+    assert question == {"type": "text", "text": "What is it?"}
+    assert second == {"role": "assistant", "content": "A square."}
+    assert third == {"role": "user", "content": "Which colour?"}
+    assert (body["max_tokens"], body["stream"]) == (99, True)
+    assert body["chat_template_kwargs"] == {"enable_thinking": True}
+    assert "temperature" not in body
+    kind, data = image["image_url"]["url"].split(",")
+    assert kind == "data:image/png;base64"
+    sent = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert np.array_equal(sent, np.asarray(Image.open(picture)))
+
+
+def test_a_large_picture_goes_at_the_size_that_was_chosen(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (1500, 2000, 3), np.uint8)).save(tmp_path / "large.png")
+    with dialect_server(Stream(said("Noise."))) as server:
+        result = ask(server, tmp_path / "large.png", max_pixels=512 * 512)
+    kind, data = server.asked[0]["messages"][0]["content"][0]["image_url"]["url"].split(",")
+    assert kind == "data:image/jpeg;base64"
+    size = Image.open(io.BytesIO(base64.b64decode(data))).size
+    assert size == (result.sights[0].width, result.sights[0].height) == (576, 416)
+    assert result.sights[0].num_visual_tokens is None
+
+
+def test_a_clip_goes_to_vllm_as_one_item_with_the_times_of_its_frames(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    with dialect_server(Stream(said("It moves.")), owned_by="vllm") as server:
+        result = ask(server, path)
+    (body,) = server.asked
+    item, _ = body["messages"][0]["content"]
+    head, *frames = item["video_url"]["url"].split(",")
+    assert (item["type"], head) == ("video_url", "data:video/jpeg;base64")
+    clip = result.media[0]
+    assert len(frames) == result.sights[0].num_frames
+    told = body["media_io_kwargs"]["video"]
+    assert [index / told["fps"] for index in told["frames_indices"]] == pytest.approx(clip.times_s, abs=1e-3)  # type: ignore[union-attr]
+    assert body["mm_processor_kwargs"] == {"do_sample_frames": False}
+    seen = result.sights[0]
+    assert Image.open(io.BytesIO(base64.b64decode(frames[0]))).size == (seen.width, seen.height)
+
+
+def test_a_clip_goes_to_sglang_as_a_small_video_of_its_frames(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    with dialect_server(Stream(said("It moves.")), owned_by="sglang") as server:
+        result = ask(server, path)
+    item, _ = server.asked[0]["messages"][0]["content"]
+    kind, data = item["video_url"]["url"].split(",")
+    assert kind == "data:video/mp4;base64"
+    with av.open(io.BytesIO(base64.b64decode(data))) as container:
+        decoded = list(container.decode(video=0))
+    clip = result.media[0]
+    times_s = [frame.time for frame in decoded]
+    assert len(decoded) == len(clip.times_s)  # type: ignore[union-attr]
+    assert times_s[-1] == pytest.approx(clip.times_s[-1], abs=0.05)  # type: ignore[union-attr]
+    assert np.abs(decoded[0].to_ndarray(format="rgb24").astype(int) - clip.rgb[0]).mean() < 6
+
+
+@pytest.mark.parametrize("owned_by", ["llamacpp", "deepseek", ""])
+def test_a_clip_goes_as_timed_pictures_where_no_item_is_known_to_be_taken(owned_by: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    with dialect_server(Stream(said("It moves.")), owned_by=owned_by) as server:
+        result = ask(server, path)
+    *items, _ = server.asked[0]["messages"][0]["content"]
+    times = [item["text"] for item in items if item["type"] == "text"]
+    assert times == [f"<{time_s:.1f} seconds>" for time_s in result.media[0].times_s]  # type: ignore[union-attr]
+    assert [item["type"] for item in items] == ["text", "image_url"] * len(times)
+
+
+def test_a_video_item_that_is_refused_goes_again_as_timed_pictures(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    refusal = Refusal(400, {"error": {"message": "frames_indices length (5) must match number of frames sent (4)"}})
+    with dialect_server(refusal, Stream(said("It moves.")), owned_by="vllm") as server:
+        engine = RemoteEngine.connect(server.base_url)
+        request = Request("What moves?", (path,))
+        *_, result = answer(request, engine)
+        list(answer(request, engine))
+    assert isinstance(result, Result)
+    assert result.answer == "It moves."
+    forms = [body["messages"][0]["content"][0]["type"] for body in server.asked]
+    assert forms == ["video_url", "text", "text"]
+    assert "media_io_kwargs" not in server.asked[1]
+
+
+def test_a_parameter_that_is_refused_is_left_out_from_then_on() -> None:
+    refusals = [
+        Refusal(422, {"detail": "Unexpected fields in the request: {'top_k', 'min_p'}"}),
+        Refusal(400, {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."}}),
+    ]
+    sampling = Sampling(temperature=0.7, top_p=0.8, top_k=20)
+    with dialect_server(*refusals, Stream(said("Blue."))) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        for _ in range(2):
+            *_, result = answer(Request("What is it?", settings=Settings(sampling=sampling)), engine)
+    assert isinstance(result, Result)
+    assert "top_k" in server.asked[0]
+    assert len(server.asked) == 4
+    for body in server.asked[2:]:
+        assert not {"top_k", "min_p", "max_tokens"} & set(body)
+        assert (body["temperature"], body["max_completion_tokens"]) == (0.7, Settings.max_new_tokens)
+
+
+VLLM_BLIND = {"object": "error", "message": "openai/gpt-oss-120b is not a multimodal model", "code": 400}
+LLAMA_BLIND = {"error": {"code": 500, "message": "image input is not supported - hint: provide the mmproj"}}
+SGLANG_BLIND = {"object": "error", "message": "Unsupported content type: image_url", "type": "BadRequest", "code": 400}
+DEEPSEEK_BLIND = {"error": {"message": "Failed to deserialize: unknown variant `image_url`, expected `text`"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(400, VLLM_BLIND, id="vLLM"),
+        pytest.param(500, LLAMA_BLIND, id="llama.cpp"),
+        pytest.param(400, SGLANG_BLIND, id="SGLang"),
+        pytest.param(400, DEEPSEEK_BLIND, id="DeepSeek"),
+    ],
+)
+def test_a_picture_to_a_model_of_text_is_one_sentence_and_asked_once(status: int, body: Any, picture: Path) -> None:
+    with dialect_server(Refusal(status, body), model="gpt-oss-120b") as server:
+        engine = RemoteEngine.connect(server.base_url)
+        for _ in range(2):
+            with pytest.raises(UserError, match=r'^"gpt-oss-120b" at .* takes text only: ask without pictures'):
+                list(answer(Request("What is it?", (picture,)), engine))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"owned_by": "llamacpp", "capabilities": ["completion"]}, id="llama.cpp"),
+        pytest.param({"architecture": {"input_modalities": ["text"]}}, id="OpenRouter"),
+    ],
+)
+def test_a_model_of_text_that_says_so_is_not_sent_a_picture(entry: dict[str, Any], picture: Path) -> None:
+    with (
+        dialect_server(Stream(said("Blue.")), **entry) as server,
+        pytest.raises(UserError, match="takes text only"),
+    ):
+        ask(server, picture)
+    assert server.asked == []
+
+
+def test_sglang_tells_elsewhere_that_a_model_takes_text_only(picture: Path) -> None:
+    with dialect_server(Stream(said("Blue.")), owned_by="sglang") as server:
+        server.info = {"has_image_understanding": False}
+        with pytest.raises(UserError, match="takes text only"):
+            ask(server, picture)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sentence"),
+    [
+        pytest.param(Refusal(401, {"error": {"message": "bad key"}}), "wants a key: set OPENAI_API_KEY", id="key"),
+        pytest.param(Refusal(402, {"error": {"message": "Insufficient Balance"}}), "no credit left", id="credit"),
+        pytest.param(Refusal(403, {"detail": "no"}), "does not open m", id="forbidden"),
+        pytest.param(Refusal(404, {"detail": "Not Found"}), 'has no "m"', id="unknown model"),
+        pytest.param(Refusal(413, "too large"), "with fewer frames", id="too large"),
+        pytest.param(
+            Refusal(
+                400, {"object": "error", "message": "This model's maximum context length is 4096 tokens.\nYou asked"}
+            ),
+            'longer than .* takes: .* "This model\'s maximum context length is 4096 tokens. You asked".$',
+            id="context of vLLM",
+        ),
+        pytest.param(
+            Refusal(400, {"error": {"message": "the request exceeds the available context size", "n_ctx": 4096}}),
+            "longer than",
+            id="context of llama.cpp",
+        ),
+        pytest.param(
+            Refusal(422, {"detail": [{"loc": ["body"], "msg": "field required"}, {"msg": "x" * 400}]}),
+            'refused the question \\(422\\). It says: "field required; x+ …".$',
+            id="a list of FastAPI",
+        ),
+        pytest.param(Refusal(500, "Internal Server Error"), "failed \\(500\\)", id="failed"),
+        pytest.param(Refusal(429, {}, {"retry-after": "3600"}), "takes no more questions now", id="quota"),
+        pytest.param(Refusal(503, "loading", {"retry-after": "3600"}), "is not ready", id="not ready"),
+        pytest.param(Stream([delta({"content": "I l"}), CUT]), "ended the reply in the middle", id="killed"),
+        pytest.param(Stream([delta({"content": "I l"})]), "ended the reply in the middle", id="ended early"),
+        pytest.param(
+            Stream([delta({"content": "I l"}), {"error": {"message": "CUDA out of memory"}}]),
+            'in the middle.* It says: "CUDA out of memory".$',
+            id="failed in the middle",
+        ),
+        pytest.param(
+            Stream([delta({}, "insufficient_system_resource")]), "gave the reply up", id="DeepSeek gave it up"
+        ),
+        pytest.param(Stream([delta({}, "content_filter")]), "withheld the reply", id="withheld"),
+    ],
+)
+def test_each_refusal_is_one_sentence_and_asked_once(refusal: Answer, sentence: str) -> None:
+    with dialect_server(refusal) as server, pytest.raises(UserError, match=sentence) as caught:
+        ask(server)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+    assert len(server.asked) == 1
+
+
+def test_only_what_the_server_did_not_begin_is_asked_again() -> None:
+    busy = Refusal(503, "busy", {"retry-after": "0.01"})
+    with dialect_server(busy, busy, Stream(said("Blue."))) as server:
+        assert ask(server).answer == "Blue."
+    assert len(server.asked) == 3
+    with dialect_server(busy) as server, pytest.raises(UserError, match="is not ready"):
+        ask(server)
+    assert len(server.asked) == 3
+
+
+def test_a_silent_server_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with pytest.raises(UserError, match=r"was silent for 0\.2 s"):
+            RemoteEngine.connect(address, "m", timeout_s=0.2)
+
+
+def test_no_server_is_one_sentence() -> None:
+    with dialect_server(Stream(said("Blue."))) as server:
+        engine = RemoteEngine.connect(server.base_url)
+    with pytest.raises(UserError, match=rf"^No server answers at {server.host}"):
+        list(answer(Request("What is it?"), engine))
+    with pytest.raises(UserError, match=r"^No server answers"):
+        RemoteEngine.connect(server.base_url)
+
+
+@pytest.mark.parametrize("chunks", [[HELD], [delta({"reasoning_content": "I look."}), HELD]], ids=["early", "late"])
+def test_a_stop_ends_the_work_of_the_server(chunks: list[dict[str, Any]]) -> None:
+    stop = threading.Event()
+    with dialect_server(Stream(chunks)) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        steps = answer(Request("What is it?"), engine, stop)
+        if len(chunks) > 1:
+            next(steps)
+            stop.set()
+        else:
+            threading.Timer(0.2, stop.set).start()
+        *_, result = steps
+        assert server.left.wait(20)
+    assert isinstance(result, Result)
+    assert result.finish_reason == "cancelled"
+    assert result.reasoning == ("I look." if len(chunks) > 1 else "")
+
+
+def test_leaving_the_stream_ends_the_work_of_the_server() -> None:
+    with dialect_server(Stream([delta({"reasoning_content": "I look."}), HELD])) as server:
+        steps = answer(Request("What is it?"), RemoteEngine.connect(server.base_url))
+        next(steps)
+        steps.close()  # type: ignore[attr-defined]
+        assert server.left.wait(20)
+
+
+@pytest.mark.parametrize("end", ["asked", "budget"])
+def test_a_thought_that_must_end_is_followed_by_an_answer(end: str) -> None:
+    hurry = threading.Event()
+    thought = Stream([*(delta({"reasoning_content": word}) for word in ("I", " look", " long")), HELD])
+    settings = Settings(max_thinking_tokens=2 if end == "budget" else None)
+    if end == "asked":
+        hurry.set()
+    with dialect_server(thought, Stream([*said("Blue."), usage(10, 3)])) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        *_, result = answer(Request("What is it?", settings=settings), engine, hurry=hurry)
+        assert server.left.wait(20)
+    assert isinstance(result, Result)
+    assert (result.reasoning, result.answer) == ("I look" if end == "budget" else "I", "Blue.")
+    assert result.thought_end == end
+    assert [body["chat_template_kwargs"]["enable_thinking"] for body in server.asked] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "sentence"),
+    [
+        pytest.param(["a", "b"], None, "has these models: a, b. Name the one", id="several"),
+        pytest.param([], None, "has these models: none that it tells", id="no list"),
+    ],
+)
+def test_which_model_must_be_told(models: list[str], model: str | None, sentence: str) -> None:
+    with dialect_server(Stream(said("Blue.")), model="") as server:
+        server.models = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in models]
+        with pytest.raises(UserError, match=sentence):
+            RemoteEngine.connect(server.base_url, model)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://x/v1", "file:///etc/passwd", ""])
+def test_what_is_no_address_is_told(address: str) -> None:
+    with pytest.raises(UserError, match="is no address of a server"):
+        RemoteEngine.connect(address, "m")
+
+
+def test_what_a_file_costs_is_not_invented(picture: Path) -> None:
+    with dialect_server(Stream(said("Blue."))) as server:
+        _, sight = foresee(picture, Settings(), RemoteEngine.connect(server.base_url).vision)
+    assert (sight.width, sight.height, sight.num_visual_tokens) == (192, 160, None)
