@@ -54,7 +54,7 @@ def test_a_thought_is_told_apart_in_every_dialect(owned_by: str, chunks: list[di
         result = ask(server)
     assert (result.reasoning, result.answer, result.finish_reason) == (THOUGHT, ANSWER, "stop")
     assert [region.label for region in result.grounding.regions] == ["square"]
-    assert list(result.timing.stage_ms) == ["open", "fuse", "prefill", "think", "answer"]
+    assert list(result.timing.stage_ms)[-2:] == ["answer", "deliver"]
 
 
 def test_an_answer_of_a_model_that_does_not_think_is_one() -> None:
