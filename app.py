@@ -37,6 +37,7 @@ from pipelines.present.headers import SecurityHeaders
 from pipelines.present.model import Model
 from pipelines.present.preview import preview_html
 from pipelines.present.session import Session, composed, draft_of, uploaded
+from pipelines.present.shelf import Shelf
 from pipelines.programs.endpoints import Tool, Tools, signature_of
 from pipelines.run import seen_pixels
 from pipelines.types import UserError
@@ -129,7 +130,8 @@ def finishing(archive: Archive) -> Callable[[Session], tuple[Any, ...]]:
 def drawn(session: Session) -> tuple[Any, ...]:
     """Draw the evidence, and give the composer back, with the question in it where it failed."""
     if session.result is not None:
-        seen = evidence.evidence_html(session.result, session.num_new_media, seen_pixels)
+        given = evidence.Given(session.num_new_media, session.files, Shelf(uploads()), seen_pixels)
+        seen = evidence.evidence_html(session.result, given)
         session.drawn = seen, waterfall.waterfall_html(session.result)
         session.result = None  # it holds every frame, and the page needs them no more
     return parts.ready_composer(session.take_returned()), *(session.drawn or (evidence.EMPTY, waterfall.EMPTY))

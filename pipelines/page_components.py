@@ -128,7 +128,7 @@ def ready_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
 def evidence_pane() -> tuple[gr.HTML, gr.HTML]:
     """What the model saw, and where the time went."""
     with gr.Column(scale=4, elem_id="evidence-pane"):
-        seen = html(evidence.EMPTY, "evidence")
+        seen = gr.HTML(evidence.EMPTY, elem_id="evidence", apply_default_css=False, js_on_load=script("evidence.js"))
         with gr.Accordion("Where the time went", open=True, elem_id="times"):
             times = html(waterfall.EMPTY, "waterfall")
     return seen, times

@@ -1,13 +1,15 @@
 """A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT DATA`, MODEL a name or "scripted".
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
-its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once.
+its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
+or the one that the question tells it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import socket
 import subprocess
 import sys
@@ -28,6 +30,8 @@ HOSTILE_REPLY = f"""![a](http://example.com/a.png) <img src="http://example.com/
 [{{"bbox_2d": [100, 200, 400, 700], "label": "red circle"}}, {{"point_2d": [900, 950], "label": "{HOSTILE_LABEL}"}}]
 ```
 """
+SAY = "Say: "
+"""Begins a question that tells the scripted page its fast answer."""
 START_TIMEOUT_S = 180.0
 
 
@@ -133,8 +137,11 @@ def _scripted_model() -> object:
             self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
         ) -> Iterator[Step]:
             print(BEGUN, flush=True)
+            prompt = self.checkpoint.tokenizer.decode(inputs.input_ids[0].tolist(), skip_special_tokens=False)
+            told = re.findall(rf"{SAY}(.*?)<\|im_end\|>", prompt, re.DOTALL)
+            fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
             try:
-                generate = super().generate if settings.thinking else self._hostile.generate
+                generate = super().generate if settings.thinking else fast.generate
                 yield from generate(inputs, settings, enter, stop, hurry)
             finally:
                 print(FREED, flush=True)

@@ -307,6 +307,7 @@ TIMES = {
     "one unit for both": ("1 to 2.5 seconds", [("1 to 2.5 seconds", 1, 2.5)]),
     "two moments": ("at 2 s and 3 s", [("2 s", 2, 2), ("3 s", 3, 3)]),
     "between": ("between 2 s and 3 s", [("2 s and 3 s", 2, 3)]),
+    "the end of a sentence": ("It is at 0:07.", [("0:07", 7, 7)]),
     "the last of a text": ("at 7s", [("7s", 7, 7)]),
     "plain numbers": ("2 - 3 boxes, 1.5 metres, 7 sides, 1/2 s", []),
     "a date and an address": ("2024-05-01, 127.0.0.1:80, v1.2.3:4", []),

@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.present.evidence import EMPTY, evidence_html, shown_media
-from pipelines.present.frames import chosen_frames, marks_by_frame, nearest_frame, seconds, timeline
-from pipelines.present.overlay import MAX_LABELLED, Mark, data_uri, figure, marks_svg
+from pipelines.present.evidence import EMPTY, Given, evidence_html, shown_media
+from pipelines.present.frames import chosen_frames, marks_by_frame, nearest_frame
+from pipelines.present.overlay import MAX_LABELLED, MAX_MARKS, Mark, data_uri, figure, marks_svg
+from pipelines.present.shelf import Shelf
 from pipelines.present.sight import exact_uri
+from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Event, Region, Sight
 from tests.present_values import HOSTILE, clip, picture, result
 
@@ -64,7 +69,7 @@ def test_many_marks_show_their_numbers_alone() -> None:
 
 @pytest.mark.parametrize("region", [Region(HOSTILE, box=(0, 0, 9, 9)), Region(HOSTILE, point=(0, 0))], ids=str)
 def test_a_label_of_markup_is_text(region: Region) -> None:
-    html = evidence_html(result(picture(), regions=(region,)), 1)
+    html = evidence_html(result(picture(), regions=(region,)), Given(1))
     assert "<img src=x" not in html
     assert "&lt;img src=x" in html
 
@@ -89,11 +94,10 @@ def test_a_tag_stays_on_the_picture(box: tuple[float, float, float, float]) -> N
 
 @pytest.mark.parametrize(("width", "height"), [(4000, 20), (20, 4000), (2000, 1000), (1, 1)])
 def test_a_picture_is_reduced_for_the_page_and_keeps_its_shape(width: int, height: int) -> None:
-    html = figure(np.zeros((height, width, 3), np.uint8), [], "p.png")
-    data = base64.b64decode(html.split("base64,")[1].split('"')[0])
-    shown = Image.open(io.BytesIO(data))
+    uri = data_uri(np.zeros((height, width, 3), np.uint8))
+    shown = Image.open(io.BytesIO(base64.b64decode(uri.split("base64,")[1])))
     assert max(shown.size) <= 1600
-    assert f"--ratio:{width / height:.5f}" in html
+    assert f"--ratio:{width / height:.5f}" in figure(uri, (width, height), [], "p.png")
 
 
 def test_a_data_uri_is_a_jpeg() -> None:
@@ -101,7 +105,7 @@ def test_a_data_uri_is_a_jpeg() -> None:
 
 
 def test_every_place_has_a_chip_with_its_label() -> None:
-    html = evidence_html(result(picture(), regions=(BOX, POINT)), 1)
+    html = evidence_html(result(picture(), regions=(BOX, POINT)), Given(1))
     assert [re.sub("<[^>]+>", "", chip).split() for chip in re.findall("<li.*?</li>", html)] == [
         ["1", "red", "circle"],
         ["2", "tip"],
@@ -110,8 +114,8 @@ def test_every_place_has_a_chip_with_its_label() -> None:
 
 def test_marks_lie_on_their_own_picture() -> None:
     second = Region("blue square", box=(0.0, 0.0, 10.0, 10.0), media_index=1)
-    html = evidence_html(result(picture(name="a.png"), picture(name="b.png"), regions=(BOX, second)), 2)
-    first_section, second_section = html.split("<section>")[1:]
+    html = evidence_html(result(picture(name="a.png"), picture(name="b.png"), regions=(BOX, second)), Given(2))
+    first_section, second_section = html.split("<section ")[1:]
     assert "red circle" in first_section
     assert "red circle" not in second_section
     assert "blue square" in second_section
@@ -133,16 +137,16 @@ def test_media_worth_a_look(num_media: int, num_new: int, marked: tuple[int, ...
 
 
 def test_a_question_without_media_leaves_the_pane_empty() -> None:
-    assert evidence_html(result(), 0) == EMPTY
+    assert evidence_html(result(), Given(0)) == EMPTY
 
 
 def test_a_clip_shows_every_frame_with_its_time() -> None:
-    html = evidence_html(result(clip(5, fps=2.0)), 1)
+    html = evidence_html(result(clip(5, fps=2.0)), Given(1))
     assert re.findall("<figcaption>(.*?)</figcaption>", html) == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s"]
 
 
 def test_a_place_in_a_clip_is_drawn_on_the_nearest_frame_large_and_small() -> None:
-    html = evidence_html(result(clip(5, fps=2.0), regions=(Region("ball", box=(1, 1, 9, 9), time_s=1.1),)), 1)
+    html = evidence_html(result(clip(5, fps=2.0), regions=(Region("ball", box=(1, 1, 9, 9), time_s=1.1),)), Given(1))
     marked = [caption for caption, svg in re.findall(r"<figure(.*?)</figure>()", html) if "gb-box" in caption]
     assert [re.findall("<figcaption>(.*?)</figcaption>", figure) for figure in marked] == [["1.0 s"], ["1.0 s"]]
 
@@ -164,14 +168,67 @@ def test_a_long_clip_shows_its_ends_and_its_marked_frames() -> None:
 
 
 def test_events_are_listed_and_lie_on_the_timeline() -> None:
-    html = timeline([Event(1.0, 2.0, f"{HOSTILE} appears")], 4.0)
-    assert "<b>1.0 s – 2.0 s</b> &lt;img" in html
+    html = timeline([Event(1.0, 2.0, f"{HOSTILE} appears")], [], 4.0)
+    assert "1.0 s – 2.0 s</button> &lt;img" in html
     assert 'x="25.00%"' in html
     assert 'width="25.00%"' in html
 
 
-def test_no_events_no_timeline() -> None:
-    assert timeline([], 4.0) == ""
+def test_places_of_one_name_are_a_track() -> None:
+    ball = [Region("ball", box=(0, 0, 9, 9), time_s=time_s) for time_s in (3.0, 1.0)]
+    html = timeline([], marks(*ball, Region("cat", point=(1, 1), time_s=2.0), Region("dog", point=(1, 1))), 4.0)
+    assert re.findall(r'gb-track" x1="(.*?)" x2="(.*?)"', html) == [("25.00%", "75.00%"), ("50.00%", "50.00%")]
+    assert re.findall(r'<circle class="gb-mark" data-marks="(\d)"', html) == ["2", "1", "3"]
+    assert "gb-span" not in html
+
+
+def test_several_media_have_tabs_and_the_one_with_marks_is_in_front() -> None:
+    second = Region("blue square", box=(0.0, 0.0, 10.0, 10.0), media_index=1)
+    html = evidence_html(result(picture(), picture(), clip(), regions=(second,)), Given(3))
+    assert re.findall(r'aria-selected="(\w+)" tabindex="-?\d">(.*?)<', html) == [
+        ("false", "Picture 1"),
+        ("true", "Picture 2"),
+        ("false", "Clip 1"),
+    ]
+    assert re.findall(r'<section role="tabpanel" data-medium="(\d)"( hidden)?', html) == [
+        ("0", " hidden"),
+        ("1", ""),
+        ("2", " hidden"),
+    ]
+    assert "tablist" not in evidence_html(result(picture()), Given(1))
+
+
+def test_a_picture_is_served_in_its_full_size(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    shelf = Shelf(tmp_path)
+    address = shelf.put(rgb)
+    served = Path(unquote(address.removeprefix("gradio_api/file=")))
+    assert np.array_equal(np.asarray(Image.open(served)), rgb)
+    assert shelf.put(rgb) == address
+    assert shelf.put(rgb[:, ::-1]) != address
+    os.utime(served, (0, 0))
+    shelf.put(rgb[:, ::-1])
+    assert not served.exists()
+
+
+def test_a_large_photograph_is_served_in_its_full_size(tmp_path: Path) -> None:
+    address = Shelf(tmp_path).put(np.zeros((1200, 1000, 3), np.uint8))
+    with Image.open(unquote(address.removeprefix("gradio_api/file="))) as served:
+        assert served.size == (1000, 1200)
+
+
+def test_a_clip_plays_from_where_it_lies(tmp_path: Path) -> None:
+    file = tmp_path / 'a "b" <c>.mp4'
+    html = evidence_html(result(clip()), Given(1, (file,), Shelf(tmp_path)))
+    assert unquote(re.findall('<video src="(.*?)"', html)[0]) == f"gradio_api/file={file}"
+    assert "<video" not in evidence_html(result(clip()), Given(1))
+
+
+def test_more_marks_than_anyone_can_see_are_told_and_not_drawn() -> None:
+    regions = tuple(Region("x", point=(n % 1000, n // 1000)) for n in range(MAX_MARKS + 20))
+    html = evidence_html(result(picture(), regions=regions), Given(1))
+    assert html.count("<li ") == MAX_MARKS
+    assert "20 more are not drawn." in html
 
 
 def test_times_are_written_with_one_decimal() -> None:
@@ -180,16 +237,17 @@ def test_times_are_written_with_one_decimal() -> None:
 
 def test_a_heading_says_what_the_model_saw() -> None:
     seen = replace(result(picture(512, 384), clip(5)), sights=(Sight(192, 160, 1, 30), Sight(320, 192, 5, 180)))
-    assert [re.sub("<[^>]+>", "", heading) for heading in re.findall("<h3>(.*?)</h3>", evidence_html(seen, 2))] == [
+    headings = re.findall("<h3>(.*?)</h3>", evidence_html(seen, Given(2)))
+    assert [re.sub("<[^>]+>", "", heading) for heading in headings] == [
         "Picture 1 shapes.png, 512 × 384, seen at 192 × 160, 30 visual tokens",
-        "Clip 2 ball.mp4, 16 × 12, 5 frames seen at 320 × 192, 180 visual tokens",
+        "Clip 1 ball.mp4, 16 × 12, 5 frames seen at 320 × 192, 180 visual tokens",
     ]
 
 
 def test_what_the_model_saw_is_there_pixel_by_pixel() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (1, 32, 64, 3), np.uint8)
     seen = replace(result(picture(name=HOSTILE)), sights=(Sight(64, 32, 1, 2),))
-    html = evidence_html(seen, 1, lambda _item, _sight: pixels)
+    html = evidence_html(seen, Given(1, seen_pixels=lambda _item, _sight: pixels))
     folded = html.split('<details class="gb-seen">')[1].split("</details>")[0]
     shown = Image.open(io.BytesIO(base64.b64decode(folded.split("base64,")[1].split('"')[0])))
     assert np.array_equal(np.asarray(shown), pixels[0])
@@ -198,7 +256,7 @@ def test_what_the_model_saw_is_there_pixel_by_pixel() -> None:
 
 def test_the_first_frames_of_a_clip_are_shown_as_the_model_saw_them() -> None:
     seen = replace(result(clip(20)), sights=(Sight(64, 32, 20, 20),))
-    html = evidence_html(seen, 1, lambda _item, _sight: np.zeros((16, 32, 64, 3), np.uint8))
+    html = evidence_html(seen, Given(1, seen_pixels=lambda _item, _sight: np.zeros((16, 32, 64, 3), np.uint8)))
     folded = html.split('<details class="gb-seen">')[1]
     assert folded.count("<img") == 16
     assert "the first 16 frames of 20" in folded

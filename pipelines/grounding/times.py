@@ -102,6 +102,8 @@ def _said(text: str) -> str:
 def _end(found: re.Match[str], which: str) -> int:
     """Where a moment ends, less the blanks that its form allows behind it."""
     end = max(found.end(group + which) for group in "snu")
+    if found.string[end - 1] == ".":  # of the sentence
+        return end - 1
     return end + (found.string[end : end + 1] == ">")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
+from pipelines.present.linked import linked_markdown
 from pipelines.present.markdown import safe_markdown
 
 
@@ -48,8 +49,13 @@ def asked(question: str, files: Sequence[Path]) -> ChatMessage:
 
 
 def said(answer: str) -> ChatMessage:
-    """What the model answered."""
+    """What the model answers, while it grows."""
     return {"role": "assistant", "content": [_text(answer)]}
+
+
+def answered(answer: str) -> ChatMessage:
+    """What the model answered to its end, tied to its evidence."""
+    return {"role": "assistant", "content": [{"type": "text", "text": linked_markdown(answer)}]}
 
 
 def thinking(reasoning: str) -> ChatMessage:

@@ -1,15 +1,24 @@
-"""The Evidence pane: what the model saw, with what its answer named drawn on it."""
+"""The Evidence pane: what the model saw, with what its answer named drawn on it.
+
+The pane is plain HTML; `evidence.js` brings it to life. What belongs to a mark carries its number in `data-marks`, what
+belongs to a time carries it in `data-time`, and both scripts and styles know no more than that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.present.frames import marked_figures, seconds, strip, timeline
-from pipelines.present.overlay import Mark, figure
+from pipelines.grounding import told_times
+from pipelines.present.frames import marked_figures, strip
+from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
+from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
-from pipelines.types import Clip, Media, Result, Sight
+from pipelines.present.timeline import seconds, timeline
+from pipelines.types import Clip, Event, Media, Picture, Result, Sight
 
 if TYPE_CHECKING:
     from pipelines.present.sight import SeenPixels
@@ -20,22 +29,34 @@ EMPTY = (
 )
 
 
-def evidence_html(result: Result, num_new_media: int, seen_pixels: SeenPixels | None = None) -> str:
-    """The pane for an answer to a question that came with `num_new_media` files, the last ones of its media.
+@dataclass(frozen=True)
+class Given:
+    """What a pane is drawn from besides the result.
 
+    The last `num_new_media` media came with the question. `files` are those of all media, in their order, and `shelf`
+    is where the page finds them; without these, pictures are reduced and lie in the page itself, and no clip plays.
     `seen_pixels` gives what the model got of a medium; without it that is not shown.
     """
+
+    num_new_media: int
+    files: tuple[Path, ...] = ()
+    shelf: Shelf | None = None
+    seen_pixels: SeenPixels | None = None
+
+
+def evidence_html(result: Result, given: Given) -> str:
+    """The pane for an answer."""
     if not result.media:
         return EMPTY
     marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
-    shown = shown_media(result, num_new_media)
-    sections = "".join(_medium(index, result, marks, seen_pixels) for index in shown)
-    clips = [item for item in result.media if isinstance(item, Clip)]
-    events = timeline(result.grounding.events, clips[-1].duration_s if clips else 0.0)
-    nothing = (
-        "" if marks or result.grounding.events else '<p class="gb-note">The answer names no place and no time.</p>'
-    )
-    return f'<div class="gb-evidence">{_linked(marks)}{sections}{events}{nothing}</div>'
+    shown = shown_media(result, given.num_new_media)
+    first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), shown[-1])
+    tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
+    bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
+    sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
+    is_grounded = marks or result.grounding.events or any(True for _ in told_times(result.answer))
+    nothing = "" if is_grounded else '<p class="gb-note">The answer names no place and no time.</p>'
+    return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
 def shown_media(result: Result, num_new_media: int) -> list[int]:
@@ -46,47 +67,79 @@ def shown_media(result: Result, num_new_media: int) -> list[int]:
     return sorted(new | marked) or [num_media - 1]
 
 
-def _medium(index: int, result: Result, marks: Sequence[Mark], seen_pixels: SeenPixels | None) -> str:
+def title(index: int, media: Sequence[Media]) -> str:
+    """What a medium is called: its kind, and its number among those of its kind, from 1, where there are several."""
+    kind = "Clip" if isinstance(media[index], Clip) else "Picture"
+    number = sum(isinstance(item, Clip) == isinstance(media[index], Clip) for item in media[: index + 1])
+    return f"{kind} {number}" if len(media) > 1 else kind
+
+
+def _tab(index: int, media: Sequence[Media], is_chosen: bool) -> str:
+    state = f'aria-selected="{str(is_chosen).lower()}" tabindex="{0 if is_chosen else -1}"'
+    return f'<button type="button" role="tab" data-medium="{index}" {state}>{title(index, media)}</button>'
+
+
+def _medium(index: int, result: Result, marks: Sequence[Mark], given: Given, *, is_hidden: bool) -> str:
     here = [mark for mark in marks if mark.region.media_index == index]
-    item, sight = result.media[index], result.sights[index] if result.sights else None
+    drawn, item = here[:MAX_MARKS], result.media[index]
+    sight = result.sights[index] if result.sights else None
+    legend = _legend(drawn, len(here))
     body = (
-        f"{marked_figures(item, here)}{_legend(here)}{strip(item, here)}"
+        _clip(index, item, drawn, legend, _events_of(index, result), given)
         if isinstance(item, Clip)
-        else f"{figure(item.rgb, here, item.name)}{_legend(here)}"
+        else f"{_picture(item, drawn, given.shelf)}{legend}"
     )
-    seen = seen_html(item, sight, seen_pixels(item, sight)) if sight and seen_pixels else ""
-    heading = _heading(item, index, len(result.media), sight)
-    return f"<section><h3>{heading}</h3>{body}{seen}</section>"
+    seen = seen_html(item, sight, given.seen_pixels(item, sight)) if sight and given.seen_pixels else ""
+    heading = _heading(index, result.media, sight)
+    hidden = " hidden" if is_hidden else ""
+    return f'<section role="tabpanel" data-medium="{index}"{hidden}><h3>{heading}</h3>{body}{seen}</section>'
 
 
-def _heading(item: Media, index: int, num_media: int, sight: Sight | None) -> str:
-    kind = "Clip" if isinstance(item, Clip) else "Picture"
-    title = f"{kind} {index + 1}" if num_media > 1 else kind
+def _picture(item: Picture, marks: Sequence[Mark], shelf: Shelf | None) -> str:
+    source = shelf.put(item.rgb) if shelf else data_uri(item.rgb)
+    return figure(source, (item.width, item.height), marks, item.name, classes="gb-figure gb-whole-picture")
+
+
+def _clip(index: int, item: Clip, marks: Sequence[Mark], legend: str, events: Sequence[Event], given: Given) -> str:
+    player = ""
+    if given.shelf and index < len(given.files):
+        address = escape(given.shelf.address(given.files[index]))
+        player = (
+            f'<div class="gb-player"><video src="{address}" controls muted playsinline preload="metadata"'
+            f' aria-label="{escape(item.name)}"></video><p class="gb-note gb-unplayable">This browser cannot play the'
+            " file. The frames below are what the model saw.</p></div>"
+        )
+    scale = timeline(events, marks, item.duration_s)
+    return f"{player}{scale}{marked_figures(item, marks)}{legend}{strip(item, marks)}"
+
+
+def _events_of(index: int, result: Result) -> tuple[Event, ...]:
+    """An event names no medium: it belongs to the last clip."""
+    clips = [at for at, item in enumerate(result.media) if isinstance(item, Clip)]
+    return result.grounding.events if clips and clips[-1] == index else ()
+
+
+def _heading(index: int, media: Sequence[Media], sight: Sight | None) -> str:
+    item = media[index]
     facts = [escape(item.name), f"{item.width} × {item.height}", *([seen_in_words(item, sight)] if sight else [])]
-    return f"{title} <span>{', '.join(facts)}</span>"
+    return f"{title(index, media)} <span>{', '.join(facts)}</span>"
 
 
-def _legend(marks: Sequence[Mark]) -> str:
+def _legend(marks: Sequence[Mark], num_all: int) -> str:
     if not marks:
         return ""
+    more = f'<p class="gb-note">{num_all - len(marks):,} more are not drawn.</p>' if num_all > len(marks) else ""
     chips = "".join(_chip(mark) for mark in marks)
-    return f'<ol class="gb-chips" aria-label="Places that the answer names">{chips}</ol>'
-
-
-def _linked(marks: Sequence[Mark]) -> str:
-    """Styles by which a mark and its chip point to each other: the rest steps back."""
-    rules = (
-        f".gb-evidence:has(.gb-m{mark.number}:is(:hover,:focus)) .gb-mark:not(.gb-m{mark.number}){{opacity:.15}}"
-        f".gb-evidence:has(.gb-m{mark.number}:hover) .gb-chip.gb-m{mark.number}{{border-color:currentColor}}"
-        for mark in marks
-    )
-    return f"<style>{''.join(rules)}</style>" if marks else ""
+    return f'<ol class="gb-chips" aria-label="Places that the answer names">{chips}</ol>{more}'
 
 
 def _chip(mark: Mark) -> str:
     colour, ink = mark.colours
-    when = "" if mark.region.time_s is None else f" <time>{seconds(mark.region.time_s)}</time>"
+    time_s = mark.region.time_s
+    when = "" if time_s is None else f" <time>{seconds(time_s)}</time>"
+    time = "" if time_s is None else f' data-time="{time_s:g}"'
     return (
-        f'<li class="gb-chip gb-m{mark.number}" tabindex="0"><b style="background:{colour};color:{ink}">{mark.number}'
-        f"</b> <span>{escape(mark.label)}</span>{when}</li>"
+        f'<li class="gb-chip" data-marks="{mark.number}"><button type="button" class="gb-show"{time}>'
+        f'<b style="background:{colour};color:{ink}">{mark.number}</b> <span>{escape(mark.label)}</span>{when}'
+        "</button></li>"
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from pipelines.conversation import Reply
-from pipelines.present.chat import ChatMessage, said, thinking, thought
+from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
 from pipelines.present.status import THOUGHT_ENDS, doing, ended
 from pipelines.types import Delta, FinishReason, Progress, Record, Result
 
@@ -93,7 +93,7 @@ def replied(reply: Reply) -> list[ChatMessage]:
         if reply.thought_end is not None:
             shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
     if reply.answer.strip():
-        shown.append(said(reply.answer))
+        shown.append(answered(reply.answer))
     if reply.finish_reason == "cancelled" or not reply.answer.strip():
         shown.append(said(NOTES[reply.finish_reason]))
     return shown

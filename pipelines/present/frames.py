@@ -1,22 +1,17 @@
-"""The frames that were sampled from a clip, with their times, what was found on them, and the events of the answer."""
+"""The frames that were sampled from a clip, with their times and what was found on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from pipelines.present.overlay import Mark, figure
-from pipelines.types import Clip, Event
+from pipelines.present.overlay import Mark, data_uri, figure
+from pipelines.present.timeline import seconds
+from pipelines.types import Clip
 
 MAX_THUMBNAILS = 32
 MAX_LARGE = 4
 THUMBNAIL_PX = 320
 LARGE_PX = 960
-
-
-def seconds(time_s: float) -> str:
-    """A time as the page writes it."""
-    return f"{time_s:.1f} s"
 
 
 def nearest_frame(clip: Clip, time_s: float | None) -> int:
@@ -44,10 +39,8 @@ def chosen_frames(num_frames: int, marked: Sequence[int], limit: int = MAX_THUMB
 
 def marked_figures(clip: Clip, marks: Sequence[Mark]) -> str:
     """The first few frames with marks, large."""
-    return "".join(
-        figure(clip.rgb[frame], of_frame, _alt(clip, frame), caption=_time(clip, frame), max_side_px=LARGE_PX)
-        for frame, of_frame in list(marks_by_frame(clip, marks).items())[:MAX_LARGE]
-    )
+    chosen = list(marks_by_frame(clip, marks).items())[:MAX_LARGE]
+    return "".join(_figure(clip, frame, of_frame, LARGE_PX) for frame, of_frame in chosen)
 
 
 def strip(clip: Clip, marks: Sequence[Mark]) -> str:
@@ -55,37 +48,25 @@ def strip(clip: Clip, marks: Sequence[Mark]) -> str:
     by_frame = marks_by_frame(clip, marks)
     chosen = chosen_frames(len(clip.times_s), list(by_frame))
     frames = "".join(
-        figure(
-            clip.rgb[frame],
-            by_frame.get(frame, []),
-            _alt(clip, frame),
-            caption=_time(clip, frame),
-            max_side_px=THUMBNAIL_PX,
-            is_labelled=False,
-            classes="gb-frame gb-frame-marked" if frame in by_frame else "gb-frame",
+        _figure(
+            clip, frame, by_frame.get(frame, []), THUMBNAIL_PX, "gb-frame" + " gb-frame-marked" * (frame in by_frame)
         )
         for frame in chosen
     )
     return f'<p class="gb-note">{_summary(clip, len(chosen))}</p><div class="gb-strip">{frames}</div>'
 
 
-def timeline(events: Sequence[Event], duration_s: float) -> str:
-    """The events of the answer: spans on the length of the clip, and the list of them."""
-    if not events:
-        return ""
-    length_s = max([duration_s, *(event.end_s for event in events)]) or 1.0
-    spans = "".join(
-        f'<rect x="{100 * event.start_s / length_s:.2f}%" y="{2 + 9 * place}" height="7" rx="2"'
-        f' width="{max(100 * (event.end_s - event.start_s) / length_s, 0.6):.2f}%"/>'
-        for place, event in enumerate(events)
-    )
-    items = "".join(
-        f"<li><b>{seconds(event.start_s)} – {seconds(event.end_s)}</b> {escape(event.label)}</li>" for event in events
-    )
-    return (
-        f'<h3>Events</h3><svg class="gb-timeline" aria-hidden="true" height="{9 * len(events) + 4}">{spans}</svg>'
-        f'<p class="gb-scale" aria-hidden="true"><span>0 s</span><span>{seconds(length_s)}</span></p>'
-        f'<ul class="gb-events">{items}</ul>'
+def _figure(clip: Clip, frame: int, marks: Sequence[Mark], max_side_px: int, classes: str = "gb-figure") -> str:
+    """One frame; a click on it seeks the player."""
+    return figure(
+        data_uri(clip.rgb[frame], max_side_px),
+        (clip.width, clip.height),
+        marks,
+        _alt(clip, frame),
+        caption=_time(clip, frame),
+        is_labelled=classes == "gb-figure",
+        classes=classes,
+        time_s=clip.times_s[frame],
     )
 
 

@@ -36,6 +36,12 @@ def safe_markdown(text: str) -> str:
     return "\n".join(lines)
 
 
+def escaped(text: str) -> str:
+    """One line of plain text that no renderer takes for Markdown or HTML, inside of a table too."""
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: entities.get(mark[0], "\\" + mark[0]), " ".join(text.split()))
+
+
 def _language(info: str) -> str:
     name = LANGUAGE.match(info.strip())
     return "" if name is None or name[0].lower() in DRAWN else name[0]

@@ -34,6 +34,8 @@ PALETTE = (
 """Okabe and Ito's colours, told apart by the colour-blind, each with the ink that is legible on it."""
 
 MAX_SIDE_PX = 1600
+MAX_MARKS = 300
+"""No more are drawn of one answer: a model in a loop names thousands."""
 MAX_LABELLED = 8
 """With more marks than this the picture shows their numbers alone; the list below it holds the labels."""
 
@@ -70,23 +72,24 @@ def data_uri(rgb: NDArray[np.uint8], max_side_px: int = MAX_SIDE_PX) -> str:
 
 
 def figure(
-    rgb: NDArray[np.uint8],
+    source: str,
+    size: tuple[int, int],
     marks: Sequence[Mark],
     alt: str,
     *,
     caption: str = "",
-    max_side_px: int = MAX_SIDE_PX,
     is_labelled: bool = True,
     classes: str = "gb-figure",
+    time_s: float | None = None,
 ) -> str:
-    """A picture with its marks, and its caption where it has one."""
-    height, width = rgb.shape[:2]
+    """The picture of that address and size [width, height] with its marks, and its caption where it has one."""
+    width, height = size
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    size = f"--ratio:{width / height:.5f}"
+    time = "" if time_s is None else f' data-time="{time_s:g}"'
     return (
-        f'<figure class="{classes}"><div class="gb-canvas" style="{size}">'
-        f'<img src="{data_uri(rgb, max_side_px)}" width="{width}" height="{height}" alt="{escape(alt)}">'
-        f"{marks_svg(marks, is_labelled=is_labelled)}</div>{below}</figure>"
+        f'<figure class="{classes}"{time}><div class="gb-canvas" style="--ratio:{width / height:.5f}">'
+        f'<div class="gb-stage"><img src="{escape(source)}" width="{width}" height="{height}" alt="{escape(alt)}"'
+        f' draggable="false">{marks_svg(marks, is_labelled=is_labelled)}</div></div>{below}</figure>'
     )
 
 
@@ -103,7 +106,11 @@ def marks_svg(marks: Sequence[Mark], *, is_labelled: bool = True) -> str:
 def _mark_svg(mark: Mark, has_label: bool) -> str:
     text = f"{mark.number} {_short(mark.label)}" if has_label else str(mark.number)
     shape = _box_svg(mark.region.box, mark) if mark.region.box else _point_svg(mark)
-    return f'<g class="gb-mark gb-m{mark.number}"><title>{escape(mark.label)}</title>{shape}{_tag_svg(mark, text)}</g>'
+    place = " ".join(f"{value:g}" for value in mark.region.box or mark.region.point or ())
+    return (
+        f'<g class="gb-mark" data-marks="{mark.number}" data-place="{place}"><title>{escape(mark.label)}</title>'
+        f"{shape}{_tag_svg(mark, text)}</g>"
+    )
 
 
 def _box_svg(box: Box, mark: Mark) -> str:

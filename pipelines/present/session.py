@@ -90,6 +90,11 @@ class Session:
         return self._name
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all rounds, in the order in which the model gets them."""
+        return tuple(path for past in self.rounds for path in past.draft.files)
+
+    @property
     def can_rewind(self) -> bool:
         """Whether the last round may be asked again or taken back: no question is on its way, and none is edited."""
         return self.pending is None and self.editing is None and bool(self.rounds)

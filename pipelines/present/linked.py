@@ -1,0 +1,188 @@
+"""An answer as Markdown that is tied to its evidence: names, times and data become links, and data becomes a table.
+
+A link is a fragment that the page's script understands: `#gb-marks-1-2` for the marks 1 and 2, `#gb-time-3.2-5` for a
+time or a span in seconds. An answer can write such a link itself and gains nothing: it points at what is there already.
+Numbers of marks are those of `parse_grounding`, from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pipelines.grounding import parse_grounding, told_times
+from pipelines.present.markdown import escaped, safe_markdown
+from pipelines.types import Event, Region
+
+MAX_ROWS = 100
+MAX_LABELS = 60
+MAX_LABEL = 60
+MAX_LINKED = 100_000
+"""Characters of an answer in which links are looked for; the longest reply is far below."""
+
+OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
+"""Characters for private use: they go through the making of Markdown untouched, and stand for links meanwhile."""
+_RESERVED = re.compile(f"[{OPEN}{MIDDLE}{CLOSE}]")
+_LINK = re.compile(f"{OPEN}([0-9]+){MIDDLE}([^{OPEN}{MIDDLE}{CLOSE}]*){CLOSE}")
+_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)")
+_FENCE = "`" * 12
+_BETWEEN_BLOCKS = re.compile(r"[\s,]*")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Data in the answer, from its first character to the one behind, with what was read from it."""
+
+    start: int
+    end: int
+    regions: tuple[tuple[int, Region], ...]
+    events: tuple[Event, ...]
+
+    def joined(self, other: _Block) -> _Block:
+        return _Block(self.start, other.end, self.regions + other.regions, self.events + other.events)
+
+
+@lru_cache(maxsize=512)
+def linked_markdown(answer: str) -> str:
+    """`answer` as safe Markdown with its links. Total: any text gives a text."""
+    answer = _RESERVED.sub("\ufffd", answer)
+    grounding = parse_grounding(answer[:MAX_LINKED])
+    numbered = list(enumerate(grounding.regions, 1))
+    names = _names(numbered)
+    targets: list[str] = []
+    written: list[str] = []
+    at = 0
+    for block in _blocks(answer, numbered, grounding.events):
+        written.append(_with_links(answer[at : block.start], names, targets))
+        written.append(_placed(answer, block, targets))
+        at = block.end
+    written.append(_with_links(answer[at:MAX_LINKED], names, targets) + answer[max(at, MAX_LINKED) :])
+    return _resolved(safe_markdown("".join(written)), targets)
+
+
+def marks_link(numbers: Iterable[int]) -> str:
+    """The address of marks."""
+    return "#gb-marks-" + "-".join(map(str, numbers))
+
+
+def time_link(start_s: float, end_s: float) -> str:
+    """The address of a time or a span."""
+    return f"#gb-time-{start_s:g}" + (f"-{end_s:g}" if end_s > start_s else "")
+
+
+def _names(numbered: Sequence[tuple[int, Region]]) -> dict[str, list[int]]:
+    """The marks by their label, in small letters."""
+    names: dict[str, list[int]] = {}
+    for number, region in numbered:
+        name = region.label.casefold()
+        if 1 < len(name) <= MAX_LABEL and (name in names or len(names) < MAX_LABELS):
+            names.setdefault(name, []).append(number)
+    return names
+
+
+def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequence[Event]) -> list[_Block]:
+    """The data of the answer in its order; pieces that nothing stands between are one."""
+    sources = {region.source for _, region in numbered} | {event.source for event in events}
+    blocks: list[_Block] = []
+    for source in sorted(source for source in sources if source is not None):
+        here = tuple((number, region) for number, region in numbered if region.source == source)
+        block = _Block(*source, here, tuple(event for event in events if event.source == source))
+        if blocks and _BETWEEN_BLOCKS.fullmatch(answer, blocks[-1].end, block.start):
+            blocks[-1] = blocks[-1].joined(block)
+        else:
+            blocks.append(block)
+    return blocks
+
+
+def _with_links(prose: str, names: dict[str, list[int]], targets: list[str]) -> str:
+    """Prose with a link on every time and on every name of a mark."""
+    found = [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in told_times(prose)]
+    if names:
+        longest_first = sorted(names, key=len, reverse=True)
+        pattern = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?:e?s)?(?!\w)", re.IGNORECASE)
+        named = ((name.span(), names.get(name[1].casefold(), ())) for name in pattern.finditer(prose))
+        found.extend((*place, marks_link(numbers)) for place, numbers in named if numbers)
+    pieces, at = [], 0
+    for start, end, target in sorted(found):
+        if start >= at and "\n" not in prose[start:end]:
+            pieces += [prose[at:start], _held(target, prose[start:end], targets)]
+            at = end
+    return "".join([*pieces, prose[at:]])
+
+
+def _held(target: str, text: str, targets: list[str]) -> str:
+    """What stands for a link, or for a table where it has no text, until the Markdown is made."""
+    targets.append(target)
+    return f"{OPEN}{len(targets) - 1}{MIDDLE}{text}{CLOSE}"
+
+
+def _placed(answer: str, block: _Block, targets: list[str]) -> str:
+    """What takes the place of data: a table where it stands alone, and links inside of a sentence."""
+    line_start = answer.rfind("\n", 0, block.start) + 1
+    line_end = answer.find("\n", block.end)
+    rest = answer[line_start : block.start] + answer[block.end : line_end if line_end >= 0 else len(answer)]
+    if any(character.isalnum() for character in rest):
+        held = [_held(marks_link([number]), f"{number} {_name(region)}", targets) for number, region in block.regions]
+        held += [_held(time_link(event.start_s, event.end_s), _span(event), targets) for event in block.events]
+        return ", ".join(held)
+    return "\n\n" + _held(_table(block, answer[block.start : block.end]), "", targets) + "\n\n"
+
+
+def _table(block: _Block, raw: str) -> str:
+    """The data as a table, and as the model wrote it, folded away."""
+    linked = [(number, marks_link([number]), region) for number, region in block.regions[:MAX_ROWS]]
+    rows = [
+        f"| [{number}]({link}) | [{escaped(_name(region))}]({link}) | {_where(region)} |"
+        for number, link, region in linked
+    ]
+    rows += [
+        f"| | {escaped(event.label) or 'event'} | [{_span(event)}]({time_link(event.start_s, event.end_s)}) |"
+        for event in block.events[:MAX_ROWS]
+    ]
+    num_more = len(block.regions) + len(block.events) - len(rows)
+    rows += [f"| | and {num_more:,} more | |"] if num_more else []
+    plain = raw.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip("\n")
+    code = safe_markdown(f"```json\n{plain}\n```")
+    table = "\n".join(["| | What | Where |", "|---|---|---|", *rows])
+    return f"{table}\n\n<details><summary>As the model wrote it</summary>\n\n{code}\n\n</details>"
+
+
+def _where(region: Region) -> str:
+    place = ", ".join(f"{value:g}" for value in region.box or region.point or ())
+    if region.time_s is None:
+        return place
+    return f"{place} at [{region.time_s:g} s]({time_link(region.time_s, region.time_s)})"
+
+
+def _name(region: Region) -> str:
+    return region.label or ("box" if region.box else "point")
+
+
+def _span(event: Event) -> str:
+    return f"{event.start_s:g} s" + (f" – {event.end_s:g} s" if event.end_s > event.start_s else "")
+
+
+def _resolved(markdown: str, targets: Sequence[str]) -> str:
+    """The Markdown with its links, and none inside of code."""
+    lines, is_code = [], False
+    for line in markdown.split("\n"):
+        is_fence = line.startswith(_FENCE)
+        if not is_code and not is_fence:
+            line = _LINK.sub(lambda found: _link(found, targets), _CODE.sub(lambda code: _bare(code[0]), line))
+        lines.append(_bare(line))
+        is_code ^= is_fence
+    return "\n".join(lines)
+
+
+def _link(found: re.Match[str], targets: Sequence[str]) -> str:
+    target, text = targets[int(found[1])], found[2]
+    if not text:
+        return target
+    brackets = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+    return f"[{brackets}]({target})"
+
+
+def _bare(text: str) -> str:
+    return _LINK.sub(lambda found: found[2], text)

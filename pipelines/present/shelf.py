@@ -1,0 +1,61 @@
+"""Where pictures lie that the page shows in full: written once by what they hold, and served to the browser as files.
+
+What travels inside the page's own text is sent anew at every change; a file is fetched once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SERVED = "gradio_api/file="
+"""Where the page's framework serves files from, beside the page."""
+MAX_AGE_S = 86_400
+MAX_LOSSLESS_PIXELS = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A folder that is served, and below which uploads lie too. What nobody drew for a day is thrown away."""
+
+    folder: Path
+
+    def address(self, path: Path) -> str:
+        """The address of a file that lies in the folder."""
+        return SERVED + quote(path.as_posix())
+
+    def put(self, rgb: NDArray[np.uint8]) -> str:
+        """Write a picture, uint8 [height, width, 3], in its full size, and return its address."""
+        key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
+        is_lossless = rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS
+        path = self.folder / "shown" / f"{key}.{'png' if is_lossless else 'jpg'}"
+        self._sweep(path.parent)
+        if path.exists():
+            path.touch()
+        else:
+            data = io.BytesIO()
+            kind, options = ("PNG", {}) if is_lossless else ("JPEG", {"quality": 92, "subsampling": 0})
+            Image.fromarray(rgb).save(data, kind, **options)
+            path.write_bytes(data.getvalue())
+        return self.address(path)
+
+    @staticmethod
+    def _sweep(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            try:
+                if time.time() - path.stat().st_mtime > MAX_AGE_S:
+                    path.unlink()
+            except FileNotFoundError:  # another visitor's sweep was faster
+                continue

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.present.linked import MAX_ROWS, linked_markdown
+from tests.present_values import HOSTILE
+
+ITEM = '{"bbox_2d": [100, 200, 300, 400], "label": "red circle"}'
+CASES = {
+    "a moment": ("At 0:07 it turns.", "At [0:07](#gb-time-7) it turns."),
+    "a span": ("It runs from 3.2 s to 5 s.", "It runs from [3.2 s to 5 s](#gb-time-3.2-5)."),
+    "in angles": ("at <28.2 seconds>", "at [&lt;28.2 seconds>](#gb-time-28.2)"),
+    "in bold": ("at **0:07**", "at **[0:07](#gb-time-7)**"),
+    "in code": ("at `0:07`", "at `0:07`"),
+    "a sentence of places": (
+        "A <ref>cat</ref><box>(100,200),(300,400)</box> and two cats.",
+        "A [1 cat](#gb-marks-1) and two [cats](#gb-marks-1).",
+    ),
+    "a bare box": ("It is at [100, 200, 300, 400].", "It is at [1 box](#gb-marks-1)."),
+    "no evidence": ("There are **3** red shapes.", "There are **3** red shapes."),
+    "a link of the model": ("[a](http://b.c)", "[a](http://b.c)"),
+    "a stand-in of the model": ("\ue0000\ue001x\ue002", "\ufffd0\ufffdx\ufffd"),
+}
+
+
+@pytest.mark.parametrize(("answer", "markdown"), CASES.values(), ids=CASES.keys())
+def test_words_are_tied_to_their_evidence(answer: str, markdown: str) -> None:
+    assert linked_markdown(answer).strip() == markdown
+
+
+def test_fenced_code_has_no_links() -> None:
+    assert "#gb" not in linked_markdown("```\nat 0:07\n```")
+
+
+def test_data_becomes_a_table_with_the_raw_text_behind_it() -> None:
+    markdown = linked_markdown(f"Here:\n```json\n[{ITEM}]\n```\nThe red circle is left.")
+    assert "| [1](#gb-marks-1) | [red circle](#gb-marks-1) | 100, 200, 300, 400 |" in markdown
+    assert markdown.index("<details>") < markdown.index(ITEM) < markdown.index("</details>")
+    assert "The [red circle](#gb-marks-1) is left." in markdown
+
+
+def test_a_track_and_its_events_are_told_with_their_times() -> None:
+    markdown = linked_markdown(
+        '[{"time": "0:02", "point_2d": [1, 2], "label": "ball"}]\n\n[{"start": 1, "end": 2.5, "description": "flies"}]'
+    )
+    assert "| 1, 2 at [2 s](#gb-time-2) |" in markdown
+    assert "| | flies | [1 s – 2.5 s](#gb-time-1-2.5) |" in markdown
+    assert markdown.count("| What |") == 1
+
+
+def test_marks_of_one_name_are_lit_together() -> None:
+    other = ITEM.replace("100", "500")
+    assert "Both [red circles](#gb-marks-1-2)" in linked_markdown(f"[{ITEM}, {other}]\n\nBoth red circles")
+
+
+@pytest.mark.parametrize("label", [HOSTILE, "![a](http://b/c.png)", "a|b", "**x**", "[x](y)", "`x", "x" * 10_000])
+def test_a_label_is_text_in_the_table(label: str) -> None:
+    markdown = linked_markdown(f'[{{"bbox_2d": [1, 2, 3, 4], "label": "{label.replace(chr(34), "")}"}}]')
+    table = markdown[: markdown.index("<details>")]
+    assert re.search(r"(?<!\\)!\[", markdown[: markdown.index("```")]) is None
+    assert "<" not in table
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in table.strip().splitlines())
+
+
+def test_a_long_table_is_cut() -> None:
+    items = ", ".join(ITEM.replace("100", str(7 * at)) for at in range(MAX_ROWS + 20))
+    markdown = linked_markdown(f"[{items}]")
+    assert markdown.count("[red circle]") == MAX_ROWS
+    assert "and 20 more" in markdown
+
+
+PIECES = ["`", "``", "```", "\n", "|", "[", "]", "(", "<", "at 0:07", "1 s to 2 s", ITEM, f"[{ITEM}]", "red circle"]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([*PIECES, "\ue000", "\ue001", "\ue002", "0", "<ref>", "<box>", "!", "\\"])).map("".join)
+)
+def test_any_answer_becomes_safe_markdown(answer: str) -> None:
+    markdown = linked_markdown(answer)
+    assert not set("\ue000\ue001\ue002") & set(markdown)
+    outside = re.sub(r"(?s)`{12}.*?(`{12}|\Z)", "", markdown)
+    assert set(re.findall(r"<\w+", re.sub(r"(`{1,2})[^`]+\1", "", outside))) <= {"<details", "<summary"}
