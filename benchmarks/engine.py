@@ -1,9 +1,9 @@
 """The engine beside transformers' `generate`: `make bench-engine`.
 
-Both run in turn, in one process, on one set of weights, greedily. What the machine could do at best is computed from
-its own measured bandwidth and the bytes that a token reads. Weights of the real shapes are drawn on the device itself;
-on a CPU, the shipped model and the 0.8B cut to four layers stand for them. It needs the repository, torch and
-transformers.
+Both run in turn, in one process, greedily. What the machine could do at best is computed from its own measured rates
+and the bytes that a token reads. Weights of the real shapes are drawn on the device itself, with `generate` on the same
+ones; on a CPU, the shipped model and the 0.8B cut to four layers stand for them, and there `generate` has fp32 weights
+also where ours are shorter. It needs the repository, torch and transformers (and torchao for int8).
 """
 
 from __future__ import annotations
@@ -15,36 +15,29 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
+from benchmarks.shapes import SHAPES, random_model
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import LocalEngine
+from pipelines.engine import LocalEngine, roofline
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
-from pipelines.inputs import ModelInputs
+from pipelines.inputs import MERGE, ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import ContentPart, Message, Picture, Sampling, Settings, Token
+from pipelines.types import Clip, ContentPart, Limits, Media, Message, Picture, Sampling, Settings, Token, WeightFormat
 
 NUM_TOKENS = 64
 VISITORS = 4
+VISITOR_TOKENS = 192
+NUM_FRAMES = 16
+CUT_LAYERS = 4
 REPEATS = 5
-SHAPES: dict[str, dict[str, int]] = {
-    "0.8B": {"hidden_size": 1024, "intermediate_size": 3584, "num_hidden_layers": 24, "heads": 8, "kv": 2, "v": 16},
-    "4B": {"hidden_size": 2560, "intermediate_size": 9216, "num_hidden_layers": 32, "heads": 16, "kv": 4, "v": 32},
-    "9B": {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 32, "heads": 16, "kv": 4, "v": 32},
-}
-TOWERS: dict[str, tuple[int, int, int, int]] = {
-    "0.8B": (12, 768, 12, 3072),
-    "4B": (24, 1024, 16, 4096),
-    "9B": (27, 1152, 16, 4304),
-}
-"""Depth, hidden size, heads and inner size of the vision tower."""
 
 
 @dataclass(frozen=True)
@@ -61,66 +54,66 @@ class Times:
         return (self.num_tokens - 1) / self.rest_s
 
 
-def random_model(size: str, layers: int | None, device: torch.device) -> Any:
-    """A model of the real shapes, all 248,320 tokens included, with weights that mean nothing."""
-    shape, (depth, hidden, heads, inner) = SHAPES[size], TOWERS[size]
-    demo = Qwen3_5Config.from_pretrained(DEMO_FOLDER)
-    text = {
-        "vocab_size": 248_320,
-        "hidden_size": shape["hidden_size"],
-        "intermediate_size": shape["intermediate_size"],
-        "num_hidden_layers": layers or shape["num_hidden_layers"],
-        "num_attention_heads": shape["heads"],
-        "num_key_value_heads": shape["kv"],
-        "head_dim": 256,
-        "linear_num_key_heads": 16,
-        "linear_num_value_heads": shape["v"],
-        "tie_word_embeddings": size != "9B",
-        "max_position_embeddings": 32_768,
-        "eos_token_id": None,
-    }
-    vision = {
-        "depth": depth if layers is None else 2,
-        "hidden_size": hidden,
-        "intermediate_size": inner,
-        "num_heads": heads,
-        "out_hidden_size": shape["hidden_size"],
-    }
-    tokens = {name: getattr(demo, name) for name in ("image_token_id", "video_token_id", "vision_start_token_id")}
-    config = Qwen3_5Config(text_config=text, vision_config=vision, tie_word_embeddings=size != "9B", **tokens)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    torch.set_default_dtype(dtype)
-    with device:
-        model: Any = Qwen3_5ForConditionalGeneration(config).eval()
-    torch.set_default_dtype(torch.float32)
-    return model
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """What is compared, and the pixels of the pictures that it is asked about."""
+
+    name: str
+    ours: LocalEngine
+    theirs: ReferenceEngine
+    picture_pixels: int
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether the rows that mean something on a GPU alone are measured."""
+        return bool(self.ours.model.device.type == "cuda")
 
 
-def engines(model: Any, name: str) -> tuple[LocalEngine, ReferenceEngine]:
-    """Ours and `generate` on the same weights; replies have no end of their own."""
+def pair_of(name: str, model: Any, peer: Any, picture_pixels: int, weights: WeightFormat = "full") -> Pair:
+    """Ours on `model` and `generate` on `peer`; replies have no end of their own."""
     placement = choose_placement(DEMO_FOLDER)
     checkpoint = replace(Checkpoint.open(DEMO_FOLDER), eos_token_ids=frozenset[int](), context_tokens=32_768)
-    return LocalEngine(model, checkpoint, name, placement), ReferenceEngine(model, checkpoint, name, placement)
+    theirs = ReferenceEngine(peer, checkpoint, name, placement)
+    return Pair(name, LocalEngine(model, checkpoint, name, placement, weights=weights), theirs, picture_pixels)
 
 
-def prompt(engine: LocalEngine, seed: int, max_pixels: int, question: str = "What is there?") -> ModelInputs:
-    """A picture of `max_pixels` and a question about it."""
-    side = int(max_pixels**0.5) // 32 * 32
+def prompt(pair: Pair, media: Media, *talk: str) -> ModelInputs:
+    """A conversation about a medium: question, answer, question ..."""
+    kind: ContentPart = {"type": "video" if isinstance(media, Clip) else "image"}
+    question, *rest = talk
+    messages: list[Message] = [{"role": "user", "content": [kind, {"type": "text", "text": question}]}]
+    for number, text in enumerate(rest):
+        messages.append({"role": "user" if number % 2 else "assistant", "content": text})
+    most = Limits(1024, max(pair.picture_pixels, 65_536))
+    checkpoint = replace(pair.ours.checkpoint, picture_limits=most)
+    return fuse(messages, [media], checkpoint, False)
+
+
+def picture(pair: Pair, seed: int) -> Picture:
+    """Noise of the pair's pixels."""
+    side = int(pair.picture_pixels**0.5) // 32 * 32
     rgb = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
-    content: list[ContentPart] = [{"type": "image"}, {"type": "text", "text": question}]
-    message: Message = {"role": "user", "content": content}
-    limits = replace(engine.checkpoint.picture_limits, max_pixels=max(max_pixels, 65_536), min_pixels=1024)
-    checkpoint = replace(engine.checkpoint, picture_limits=limits)
-    return fuse([message], [Picture("noise", rgb, f"{seed} {side}")], checkpoint, False)
+    return Picture("noise", rgb, f"{seed} {side}")
 
 
-def timed(engine: LocalEngine, inputs: ModelInputs) -> Times:
+def clip(seed: int) -> Clip:
+    """Noise that changes twice a second."""
+    rgb = np.random.default_rng(seed).integers(0, 256, (NUM_FRAMES, 320, 480, 3), np.uint8)
+    times = tuple(number / 2 for number in range(NUM_FRAMES))
+    return Clip("noise", rgb, times, tuple(range(NUM_FRAMES)), times[-1], content=f"clip {seed}")
+
+
+def timed(engine: LocalEngine, inputs: ModelInputs, num_tokens: int = NUM_TOKENS) -> Times:
     """One greedy reply."""
-    settings = Settings(sampling=Sampling(), max_new_tokens=NUM_TOKENS)
-    steps = engine.generate(inputs, settings, lambda _stage: None, threading.Event())
+    steps = engine.generate(inputs, settings_for(num_tokens), lambda _work: None, threading.Event())
     started = time.perf_counter()
     stamps = [time.perf_counter() for step in steps if isinstance(step, Token)]
     return Times(stamps[0] - started, stamps[-1] - stamps[0], len(stamps))
+
+
+def settings_for(num_tokens: int) -> Settings:
+    """Greedy, and so many tokens."""
+    return Settings(sampling=Sampling(), max_new_tokens=num_tokens)
 
 
 def forget(engine: LocalEngine) -> None:
@@ -134,84 +127,143 @@ def visitors_rate(engine: LocalEngine, prompts: list[ModelInputs]) -> float:
     forget(engine)
     started = time.perf_counter()
     with ThreadPoolExecutor(len(prompts)) as pool:
-        replies = list(pool.map(lambda inputs: timed(engine, inputs), prompts))
+        replies = list(pool.map(lambda inputs: timed(engine, inputs, VISITOR_TOKENS), prompts))
     return sum(reply.num_tokens for reply in replies) / (time.perf_counter() - started)
 
 
-def bandwidth(device: torch.device) -> float:
-    """Bytes a second that the device reads, by summing numbers larger than its caches."""
-    numbers = torch.ones(2**28 if device.type == "cuda" else 2**26, device=device)
-    return max(numbers.nbytes / seconds(numbers.sum, device) for _ in range(7))
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long a piece of work takes."""
-    wait: Callable[[], object] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    wait()
-    started = time.perf_counter()
-    work()
-    wait()
-    return time.perf_counter() - started
-
-
-def bytes_of_a_token(model: Any) -> int:
-    """Weights that one decode step reads: all of the text layers, and the head."""
-    text = sum(parameter.nbytes for parameter in model.model.language_model.layers.parameters())
-    return int(text + model.lm_head.weight.nbytes)
-
-
-def rows(name: str, model: Any, max_pixels: int) -> Iterator[str]:
-    """The figures of one model, as rows of a table."""
-    ours, theirs = engines(model, name)
-    best = bandwidth(model.device) / bytes_of_a_token(model)
-    prompts = [prompt(ours, seed, max_pixels) for seed in range(VISITORS)]
-    timed(ours, prompts[0]), timed(theirs, prompts[0])  # for warmth, and on a GPU the graphs
-    pairs = []
+def compared(pair: Pair) -> Iterator[str]:
+    """Decoding and the first token, ours and theirs in turn, and what the device could do at best."""
+    best = roofline.measure(pair.ours.model, pair.ours.scheduler.stack.slots)
+    prompts = [prompt(pair, picture(pair, seed), "What is there?") for seed in range(VISITORS)]
+    timed(pair.ours, prompts[0]), timed(pair.theirs, prompts[0])  # for warmth, and on a GPU the graphs
+    times = []
     for turn in range(REPEATS):
-        forget(ours)
-        pairs.append((timed(ours, prompts[turn % VISITORS]), timed(theirs, prompts[turn % VISITORS])))
-    our, their = (median(pair[side].rate for pair in pairs) for side in (0, 1))
-    yield f"decode, tok/s | {our:.1f} | {their:.1f} | {our / their:.1f} x | {our / best:.0%} of {best:.0f}"
-    our, their = (median(pair[side].first_s for pair in pairs) for side in (0, 1))
-    yield f"first token, ms | {our * 1000:.0f} | {their * 1000:.0f} | {their / our:.1f} x | "
-    again = []
+        forget(pair.ours)
+        inputs = prompts[turn % VISITORS]
+        times.append((timed(pair.ours, inputs), timed(pair.theirs, inputs)))
+    ours, theirs = (median(both[side].rate for both in times) for side in (0, 1))
+    fastest = best.bytes_per_s / (best.weight_bytes + best.state_bytes + best.token_bytes * prompts[0].num_tokens)
+    limit = f"{ours / fastest:.0%} of {fastest:.0f}"
+    yield f"decode, tok/s | {ours:.1f} | {theirs:.1f} | {ours / theirs:.1f} x | {limit}"
+    ours, theirs = (median(both[side].first_s for both in times) for side in (0, 1))
+    least = first_token_s(pair.ours.model, best.token_flops, best.flops_per_s, prompts[0])
+    limit = f"{ours / least:.1f} x {least * 1000:.1f}"
+    title = f"first token, {prompts[0].num_visual_tokens} visual tokens, ms"
+    yield f"{title} | {ours * 1000:.0f} | {theirs * 1000:.0f} | {theirs / ours:.1f} x | {limit}"
+
+
+def first_token_s(model: Any, token_flops: float, flops_per_s: float, inputs: ModelInputs) -> float:
+    """The least that the products of a prompt take: each weight of the text layers and of the tower, for each token."""
+    tower = sum(one.numel() for one in model.model.visual.parameters() if one.ndim == 2)
+    num_patches = inputs.num_visual_tokens * MERGE**2
+    return float((token_flops * inputs.num_tokens + 2 * tower * num_patches) / flops_per_s)
+
+
+def follow_ups(pair: Pair) -> Iterator[str]:
+    """The first token of a second question, against that of the first one."""
+    for kind, media in (("picture", picture(pair, 9)), ("clip", clip(9))):
+        first, second = [], []
+        for _ in range(REPEATS):
+            forget(pair.ours)
+            asked = prompt(pair, media, "What is there?")
+            first.append(timed(pair.ours, asked, 8).first_s)
+            talk = ("What is there?", "There is nothing but noise.", "And at the left?")
+            second.append(timed(pair.ours, prompt(pair, media, *talk), 8).first_s)
+        told = f"first token of a follow-up about a {kind} of {asked.num_visual_tokens} visual tokens, ms"
+        ratio = median(first) / median(second)
+        yield f"{told} | {median(second) * 1000:.1f} | | {ratio:.1f} x below the first | "
+
+
+def together(pair: Pair) -> Iterator[str]:
+    """Several visitors at once against one alone."""
+    prompts = [prompt(pair, picture(pair, seed), "What is there?") for seed in range(VISITORS)]
+    one, all_of_them = [], []
     for _ in range(REPEATS):
-        forget(ours)
-        timed(ours, prompts[0])
-        again.append(timed(ours, prompt(ours, 0, max_pixels)).first_s)
-    yield f"the same asked again, ms | {median(again) * 1000:.1f} | | {our / median(again):.1f} x below the first | "
-    one, four = [], []
-    for _ in range(REPEATS):
-        one.append(visitors_rate(ours, prompts[:1]))
-        four.append(visitors_rate(ours, prompts))
-    ratio = median(four) / median(one)
-    yield f"{VISITORS} visitors, tok/s in all | {median(four):.1f} | {median(one):.1f} (one visitor) | {ratio:.1f} x | "
+        one.append(visitors_rate(pair.ours, prompts[:1]))
+        all_of_them.append(visitors_rate(pair.ours, prompts))
+    ratio = median(all_of_them) / median(one)
+    rates = f"{median(all_of_them):.1f} | {median(one):.1f} (one visitor)"
+    yield f"{VISITORS} visitors, tok/s in all | {rates} | {ratio:.1f} x | "
+
+
+def longest_gap(pair: Pair) -> Iterator[str]:
+    """How long a running answer waits while the picture of another visitor is prefilled."""
+    forget(pair.ours)
+    running = pair.ours.generate(
+        prompt(pair, picture(pair, 1), "What is there?"), settings_for(400), lambda _work: None, threading.Event()
+    )
+    stamps: list[float] = []
+    other: threading.Thread | None = None
+    for step in running:
+        if isinstance(step, Token):
+            stamps.append(time.perf_counter())
+        if len(stamps) == 20 and other is None:
+            late = prompt(pair, picture(pair, 2), "What is there?")
+            other = threading.Thread(target=timed, args=(pair.ours, late))
+            other.start()
+    if other is not None:
+        other.join()
+    gap = max(after - before for before, after in pairwise(stamps[20:]))
+    yield f"longest gap of an answer while a picture is prefilled, ms | {gap * 1000:.0f} | | | "
+
+
+def captured(pair: Pair) -> Iterator[str]:
+    """How long the graphs of the decode step take to capture, for one number of rows."""
+    started = time.perf_counter()
+    pair.ours.warm_up()
+    torch.cuda.synchronize()
+    rows = pair.ours.scheduler.stack.slots.rows - 1
+    each = (time.perf_counter() - started) / rows.bit_length()
+    yield f"capture of the decode step, s for each of {rows.bit_length()} numbers of rows | {each:.2f} | | | "
+
+
+def show(pair: Pair, *measures: Callable[[Pair], Iterator[str]]) -> None:
+    """Print the rows of one pair."""
+    for measure in measures:
+        for row in measure(pair):
+            print(f"| {pair.name} | {row} |", flush=True)
+
+
+def on_gpu(sizes: list[str], device: torch.device) -> None:
+    """Random weights of the real shapes, in bf16."""
+    for size in sizes:
+        model = random_model(size, None, device, torch.bfloat16)
+        pair = pair_of(f"{size}, random", model, model, 1024 * 1024)
+        show(pair, captured, compared, follow_ups, together, longest_gap)
+        del model, pair
+        torch.cuda.empty_cache()
+
+
+def on_cpu() -> None:
+    """The shipped model, and the 0.8B cut to four layers: fp32 against fp32, then ours in bf16 and in int8."""
+    num_threads = torch.get_num_threads()
+    demo = LocalEngine.load(DEMO_FOLDER, "demo").model  # loading small weights sets one thread
+    show(pair_of("shipped, fp32, 1 thread", demo, demo, 192 * 192), compared, follow_ups, together)
+    torch.set_num_threads(num_threads)
+    peer = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.float32)
+    title = f"0.8B, random, {CUT_LAYERS} layers"
+    show(pair_of(f"{title}, fp32", peer, peer, 1024 * 1024), compared, follow_ups, together)
+    for weights in ("full", "int8"):
+        model = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.bfloat16)
+        pair = pair_of(f"{title}, {'bf16' if weights == 'full' else weights}", model, peer, 1024 * 1024, weights)
+        show(pair, compared, follow_ups, together)
 
 
 def main() -> None:
     """Measure every model that the device is for."""
     parser = argparse.ArgumentParser(description="Measure the engine beside transformers' generate.")
-    parser.add_argument("--sizes", nargs="*", choices=list(SHAPES), help="random weights of these (default: what fits)")
+    parser.add_argument(
+        "--sizes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="on a GPU (default: all)"
+    )
     options = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    has_gpu = device.type == "cuda"
-    name = torch.cuda.get_device_name() if has_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    is_gpu = torch.cuda.is_available()
+    name = torch.cuda.get_device_name() if is_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
     print(f"{name}, torch {torch.__version__}, medians of {REPEATS}, {NUM_TOKENS} tokens a reply\n")
     print("| model | what | ours | generate | ratio | of the limit |\n|---|---|---|---|---|---|")
-    if not has_gpu:
-        num_threads = torch.get_num_threads()
-        show("shipped, 1 thread", LocalEngine.load(DEMO_FOLDER, "demo").model, 192 * 192)
-        torch.set_num_threads(num_threads)  # loading small weights has set one
-    for size in options.sizes or (list(SHAPES) if has_gpu else ["0.8B"]):
-        layers = None if has_gpu else 4
-        title = f"{size}, random" if has_gpu else f"{size}, random, {layers} layers, fp32"
-        show(title, random_model(size, layers, device), 1024 * 1024 if has_gpu else 320 * 320)
-
-
-def show(name: str, model: Any, max_pixels: int) -> None:
-    """Print the rows of one model."""
-    for row in rows(name, model, max_pixels):
-        print(f"| {name} | {row} |", flush=True)
+    if is_gpu:
+        on_gpu(options.sizes, torch.device("cuda"))
+    else:
+        on_cpu()
 
 
 if __name__ == "__main__":
