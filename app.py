@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 from functools import wraps
+from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,22 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 from gradio import processing_utils, utils
+from gradio.context import LocalContext
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
 from pipelines import page_library
 from pipelines.archive import Archive, data_folder
 from pipelines.conversation import Draft
+from pipelines.host import Gate, Policy, Turns, Visitor
+from pipelines.host.ending import Ending
+from pipelines.host.gate import address_of
+from pipelines.host.policy import policy_of
+from pipelines.host.turns import ENDING
 from pipelines.options import add_weights
 from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.present import evidence, header, status, waterfall
-from pipelines.present.asking import ask
+from pipelines.present.asking import ask_in_turn
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
@@ -44,11 +51,12 @@ from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
 EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
-MAX_FILE_SIZE = "512mb"
 MAX_CARDS = 6
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
 USER_ERROR = 2
+PASSWORD = "GLASSBOX_PASSWORD"
+"""In the environment, as the arguments of a program are seen by everyone on its machine."""
 ASKED = "(...values) => { glassbox.asked(); return values; }"
 ANSWERED = "(message) => glassbox.answered(message)"
 PATHS_OF = "(message) => glassbox.keepDraft(message)"
@@ -68,8 +76,17 @@ def uploads() -> Path:
     return Path(utils.get_upload_folder())
 
 
+def visitor() -> Visitor:
+    """Who sent the request that is being handled."""
+    request = LocalContext.request.get(None)
+    scope = request.request.scope if request is not None and request.request is not None else {"headers": []}
+    return Visitor(str(getattr(request, "session_hash", "")), address_of(scope, model.policy.trusts_proxy))
+
+
 def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
     """Put the question into the chat at once, and turn Send into Stop."""
+    if session.is_running:
+        return gr.skip(), gr.skip(), gr.skip()
     try:
         session.begin(draft_of(message, uploads()))
     except UserError:  # told by the handler that answers, which meets it again
@@ -81,38 +98,24 @@ def answering(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
     """The handler that answers the question on its way, for one model."""
 
     def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
-        if session.pending is not None:
-            for update in ask(session, Choices(*controls).settings(), model.answer):
-                yield update.chat, update.status
+        for update in ask_in_turn(session, Choices(*controls).settings(), model.answer, turns, visitor()):
+            yield update.chat, update.status
 
     return answer_pending
 
 
 def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
     """The handler that takes a question on its way, where that was not done yet, and answers it."""
-    answer_pending = answering(model)
 
-    def ask_question(
-        message: dict[str, Any],
-        session: Session,
-        mode: str,
-        max_new_tokens: float,
-        max_thinking_tokens: float,
-        frames_by: str,
-        sample_fps: float,
-        max_frames: float,
-        clip_detail: str,
-        detail: str,
-    ) -> Iterator[tuple[list[Any], str]]:
+    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
         """Answer about pictures and clips: the chat and the status line, as they grow."""
-        try:
-            if session.pending is None:
-                session.begin(draft_of(message, uploads()))
-        except UserError as error:
-            yield session.shown(), status.failed(str(error))
-            return
-        frames = (frames_by, sample_fps, max_frames, clip_detail)
-        yield from answer_pending(session, mode, max_new_tokens, max_thinking_tokens, *frames, detail)
+
+        def take() -> None:
+            session.begin(draft_of(message, uploads()))
+
+        settings = Choices(*controls).settings()
+        for update in ask_in_turn(session, settings, model.answer, turns, visitor(), take):
+            yield update.chat, update.status
 
     return ask_question
 
@@ -266,7 +269,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         pane.answer_now.click(answer_now, session, None, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
-        page.load(lambda: header.both_html(model.load().info), None, [about, pane.limits], **PRIVATE)
+        page.load(lambda: header.both_html(model.load().info, model.policy.told), None, [about, pane.limits], **PRIVATE)
         offer(Tools(model, uploads))
         keep_choices(page, controls, reset)
         show_costs(model, composer, controls, pane.costs)
@@ -309,7 +312,13 @@ def telling(tool: Tool) -> Tool:
     @wraps(tool)
     def told(*values: object) -> Iterator[object]:
         try:
-            yield from tool(*values)
+            with turns.place(visitor()) as turn:
+                for _ in turns.wait(turn):
+                    yield None
+                for value in tool(*values):
+                    if turns.is_ending:
+                        raise UserError(ENDING)
+                    yield value
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:
@@ -332,6 +341,9 @@ def keep_choices(page: gr.Blocks, controls: list[Any], reset: gr.Button) -> None
 
 def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
     """Begin to serve the page, and return its address."""
+    page.delete_cache = model.policy.sweep
+    turns.max_per_address = model.policy.max_per_address
+    password = os.environ.get(PASSWORD)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -340,9 +352,11 @@ def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
         theme=parts.theme(),
         css_paths=parts.STYLE,
         head=parts.head(),
-        max_file_size=MAX_FILE_SIZE,
+        max_file_size=model.policy.max_file_bytes,
+        auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
+        auth_message="Any name, and the password of this host." if password else None,
         allowed_paths=[str(EXAMPLES_FOLDER)],
-        app_kwargs={"middleware": [Middleware(SecurityHeaders)]},
+        app_kwargs={"middleware": MIDDLEWARE},
         footer_links=[],
         strict_cors=True,
         ssr_mode=False,
@@ -351,6 +365,14 @@ def serve(page: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
         share=False,
     )
     return str(address)
+
+
+def policy() -> Policy:
+    """The limits of this host, which are known once it starts."""
+    return model.policy
+
+
+MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate, policy=policy, uploads=uploads)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -367,10 +389,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
         "folder where only this machine can reach the page, else none)",
     )
+    parser.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
     options = parser.parse_args(arguments)
+    model.policy = policy_of(options.public, options.allow_host)
     model.name, model.weights, model.is_warm = options.model, options.weights, options.warm_up
     try:
-        if (folder := data_folder(options.data, options.host)) is not None:
+        if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             archive.open(folder)
         model.load()
         print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)
@@ -380,11 +405,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError:  # Gradio's own words speak of its arguments
         print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
         return USER_ERROR
-    demo.block_thread()
+    ending = Ending()
+    ending.listen()
+    ending.wait(turns)
+    demo.close(verbose=False)
     return 0
 
 
 model = Model()
+model.policy = policy_of(False, [])
+turns = Turns(model.policy.max_per_address)
 archive = Archive()
 demo = build(model, archive)
 

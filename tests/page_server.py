@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event as Flag
 
@@ -38,9 +38,9 @@ START_TIMEOUT_S = 180.0
 class PageServer:
     """A running page: its address, and the lines that it prints."""
 
-    def __init__(self, model: str, data: str = "none", port: int | None = None) -> None:
+    def __init__(self, model: str, data: str = "none", port: int | None = None, options: Sequence[str] = ()) -> None:
         self.port = port or _free_port()
-        command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data]
+        command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
         )
@@ -49,6 +49,11 @@ class PageServer:
         self._reader.start()
         self.printed: list[str] = []
         self.address = self.wait_for(READY, START_TIMEOUT_S).removeprefix(READY)
+
+    @property
+    def number(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -151,7 +156,7 @@ def _scripted_model() -> object:
 
 def main() -> None:
     """Serve one page until the process is ended."""
-    model, port, data = sys.argv[1:]
+    model, port, data, *options = sys.argv[1:]
     sys.addaudithook(_stay_local)
     import app
     from pipelines.archive import Archive
@@ -162,7 +167,7 @@ def main() -> None:
         print(READY + app.serve(page, port=int(port)), flush=True)
         page.block_thread()
     else:
-        sys.exit(app.main(["--model", model, "--port", port, "--data", data]))
+        sys.exit(app.main(["--model", model, "--port", port, "--data", data, *options]))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pipelines.host.turns import ENDING, Turn, Turns, Visitor
 from pipelines.present.chat import ChatMessage
 from pipelines.present.exchange import Arrival, Exchange
 from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.session import Session
-from pipelines.present.status import SERVER_FAULT, STOPPED_EARLY, failed, line
+from pipelines.present.status import BEFORE_THIS, SERVER_FAULT, STOPPED_EARLY, failed, line
 from pipelines.types import Deltas, Observe, Request, Settings, UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -48,6 +49,45 @@ def ask(session: Session, settings: Settings, answer: Answer) -> Iterator[Update
         yield Update(session.shown(), failed(SERVER_FAULT))
     finally:
         session.stop.set()
+
+
+def ask_in_turn(
+    session: Session,
+    settings: Settings,
+    answer: Answer,
+    turns: Turns,
+    visitor: Visitor,
+    take: Callable[[], None] = lambda: None,
+) -> Iterator[Update]:
+    """As `ask`, once the question before it has ended. `take` puts the question on its way, where it is not yet.
+
+    Where it is not let begin, the sentence that says why is shown, and the question goes back to the user.
+    """
+    try:
+        with turns.place(visitor) as turn:
+            for _ in turns.wait(turn):
+                yield Update(session.shown(), line(BEFORE_THIS, tone="busy"))
+            if session.pending is None:
+                take()
+            yield from _marked(session, turn, ask(session, settings, answer))
+            if turns.is_ending:
+                yield Update(session.shown(), failed(ENDING))
+    except UserError as error:
+        if session.pending is not None and not session.is_running:
+            session.give_back()
+        yield Update(session.shown(), failed(str(error)))
+
+
+def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator[Update]:
+    """The updates; meanwhile the session is known to run, and the end of the server stops it."""
+    if session.pending is None:
+        return
+    session.is_running = True
+    turn.flags.append(session.stop)
+    try:
+        yield from updates
+    finally:
+        session.is_running = False
 
 
 def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:

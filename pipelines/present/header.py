@@ -7,21 +7,21 @@ from html import escape
 from pipelines.models import DEMO
 from pipelines.types import EngineInfo
 
-LIMITS = "Pictures (JPEG, PNG, WebP, GIF, BMP, AVIF, HEIC) and clips (MP4, MOV, WebM, MKV, AVI) up to 512 MB."
+LIMITS = "Pictures (JPEG, PNG, WebP, GIF, BMP, AVIF, HEIC) and clips (MP4, MOV, WebM, MKV, AVI)."
 STAYS = "Nothing leaves this server."
 
 
-def limits_html(info: EngineInfo | None) -> str:
-    """What may be sent here, and where it goes from here."""
+def limits_html(info: EngineInfo | None, told: str = "") -> str:
+    """What may be sent here, the limits that the host tells, and where it goes from here."""
     goes = ""
     if info is not None:
         goes = f"What you ask and add is sent on to {info.server}." if info.server else STAYS
-    return f'<p class="gb-limits">{LIMITS} {escape(goes)}</p>'
+    return f'<p class="gb-limits">{LIMITS} {escape(told)} {escape(goes)}</p>'
 
 
-def both_html(info: EngineInfo) -> tuple[str, str]:
+def both_html(info: EngineInfo, told: str) -> tuple[str, str]:
     """What the page says of a model that is loaded: above the chat, and below it."""
-    return header_html(info), limits_html(info)
+    return header_html(info), limits_html(info, told)
 
 
 def header_html(info: EngineInfo | None) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.engine import Engine
+from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, load_engine
 from pipelines.run import answer, foresee
@@ -14,12 +16,16 @@ from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight, We
 
 
 class Model:
-    """The engine, loaded by `load`, or by whoever asks first. `name`, `weights` and `is_warm` may change until then."""
+    """The engine, loaded by `load`, or by whoever asks first.
+
+    `name`, `weights`, `is_warm` and `policy`, the limits of the host, may change until then.
+    """
 
     def __init__(self, name: str = DEMO, engine: Engine | None = None) -> None:
         self.name = name
         self.weights: WeightFormat = "full"
         self.is_warm = False
+        self.policy = PRIVATE_HOST
         self._engine = engine
         self._loading = threading.Lock()
 
@@ -36,10 +42,11 @@ class Model:
 
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
         """What a file is, and how the model will see it."""
-        return foresee(path, settings, self.load().vision)
+        return foresee(path, self.policy.lowered(settings), self.load().vision)
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
-        """Answer; the engine knows who comes first."""
+        """Answer within the limits of the host; the engine knows who comes first."""
+        request = replace(request, settings=self.policy.lowered(request.settings))
         yield from answer(request, self.load(), stop, observe, hurry)
 
     def forget(self, conversation: str) -> None:

@@ -72,6 +72,7 @@ class Session:
     num_new_media: int = 0
     drawn: tuple[str, str] | None = None
     is_closed: bool = False
+    is_running: bool = False
     cut_off: Result | None = None
     resumed: Result | None = None
     history: History = field(default_factory=History)

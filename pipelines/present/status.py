@@ -31,6 +31,7 @@ DOING: dict[Stage, str] = {
 }
 SERVER_FAULT = "Something went wrong on the server; your question is kept. Try again."
 WAITING = "Waiting for the model"
+BEFORE_THIS = "Waiting for your question before this one"
 STOPPED_EARLY = "Stopped by you before it began; your question is kept."
 ENDS = {
     "stop": "Done",

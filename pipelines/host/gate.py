@@ -1,0 +1,163 @@
+"""Who may speak to the server, and how much they may send: checked before the page's framework sees a request.
+
+A page of another site must not act through a visitor's browser, so a request with an `Origin` of its own is refused; a
+name that somebody points at this machine must not reach it either, so the `Host` has to be known. Bodies are bounded,
+also where their length is not told, and so are the files of one request and what all uploads take together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipelines.host.policy import MEGABYTE, Policy
+from pipelines.present.headers import Application, Message, Receive, Scope, Send
+
+MAX_BODY_BYTES = 8 * MEGABYTE
+"""Of a request that uploads nothing: a conversation of many turns is far below it."""
+FORM_BYTES = MEGABYTE
+FILE_MARK = b'filename="'
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_ADDRESSES = 10_000
+SIZE_LASTS_S = 5.0
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not let through: a status, and a sentence for whoever sent it."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class Gate:
+    """Lets requests through to an ASGI application, or answers them itself with a sentence."""
+
+    def __init__(self, app: Application, policy: Callable[[], Policy], uploads: Callable[[], Path]) -> None:
+        self._app, self._policy, self._uploads = app, policy, uploads
+        self._recent: dict[str, deque[float]] = {}
+        self._held = (0.0, 0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on where nothing is wrong with it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            self._check(scope)
+            await self._app(scope, self._bounded(scope, receive), note)
+        except Refusal as refusal:
+            if not has_begun:
+                await _refuse(refusal, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get("host", "")
+        if not self._knows(host):
+            raise Refusal(421, "This server is not known by that name: use its address, or start it with --allow-host.")
+        if scope["method"] in SAFE_METHODS:
+            return
+        origin = headers.get("origin")
+        is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if is_foreign or headers.get("sec-fetch-site") == "cross-site":
+            raise Refusal(403, "Pages of other sites may not send anything here: open the page itself.")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._most(scope):
+            raise Refusal(413, self._too_much())
+        if _is_upload(scope):
+            self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
+
+    def _knows(self, host: str) -> bool:
+        hosts = self._policy().hosts
+        if hosts is None:
+            return True
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name == "localhost" or name.endswith(".localhost") or name in hosts
+        return True
+
+    def _most(self, scope: Scope) -> int:
+        policy = self._policy()
+        return policy.max_file_bytes + FORM_BYTES if _is_upload(scope) else MAX_BODY_BYTES
+
+    def _admit(self, address: str, num_bytes: int) -> None:
+        """Count an upload. Raises Refusal for too many of one address, or where the disk would hold too much."""
+        policy, now_s = self._policy(), time.monotonic()
+        if len(self._recent) > MAX_ADDRESSES:
+            self._recent = {name: times for name, times in self._recent.items() if times and times[-1] > now_s - 60}
+        recent = self._recent.setdefault(address, deque())
+        while recent and recent[0] <= now_s - 60:
+            recent.popleft()
+        if len(recent) >= policy.max_uploads_a_minute:
+            raise Refusal(429, "That are too many uploads in a minute: wait a little and add the rest.")
+        if self._uploaded_bytes(now_s) + num_bytes > policy.quota_bytes:
+            raise Refusal(507, "The server's room for uploads is full: try again in an hour.")
+        recent.append(now_s)
+
+    def _uploaded_bytes(self, now_s: float) -> int:
+        since_s, num_bytes = self._held
+        if now_s - since_s > SIZE_LASTS_S or not since_s:
+            files = self._uploads().rglob("*")
+            num_bytes = sum(path.lstat().st_size for path in files if path.is_file())
+            self._held = now_s, num_bytes
+        return num_bytes
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive`, which raises Refusal once more has come than may."""
+        most, num_bytes, num_files, tail = self._most(scope), 0, 0, b""
+
+        async def bounded() -> Message:
+            nonlocal num_bytes, num_files, tail
+            message = await receive()
+            body = message.get("body", b"")
+            num_bytes += len(body)
+            if num_bytes > most:
+                raise Refusal(413, self._too_much())
+            if _is_upload(scope):
+                joined = tail + body
+                num_files += joined.count(FILE_MARK)
+                tail = joined[-len(FILE_MARK) + 1 :]
+                if num_files > self._policy().max_files_a_request:
+                    raise Refusal(413, f"At most {self._policy().max_files_a_request} files can be sent at once.")
+            return message
+
+        return bounded
+
+    def _too_much(self) -> str:
+        return f"That is too large: a file may have {self._policy().max_file_bytes // MEGABYTE} MB, a question 8 MB."
+
+
+def address_of(scope: Scope, trusts_proxy: bool) -> str:
+    """Where a request comes from; behind a proxy, what that wrote last into `X-Forwarded-For`."""
+    if trusts_proxy:
+        for name, value in scope["headers"]:
+            if name.lower() == b"x-forwarded-for":
+                return str(value.decode("latin-1").rpartition(",")[2].strip())
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _is_upload(scope: Scope) -> bool:
+    return str(scope["path"]).rstrip("/").endswith("/upload")
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = refusal.sentence.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send(
+        {"type": "http.response.start", "status": refusal.status, "headers": [*headers, (b"connection", b"close")]}
+    )
+    await send({"type": "http.response.body", "body": body})

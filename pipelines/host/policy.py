@@ -1,0 +1,92 @@
+"""What visitors may take: one set of limits for a machine of one's own, and a lower one for a public host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pipelines.types import Settings
+
+MEGABYTE = 1024**2
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Limits. `hosts` are the names that the server answers to besides addresses and localhost; None: to all.
+
+    `max_per_address` counts questions that are answered or wait, `quota_bytes` what all uploads may take on the disk,
+    and uploads are deleted once they are `keep_uploads_s` old.
+    """
+
+    is_public: bool
+    max_file_bytes: int
+    quota_bytes: int
+    keep_uploads_s: int
+    max_new_tokens: int
+    max_frames: int
+    max_per_address: int
+    max_uploads_a_minute: int
+    max_files_a_request: int = 20
+    hosts: frozenset[str] | None = frozenset()
+    trusts_proxy: bool = False
+
+    def lowered(self, settings: Settings) -> Settings:
+        """The settings of a request, within the limits."""
+        number = settings.num_frames
+        return replace(
+            settings,
+            max_new_tokens=min(settings.max_new_tokens, self.max_new_tokens),
+            max_frames=min(settings.max_frames, self.max_frames),
+            num_frames=None if number is None else min(number, self.max_frames),
+        )
+
+    @property
+    def sweep(self) -> tuple[int, int]:
+        """How often uploads are looked through, and how old they may be then, in seconds."""
+        every_s = max(60, self.keep_uploads_s // 6)
+        return every_s, self.keep_uploads_s - every_s
+
+    @property
+    def told(self) -> str:
+        """The limits that a visitor may meet, in words."""
+        size = f"Up to {self.max_file_bytes // MEGABYTE} MB a file"
+        if not self.is_public:
+            return f"{size}."
+        return (
+            f"{size}, deleted within the hour. This host is public: at most "
+            f"{self.max_new_tokens:,} new tokens and {self.max_frames} frames, one question running and one waiting, "
+            f"{self.max_per_address} from one address. Nothing is kept."
+        )
+
+
+PRIVATE_HOST = Policy(
+    is_public=False,
+    max_file_bytes=512 * MEGABYTE,
+    quota_bytes=20 * 1024 * MEGABYTE,
+    keep_uploads_s=86_400,
+    max_new_tokens=2**31,
+    max_frames=768,
+    max_per_address=32,
+    max_uploads_a_minute=600,
+)
+PUBLIC_HOST = Policy(
+    is_public=True,
+    max_file_bytes=100 * MEGABYTE,
+    quota_bytes=4 * 1024 * MEGABYTE,
+    keep_uploads_s=3_600,
+    max_new_tokens=1_024,
+    max_frames=64,
+    max_per_address=4,
+    max_uploads_a_minute=30,
+    hosts=None,
+)
+
+
+def policy_of(is_public: bool, names: list[str], environment: Mapping[str, str] = os.environ) -> Policy:
+    """The limits for a start of the server; a Space is public by itself, and behind a proxy that names its visitors."""
+    is_space = "SPACE_ID" in environment
+    policy = PUBLIC_HOST if is_public or is_space else PRIVATE_HOST
+    space_host = environment.get("SPACE_HOST")
+    allowed = frozenset(name.lower() for name in [*names, *([space_host] if space_host else [])])
+    return replace(policy, hosts=allowed or policy.hosts, trusts_proxy=is_space)

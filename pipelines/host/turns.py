@@ -1,0 +1,109 @@
+"""Whose turn it is among the questions of one visitor, how many one address may ask, and the end of them all.
+
+One question of a session runs and one waits for it; the engine's own queue comes after that. When the server is about
+to end, nobody begins any more, and those who run are stopped, each with a word.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pipelines.types import UserError
+
+ENDING = "The server is about to end; what is there is kept. Try again in a minute."
+SESSION_FULL = "One of your questions runs and one waits: stop one, or wait until one has ended."
+ADDRESS_FULL = "Your address has {count} questions here, as many as it may: wait until one has ended."
+LOOK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks: a session of the page, or of a program, and the address that it comes from."""
+
+    session: str
+    address: str
+
+
+class Turn:
+    """A place of one question; `flags` stop what runs for it when the server ends."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self.flags: list[threading.Event] = []
+
+
+class Turns:
+    """The questions of all visitors that are answered or wait."""
+
+    def __init__(self, max_per_address: int) -> None:
+        self.max_per_address = max_per_address
+        self.is_ending = False
+        self._changed = threading.Condition()
+        self._sessions: dict[str, list[Turn]] = {}
+        self._addresses: Counter[str] = Counter()
+
+    @property
+    def num_questions(self) -> int:
+        """Questions that are answered or wait."""
+        with self._changed:
+            return self._addresses.total()
+
+    @contextmanager
+    def place(self, visitor: Visitor) -> Iterator[Turn]:
+        """A place for one question. Raises UserError where the visitor has as many as it may, or the server ends."""
+        turn = Turn(visitor)
+        with self._changed:
+            mine = self._sessions.get(visitor.session, [])
+            if self.is_ending:
+                raise UserError(ENDING)
+            if len(mine) >= 2:
+                raise UserError(SESSION_FULL)
+            if self._addresses[visitor.address] >= self.max_per_address:
+                raise UserError(ADDRESS_FULL.format(count=self.max_per_address))
+            self._sessions.setdefault(visitor.session, []).append(turn)
+            self._addresses[visitor.address] += 1
+        try:
+            yield turn
+        finally:
+            self._leave(turn)
+
+    def wait(self, turn: Turn) -> Iterator[None]:
+        """Yield now and then until it is the turn of a question. Raises UserError where the server ends first."""
+        while True:
+            with self._changed:
+                if self.is_ending:
+                    raise UserError(ENDING)
+                if self._sessions[turn.visitor.session][0] is turn:
+                    return
+                self._changed.wait(LOOK_S)
+            yield
+
+    def end(self, patience_s: float) -> bool:
+        """Let nobody begin, stop those who run, and wait until they have ended; whether all have."""
+        with self._changed:
+            self.is_ending = True
+            for turns in self._sessions.values():
+                for turn in turns:
+                    for flag in turn.flags:
+                        flag.set()
+            self._changed.notify_all()
+            deadline_s = time.monotonic() + patience_s
+            while self._sessions and (left_s := deadline_s - time.monotonic()) > 0:
+                self._changed.wait(left_s)
+            return not self._sessions
+
+    def _leave(self, turn: Turn) -> None:
+        with self._changed:
+            session, address = turn.visitor.session, turn.visitor.address
+            self._sessions[session].remove(turn)
+            if not self._sessions[session]:
+                del self._sessions[session]
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+            self._changed.notify_all()

@@ -1,0 +1,287 @@
+"""What stands around the page: the limits of a host, whose turn it is, and who may send what."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.conversation import Draft
+from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy, Turns, Visitor
+from pipelines.host.gate import address_of
+from pipelines.host.policy import policy_of
+from pipelines.host.turns import ENDING
+from pipelines.present.asking import ask_in_turn
+from pipelines.present.session import Session
+from pipelines.types import Delta, Deltas, Observe, Request, Settings, UserError
+from tests.present_values import result
+
+HOME = Visitor("a", "1.2.3.4")
+PATIENCE_S = 20.0
+
+
+def test_a_space_is_public_by_itself_and_knows_its_name() -> None:
+    policy = policy_of(False, [], {"SPACE_ID": "me/glassbox", "SPACE_HOST": "me-glassbox.hf.space"})
+    assert policy.is_public
+    assert policy.trusts_proxy
+    assert policy.hosts == frozenset({"me-glassbox.hf.space"})
+    assert not policy_of(False, [], {}).is_public
+    assert policy_of(True, [], {}).hosts is None
+    assert policy_of(False, ["Box.Local"], {}).hosts == frozenset({"box.local"})
+
+
+def test_a_public_host_lowers_what_one_question_may_take_and_says_so() -> None:
+    settings = Settings(max_new_tokens=8192, num_frames=500)
+    lowered = PUBLIC_HOST.lowered(settings)
+    assert (lowered.max_new_tokens, lowered.num_frames, lowered.max_frames) == (1024, 64, 64)
+    assert PRIVATE_HOST.lowered(settings) == settings
+    assert "Up to 100 MB a file, deleted within the hour." in PUBLIC_HOST.told
+    assert "1,024 new tokens and 64 frames" in PUBLIC_HOST.told
+    assert PRIVATE_HOST.told == "Up to 512 MB a file."
+    assert sum(PUBLIC_HOST.sweep) <= 3600
+
+
+def test_one_question_runs_one_waits_and_a_third_is_refused() -> None:
+    turns = Turns(9)
+    with turns.place(HOME) as first, turns.place(HOME) as second:
+        assert list(turns.wait(first)) == []
+        waiting = turns.wait(second)
+        next(waiting)
+        with pytest.raises(UserError, match="One of your questions runs and one waits"), turns.place(HOME):
+            pass
+        with turns.place(Visitor("b", HOME.address)) as other:
+            assert list(turns.wait(other)) == []
+    assert turns.num_questions == 0
+
+
+def test_the_second_begins_when_the_first_has_ended() -> None:
+    turns = Turns(9)
+    began = threading.Event()
+
+    def second() -> None:
+        with turns.place(HOME) as turn:
+            list(turns.wait(turn))
+            began.set()
+
+    with turns.place(HOME):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not began.is_set()
+    assert began.wait(PATIENCE_S)
+    thread.join()
+
+
+def test_one_address_has_a_share() -> None:
+    turns = Turns(2)
+    with turns.place(Visitor("a", "x")), turns.place(Visitor("b", "x")):
+        with pytest.raises(UserError, match="Your address has 2 questions"), turns.place(Visitor("c", "x")):
+            pass
+        with turns.place(Visitor("d", "y")):
+            assert turns.num_questions == 3
+
+
+def talking(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+    """An answer that goes on until it is stopped."""
+    yield Delta("answer", "Well, ")
+    if not stop.wait(PATIENCE_S):
+        raise AssertionError("nobody stopped it")
+    yield result(reasoning="", answer="Well, ", finish_reason="cancelled")
+
+
+def begun(question: str = "What is it?") -> Session:
+    session = Session()
+    session.begin(Draft(question))
+    return session
+
+
+def test_the_end_of_the_server_ends_every_stream_with_a_word() -> None:
+    turns = Turns(99)
+    sessions = [begun() for _ in range(4)]
+    last: list[str] = []
+
+    def follow(number: int, session: Session) -> None:
+        *_, update = ask_in_turn(session, Settings(), talking, turns, Visitor(str(number), "x"))
+        last.append(update.status)
+
+    threads = [threading.Thread(target=follow, args=pair) for pair in enumerate(sessions)]
+    for thread in threads:
+        thread.start()
+    while not all(session.is_running for session in sessions):
+        threads[0].join(0.01)
+    assert turns.end(PATIENCE_S)
+    for thread in threads:
+        thread.join()
+    assert len(last) == 4
+    assert all(ENDING in status for status in last)
+    assert all(session.rounds[-1].reply.answer == "Well, " for session in sessions)
+    (update,) = ask_in_turn(begun(), Settings(), talking, turns, HOME)
+    assert ENDING in update.status
+
+
+def test_a_question_that_is_not_let_begin_goes_back_to_its_author() -> None:
+    turns, session = Turns(0), begun("Mine?")
+    (update,) = ask_in_turn(session, Settings(), talking, turns, HOME)
+    assert "Your address has 0 questions" in update.status
+    assert session.returned == Draft("Mine?")
+
+
+def test_a_second_question_is_taken_when_the_first_has_ended() -> None:
+    turns, session = Turns(9), begun("First?")
+    first = ask_in_turn(session, Settings(), talking, turns, HOME)
+    next(first)
+    second = ask_in_turn(session, Settings(), at_once, turns, HOME, lambda: session.begin(Draft("Second?")))
+    assert "Waiting for your question before this one" in next(second).status
+    session.stop.set()
+    list(first)
+    list(second)
+    assert [kept.draft.question for kept in session.rounds] == ["First?", "Second?"]
+
+
+def at_once(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+    """An answer that is there."""
+    yield result(reasoning="", answer="Yes.")
+
+
+class Sent:
+    """What a gate answers to a request."""
+
+    def __init__(
+        self,
+        tmp_path: Path,
+        policy: Policy = PRIVATE_HOST,
+        *,
+        path: str = "/gradio_api/queue/join",
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        bodies: Iterable[bytes] = (b"{}",),
+        gate: Gate | None = None,
+        address: str = "9.9.9.9",
+    ) -> None:
+        self.reached = False
+        self.gate = gate or Gate(self._application, lambda: policy, lambda: tmp_path)
+        self.gate._app = self._application
+        self.messages: list[Any] = []
+        given = {"host": "localhost", **(headers or {})}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [(key.encode(), value.encode()) for key, value in given.items()],
+            "client": (address, 1),
+        }
+        pieces = iter(bodies)
+
+        async def receive() -> dict[str, Any]:
+            body = next(pieces, None)
+            return {"type": "http.request", "body": body or b"", "more_body": body is not None}
+
+        async def send(message: Any) -> None:
+            self.messages.append(message)
+
+        asyncio.run(self.gate(scope, receive, send))
+
+    async def _application(self, _scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        self.reached = True
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    @property
+    def status(self) -> int:
+        return int(self.messages[0]["status"])
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("localhost:7860", True),
+        ("127.0.0.1:7860", True),
+        ("[::1]:7860", True),
+        ("192.168.1.7", True),
+        ("box.local", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_only_known_names_are_answered(host: str, is_known: bool, method: str, tmp_path: Path) -> None:
+    """A name of a stranger that is pointed at this machine would let their page read what is here."""
+    policy = replace(PRIVATE_HOST, hosts=frozenset({"box.local"}))
+    sent = Sent(tmp_path, policy, method=method, headers={"host": host})
+    assert sent.status == (200 if is_known else 421)
+    assert sent.reached == is_known
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_own"),
+    [
+        ({"origin": "http://localhost"}, True),
+        ({"origin": "http://LOCALHOST"}, True),
+        ({"origin": "http://evil.example"}, False),
+        ({"origin": "http://localhost:9999"}, False),
+        ({"origin": "null"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({}, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_pages_of_other_sites_change_nothing(
+    headers: dict[str, str], is_own: bool, method: str, tmp_path: Path
+) -> None:
+    sent = Sent(tmp_path, method=method, headers=headers)
+    assert sent.status == (200 if is_own else 403)
+    assert sent.reached == is_own
+
+
+UPLOAD = "/gradio_api/upload"
+SMALL = replace(PRIVATE_HOST, max_file_bytes=1000, max_uploads_a_minute=3, quota_bytes=5000, max_files_a_request=2)
+FORM_BYTES = 1024**2
+
+
+@pytest.mark.parametrize(
+    ("headers", "bodies", "status"),
+    [
+        pytest.param({"content-length": str(FORM_BYTES + 1001)}, [b""], 413, id="told"),
+        pytest.param({}, [b"x" * 2**20, b"x" * 2000], 413, id="not-told"),
+        pytest.param({"content-length": "-5"}, [b""], 413, id="nonsense"),
+        pytest.param({}, [b'filename="a"' * 3], 413, id="files"),
+        pytest.param({}, [b'filename="a" filen', b'ame="b" filename', b'="c"'], 413, id="files-across-pieces"),
+        pytest.param({}, [b'filename="a" filename="b"'], 200, id="fine"),
+    ],
+)
+def test_uploads_are_bounded(headers: dict[str, str], bodies: list[bytes], status: int, tmp_path: Path) -> None:
+    sent = Sent(tmp_path, SMALL, path=UPLOAD, headers=headers, bodies=bodies)
+    assert sent.status == status
+    assert sent.reached == (status == 200)
+
+
+def test_a_question_is_bounded(tmp_path: Path) -> None:
+    assert Sent(tmp_path, headers={"content-length": str(9 * 2**20)}).status == 413
+    assert Sent(tmp_path, bodies=[b"x" * 2**20] * 9).status == 413
+
+
+def test_one_address_uploads_so_many_times_a_minute(tmp_path: Path) -> None:
+    gate = Sent(tmp_path, SMALL, path=UPLOAD).gate
+    statuses = [Sent(tmp_path, SMALL, path=UPLOAD, gate=gate).status for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert Sent(tmp_path, SMALL, path=UPLOAD, gate=gate, address="8.8.8.8").status == 200
+
+
+def test_uploads_have_a_quota_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(bytes(4990))
+    assert Sent(tmp_path, SMALL, path=UPLOAD, headers={"content-length": "11"}).status == 507
+
+
+def test_behind_a_proxy_the_last_address_counts() -> None:
+    scope = {"headers": [(b"x-forwarded-for", b"6.6.6.6, 7.7.7.7")], "client": ("10.0.0.1", 1)}
+    assert address_of(scope, trusts_proxy=True) == "7.7.7.7"
+    assert address_of(scope, trusts_proxy=False) == "10.0.0.1"
