@@ -378,10 +378,12 @@ MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate, policy=policy, uploa
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load the model, serve the page and print its address."""
     parser = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
-    parser.add_argument("--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a folder or a hub id")
+    name = os.environ.get("GLASSBOX_MODEL", "demo")
+    parser.add_argument("--model", default=name, help="demo (default), 0.8B, 2B, 4B, 9B, a folder or a hub id")
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     parser.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=7860)
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    parser.add_argument("--port", type=int, default=port)
     add_weights(parser)
     parser.add_argument("--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question")
     parser.add_argument(

@@ -40,6 +40,11 @@ class Model:
                 print(f"{info.model} on {info.device}, {info.dtype}; {info.kernels}", file=sys.stderr, flush=True)
             return self._engine
 
+    def use(self, engine: Engine) -> None:
+        """Answer with an engine that is there already."""
+        with self._loading:
+            self._engine = engine
+
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)

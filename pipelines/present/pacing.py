@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -38,8 +39,12 @@ class Pump(Generic[Item]):
         self._queue.put(item)
 
     def start(self, items: Iterable[Item]) -> None:
-        """Begin to draw from `items`, in a thread that does not keep the program alive."""
-        threading.Thread(target=self._run, args=(items,), daemon=True, name="pump").start()
+        """Begin to draw from `items`, in a thread that does not keep the program alive.
+
+        It has the caller's context: a server keeps there whose request it is.
+        """
+        run = copy_context().run
+        threading.Thread(target=run, args=(self._run, items), daemon=True, name="pump").start()
 
     def batches(self, tick: Callable[[], float]) -> Iterator[list[Item]]:
         """Yield what came during each tick, until the end; an empty batch is a heartbeat.

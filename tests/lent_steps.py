@@ -1,0 +1,90 @@
+"""Runs the engine of ZeroGPU with the imitated host and a scripted reply, and tells what came.
+
+A script for a process of its own, as what has threads should not be forked.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import Any
+
+import gradio
+import torch
+from gradio.context import LocalContext
+
+from pipelines import zerogpu
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Closed, Enter, ScriptedEngine
+from pipelines.inputs import ModelInputs
+from pipelines.models import DEMO_FOLDER
+from pipelines.types import EngineInfo, Settings, Token, UserError, Work
+from tests import lent_gpu
+
+REPLY = "Let me look. " * 100 + "</think>\n\nA circle."
+CHECKPOINT = Checkpoint.open(DEMO_FOLDER)
+
+
+class Refusing(ScriptedEngine):
+    """Refuses what has no tokens."""
+
+    def generate(self, inputs: ModelInputs, *_: Any) -> Any:
+        """Refuse, or fail in a way that nobody foresaw."""
+        raise UserError("Too long.") if inputs.num_tokens == 1 else RuntimeError("broken")
+
+
+def engine(make: Any) -> zerogpu.ZeroGpuEngine:
+    """An engine whose GPU is lent by the imitation."""
+    info = EngineInfo("scripted", "lent", "none", 4096)
+    return zerogpu.ZeroGpuEngine(info, CHECKPOINT, make, lent_gpu.GPU, (gradio.Error,))
+
+
+def inputs(num_tokens: int = 3) -> ModelInputs:
+    """A prompt."""
+    ids = torch.arange(num_tokens)[None]
+    return ModelInputs(ids, torch.zeros_like(ids), thinking_open=True)
+
+
+def ask(asked: zerogpu.ZeroGpuEngine, prompt: ModelInputs, after: Any = None, **settings: Any) -> dict[str, Any]:
+    """How a request went. `after` is called with the stop and the hurry at the third token."""
+    stop, hurry, told = threading.Event(), threading.Event(), list[Work]()
+    tokens, closed, end = list[str](), 0, ""
+    enter: Enter = told.append
+    try:
+        for step in asked.generate(prompt, Settings(**settings), enter, stop, hurry):
+            if isinstance(step, Token):
+                tokens.append(step.text)
+            closed += isinstance(step, Closed)
+            end = step if isinstance(step, str) else end
+            if after and len(tokens) == 3:
+                after(stop, hurry)
+    except UserError as error:
+        end = str(error)
+    return {"text": "".join(tokens), "num": len(tokens), "closed": closed, "end": end, "tasks": [w.task for w in told]}
+
+
+def main() -> None:
+    """Tell all as JSON."""
+    LocalContext.request.set(object())
+    slow = engine(lambda: ScriptedEngine(REPLY, CHECKPOINT, token_delay_s=0.01))
+    fast = engine(lambda: ScriptedEngine(REPLY, CHECKPOINT))
+    refusing = engine(lambda: Refusing(REPLY, CHECKPOINT))
+    told = {
+        "whole": ask(fast, inputs()),
+        "stopped": ask(slow, inputs(), lambda stop, _: stop.set()),
+        "hurried": ask(slow, inputs(), lambda _, hurry: hurry.set()),
+        "refused": ask(refusing, inputs(1)),
+        "broken": ask(refusing, inputs(2)),
+    }
+    zerogpu.START_S, zerogpu.SPARE_S = -0.5, 0.0  # the time is over before the reply is
+    told["cut"] = ask(slow, inputs(), max_new_tokens=100)
+    lent_gpu._left_s = 0.0
+    told["no quota"] = ask(fast, inputs())
+    LocalContext.request.set(None)
+    told["unknown visitor"] = ask(fast, inputs())
+    print(json.dumps(told), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
