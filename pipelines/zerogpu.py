@@ -31,7 +31,7 @@ from pipelines.engine.local import LocalEngine
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.inputs import Frames, ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Settings, UserError, Work
+from pipelines.types import EngineInfo, Settings, UserError, Vision, Work
 
 START_S = 8.0
 """The weights onto the GPU, and whatever else comes before the first token."""
@@ -109,7 +109,8 @@ class ZeroGpuEngine:
         refusals: tuple[type[Exception], ...],
         weight_bytes: int = 0,
     ) -> None:
-        self.info, self.checkpoint = info, checkpoint
+        self.info = info
+        self.vision: Vision = checkpoint
         self.clock: Clock = HostClock()
         self._make, self._refusals, self._weight_bytes = make, refusals, weight_bytes
         self._free = SimpleQueue[int]()

@@ -1,7 +1,8 @@
 """Put the program on a Hugging Face Space: `python spaces/deploy.py USER/NAME --kind zerogpu [--dry-run]`.
 
 What is uploaded is built first, in a folder that `--dry-run` leaves to look at: the program, the shipped model and the
-files of the kind, whose `requirements.txt` and `README.md` take the place of the program's own. No folder `spaces/` is
+files of the kind, whose `README.md` takes the place of the program's own; its `requirements.txt` asks for the versions
+that the host takes. No folder `spaces/` is
 in it: on the host it would stand in the way of the package of that name.
 """
 
@@ -20,6 +21,8 @@ from typing import Literal, get_args
 from huggingface_hub import HfApi, SpaceHardware
 from huggingface_hub.errors import HfHubHTTPError
 
+Kind = Literal["zerogpu", "gpu", "cpu"]
+
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ROOT / "spaces"
 BUILT = ROOT / "build" / "space"
@@ -27,12 +30,22 @@ PROGRAM = ("app.py", "pipelines", "assets", "LICENSE")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshot*.png")
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 SIZES = {size: f"Qwen/Qwen3.5-{size}" for size in ("0.8B", "2B", "4B", "9B")}
+HEADLESS = {"opencv-python": "opencv-python-headless"}
+"""There is no window to open on a host, nor what OpenCV would need for one."""
+
+OTHERWISE: dict[Kind, dict[str, str | None]] = {
+    "zerogpu": {"gradio": None, "decord": None, "torchao": None, "torch": "torch==2.11.0"},
+    "gpu": {"decord": None},
+    "cpu": {"gradio": None, "decord": None},
+}
+"""What a host takes in another version than the program's, and with None what it brings itself or has no use for."""
+
+CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "RUNTIME_ERROR", "NO_APP_FILE", "DELETING")
 USER_ERROR = 2
 TIMEOUT_S = 3600.0
 BETWEEN_S = 10.0
 
-Kind = Literal["zerogpu", "gpu", "cpu"]
 HARDWARE: dict[Kind, str] = {"zerogpu": "zero-a10g", "gpu": "l4x1", "cpu": "cpu-basic"}
 
 
@@ -80,9 +93,21 @@ def build(plan: Plan, folder: Path) -> Path:
     for file in (KINDS / plan.kind).iterdir():
         if file.is_file():
             shutil.copy(file, folder / file.name)
+    wanted = requirements((ROOT / "requirements.txt").read_text(encoding="utf-8"), plan.kind)
+    (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
     readme = folder / "README.md"
     readme.write_text(preloading(readme.read_text(encoding="utf-8"), plan.model), encoding="utf-8")
     return folder
+
+
+def requirements(program: str, kind: Kind) -> str:
+    """The program's requirements as the host of a kind takes them."""
+    told = [CPU_INDEX] if kind == "cpu" else []
+    for line in program.splitlines():
+        name, pin, version = line.partition("==")
+        if pin:
+            told.append(OTHERWISE[kind].get(name, f"{HEADLESS.get(name, name)}=={version}") or "")
+    return "\n".join(filter(None, told)) + "\n"
 
 
 def preloading(readme: str, model: str | None) -> str:

@@ -16,7 +16,7 @@ from gradio.context import LocalContext
 
 from pipelines import zerogpu
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Closed, Enter, ScriptedEngine
+from pipelines.engine import Closed, Engine, Enter, ScriptedEngine
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import EngineInfo, Settings, Token, UserError, Work
@@ -46,7 +46,7 @@ def inputs(num_tokens: int = 3) -> ModelInputs:
     return ModelInputs(ids, torch.zeros_like(ids), thinking_open=True)
 
 
-def ask(asked: zerogpu.ZeroGpuEngine, prompt: ModelInputs, after: Any = None, **settings: Any) -> dict[str, Any]:
+def ask(asked: Engine, prompt: ModelInputs, after: Any = None, **settings: Any) -> dict[str, Any]:
     """How a request went. `after` is called with the stop and the hurry at the third token."""
     stop, hurry, told = threading.Event(), threading.Event(), list[Work]()
     tokens, closed, end = list[str](), 0, ""
