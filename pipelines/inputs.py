@@ -6,7 +6,7 @@ the normalising and the cutting cost next to nothing, and a CPU pays for them on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -109,6 +109,14 @@ class ModelInputs:
             mm_token_type_ids=torch.cat([self.mm_token_type_ids, torch.zeros_like(ids)], dim=1),
             num_replied=len(reply),
         )
+
+    def unseen(self, num_seen: int) -> Iterator[tuple[int, Frames]]:
+        """The media behind the first `num_seen` visual tokens, with their numbers."""
+        reached = 0
+        for number, frames in enumerate(self.media):
+            if reached >= num_seen:
+                yield number, frames
+            reached += num_visual_tokens(grid_of(frames.pixels))
 
     @property
     def num_tokens(self) -> int:

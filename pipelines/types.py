@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, Self, TypedDict
 
@@ -276,10 +277,39 @@ class Request:
 
 @dataclass(frozen=True)
 class Token:
-    """One generated token: its id, and the text that it completes (empty inside a multi-byte character)."""
+    """One generated token: its id, and the text that it completes (empty inside a multi-byte character).
+
+    `logprob` is the natural logarithm of the model's own probability of it, before any sampling; None where the model
+    did not choose it, or its engine does not tell.
+    """
 
     id: int
     text: str
+    logprob: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Gaze:
+    """Where the model looked as it wrote the tokens of a reply, from the token `first` on.
+
+    `weights` is float16 [tokens, visual tokens]: the share of attention, averaged over heads and layers, that each
+    visual token got from the position that predicts the token. `grids` are those of the media in the order of the
+    prompt: t, h, w in visual tokens.
+    """
+
+    weights: NDArray[np.float16]
+    grids: tuple[tuple[int, int, int], ...]
+    first: int = 0
+
+    def of(self, tokens: range) -> tuple[NDArray[np.float32], ...]:
+        """The mean over some tokens of the reply, float32 [t, h, w] for each medium; zero where none is known."""
+        rows = range(max(tokens.start - self.first, 0), max(tokens.stop - self.first, 0))
+        known = self.weights[rows.start : rows.stop].astype("float32")
+        seen = known.mean(0) if len(known) else self.weights[:1].astype("float32").sum(0) * 0
+        starts = [0, *accumulate(math.prod(grid) for grid in self.grids)]
+        return tuple(
+            seen[start : start + math.prod(grid)].reshape(grid) for start, grid in zip(starts, self.grids, strict=False)
+        )
 
 
 @dataclass(frozen=True)

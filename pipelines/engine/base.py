@@ -8,7 +8,7 @@ and yields a `Piece` for whatever text comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Protocol
@@ -19,6 +19,7 @@ from pipelines.types import (
     Channel,
     EngineInfo,
     FinishReason,
+    Gaze,
     Reported,
     Roofline,
     Settings,
@@ -105,6 +106,21 @@ class Engine(Protocol):
 
     def roofline(self) -> Roofline | None:
         """The best that the device does with the model, measured once between two requests; None where unknown."""
+        ...
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
+        """Where the model looked as it wrote the reply that `inputs` end with (`ModelInputs.followed_by`).
+
+        None where there is no reply or nothing to look at, where the engine cannot tell, and where `stop` was set.
+        Raises `UserError` where the memory does not suffice.
+        """
+        ...
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:
+        """The log probability of each continuation of a prompt; None where the engine cannot tell or `stop` was set.
+
+        Raises `UserError` where the memory does not suffice.
+        """
         ...
 
     def forget(self, conversation: str) -> None:

@@ -15,6 +15,6 @@ class Detokenizer:
         self._tokenizer = tokenizer
         self._stream = DecodeStream(skip_special_tokens=False)
 
-    def take(self, token_id: int) -> Token:
+    def take(self, token_id: int, logprob: float | None = None) -> Token:
         """The token with the text that it completes."""
-        return Token(token_id, self._stream.step(self._tokenizer, token_id) or "")
+        return Token(token_id, self._stream.step(self._tokenizer, token_id) or "", logprob)

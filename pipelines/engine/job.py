@@ -86,12 +86,13 @@ class Job:
         """Tell how much of the prompt needs no work."""
         self._outbox.put(Kept(num_tokens, num_visual))
 
-    def take(self, chosen: int) -> FinishReason | None:
+    def take(self, chosen: int, logprob: float) -> FinishReason | None:
         """Take the next token, chosen or forced, and tell it; why the reply ends with it, where it does."""
-        token_id = self._forced.popleft() if self._forced else chosen
+        is_forced = bool(self._forced)
+        token_id = self._forced.popleft() if is_forced else chosen
         if token_id in self._checkpoint.eos_token_ids:
             return "stop"
-        token: Token = self._detokenizer.take(token_id)
+        token: Token = self._detokenizer.take(token_id, None if is_forced else logprob)
         self.ids.append(token_id)
         self.choice.note(token_id)
         self._outbox.put(token)

@@ -6,7 +6,7 @@ prompt is prefilled in pieces, and where it goes on from what is kept of the que
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.engine.aside import Aside
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.job import Job
 from pipelines.engine.kernels import kernels_of
@@ -33,6 +34,7 @@ from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import (
     EngineInfo,
     EngineName,
+    Gaze,
     Roofline,
     Sampling,
     Settings,
@@ -125,6 +127,14 @@ class LocalEngine:
 
     def _measure(self) -> None:
         self._roofline = measure(self.model, self.scheduler.stack.slots)
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
+        """One pass over the reply from what is kept of its prompt, or over all where nothing is."""
+        return Aside(self.scheduler, inputs, stop).gaze() if inputs.num_replied and inputs.media else None
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:
+        """The sum of the log probabilities of each continuation's tokens."""
+        return Aside(self.scheduler, inputs, stop).score([self.checkpoint.encode(text) for text in continuations])
 
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation whose visitor has left."""

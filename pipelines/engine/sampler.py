@@ -62,22 +62,28 @@ class Choice:
         return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
 
 
-def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
-    """The next token of each row, for logits [rows, vocabulary]. Rows do not note it by themselves."""
-    if all(choice.is_plain for choice in choices):
-        chosen: list[int] = logits.argmax(-1).tolist()
-        return chosen
+def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, float]]:
+    """The next token of each row with its log probability, for logits [rows, vocabulary].
+
+    The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves.
+    """
+    ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices)
+    logprobs = logits.gather(1, ids[:, None])[:, 0].float() - logits.float().logsumexp(-1)
+    # as one tensor, so that the device is waited for once
+    pairs: list[list[float]] = torch.stack([ids.double(), logprobs.double()], dim=-1).tolist()
+    return [(int(token_id), logprob) for token_id, logprob in pairs]
+
+
+def _sampled(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
     rows = torch.stack([choice.penalised(row) for choice, row in zip(choices, logits.float(), strict=True)])
-    chosen = rows.argmax(-1).tolist()
+    chosen = rows.argmax(-1)
     drawing = [row for row, choice in enumerate(choices) if choice.sampling.temperature > 0]
     if drawing:
-        drawn = _drawn(rows[drawing], [choices[row] for row in drawing])
-        for row, token in zip(drawing, drawn, strict=True):
-            chosen[row] = token
+        chosen[drawing] = _drawn(rows[drawing], [choices[row] for row in drawing])
     return chosen
 
 
-def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
+def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
     device, num_tokens = logits.device, logits.shape[1]
     samplings = [choice.sampling for choice in choices]
     top_k = [min(sampling.top_k or num_tokens, num_tokens) for sampling in samplings]
@@ -96,8 +102,7 @@ def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> list[int]:
     reached = likely.masked_fill(is_out, 0.0).double().cumsum(-1)
     mark = torch.tensor([choice.draw() for choice in choices], dtype=torch.float64, device=device)[:, None]
     place = torch.searchsorted(reached, mark * reached[:, -1:], right=True).clamp(max=values.shape[1] - 1)
-    drawn: list[int] = ids.gather(1, place)[:, 0].tolist()
-    return drawn
+    return ids.gather(1, place)[:, 0]
 
 
 def _mask(ids: Sequence[int], logits: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from threading import Condition, Thread
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -22,12 +23,13 @@ from pipelines.engine.sampler import choose
 from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
-from pipelines.inputs import Frames, grid_of, num_visual_tokens
 from pipelines.types import FinishReason, Work
 
 MAX_IDLE_CAPACITY = 4096
 """Tokens a row whose buffers are kept while nothing runs."""
 
+
+T = TypeVar("T")
 
 _ALIVE: WeakSet[Scheduler] = WeakSet()
 
@@ -57,7 +59,7 @@ class Scheduler:
         self.chunk_tokens = chunk_tokens
         self._refuse = refuse
         self._gauge = Gauge(stack.device)
-        self._errands: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._max_running = stack.slots.rows - 1
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
@@ -80,9 +82,9 @@ class Scheduler:
                 job.wait(len(self._waiting))
             self._start()
 
-    def between(self, work: Callable[[], object]) -> object:
+    def between(self, work: Callable[[], T]) -> T:
         """Run something in the engine's thread, between two turns, with nothing beside it: what it gives or raises."""
-        future: Future[object] = Future()
+        future: Future[T] = Future()
         with self._changed:
             self._errands.append((work, future))
             self._start()
@@ -132,7 +134,7 @@ class Scheduler:
             try:
                 future.set_result(work())
             except Exception as error:
-                future.set_exception(error)
+                future.set_exception(self._refuse(error))
 
     def _drop_stopped(self) -> None:
         with self._changed:
@@ -189,7 +191,7 @@ class Scheduler:
         features: torch.Tensor | None = None
         if num_seen < inputs.num_visual_tokens:
             looks = []
-            for medium, frames in _unseen(job, num_seen):
+            for medium, frames in inputs.unseen(num_seen):
                 num_runs = self.tower.num_runs
                 looks.append(self.tower.see(frames, job.enter, medium))
                 num_known += len(looks[-1]) if self.tower.num_runs == num_runs else 0
@@ -209,7 +211,7 @@ class Scheduler:
         chosen = choose(self.stack.logits(hidden), [job.choice])
         slots.move(slot, len(self._running))
         self._running.append(job)
-        self._deliver(job, chosen[0])
+        self._deliver(job, *chosen[0])
 
     def _pieces(self, start: int, lasting: int, end: int) -> Iterator[tuple[int, int]]:
         while start < end:
@@ -234,12 +236,12 @@ class Scheduler:
         except Exception as error:
             self._recover(error, running)
             return
-        for job, token_id in zip(running, chosen, strict=True):
+        for job, (token_id, logprob) in zip(running, chosen, strict=True):
             job.next_position += 1
-            self._deliver(job, token_id)
+            self._deliver(job, token_id, logprob)
 
-    def _deliver(self, job: Job, token_id: int) -> None:
-        reason = job.take(token_id)
+    def _deliver(self, job: Job, token_id: int, logprob: float) -> None:
+        reason = job.take(token_id, logprob)
         if reason is not None:
             self._leave(job, reason)
 
@@ -282,12 +284,3 @@ class Scheduler:
             if not self._running:
                 self.stack.slots.release()
             torch.cuda.empty_cache()
-
-
-def _unseen(job: Job, num_seen: int) -> Iterator[tuple[int, Frames]]:
-    """The media of a prompt behind its first `num_seen` visual tokens, with their numbers."""
-    reached = 0
-    for number, frames in enumerate(job.inputs.media):
-        if reached >= num_seen:
-            yield number, frames
-        reached += num_visual_tokens(grid_of(frames.pixels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
@@ -11,7 +11,7 @@ from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Roofline, Settings, Vision, Work
+from pipelines.types import EngineInfo, Gaze, Roofline, Settings, Vision, Work
 
 
 class ScriptedEngine:
@@ -46,6 +46,14 @@ class ScriptedEngine:
 
     def roofline(self) -> Roofline | None:
         """Nothing is computed."""
+        return None
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:  # noqa: ARG002
+        """Nothing was looked at."""
+        return None
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:  # noqa: ARG002
+        """Nothing is likely."""
         return None
 
     def forget(self, conversation: str) -> None:

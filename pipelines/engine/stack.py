@@ -24,11 +24,15 @@ class Stack:
     def __init__(self, model: Any, rows: int, weights: WeightFormat = "full") -> None:
         self.model = model
         self.device: torch.device = model.device
-        config = model.config.text_config
-        self.slots = SlotCache(config, rows, model.model.language_model.embed_tokens.weight.dtype, self.device)
+        self._dtype = model.model.language_model.embed_tokens.weight.dtype
+        self.slots = self.new_slots(rows)
         self.num_prefilled = 0
         self._step = LeanStep(model, self.slots, weights)
         self._graphs = StepGraphs(self._step, self.slots) if self.device.type == "cuda" else None
+
+    def new_slots(self, rows: int) -> SlotCache:
+        """Caches of their own, empty."""
+        return SlotCache(self.model.config.text_config, rows, self._dtype, self.device)
 
     def positions(self, inputs: ModelInputs) -> torch.Tensor:
         """Position ids int64 [4, 1, S] of a prompt, on the CPU, where the model's own count of them is quick."""
@@ -61,17 +65,20 @@ class Stack:
             embeddings[0, places] = features[before : before + num_here].to(embeddings.dtype)
         return embeddings
 
-    def prefill(self, row: int, embeddings: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """Append a piece of a prompt to a row: the last hidden state [1, hidden]."""
-        start, num_tokens = self.slots.lengths[row], embeddings.shape[1]
-        self.slots.reserve(start + num_tokens)
+    def prefill(
+        self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, slots: SlotCache | None = None
+    ) -> torch.Tensor:
+        """Append a piece of a prompt to a row, of other slots where given: the last hidden state [1, hidden]."""
+        slots = slots or self.slots
+        start, num_tokens = slots.lengths[row], embeddings.shape[1]
+        slots.reserve(start + num_tokens)
         mask = None
         if start:
             after = torch.arange(start, start + num_tokens, device=self.device)
             mask = torch.arange(start + num_tokens, device=self.device) <= after[:, None]
             mask = mask[None, None]
-        hidden = self._run(embeddings, positions.to(self.device), mask, PrefillView(self.slots, row, num_tokens))
-        self.slots.lengths[row] += num_tokens
+        hidden = self._run(embeddings, positions.to(self.device), mask, PrefillView(slots, row, num_tokens))
+        slots.lengths[row] += num_tokens
         self.num_prefilled += num_tokens
         return hidden
 
