@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -29,7 +29,7 @@ from pipelines.engine.remote.refusals import BLIND_MODEL, ENDED_EARLY, refused
 from pipelines.engine.remote.server import Server, host_of, look_up
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Limits, Reported, Roofline, Settings, ThoughtEnd, UserError, Vision, Work
+from pipelines.types import EngineInfo, Gaze, Limits, Reported, Roofline, Settings, ThoughtEnd, UserError, Vision, Work
 
 VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 2.0, 4, 768)
 """Qwen3.5's own limits, but a small picture travels as it is: the server enlarges it where its model wants that."""
@@ -97,6 +97,14 @@ class RemoteEngine:
 
     def roofline(self) -> Roofline | None:
         """What the server's device could do at best, nobody tells."""
+        return None
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:  # noqa: ARG002
+        """No server tells where its model looked."""
+        return None
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:  # noqa: ARG002
+        """Few servers tell how likely a given text is, each in a way of its own: none is asked."""
         return None
 
     def forget(self, conversation: str) -> None:
