@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -179,6 +179,12 @@ class ZeroGpuEngine:
 
     def roofline(self) -> None:
         """Not known: to measure it would cost a visitor's quota."""
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> None:
+        """Not told: the state that it begins from is gone with the process that answered."""
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> None:
+        """Not told: to ask for the GPU again would cost a visitor's quota."""
 
     def forget(self, conversation: str) -> None:
         """Nothing is kept of any conversation."""
