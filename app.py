@@ -42,6 +42,7 @@ from pipelines.present.choices import Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
 from pipelines.present.model import Model
+from pipelines.present.pointing import point, pointed_html, pointing_of
 from pipelines.present.preview import preview_html
 from pipelines.present.session import Session, composed, draft_of, uploaded
 from pipelines.present.shelf import Shelf
@@ -137,7 +138,8 @@ def drawn(session: Session) -> tuple[Any, ...]:
         seen = evidence.evidence_html(session.result, given)
         session.drawn = seen, waterfall.waterfall_html(session.result)
         session.result = None  # it holds every frame, and the page needs them no more
-    return parts.ready_composer(session.take_returned()), *(session.drawn or (evidence.EMPTY, waterfall.EMPTY))
+    panes = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
+    return parts.ready_composer(session.take_returned()), *panes, pointed_html(session.pointed)
 
 
 def stop(session: Session) -> None:
@@ -194,6 +196,21 @@ def leave_edit(session: Session) -> tuple[Any, ...]:
     return parts.ready_composer(session.take_returned() or Draft("")), status.line()
 
 
+def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
+    """Make the next question about a part of what is shown."""
+    try:
+        session.pointed = point(pointing_of(marked.value, len(session.files)), session.files, Shelf(uploads()))
+    except UserError as error:
+        return pointed_html(session.pointed), status.failed(str(error))
+    return pointed_html(session.pointed), gr.skip()
+
+
+def point_at_nothing(session: Session) -> str:
+    """Make the next question about all of it again."""
+    session.pointed = None
+    return pointed_html(None)
+
+
 def leaving(model: Model) -> Callable[[Session], None]:
     """What happens when a visitor has left."""
 
@@ -241,6 +258,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
 
         ask_question, answer_pending = asking(model), answering(model)
         begun = composer.submit(begin, [composer, session], [composer, chat, line], js=ASKED, **AT_ONCE)
+        begun.then(lambda asking: pointed_html(asking.pointed), session, pane.pointed, **AT_ONCE)
         limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
         answered = [
             begun.then(
@@ -254,8 +272,8 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         for trigger, again in ((pane.go_on.click, resume), (chat.retry, retry)):
             begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
             answered.append(begun.then(answer_pending, [session, *controls], [chat, line], **limits))
-        view = [chat, line, composer, seen, times]
-        changes = [ended.then(finishing(archive), session, [composer, seen, times], **PRIVATE) for ended in answered]
+        view = [chat, line, composer, seen, times, pane.pointed]
+        changes = [ended.then(finishing(archive), session, view[2:], **PRIVATE) for ended in answered]
         changes += [
             chat.undo(undo, session, view, **AT_ONCE),
             new_chat.click(starting_anew(model), session, [session, *view], **AT_ONCE),
@@ -267,6 +285,8 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         pane.pencil.select(edit, [session, composer], [composer, line], **AT_ONCE)
         pane.leave_edit.click(leave_edit, session, [composer, line], **AT_ONCE)
         pane.answer_now.click(answer_now, session, None, **AT_ONCE)
+        pane.pointed.select(point_at, session, [pane.pointed, line], **AT_ONCE)
+        pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.both_html(model.load().info, model.policy.told), None, [about, pane.limits], **PRIVATE)

@@ -62,7 +62,7 @@ def top() -> tuple[gr.HTML, gr.Button]:
 class ChatPane:
     """The conversation, the status line with its buttons, the composer, what the files in it will cost, and the limits.
 
-    `pencil` tells which question is to be edited.
+    `pencil` tells which question is to be edited, and `pointed` what part the next one is about.
     """
 
     chat: gr.Chatbot
@@ -71,6 +71,7 @@ class ChatPane:
     go_on: gr.Button
     leave_edit: gr.Button
     pencil: gr.HTML
+    pointed: gr.HTML
     composer: gr.MultimodalTextbox
     costs: gr.HTML
     limits: gr.HTML
@@ -98,6 +99,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             go_on = gr.Button("Continue", size="sm", elem_id="go-on", scale=0, min_width=110)
             leave_edit = gr.Button("Keep it as it was", size="sm", elem_id="leave-edit", scale=0, min_width=110)
         pencil = gr.HTML(elem_id="pencil", visible="hidden", js_on_load=script("pencil.js"))
+        pointed = html("", "pointed", script("pointing.js"))
         composer = gr.MultimodalTextbox(
             elem_id="composer",
             label="Question",
@@ -110,7 +112,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
         html("", "upload")
         costs = html("", "costs")
         limits = html(header.limits_html(None), "limits")
-    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, composer, costs, limits)
+    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, limits)
 
 
 def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:

@@ -15,7 +15,7 @@ from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
 from pipelines.demo.scoring import iou
-from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
+from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import SAY, PageServer
 
 pytestmark = pytest.mark.browser
@@ -250,3 +250,54 @@ def test_wide_and_tall_pictures_keep_their_marks(
     say(page, '[{"bbox_2d": [100, 200, 900, 800], "label": "wall"}]', tmp_path / "long.png")
     assert drawn_boxes(page)[0] == pytest.approx([100, 200, 900, 800], abs=30)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def drag(page: Page, on: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag from one place to the other, each as shares of the width and height of what is dragged over."""
+    on.scroll_into_view_if_needed()
+    frame = on.bounding_box()
+    assert frame is not None
+    places = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=4)
+    page.mouse.up()
+
+
+def test_a_dragged_box_changes_the_answer(page_server: PageServer, open_page: OpenPage) -> None:
+    """The example holds five things, two of them in its left half, where alone the second question looks."""
+    page = open_page(page_server)
+    shapes = example("png", "red shapes")
+    ask(page, "How many objects are there?", shapes.path)
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat .bot").last).to_contain_text("5 objects")
+    chip = page.locator("#pointed .gb-pointed")
+    picture = page.locator("#evidence .gb-whole-picture .gb-stage")
+    drag(page, picture, (0.01, 0.01), (0.45, 0.97))
+    expect(chip).to_contain_text("In this region [10, 10, 450, 970]")
+    chip.get_by_role("button").click()
+    expect(chip).to_have_count(0)
+    drag(page, picture, (0.45, 0.97), (0.01, 0.01))
+    expect(chip.locator("img")).to_be_visible()
+    shoot(page, "desk-pointed")
+    ask(page, "How many objects are there?")
+    expect(page.locator("#chat .user-row")).to_have_count(2)
+    expect(chip).to_have_count(0)
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat .bot").last).to_contain_text("2 objects")
+    expect(page.locator("#chat .user-row").last.locator("img")).to_have_count(1)
+
+
+def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It turns.", clip)
+    drag(page, page.locator("#evidence .gb-timeline"), (0.25, 0.5), (0.75, 0.5))
+    expect(page.locator("#pointed")).to_contain_text("Between 1.0 and 3.0 seconds")
+    shoot(page, "desk-span")
+    ask(page, "What happens?")
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat .user-row").last).to_contain_text("Between 1.0 and 3.0 seconds: What happens?")
+    page.click("#new-chat")
+    expect(page.locator("#evidence .gb-empty")).to_be_visible()
+    expect(page.locator("#pointed p")).to_have_count(0)

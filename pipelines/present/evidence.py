@@ -28,6 +28,12 @@ EMPTY = (
     "answer drawn on it.</p></div>"
 )
 
+POINT_HERE = (
+    '<p class="gb-note gb-hint">Drag over it to ask about a part. <button type="button" class="gb-mark-part"'
+    ' aria-pressed="false">Mark a part</button></p>'
+)
+"""A finger needs the button: it scrolls otherwise."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -97,7 +103,8 @@ def _medium(index: int, result: Result, marks: Sequence[Mark], given: Given, *, 
 
 def _picture(item: Picture, marks: Sequence[Mark], shelf: Shelf | None) -> str:
     source = shelf.put(item.rgb) if shelf else data_uri(item.rgb)
-    return figure(source, (item.width, item.height), marks, item.name, classes="gb-figure gb-whole-picture")
+    drawn = figure(source, (item.width, item.height), marks, item.name, classes="gb-figure gb-whole-picture")
+    return drawn + POINT_HERE
 
 
 def _clip(index: int, item: Clip, marks: Sequence[Mark], legend: str, events: Sequence[Event], given: Given) -> str:
@@ -110,7 +117,8 @@ def _clip(index: int, item: Clip, marks: Sequence[Mark], legend: str, events: Se
             " file. The frames below are what the model saw.</p></div>"
         )
     scale = timeline(events, marks, item.duration_s)
-    return f"{player}{scale}{marked_figures(item, marks)}{legend}{strip(item, marks)}"
+    figures = marked_figures(item, marks)
+    return f"{player}{scale}{POINT_HERE}{figures}{legend}{strip(item, marks)}"
 
 
 def _events_of(index: int, result: Result) -> tuple[Event, ...]:

@@ -14,6 +14,7 @@ from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.exchange import replied
 from pipelines.present.history import History
+from pipelines.present.pointing import Pointed
 from pipelines.types import Record, Request, Result, Settings, UserError
 
 
@@ -60,7 +61,8 @@ class Session:
     the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
     come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
-    on, and `resumed` the same while it does. `history` holds what each request took.
+    on, and `resumed` the same while it does. `history` holds what each request took. `pointed` is
+    the part that the next question is about.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -76,6 +78,7 @@ class Session:
     cut_off: Result | None = None
     resumed: Result | None = None
     history: History = field(default_factory=History)
+    pointed: Pointed | None = None
     _asked_s: float | None = None
     _noted_s: float | None = None
     _past: list[ChatMessage] = field(default_factory=list)
@@ -101,7 +104,8 @@ class Session:
         return self.pending is None and self.editing is None and bool(self.rounds)
 
     def begin(self, draft: Draft) -> None:
-        """Take a question of the composer on its way, with a stop of its own."""
+        """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
+        draft, self.pointed = (self.pointed.told(draft) if self.pointed else draft), None
         self._begin(draft, len(self.rounds) if self.editing is None else self.editing)
 
     def retry(self) -> None:

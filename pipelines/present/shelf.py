@@ -37,6 +37,10 @@ class Shelf:
 
     def put(self, rgb: NDArray[np.uint8]) -> str:
         """Write a picture, uint8 [height, width, 3], in its full size, and return its address."""
+        return self.address(self.keep(rgb))
+
+    def keep(self, rgb: NDArray[np.uint8]) -> Path:
+        """The same, and return its path."""
         key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         is_lossless = rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS
         path = self.folder / "shown" / f"{key}.{'png' if is_lossless else 'jpg'}"
@@ -48,7 +52,7 @@ class Shelf:
             kind, options = ("PNG", {}) if is_lossless else ("JPEG", {"quality": 92, "subsampling": 0})
             Image.fromarray(rgb).save(data, kind, **options)
             path.write_bytes(data.getvalue())
-        return self.address(path)
+        return path
 
     @staticmethod
     def _sweep(folder: Path) -> None:

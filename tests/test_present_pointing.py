@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.conversation import Draft
+from pipelines.present.pointing import LEAST_PX, NOTHING_THERE, Pointing, point, pointed_html, pointing_of
+from pipelines.present.shelf import Shelf
+from pipelines.types import UserError
+from tests.media_makers import number_in, write_clip
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    rgb = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def test_a_box_goes_along_in_full_resolution(photo: Path, tmp_path: Path) -> None:
+    pointed = point(Pointing(0, (100, 200, 500, 700)), [photo], Shelf(tmp_path))
+    assert np.array_equal(pixels(pointed.file), pixels(photo)[60:210, 40:200])
+    draft = pointed.told(Draft("What is it?", (photo,)))
+    assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, pointed.file))
+
+
+def test_a_tiny_box_has_enough_around_it(photo: Path, tmp_path: Path) -> None:
+    for box in ((0, 0, 1, 1), (999, 999, 1000, 1000), (500, 500, 501, 501)):
+        pointed = point(Pointing(0, box), [photo], Shelf(tmp_path))
+        assert pixels(pointed.file).shape == (LEAST_PX, LEAST_PX, 3)
+
+
+@pytest.mark.parametrize(
+    ("box", "region"),
+    [
+        ((104.0, 96.0, 505.0, 506.0), (100, 100, 500, 510)),
+        ((3.0, 3.0, 4.0, 4.0), (0, 0, 10, 10)),
+        ((999.0, 999.0, 1000.0, 1000.0), (990, 990, 1000, 1000)),
+    ],
+)
+def test_a_region_is_told_in_whole_tens(box: tuple[float, ...], region: tuple[int, ...]) -> None:
+    assert Pointing(0, box).region == region  # type: ignore[arg-type]
+
+
+def test_a_span_and_a_box_at_a_time_show_the_frame_that_is_shown_then(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    span = point(Pointing(0, start_s=1.0, end_s=2.0), [clip], Shelf(tmp_path))
+    assert (span.words, number_in(pixels(span.file))) == ("Between 1.0 and 2.0 seconds", 15)
+    box = point(Pointing(0, (0, 0, 1000, 1000), 2.04), [clip], Shelf(tmp_path))
+    assert (box.words, number_in(pixels(box.file))) == ("At 2.0 seconds, in this region [0, 0, 1000, 1000]", 20)
+    late = point(Pointing(0, start_s=90.0, end_s=99.0), [clip], Shelf(tmp_path))
+    assert number_in(pixels(late.file)) == 39
+
+
+def test_among_several_the_medium_is_named(photo: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    files = [photo, clip, photo]
+    told = [point(Pointing(at, (0, 0, 500, 500)), files, Shelf(tmp_path)).words for at in range(3)]
+    assert [words.partition("] of ")[2] for words in told] == ["Picture 1", "Video 1", "Picture 2"]
+
+
+def test_without_a_question_nothing_is_asked(photo: Path, tmp_path: Path) -> None:
+    pointed = point(Pointing(0, (0, 0, 500, 500)), [photo], Shelf(tmp_path))
+    assert pointed.told(Draft("  ", (photo,))) == Draft("  ", (photo,))
+    assert 'alt="">' in pointed_html(pointed)
+    assert pointed_html(None) == ""
+
+
+def test_what_a_page_sends_is_read() -> None:
+    assert pointing_of({"medium": 1, "box": [500, -3, 100, 2000]}, 2) == Pointing(1, (100, 0, 500, 1000))
+    assert pointing_of({"medium": 0, "box": [1, 2, 3, 4], "time_s": 1.5}, 1) == Pointing(0, (1, 2, 3, 4), 1.5)
+    assert pointing_of({"medium": 0, "span": [3, -1]}, 1) == Pointing(0, start_s=0.0, end_s=3.0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, [], "x", {}, {"medium": 0}, {"medium": "0", "box": [1, 2, 3, 4]}, {"medium": 2, "box": [1, 2, 3, 4]},
+        {"medium": -1, "box": [1, 2, 3, 4]}, {"medium": 0, "box": [1, 2, 3]}, {"medium": 0, "box": [1, 2, 3, "4"]},
+        {"medium": 0, "span": [1, float("nan")]}, {"medium": 0, "box": [1, 2, 3, float("inf")]},
+    ],
+)  # fmt: skip
+def test_what_is_no_part_of_anything_is_refused(value: object) -> None:
+    with pytest.raises(UserError, match=NOTHING_THERE):
+        pointing_of(value, 2)
+
+
+def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.png"):
+        point(Pointing(0, (0, 0, 1, 1)), [tmp_path / "gone.png"], Shelf(tmp_path))
