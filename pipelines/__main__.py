@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.batch import command as batch
+from pipelines.catalogue import command as catalogue
 from pipelines.options import add_model, add_settings, load_chosen, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser("batch", help="ask about every picture and clip of a folder or a list")
     batch.add_command(many)
     many.set_defaults(run=batch.run_command)
+    models = commands.add_parser("models", help="the models that there are, what they need, and downloads")
+    catalogue.add_command(models)
+    models.set_defaults(run=catalogue.run_command)
     return parser
 
 

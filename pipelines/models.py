@@ -6,15 +6,13 @@ import logging
 import os
 from pathlib import Path
 
+from pipelines.catalogue.choosing import AUTO, choose
+from pipelines.catalogue.download import at_hub, download
+from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS
 from pipelines.engine import Engine
 from pipelines.types import EngineName, UserError, WeightFormat
 
-ROOT = Path(__file__).resolve().parent.parent
-DEMO_FOLDER = ROOT / "assets" / "demo-model"
-DEMO = "demo"
-HUB_IDS = {size: f"Qwen/Qwen3.5-{size}" for size in ("0.8B", "2B", "4B", "9B")}
-FILES = ["*.json", "*.jinja", "*.safetensors"]
-"""What is taken from the hub: no code, no weights in a form that can hold code."""
+__all__ = ["DEMO", "DEMO_FOLDER", "HUB_IDS", "find_checkpoint", "load_engine"]
 
 
 def load_engine(
@@ -32,6 +30,11 @@ def load_engine(
     """
     if engine == "openai" or base_url:
         return _connect(name, base_url or os.environ.get("OPENAI_BASE_URL"), timeout_s)
+    if name == AUTO:
+        from pipelines.catalogue.device import this_device
+
+        name, fitting = choose(this_device())
+        weights = fitting if weights == "full" else weights
     folder = find_checkpoint(name)
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -61,31 +64,4 @@ def find_checkpoint(name: str) -> Path:
         return DEMO_FOLDER
     if (folder := Path(name).expanduser()).is_dir():
         return folder
-    hub_id = HUB_IDS.get(name.upper(), name)
-    if len(hub_id.split("/")) != 2 or hub_id.startswith((".", "/", "~")):
-        known = ", ".join([DEMO, *HUB_IDS])
-        raise UserError(
-            f'"{name}" is not a known model: use {known}, the path of a checkpoint folder, '
-            "or a hub id such as Qwen/Qwen3.5-4B."
-        )
-    return _download(hub_id)
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=FILES))
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(f'The hub has no model "{hub_id}", or it is not public: check the name.') from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise UserError(
-            f'"{hub_id}" is not on this machine and could not be downloaded: check the connection and the free disk '
-            "space, or use --model demo."
-        ) from error
+    return download(at_hub(name))

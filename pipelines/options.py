@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Which model, run by what."""
     parser.add_argument(
-        "--model", default="demo", help="demo (default), 0.8B, 2B, 4B, 9B, a checkpoint folder or a hub id"
+        "--model",
+        default="demo",
+        help="demo (default), 0.8B, 2B, 4B, 9B, a folder, a hub id, or auto: the largest that is here and fits",
     )
     parser.add_argument(
         "--engine",

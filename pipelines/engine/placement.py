@@ -15,6 +15,10 @@ SMALL_BYTES = 200 * 2**20
 threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
 
 
+SPREAD = "balanced"
+"""In accelerate's words: the layers shared out over all GPUs, each running its own in turn."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """`device_map` as accelerate takes it, dtype of the weights, the device's name, threads (0: as torch likes)."""
@@ -26,13 +30,13 @@ class Placement:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights go."""
-        return torch.device(self.device_map)
+        """Where the weights go; of several GPUs, where the prompt goes in."""
+        return torch.device("cuda:0" if self.device_map == SPREAD else self.device_map)
 
     @property
     def is_cuda(self) -> bool:
         """Whether CUDA events can time it."""
-        return self.device_map != "cpu"
+        return self.device.type == "cuda"
 
     @property
     def dtype_name(self) -> str:
@@ -40,20 +44,43 @@ class Placement:
         return str(self.dtype).removeprefix("torch.")
 
 
-def choose_placement(folder: Path, weights: WeightFormat = "full") -> Placement:
-    """The best of this machine for the weights in `folder`.
-
-    A GPU: bf16 where it has it (a T4 has not), else fp16. A CPU: fp32, and bf16 for large weights where the CPU
-    multiplies bf16 itself; on others bf16 is slower by far. Beside int8 weights it is bf16 always: torch's product
-    of the two is quick on any CPU, and with fp32 it is slower than fp32 alone.
-    """
+def device_of(index: int = 0) -> torch.device:
+    """The best device of this machine; of several GPUs, the one of that number."""
     if torch.cuda.is_available():
+        return torch.device("cuda", index)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def dtype_of(device: torch.device) -> torch.dtype:
+    """The number format of large weights there."""
+    if device.type == "cuda":
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Placement("cuda:0", torch.bfloat16 if has_bf16 else torch.float16, torch.cuda.get_device_name())
+        return torch.bfloat16 if has_bf16 else torch.float16
+    if device.type == "mps":
+        return torch.bfloat16
+    return torch.bfloat16 if _cpu_has_bf16() else torch.float32
+
+
+def choose_placement(
+    folder: Path, weights: WeightFormat = "full", index: int = 0, *, is_spread: bool = False
+) -> Placement:
+    """The best of this machine for the weights in `folder`: of several GPUs the one of that `index`, or all of them.
+
+    A GPU: bf16 where it has it (a T4 has not), else fp16; Apple's: bf16. A CPU: fp32, and bf16 for large weights where
+    the CPU multiplies bf16 itself; on others bf16 is slower by far. Beside int8 weights it is bf16 always: torch's
+    product of the two is quick on any CPU, and with fp32 it is slower than fp32 alone.
+    """
+    device = device_of(index)
+    if device.type == "cuda":
+        name, count = torch.cuda.get_device_name(device), torch.cuda.device_count()
+        if is_spread:
+            return Placement(SPREAD, dtype_of(device), f"{count} x {name}")
+        return Placement(str(device), dtype_of(device), name)
+    if device.type == "mps":
+        return Placement("mps", dtype_of(device), f"Apple GPU ({platform.machine()})")
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
     num_threads = 1 if is_small else torch.get_num_threads()
-    is_bf16 = weights == "int8" or (not is_small and _cpu_has_bf16())
-    dtype = torch.bfloat16 if is_bf16 else torch.float32
+    dtype = torch.bfloat16 if weights == "int8" else torch.float32 if is_small else dtype_of(device)
     name = f"CPU ({platform.machine()}, {num_threads} thread{'s' * (num_threads != 1)})"
     return Placement("cpu", dtype, name, num_threads)
 

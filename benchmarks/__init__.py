@@ -1,0 +1,1 @@
+"""Measurements beside peers, and what each model needs."""

@@ -1,0 +1,41 @@
+"""What this machine has for a model: its device, the memory that is free, and the formats that it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.catalogue.shape import Format, Shape
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device with `free_bytes` for a model, `count` such ones side by side. `form` is how it holds full weights."""
+
+    name: str
+    free_bytes: int
+    form: Format = "bf16"
+    count: int = 1
+
+    def fitting(self, shape: Shape, num_tokens: int, num_visitors: int) -> Format | None:
+        """How a model fits one such device: as it is where possible, else in eight bits; None for not at all."""
+        forms: tuple[Format, ...] = (self.form, "int8")
+        needed = ((form, shape.memory_bytes(form, num_tokens, num_visitors)) for form in forms)
+        return next((form for form, num_bytes in needed if num_bytes <= self.free_bytes), None)
+
+
+def this_device() -> Device:
+    """The one on which a model would run now."""
+    import psutil
+    import torch
+
+    from pipelines.engine.placement import device_of, dtype_of  # torch takes seconds
+
+    device = device_of()
+    form: Format = "fp32" if dtype_of(device) == torch.float32 else "bf16"
+    if device.type == "cuda":
+        free = int(torch.cuda.mem_get_info(device)[0])
+        return Device(torch.cuda.get_device_name(device), free, form, torch.cuda.device_count())
+    free = int(psutil.virtual_memory().available)
+    if device.type == "mps":
+        return Device("Apple GPU", min(free, int(torch.mps.recommended_max_memory())), form)
+    return Device("CPU", free, form)

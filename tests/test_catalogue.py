@@ -1,0 +1,134 @@
+"""The catalogue: what each model is counted to, what fits where, and which one is taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
+
+from benchmarks.fits import SHAPES, cache_bytes, count_parameters
+from pipelines.__main__ import main
+from pipelines.catalogue.choosing import choose
+from pipelines.catalogue.device import Device
+from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, Model, model_in
+from pipelines.catalogue.shape import shape_of
+from pipelines.engine.placement import SPREAD, choose_placement
+from pipelines.types import UserError
+
+GB = 10**9
+BY_NAME = {model.name: model for model in KNOWN}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_parameters_are_counted_as_transformers_builds_them(name: str) -> None:
+    assert BY_NAME[name].shape.parameters == count_parameters(SHAPES[name])
+
+
+def test_the_shipped_model_is_counted_from_its_config() -> None:
+    shape = model_in(DEMO_FOLDER, "demo").shape
+    with safe_open(DEMO_FOLDER / "model.safetensors", "pt") as weights:
+        counted = sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118 - no mapping
+    assert shape.parameters == counted
+
+
+def test_a_model_of_experts_is_counted_with_all_and_with_the_active_ones() -> None:
+    text = {
+        "vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "head_dim": 32,
+        "num_key_value_heads": 2, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16, "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 48,
+        "shared_expert_intermediate_size": 40, "tie_word_embeddings": False,
+    }  # fmt: skip
+    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64}
+    config = Qwen3_5MoeConfig(text_config=text, vision_config=vision, tie_word_embeddings=False)
+    with torch.device("meta"):
+        model = Qwen3_5MoeForConditionalGeneration(config)
+    shape = shape_of(json.loads(config.to_json_string()))
+    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert shape.parameters - shape.active_parameters == 4 * 6 * 3 * 64 * 48
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_memory_grows_with_visitors_and_shrinks_with_bits(name: str) -> None:
+    shape = BY_NAME[name].shape
+    assert shape.visitor_bytes(8192, "bf16") == pytest.approx(cache_bytes(SHAPES[name], 8192), rel=0.02)
+    one, four = (shape.memory_bytes("bf16", 8192, count) for count in (1, 4))
+    assert four - one == 3 * shape.visitor_bytes(8192, "bf16")
+    assert shape.weight_bytes("fp32") == 2 * shape.weight_bytes("bf16") == 4 * shape.parameters
+    assert shape.weight_bytes("int8") < 0.9 * shape.weight_bytes("bf16")
+    assert 2 * shape.parameters < shape.download_bytes < 2.15 * shape.parameters
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "here", "chosen"),
+    [
+        pytest.param(80, {"0.8B", "9B"}, ("9B", "full"), id="the largest that is here"),
+        pytest.param(80, {"0.8B"}, ("0.8B", "full"), id="never one that is not here"),
+        pytest.param(80, set(), ("demo", "full"), id="none is here"),
+        pytest.param(16, {"0.8B", "4B", "9B"}, ("9B", "int8"), id="in eight bits"),
+        pytest.param(9, {"0.8B", "4B", "9B"}, ("4B", "int8"), id="the next"),
+        pytest.param(1, {"0.8B", "4B", "9B"}, ("demo", "full"), id="none fits"),
+    ],
+)
+def test_auto_takes_the_largest_that_is_here_and_fits(free_gb: int, here: set[str], chosen: tuple[str, str]) -> None:
+    def is_here(model: Model) -> Path | None:
+        return Path() if model.name in here else None
+
+    assert choose(Device("GPU", free_gb * GB), is_here) == chosen
+
+
+def test_the_table_tells_every_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--tokens", "4096", "--visitors", "4", "--also", str(DEMO_FOLDER)]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["model", "parameters", "download", "fp32"]
+    assert [row.split()[0] for row in rows[:6]] == ["demo", *HUB_IDS, "demo-model"]
+    assert "4 visitors of 4,096 tokens" in rows[-1]
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        pytest.param(None, "its config.json is missing or damaged", id="no config"),
+        pytest.param("{", "its config.json is missing or damaged", id="damaged"),
+        pytest.param('{"model_type": "llama"}', "This is no Qwen3.5", id="another model"),
+        pytest.param('{"model_type": "qwen3_5"}', "no usable text_config", id="no text"),
+        pytest.param(
+            '{"model_type": "qwen3_5", "text_config": {"num_hidden_layers": "x"}, "vision_config": {}}',
+            'no usable "num_hidden_layers"',
+            id="no number",
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_counted_is_told(config: str | None, sentence: str, tmp_path: Path) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UserError, match=sentence):
+        model_in(tmp_path, "x")
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch as it speaks on a machine with two GPUs; nothing is put on them."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _=None: "H")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_each_replica_has_its_own_gpu_and_one_model_may_have_all() -> None:
+    second = choose_placement(DEMO_FOLDER, index=1)
+    assert (second.device_map, second.dtype, second.is_cuda) == ("cuda:1", torch.bfloat16, True)
+    spread = choose_placement(DEMO_FOLDER, is_spread=True)
+    assert (spread.device_map, spread.device, spread.device_name) == (SPREAD, torch.device("cuda:0"), "2 x H")
+    assert spread.is_cuda
+
+
+def test_an_apple_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    placed = choose_placement(DEMO_FOLDER)
+    assert (placed.device_map, placed.dtype, placed.is_cuda) == ("mps", torch.bfloat16, False)

@@ -1,0 +1,78 @@
+"""Downloads, from a hub on this machine: broken off and resumed, checked, and found again without a connection."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.models import DEMO_FOLDER
+from tests.hub_server import COMMIT, WEIGHTS, HubServer, hub_server
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with hub_server(DEMO_FOLDER, "Qwen/Qwen3.5-0.8B") as server:
+        yield server
+
+
+def run(home: Path, hub: HubServer | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, which reaches that hub and no other."""
+    own = {"HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0" if hub else "1"}
+    environment = {**os.environ, **own, **({"HF_ENDPOINT": hub.address} if hub else {})}
+    command = [sys.executable, "-m", "pipelines", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_download_goes_on_where_its_connection_broke(tmp_path: Path, hub: HubServer) -> None:
+    hub.breaks_at = [15_000_000]
+    whole = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert whole.returncode == 0, whole.stderr
+    assert f"revision {COMMIT}: use it with --model 0.8B" in whole.stdout
+    assert hub.ranges == ["", "bytes=10485760-"]
+    assert f"Checking {WEIGHTS} ..." in whole.stderr
+    asked = run(tmp_path, None, "ask", "-q", "Hello, what can you do?", "--thinking", "off", "--model", "0.8B")
+    assert asked.returncode == 0, asked.stderr
+    table = run(tmp_path, None, "models").stdout.splitlines()
+    assert next(row for row in table if row.startswith("0.8B")).split()[-2:] == ["yes", "no"]
+
+
+def test_a_pull_after_a_failed_one_fetches_what_is_missing(tmp_path: Path, hub: HubServer) -> None:
+    """Files that came whole stay; one that was broken off begins anew, as its library keeps no part of it."""
+    hub.breaks_at = [0] * 20
+    broken = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert broken.returncode == 2
+    assert "could not be downloaded: check the connection" in broken.stderr.splitlines()[-1]
+    hub.breaks_at = []
+    hub.fetched.clear()
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    assert hub.fetched == [WEIGHTS]
+
+
+def test_a_damaged_file_is_found_and_removed(tmp_path: Path, hub: HubServer) -> None:
+    hub.is_damaged = True
+    damaged = run(tmp_path, hub, "models", "pull", "0.8B", "--revision", COMMIT)
+    assert damaged.returncode == 2
+    assert damaged.stderr.splitlines()[-1].startswith(f'{WEIGHTS} of "Qwen/Qwen3.5-0.8B" arrived damaged')
+    hub.is_damaged = False
+    assert run(tmp_path, hub, "models", "pull", f"0.8B@{COMMIT}").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["Qwen/Other"], 'The hub has no model "Qwen/Other"', id="no model"),
+        pytest.param(["0.8B", "--revision", "b" * 40], 'has no revision "bbbb', id="no revision"),
+        pytest.param(["7C"], '"7C" is not a known model', id="no name"),
+    ],
+)
+def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_path: Path, hub: HubServer) -> None:
+    refused = run(tmp_path, hub, "models", "pull", *arguments)
+    assert refused.returncode == 2
+    assert sentence in refused.stderr.splitlines()[-1]
