@@ -36,11 +36,12 @@ from pipelines.host.policy import policy_of
 from pipelines.host.turns import ENDING
 from pipelines.options import add_weights
 from pipelines.page_components import AT_ONCE, PRIVATE
-from pipelines.present import evidence, header, status, waterfall
+from pipelines.present import evidence, header, past, status, waterfall
 from pipelines.present.asking import ask_in_turn
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
+from pipelines.present.metrics import Metrics
 from pipelines.present.model import Model
 from pipelines.present.pointing import point, pointed_html, pointing_of
 from pipelines.present.preview import preview_html
@@ -48,7 +49,7 @@ from pipelines.present.session import Session, composed, draft_of, uploaded
 from pipelines.present.shelf import Shelf
 from pipelines.programs.endpoints import Tool, Tools, signature_of
 from pipelines.run import seen_pixels
-from pipelines.types import UserError
+from pipelines.types import Roofline, UserError
 
 LOGGER = logging.getLogger(__name__)
 EXAMPLES_FOLDER = Path(__file__).resolve().parent / "assets" / "examples"
@@ -121,25 +122,41 @@ def asking(model: Model) -> Callable[..., Iterator[tuple[list[Any], str]]]:
     return ask_question
 
 
-def finishing(archive: Archive) -> Callable[[Session], tuple[Any, ...]]:
+def finishing(model: Model, archive: Archive) -> Callable[[Session], tuple[Any, ...]]:
     """The handler that follows an answer."""
 
     def finish(session: Session) -> tuple[Any, ...]:
         page_library.keep(archive, session)
-        return drawn(session)
+        return drawn(session, model.roofline)
 
     return finish
 
 
-def drawn(session: Session) -> tuple[Any, ...]:
-    """Draw the evidence, and give the composer back, with the question in it where it failed."""
-    if session.result is not None:
+def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: None) -> tuple[Any, ...]:
+    """Draw the evidence and the times, and give the composer back, with the question in it where it failed."""
+    seen, times = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
+    result = session.result
+    if result is not None:
         given = evidence.Given(session.num_new_media, session.files, Shelf(uploads()), seen_pixels)
-        seen = evidence.evidence_html(session.result, given)
-        session.drawn = seen, waterfall.waterfall_html(session.result)
+        seen = evidence.evidence_html(result, given)
         session.result = None  # it holds every frame, and the page needs them no more
-    panes = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
-    return parts.ready_composer(session.take_returned()), *panes, pointed_html(session.pointed)
+    record = session.take_record()
+    if record is not None:
+        times = waterfall.waterfall_html(record, roofline(), result)
+    if result is not None or record is not None:
+        session.drawn = seen, times
+    return parts.ready_composer(session.take_returned()), seen, times, pointed_html(session.pointed)
+
+
+def show_past(session: Session) -> tuple[Any, ...]:
+    """Show the last requests, and offer them to be compared."""
+    choices = past.labels(session.history)
+    return past.history_html(session.history), gr.Dropdown(choices), gr.Dropdown(choices)
+
+
+def compare(session: Session, one: int | None, other: int | None) -> str:
+    """Two requests side by side."""
+    return past.pair_html(session.history, one, other)
 
 
 def stop(session: Session) -> None:
@@ -227,7 +244,7 @@ def starting_anew(model: Model) -> Callable[[Session], tuple[Any, ...]]:
 
     def start_anew(session: Session) -> tuple[Any, ...]:
         leave(session)
-        fresh = Session(returned=Draft(""))
+        fresh = Session(returned=Draft(""), history=session.history)
         return fresh, *shown(fresh)
 
     return start_anew
@@ -253,7 +270,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
             chat, line, composer = pane.chat, pane.line, pane.composer
-            seen, times = parts.evidence_pane()
+            seen, times, requests = parts.evidence_pane()
         controls, reset = parts.settings()
 
         ask_question, answer_pending = asking(model), answering(model)
@@ -273,7 +290,9 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
             begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
             answered.append(begun.then(answer_pending, [session, *controls], [chat, line], **limits))
         view = [chat, line, composer, seen, times, pane.pointed]
-        changes = [ended.then(finishing(archive), session, view[2:], **PRIVATE) for ended in answered]
+        changes = [ended.then(finishing(model, archive), session, view[2:], **PRIVATE) for ended in answered]
+        for finished in changes:
+            finished.then(show_past, session, requests.shown, **AT_ONCE)
         changes += [
             chat.undo(undo, session, view, **AT_ONCE),
             new_chat.click(starting_anew(model), session, [session, *view], **AT_ONCE),
@@ -291,6 +310,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.both_html(model.load().info, model.policy.told), None, [about, pane.limits], **PRIVATE)
         offer(Tools(model, uploads))
+        gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
         keep_choices(page, controls, reset)
         show_costs(model, composer, controls, pane.costs)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
@@ -413,6 +433,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    parser.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
     options = parser.parse_args(arguments)
     model.policy = policy_of(options.public, options.allow_host)
     model.name, model.weights, model.is_warm = options.model, options.weights, options.warm_up
@@ -420,6 +441,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             archive.open(folder)
         model.load()
+        if options.metrics_port is not None:
+            model.metrics = Metrics()
+            model.metrics.serve(options.host, options.metrics_port)
         print(f"Glassbox is on {serve(demo, options.host, options.port)}", flush=True)
     except UserError as error:
         print(error, file=sys.stderr)

@@ -16,6 +16,8 @@ from pipelines.catalogue import command as catalogue
 from pipelines.options import add_model, add_settings, load_chosen, settings_of
 from pipelines.present.report import as_json, as_text
 from pipelines.present.status import DOING
+from pipelines.present.timing_text import timing_text
+from pipelines.tracing import check_trace, traced
 from pipelines.types import Channel, Delta, Progress, Record, Request, Result, UserError
 
 USER_ERROR = 2
@@ -44,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--question", "-q", required=True, help="what to ask")
     add_model(ask)
     ask.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    ask.add_argument("--timing", action="store_true", help="print where the time went (with --json to stderr)")
+    ask.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome trace, kernels included; it is slower")
     add_settings(ask)
     ask.set_defaults(run=_ask)
     many = commands.add_parser("batch", help="ask about every picture and clip of a folder or a list")
@@ -60,13 +64,21 @@ def _ask(options: argparse.Namespace) -> int:
 
     media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()
+    check_trace(options.trace)
     console.note("Loading the model")
     engine = load_chosen(options)
-    for step in answer(request, engine, observe=console.show):
-        if isinstance(step, Delta) and not options.json:
-            console.stream(step)
-        elif isinstance(step, Result):
-            console.finish(as_json(step) if options.json else as_text(step))
+    with traced(options.trace, lambda: console.record):
+        try:
+            for step in answer(request, engine, observe=console.show):
+                if isinstance(step, Delta) and not options.json:
+                    console.stream(step)
+                elif isinstance(step, Result):
+                    told = as_json(step) if options.json else as_text(step, has_times=not options.timing)
+                    console.finish(told)
+        finally:
+            if options.timing and console.record is not None:
+                table = timing_text(console.record, engine.roofline())
+                print(f"\n{table}", file=sys.stderr if options.json else sys.stdout)
     return 0
 
 

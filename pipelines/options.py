@@ -66,6 +66,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only")
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
     add("--seed", type=int, default=0, help="of the sampling")
+    add("--price-per-hour", type=float, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -83,6 +84,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
             max_clip_tokens=options.max_clip_tokens,
             max_pixels=options.max_pixels,
             clip_reader=options.clip_reader,
+            price_per_hour=options.price_per_hour,
         )
     except ValueError as error:
         raise UserError(f"The settings do not fit: {error}.") from error

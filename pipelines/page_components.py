@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import choices, evidence, header, status, waterfall
+from pipelines.present import choices, evidence, header, past, status, waterfall
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example
 from pipelines.present.session import composed
@@ -127,13 +127,36 @@ def ready_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
     return gr.MultimodalTextbox(**value, submit_btn=True, stop_btn=False, interactive=True)
 
 
-def evidence_pane() -> tuple[gr.HTML, gr.HTML]:
-    """What the model saw, and where the time went."""
+@dataclass(frozen=True)
+class PastPane:
+    """The last requests, the two that are chosen of them, and these beside each other."""
+
+    listed: gr.HTML
+    pair: tuple[gr.Dropdown, gr.Dropdown]
+    compared: gr.HTML
+
+    @property
+    def shown(self) -> list[Any]:
+        """What changes with every request."""
+        return [self.listed, *self.pair]
+
+
+def evidence_pane() -> tuple[gr.HTML, gr.HTML, PastPane]:
+    """What the model saw, where the time went, and what the requests before took."""
     with gr.Column(scale=4, elem_id="evidence-pane"):
         seen = gr.HTML(evidence.EMPTY, elem_id="evidence", apply_default_css=False, js_on_load=script("evidence.js"))
         with gr.Accordion("Where the time went", open=True, elem_id="times"):
             times = html(waterfall.EMPTY, "waterfall")
-    return seen, times
+        with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
+            listed = html(past.EMPTY, "past")
+            with gr.Row():
+                pair = (_past_request("Compare"), _past_request("with"))
+            compared = html(past.NO_PAIR, "compared")
+    return seen, times, PastPane(listed, pair, compared)
+
+
+def _past_request(label: str) -> gr.Dropdown:
+    return gr.Dropdown([], value=None, label=label, interactive=True, min_width=120)
 
 
 def settings() -> tuple[list[Any], gr.Button]:
@@ -149,6 +172,7 @@ def settings() -> tuple[list[Any], gr.Button]:
             _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
             _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
             _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
+            gr.Number(start.price_per_hour, label="Price of an hour", info=choices.PRICE_COST, minimum=0),
         ]
         reset = gr.Button("Reset", size="sm", elem_id="reset")
     return controls, reset

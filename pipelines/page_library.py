@@ -72,7 +72,8 @@ def wire_library(
         if kept is None or id == session.name:
             return session
         view.leave(session)
-        return Session(rounds=archive.rounds(kept, view.uploads()), returned=Draft(""), _name=id)
+        rounds = archive.rounds(kept, view.uploads())
+        return Session(rounds=rounds, returned=Draft(""), history=session.history, _name=id)
 
     def act(search: str, session: Session, pressed: gr.SelectData) -> tuple[Any, ...]:
         wanted = Pressed.of(pressed.value)
@@ -90,7 +91,7 @@ def wire_library(
             archive.delete(wanted.id)
             if wanted.id == session.name:
                 view.leave(session)
-                session = Session(returned=Draft(""))
+                session = Session(returned=Draft(""), history=session.history)
                 shown = session, *view.show(session)
         return *shown, file, *listed(search, session)
 

@@ -9,14 +9,19 @@ from pipelines.types import (
     EngineInfo,
     Event,
     FinishReason,
+    Gaps,
     Grounding,
     Media,
+    Outcome,
     Picture,
+    Record,
     Region,
     Result,
+    Roofline,
     Span,
     Timing,
     TokenCounts,
+    Usage,
 )
 
 INFO = EngineInfo("demo", "CPU", "float32", 4096)
@@ -32,6 +37,11 @@ TIMING = Timing(
     3000.0,
     510.0,
     "perf_counter",
+    2510.0,
+    Gaps(50.0, 60.0, 75.0),
+)
+BEST = Roofline(
+    bytes_per_s=1e9, flops_per_s=1e11, weight_bytes=10_000_000, state_bytes=0, token_bytes=0, token_flops=10**7
 )
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -57,3 +67,17 @@ def result(
     finish_reason: FinishReason = "stop",
 ) -> Result:
     return Result(INFO, reasoning, answer, Grounding(regions, events), timing, tokens, finish_reason, media)
+
+
+def record(
+    timing: Timing = TIMING,
+    tokens: TokenCounts = TokenCounts(text=20, visual=100, reasoning=40, answer=10),  # noqa: B008 - a frozen value
+    outcome: Outcome = "stop",
+    question: str = "How many?",
+    media: tuple[str, ...] = ("shapes.png",),
+    usage: Usage | None = None,
+    price_per_hour: float = 0.0,
+    engine: EngineInfo = INFO,
+) -> Record:
+    """What a request took, as the page gets it."""
+    return Record(question, media, len(media), engine, timing, tokens, outcome, 1.8e9, usage, price_per_hour)

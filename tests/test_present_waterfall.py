@@ -1,3 +1,5 @@
+"""Where the time of a request went, on the page and on a terminal."""
+
 from __future__ import annotations
 
 import base64
@@ -5,58 +7,159 @@ import json
 import re
 from dataclasses import replace
 
-from pipelines.present.rates import decode_rate, tokens_per_second
+import pytest
+
+from pipelines.present.facts import figures, headline, rows
+from pipelines.present.limit import amount, limits
+from pipelines.present.rates import cost, decode_rate, tokens_per_second
+from pipelines.present.timing_text import timing_text
 from pipelines.present.waterfall import waterfall_html
-from pipelines.types import EngineInfo, Span, Timing, TokenCounts
-from tests.present_values import HOSTILE, TIMING, picture, result
+from pipelines.types import EngineInfo, Span, Timing, TokenCounts, Usage
+from tests.present_values import BEST, HOSTILE, TIMING, record, result
 
 
 def cells(html: str) -> list[list[str]]:
     """The text of the table's rows."""
-    rows = re.findall("<tr.*?</tr>", html, re.DOTALL)
-    return [[re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
+    found = re.findall("<tr.*?</tr>", html, re.DOTALL)
+    return [[re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in found]
 
 
-def test_every_stage_has_its_milliseconds_tokens_and_rate() -> None:
-    assert cells(waterfall_html(result(picture())))[1:] == [
-        ["Open", "", "100", "–", "–"],
-        ["Fuse", "", "50", "–", "–"],
-        ["Vision", "", "250", "100", "400"],
-        ["Prefill", "", "100", "120", "1,200"],
-        ["Think", "", "2,000", "40", "20"],
-        ["Answer", "", "500", "10", "20"],
+def test_every_stage_has_its_milliseconds_tokens_rate_and_clock() -> None:
+    assert cells(waterfall_html(record()))[1:] == [
+        ["Open", "", "100", "–", "–", "CPU"],
+        ["Fuse", "", "50", "–", "–", "CPU"],
+        ["Vision", "", "250", "100", "400", "CPU"],
+        ["Prefill", "", "100", "120", "1,200", "CPU"],
+        ["Think", "", "2,000", "40", "20", "CPU"],
+        ["Answer", "", "500", "10", "20", "CPU"],
+        ["Other", "", "0.0", "–", "–", "–"],
     ]
 
 
+def test_what_no_stage_measured_is_shown() -> None:
+    longer = replace(TIMING, total_ms=3100.0)
+    assert cells(waterfall_html(record(longer)))[-1][:3] == ["Other", "", "100"]
+
+
 def test_a_bar_lies_where_its_stage_lay() -> None:
-    bars = re.findall(r'<rect x="([\d.]+)%" y="2" width="([\d.]+)%"', waterfall_html(result()))
+    bars = re.findall(r'<rect x="([\d.]+)%" y="2" width="([\d.]+)%"', waterfall_html(record()))
     assert (float(bars[4][0]), float(bars[4][1])) == (16.67, 66.67)
+
+
+def test_each_medium_has_a_row_where_there_are_several() -> None:
+    spans = (Span("vision", 0, 10, medium=0), Span("vision", 10, 30, medium=1), Span("vision", 40, 5, medium=2))
+    several = record(Timing(spans, 45, None, "perf_counter"), media=("a.png", "b.mp4"))
+    assert [(row.name, row.duration_ms) for row in rows(several)] == [
+        ("Vision · a.png", 10),
+        ("Vision · b.mp4", 30),
+        ("Vision · item 3", 5),
+        ("Other", 0),
+    ]
+
+
+def test_steps_in_company_are_stated_as_shared() -> None:
+    spans = (Span("answer", 0, 10, num_tokens=5), Span("answer", 10, 30, num_tokens=9, num_rows=3))
+    shared = record(Timing(spans, 40, None, "perf_counter"))
+    assert [(row.name, row.num_tokens) for row in rows(shared)[:-1]] == [("Answer", 5), ("Answer · shared by 3", 9)]
 
 
 def test_a_stage_entered_twice_has_two_bars_and_one_sum() -> None:
     timing = Timing((Span("think", 0, 10), Span("answer", 10, 5), Span("think", 15, 10)), 25, 1, "perf_counter")
-    html = waterfall_html(result(timing=timing))
-    assert [row[2] for row in cells(html)[1:]] == ["20", "5.0"]
+    html = waterfall_html(record(timing))
+    assert [row[2] for row in cells(html)[1:-1]] == ["20", "5.0"]
     assert html.count("<rect") == 3
 
 
 def test_a_request_that_was_stopped_at_once_can_be_shown() -> None:
     timing = Timing((Span("open", 0, 0),), 0, None, "perf_counter")
-    html = waterfall_html(result(timing=timing, tokens=TokenCounts(0, 0, 0, 0), finish_reason="cancelled"))
-    assert cells(html)[1:] == [["Open", "", "0.0", "–", "–"]]
+    stopped = record(timing, TokenCounts(0, 0, 0, 0), "cancelled")
+    assert cells(waterfall_html(stopped, BEST))[1] == ["Open", "", "0.0", "–", "–", "CPU"]
+    assert ("ended", "stopped") in figures(stopped)
+    assert "Open" in timing_text(stopped, BEST)
 
 
 def test_it_says_which_clock_and_device() -> None:
-    measured = replace(result(timing=replace(TIMING, clock="cuda event")), engine=EngineInfo(HOSTILE, "H", "bf16", 1))
+    spans = (Span("vision", 0, 1, "cuda event"),)
+    measured = record(Timing(spans, 1, None, "cuda event"), engine=EngineInfo(HOSTILE, "H", "bf16", 1, "graphs"))
     html = waterfall_html(measured)
-    assert "CUDA events" in html
+    assert cells(html)[1][-1] == "CUDA"
+    assert 'class="gb-cuda"' in html
     assert HOSTILE not in html
     assert "&lt;img" in html
+    assert "on H, bf16, engine local; graphs" in html
 
 
-def test_what_is_shown_can_be_downloaded() -> None:
-    data = re.findall(r"base64,([^\"]+)", waterfall_html(result()))[0]
+def test_names_of_files_are_text() -> None:
+    spans = (Span("open", 0, 1, medium=0), Span("open", 1, 1, medium=1))
+    html = waterfall_html(record(Timing(spans, 2, None, "perf_counter"), media=(HOSTILE, "b.png"), question=HOSTILE))
+    assert HOSTILE not in html
+
+
+def test_what_is_given_can_be_downloaded() -> None:
+    data = re.findall(r"base64,([^\"]+)", waterfall_html(record(), result=result()))[0]
     assert json.loads(base64.b64decode(data))["answer"] == "A circle."
+    assert "base64" not in waterfall_html(record())
+
+
+def test_a_server_is_timed_from_here() -> None:
+    told = record(engine=EngineInfo("m", "vLLM", "", 0, server="http://127.0.0.1:1/v1"))
+    assert "timed from here" in waterfall_html(told)
+    assert dict(figures(told))["prompt"] == "20 tokens"
+
+
+def test_figures_tell_what_was_measured_and_nothing_else() -> None:
+    told = dict(figures(record(usage=Usage(2 * 10**9, 10**9, 12.5), price_per_hour=1.8)))
+    assert told["between tokens"] == "p50 50, p95 60, at most 75 ms"
+    assert dict(headline(record()))["to the answer"] == "2.51 s"
+    assert told["memory"] == "2 GB at most, 1 GB at the end"
+    assert told["energy"] == "12.5 J of the whole GPU"
+    assert told["cost"] == "0.0015 at 1.8 an hour"
+    assert told["prompt"] == "20 text + 100 visual tokens"
+    assert not {"memory", "energy", "cost", "of it kept"} & dict(figures(record())).keys()
+
+
+def test_the_price_is_that_of_a_share_of_the_machine() -> None:
+    spans = (
+        Span("queue", 0, 1000),
+        Span("prefill", 1000, 600),
+        Span("answer", 1600, 800, num_rows=4),
+        Span("others", 2400, 500),
+    )
+    spent = cost(record(Timing(spans, 2900, None, "perf_counter"), price_per_hour=3.6))
+    assert spent == pytest.approx(3.6 * 0.8 / 3600)
+    assert cost(record()) is None
+
+
+def test_rates_stand_beside_the_best_that_the_device_could_do() -> None:
+    decode, prefill = limits(record(), BEST)
+    assert (decode.rate, decode.best_rate, decode.share) == pytest.approx((20, 100, 0.2))
+    assert (prefill.rate, prefill.best_rate) == pytest.approx((1200, 10_000))
+    assert decode.basis == "10 MB a token at 1 GB/s"
+    assert prefill.basis == "10 MFLOP a token at 100 GFLOP/s"
+    told = "Decode: 20 tok/s, 20% of the 100 tok/s that this device could do (10 MB a token at 1 GB/s)"
+    assert told in waterfall_html(record(), BEST)
+    assert limits(record(), None) == []
+
+
+def test_a_shared_step_reads_the_weights_once() -> None:
+    """Three rows at 100 steps a second are 100 tokens a second for each of them, and the most that there could be."""
+    spans = (Span("answer", 0, 1000, num_tokens=100, num_rows=3),)
+    (decode,) = limits(record(Timing(spans, 1000, None, "perf_counter")), BEST)
+    assert decode.share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(12_800_000, "12.8 M"), (3.2e12, "3.2 T"), (999, "999 "), (50.3e9, "50.3 G"), (1500, "1.5 k")]
+)
+def test_amounts(value: float, told: str) -> None:
+    assert amount(value) == told
+
+
+def test_a_terminal_gets_the_same_table() -> None:
+    text = timing_text(record(), BEST).splitlines()
+    assert text[5].split() == ["Think", "·" * 4 + "█" * 20 + "·" * 4, "2,000", "40", "20", "CPU"]
+    assert text[8].split() == ["Total", "3,000"]
+    assert any(line.split()[:5] == ["decode", "20%", "of", "the", "100"] for line in text)
 
 
 def test_rates() -> None:

@@ -31,6 +31,8 @@ DETAIL_COST = (
     "Full is the official limit."
 )
 
+PRICE_COST = "What this machine costs, in your currency: each request then tells its price. 0: not told."
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -44,6 +46,7 @@ class Choices:
     max_frames: int = 128
     clip_detail: str = "Full"
     detail: str = "Standard"
+    price_per_hour: float = 0.0
 
     def settings(self) -> Settings:
         """The same for a request. An unknown detail, which only a program can send, is the one of the start."""
@@ -57,6 +60,7 @@ class Choices:
             max_frames=max_frames,
             max_clip_tokens=CLIP_DETAILS.get(self.clip_detail, CLIP_DETAILS["Full"]),
             max_pixels=DETAILS.get(self.detail, DETAILS["Standard"]),
+            price_per_hour=max(0.0, float(self.price_per_hour or 0)),
         )
 
 

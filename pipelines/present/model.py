@@ -11,8 +11,9 @@ from pipelines.engine import Engine
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, load_engine
+from pipelines.present.metrics import Metrics
 from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight, WeightFormat
+from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, WeightFormat
 
 
 class Model:
@@ -26,6 +27,7 @@ class Model:
         self.weights: WeightFormat = "full"
         self.is_warm = False
         self.policy = PRIVATE_HOST
+        self.metrics: Metrics | None = None
         self._engine = engine
         self._loading = threading.Lock()
 
@@ -52,7 +54,12 @@ class Model:
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer within the limits of the host; the engine knows who comes first."""
         request = replace(request, settings=self.policy.lowered(request.settings))
-        yield from answer(request, self.load(), stop, observe, hurry)
+        engine = self.load()
+        yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)
+
+    def roofline(self) -> Roofline | None:
+        """The best that its device does, where that is known."""
+        return self.load().roofline()
 
     def forget(self, conversation: str) -> None:
         """Free what the engine keeps of a conversation that is over."""

@@ -1,35 +1,44 @@
-"""Tokens and rates of the stages, for everything that shows them."""
+"""Tokens and rates of the stages, and what they cost, for everything that shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
-from pipelines.types import Reported, Result, Stage
+from pipelines.types import Record, Reported, Result, Stage
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
 WORKING: tuple[Stage, ...] = ("vision", "prefill", *DECODING)
 """Those that have a rate."""
+WAITING: tuple[Stage, ...] = ("queue", "others")
+"""Those in which the machine works for others."""
+NAMES: Mapping[Stage, tuple[str, str]] = {
+    "queue": ("Queue", "waiting for those who came before"),
+    "open": ("Open", "reading the files, and decoding pictures"),
+    "frames": ("Frames", "decoding the frames of clips"),
+    "fuse": ("Fuse", "words and pixels into one prompt"),
+    "restore": ("Restore", "bringing back what was kept of the conversation"),
+    "send": ("Send", "pixels to the device, cut into patches there"),
+    "vision": ("Vision", "the vision tower"),
+    "prefill": ("Prefill", "the prompt through the language model, up to the first token"),
+    "think": ("Think", "the reasoning, token by token"),
+    "tool": ("Tool", "the tool calls, token by token"),
+    "answer": ("Answer", "the answer, token by token"),
+    "others": ("Others", "the model's turns for other requests"),
+    "deliver": ("Deliver", "between whoever asks and the model: the page, and places read out of the answer"),
+}
+
+HOUR_MS = 3_600_000
 
 
-def stage_tokens(result: Result, stage: Stage) -> int | None:
-    """How many tokens belong to a stage; None where tokens are not what it works on."""
-    passed = result.timing.stage_tokens
-    # the first token of a reply comes with the end of the prefill
-    counts: dict[Stage, int] = {
-        "think": result.tokens.reasoning,
-        "answer": result.tokens.answer - passed.get("tool", 0),
-    }
-    return counts.get(stage, passed.get(stage, 0)) or None
-
-
-def stage_rate(result: Result, stage: Stage) -> float | None:
+def stage_rate(result: Result | Record, stage: Stage) -> float | None:
     """Tokens a second that passed through a stage; None where there is nothing to tell."""
     timing = result.timing
     return tokens_per_second(timing.stage_tokens.get(stage, 0), timing.stage_ms.get(stage, 0.0))
 
 
-def decode_rate(result: Result) -> float | None:
+def decode_rate(result: Result | Record) -> float | None:
     """Generated tokens a second of all decode steps."""
     timing = result.timing
     num_tokens = sum(timing.stage_tokens.get(stage, 0) for stage in DECODING)
@@ -53,3 +62,13 @@ def reported(result: Result) -> str:
 def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:
     """A rate, where there is one to tell."""
     return num_tokens / duration_ms * 1000 if num_tokens and duration_ms > 0 else None
+
+
+def cost(record: Record) -> float | None:
+    """The price of the request's share of the machine, where an hour has one.
+
+    A decode step is shared by its rows; waiting for others is theirs.
+    """
+    spans = [span for span in record.timing.spans if span.stage not in WAITING]
+    used_ms = sum(span.duration_ms / span.num_rows for span in spans)
+    return record.price_per_hour * used_ms / HOUR_MS if record.price_per_hour else None

@@ -16,7 +16,7 @@ def as_json(result: Result) -> str:
     return json.dumps(told(result), ensure_ascii=False, indent=2)
 
 
-def as_text(result: Result) -> str:
+def as_text(result: Result, *, has_times: bool = True) -> str:
     """What follows the reply on a terminal: what was seen, places, events, why it ended early, and the times."""
     pairs = zip(result.media, result.sights, strict=False)
     lines = [f"  {item.name}: {item.width} × {item.height}, {seen_in_words(item, sight)}" for item, sight in pairs]
@@ -26,7 +26,8 @@ def as_text(result: Result) -> str:
         lines.append(THOUGHT_ENDS[result.thought_end])
     if result.finish_reason == "length":
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
-    return "\n".join(["", *lines, *([""] if lines else []), _times(result)])
+    times = [*([""] if lines else []), _times(result)] if has_times else []
+    return "\n".join(["", *lines, *times])
 
 
 def _words(region: Region) -> str:

@@ -1,0 +1,70 @@
+"""Where the time went, on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.__main__ import main
+
+QUESTION = "How many objects are there?"
+
+
+def test_the_table_of_the_page_is_printed(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", QUESTION, "--timing", "--price-per-hour", "2"]) == 0
+    shown = capsys.readouterr().out
+    for row in ("Open", "Vision", "Prefill", "Think", "Answer", "Other", "Total"):
+        assert f"\n  {row} " in shown
+    assert "that this device could do" in shown
+    assert " at 2 an hour" in shown
+    assert shown.count("Prefill") == 1
+
+
+def test_beside_json_it_goes_to_stderr(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", QUESTION, "--timing", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["answer"]
+    assert "Prefill" in shown.err
+
+
+def test_a_refused_question_has_its_times_and_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(tmp_path / "none.png"), "-q", "What is it?", "--timing"]) == 2
+    shown = capsys.readouterr()
+    assert "Open" in shown.out
+    assert "refused" in shown.out
+    assert '"none.png"' in shown.err.splitlines()[-1]
+
+
+def test_a_trace_holds_the_stages_and_what_torch_ran_in_them(picture: Path, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    arguments = ["-q", QUESTION, "--thinking", "off", "--max-new-tokens", "4", "--trace", str(file)]
+    assert main(["ask", str(picture), *arguments]) == 0
+    events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
+    stages = {event["name"]: event for event in events if event.get("cat") == "stage"}
+    assert {"open", "vision", "prefill", "answer"} <= stages.keys()
+    assert stages["vision"]["args"]["medium"] == "square.png"
+    vision = stages["vision"]
+    ran = {
+        event["name"]
+        for event in events
+        if event.get("cat") == "cpu_op" and 0 <= event["ts"] - vision["ts"] <= vision["dur"]
+    }
+    assert "aten::linear" in ran or "aten::addmm" in ran
+
+
+def test_a_trace_that_cannot_be_written_is_told_before_the_model_is_loaded(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "no folder" / "trace.json"
+    assert main(["ask", str(picture), "-q", QUESTION, "--trace", str(file)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith(f'The trace cannot be written to "{file}"')
+    assert len(told) == 1 or "Loading" not in told[0]
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf"])
+def test_a_price_that_is_none_is_one_sentence(price: str, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", str(picture), "-q", QUESTION, f"--price-per-hour={price}"]) == 2
+    assert "The settings do not fit" in capsys.readouterr().err.splitlines()[-1]

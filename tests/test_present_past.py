@@ -1,0 +1,103 @@
+"""The last requests of a visitor, beside each other and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from pipelines.present.history import MAX_RECORDS, History
+from pipelines.present.history_file import as_csv_file, as_json_file
+from pipelines.present.past import EMPTY, MAX_SHOWN, NO_PAIR, history_html, labels, pair_html
+from pipelines.types import Record, Span, Timing
+from tests.present_values import HOSTILE, record
+from tests.test_present_waterfall import cells
+
+
+def of(*records: Record) -> History:
+    history = History()
+    for one in records:
+        history.add(one)
+    return history
+
+
+def lasting(total_ms: float, *spans: Span, question: str = "How many?") -> Record:
+    return record(Timing(spans, total_ms, None, "perf_counter"), question=question)
+
+
+def test_without_a_request_there_is_nothing_to_see() -> None:
+    assert history_html(History()) == EMPTY
+    assert pair_html(History(), None, None) == NO_PAIR
+    assert labels(History()) == []
+
+
+def test_the_newest_stands_first_and_the_longest_fills_the_axis() -> None:
+    history = of(lasting(500, Span("think", 0, 500)), lasting(1000, Span("answer", 0, 900), question="And now?"))
+    html = history_html(history)
+    first, second = cells(html)[1:]
+    assert (first[0], first[2], first[-1]) == ("2. And now?", "1.00 s", "done")
+    assert second[0] == "1. How many?"
+    bars = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%" y="2" width="([\d.]+)%"', html)
+    assert bars == [("answering", "0.00", "90.00"), ("thinking", "0.00", "50.00")]
+
+
+def test_parts_of_a_bar_follow_each_other() -> None:
+    html = history_html(of(lasting(100, Span("open", 0, 20), Span("vision", 20, 30), Span("answer", 50, 50))))
+    bars = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%"', html)
+    assert bars == [("files", "0.00"), ("seeing", "20.00"), ("answering", "50.00")]
+
+
+def test_old_requests_give_way_and_keep_their_numbers() -> None:
+    history = of(*(lasting(at) for at in range(1, MAX_RECORDS + 4)))
+    assert [at for at, _ in history.numbered] == list(range(4, MAX_RECORDS + 4))
+    assert len(cells(history_html(history))) == MAX_SHOWN + 1
+    assert labels(history)[0][1] == MAX_RECORDS + 3
+
+
+def test_showing_a_request_is_part_of_it() -> None:
+    history = of(lasting(100, Span("answer", 0, 100)))
+    history.extend_last(50.0)
+    (kept,) = history.records
+    assert (kept.timing.total_ms, kept.timing.stage_ms) == (150, {"answer": 100, "deliver": 50})
+
+
+def test_two_requests_side_by_side() -> None:
+    few = lasting(150, Span("vision", 0, 50), Span("answer", 50, 100))
+    many = lasting(400, Span("frames", 0, 40), Span("vision", 40, 260), Span("answer", 300, 100))
+    told = {row[0]: row[1:] for row in cells(pair_html(of(few, many), 1, 2))}
+    assert told["Vision"] == ["50 ms", "260 ms", "+210 ms"]
+    assert told["Frames"] == ["–", "40 ms", "+40 ms"]
+    assert told["Total"] == ["150 ms", "400 ms", "+250 ms"]
+    assert told["Answer"][2] == "+0.0 ms"
+    assert told["frames"] == ["1", "1", ""]
+
+
+@pytest.mark.parametrize("pair", [(1, 9), (None, 1), (0, 1)], ids=["unknown", "none", "out of range"])
+def test_a_pair_that_is_not_there_asks_for_one(pair: tuple[int | None, int | None]) -> None:
+    assert pair_html(of(lasting(1)), *pair) == NO_PAIR
+
+
+def test_what_was_asked_is_text() -> None:
+    history = of(lasting(1, question=HOSTILE), lasting(2, question=HOSTILE))
+    assert HOSTILE not in history_html(history)
+    assert HOSTILE not in pair_html(history, 1, 2)
+
+
+def test_files_hold_the_same_values() -> None:
+    records = [lasting(100, Span("think", 0, 60, num_tokens=3), question='Say "a, b"\nthere'), record()]
+    from_json = json.loads(as_json_file(records))
+    from_csv = list(csv.DictReader(io.StringIO(as_csv_file(records))))
+    assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in from_json] == from_csv
+    assert from_json[0]["think_ms"] == 60
+    assert from_json[0]["think_tokens_per_s"] == 50
+    assert from_json[1]["gap_p95_ms"] == 60
+    assert from_json[1]["asked_at"] == "2027-01-15T08:00:00.000+00:00"
+
+
+@pytest.mark.parametrize("question", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_a_spreadsheet_computes_nothing(question: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(as_csv_file([lasting(1, question=question)])))
+    assert row["question"] == f"'{question}"
