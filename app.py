@@ -47,7 +47,8 @@ from pipelines.present.pointing import point, pointed_html, pointing_of
 from pipelines.present.preview import preview_html
 from pipelines.present.session import Session, composed, draft_of, uploaded
 from pipelines.present.shelf import Shelf
-from pipelines.programs.endpoints import Tool, Tools, signature_of
+from pipelines.programs.endpoints import Endpoint, Endpoints, signature_of
+from pipelines.programs.tools import Tools
 from pipelines.run import seen_pixels
 from pipelines.types import Roofline, UserError
 
@@ -309,7 +310,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         composer.stop(stop, session, None, **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
         page.load(lambda: header.both_html(model.load().info, model.policy.told), None, [about, pane.limits], **PRIVATE)
-        offer(Tools(model, uploads))
+        offer(Endpoints(Tools(model), uploads))
         gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
         keep_choices(page, controls, reset)
         show_costs(model, composer, controls, pane.costs)
@@ -340,22 +341,22 @@ def show_costs(model: Model, composer: gr.MultimodalTextbox, controls: list[Any]
     )
 
 
-def offer(tools: Tools) -> None:
+def offer(endpoints: Endpoints) -> None:
     """Open the tools to programs."""
-    for tool in tools.all():
-        gr.api(telling(tool), api_name=tool.__name__, concurrency_id="ask", concurrency_limit=MAX_ASKING)
+    for endpoint in endpoints.all():
+        gr.api(telling(endpoint), api_name=endpoint.__name__, concurrency_id="ask", concurrency_limit=MAX_ASKING)
 
 
-def telling(tool: Tool) -> Tool:
-    """The tool, with what a program's author can put right told as an error of the page's framework."""
+def telling(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, with what a program's author can put right told as an error of the page's framework."""
 
-    @wraps(tool)
+    @wraps(endpoint)
     def told(*values: object) -> Iterator[object]:
         try:
             with turns.place(visitor()) as turn:
                 for _ in turns.wait(turn):
                     yield None
-                for value in tool(*values):
+                for value in endpoint(*values):
                     if turns.is_ending:
                         raise UserError(ENDING)
                     yield value
@@ -365,7 +366,7 @@ def telling(tool: Tool) -> Tool:
             LOGGER.exception("a program's request failed")
             raise gr.Error(status.SERVER_FAULT, print_exception=False) from None
 
-    vars(told)["__signature__"] = signature_of(tool)
+    vars(told)["__signature__"] = signature_of(endpoint)
     return told
 
 

@@ -1,4 +1,6 @@
-"""The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`, and `batch` for many files.
+"""The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`.
+
+`batch` asks about many files, `models` tells of the models, `mcp` serves an agent.
 
 Answers go to stdout, progress and errors to stderr. Exit code 2 means that the user can put something right, and the
 last line of stderr says what.
@@ -56,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="the models that there are, what they need, and downloads")
     catalogue.add_command(models)
     models.set_defaults(run=catalogue.run_command)
+    agents = commands.add_parser("mcp", help="serve the tools to an agent, over the Model Context Protocol")
+    agents.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="whose pictures and clips it may read")
+    add_model(agents)
+    agents.set_defaults(run=_serve_agent)
     return parser
 
 
@@ -79,6 +85,19 @@ def _ask(options: argparse.Namespace) -> int:
             if options.timing and console.record is not None:
                 table = timing_text(console.record, engine.roofline())
                 print(f"\n{table}", file=sys.stderr if options.json else sys.stdout)
+    return 0
+
+
+def _serve_agent(options: argparse.Namespace) -> int:
+    try:
+        from pipelines.programs.mcp_server import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'"{error.name}" is not installed: the server for agents needs `pip install -r requirements-mcp.txt`.'
+        ) from error
+    from pipelines.present.model import Model
+
+    serve(Model(engine=load_chosen(options)), options.folders)
     return 0
 
 

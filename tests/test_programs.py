@@ -156,7 +156,6 @@ def test_a_file_that_was_not_uploaded_is_refused(path: str, marked: bool, script
         ("ask", {"question": "Hi", "files": {"path": "a"}}, "was not uploaded"),
         ("detect", {"file": None, "what": "cat"}, "was not uploaded"),
         ("detect", {"file": 3, "what": "cat"}, "was not uploaded"),
-        ("detect", {"file": None, "what": " , "}, "Nothing is named"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, Self, TypedDict, cast
+from typing import BinaryIO, Self, cast
 
 from filelock import lock_descriptor
+from typing_extensions import TypedDict
 
 from pipelines.batch.items import Item
 from pipelines.present.told import Told

@@ -6,7 +6,9 @@ Coordinates are 0 to 1000 on the upright original, times are seconds from the st
 
 from __future__ import annotations
 
-from typing import TypedDict, final
+from typing import final
+
+from typing_extensions import TypedDict  # pydantic, which makes schemas of these, wants it before Python 3.12
 
 from pipelines.present.rates import STAGES, WORKING, stage_rate
 from pipelines.types import Clip, EngineInfo, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
-from pipelines.media import probe
-from pipelines.models import HUB_IDS
-from pipelines.present.model import Model
 from pipelines.present.session import uploaded
 from pipelines.present.told import Told
-from pipelines.programs import questions
-from pipelines.programs.stream import stream
-from pipelines.types import ProbedClip, Request, Sampling, Settings, UserError
+from pipelines.programs.tools import ToldModel, Tools
+from pipelines.types import Sampling, Settings, UserError
 
-Tool = Callable[..., Iterator[object]]
+Endpoint = Callable[..., Iterator[object]]
 
 
 class UploadMeta(TypedDict):
@@ -38,21 +34,11 @@ class Upload(TypedDict):
     meta: UploadMeta
 
 
-class ToldModel(TypedDict):
-    """A model by the name to start it with; what is None is not known before it runs."""
-
-    name: str
-    is_running: bool
-    device: str | None
-    dtype: str | None
-    context_tokens: int | None
-
-
 @dataclass(frozen=True)
-class Tools:
-    """The tools over one model, for files that lie in `uploads()`."""
+class Endpoints:
+    """The tools, for files that lie in `uploads()`."""
 
-    model: Model
+    tools: Tools
     uploads: Callable[[], Path]
 
     def ask(
@@ -83,57 +69,39 @@ class Tools:
             max_clip_tokens=_whole(max_clip_tokens),
             max_pixels=_whole(max_pixels),
         )
-        yield from stream(self.model, Request(_text(question), self._paths(files or []), settings))
+        yield from self.tools.ask(_text(question), self._paths(files or []), settings)
 
     def detect(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
         """Find things on a picture or in a clip: a box in `regions` for each. Commas part several kinds of things."""
-        yield from self._one(file, questions.detecting(_text(what)), thinking)
+        yield from self.tools.detect(self._path(file), _text(what), thinking=bool(thinking))
 
     def point(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
         """Point to a thing on a picture or in a clip: points in `regions`."""
-        yield from self._one(file, questions.pointing(_text(what)), thinking)
+        yield from self.tools.point(self._path(file), _text(what), thinking=bool(thinking))
 
     def events(self, file: Upload, what: str = "", thinking: bool = True) -> Iterator[Told]:
         """Find when something is visible in a clip, or all of its events where nothing is named: spans in `events`."""
-        if not self._is_clip(file):
-            raise UserError("Events are found in clips, and this file is a picture: send a clip.")
-        yield from self._one(file, questions.spotting(_text(what)), thinking)
+        yield from self.tools.events(self._path(file), _text(what), thinking=bool(thinking))
 
     def describe(self, file: Upload, thinking: bool = True) -> Iterator[Told]:
         """Describe a picture or a clip in words."""
-        yield from self._one(file, questions.describing(is_clip=self._is_clip(file)), thinking)
+        yield from self.tools.describe(self._path(file), thinking=bool(thinking))
 
     def read(self, file: Upload, thinking: bool = False) -> Iterator[Told]:
         """Read the text in a picture or a clip (OCR): it is the `answer`."""
-        yield from self._one(file, questions.reading(is_clip=self._is_clip(file)), thinking)
+        yield from self.tools.read(self._path(file), thinking=bool(thinking))
 
     def models(self) -> Iterator[list[ToldModel]]:
         """The model that answers here, then the others that the program knows by name."""
-        info = self.model.load().info
-        running: ToldModel = {
-            "name": info.model,
-            "is_running": True,
-            "device": info.device,
-            "dtype": info.dtype,
-            "context_tokens": info.context_tokens,
-        }
-        others: list[ToldModel] = [
-            {"name": name, "is_running": False, "device": None, "dtype": None, "context_tokens": None}
-            for name in HUB_IDS
-            if name != info.model
-        ]
-        yield [running, *others]
+        yield self.tools.models()
 
-    def all(self) -> tuple[Tool, ...]:
-        """Every tool."""
+    def all(self) -> tuple[Endpoint, ...]:
+        """Every endpoint."""
         return self.ask, self.detect, self.point, self.events, self.describe, self.read, self.models
 
-    def _one(self, file: Upload, question: str, thinking: bool) -> Iterator[Told]:
-        yield from stream(self.model, Request(question, self._paths([file]), Settings(thinking=bool(thinking))))
-
-    def _is_clip(self, file: Upload) -> bool:
+    def _path(self, file: Upload) -> Path:
         [path] = self._paths([file])
-        return isinstance(probe(path), ProbedClip)
+        return path
 
     def _paths(self, files: Sequence[Upload]) -> tuple[Path, ...]:
         if not isinstance(files, list) or not all(isinstance(file, dict) and file.get("path") for file in files):
@@ -166,7 +134,7 @@ def _text(value: object) -> str:
     return value
 
 
-def signature_of(tool: Tool) -> inspect.Signature:
-    """The signature of a tool with the type of what it yields in the place of what it returns: what a client gets."""
-    [yielded] = get_args(get_type_hints(tool)["return"])
-    return inspect.signature(tool).replace(return_annotation=yielded)
+def signature_of(endpoint: Endpoint) -> inspect.Signature:
+    """The signature of an endpoint, returning the type of what it yields: what a client gets."""
+    [yielded] = get_args(get_type_hints(endpoint)["return"])
+    return inspect.signature(endpoint).replace(return_annotation=yielded)

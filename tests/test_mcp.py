@@ -1,0 +1,152 @@
+"""The tools as an agent uses them: a client of the protocol, and the server as it is started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+
+from pipelines.__main__ import main
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import ScriptedEngine
+from pipelines.models import DEMO_FOLDER
+from pipelines.present.model import Model
+from pipelines.present.told import Told
+from pipelines.programs.mcp_server import Sandbox, server
+from pipelines.programs.tools import Tools
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+TOOLS = ["ask", "detect", "point", "events", "describe", "read", "models"]
+
+
+def used(model: Model, *steps: Callable[[Client], Awaitable[Any]]) -> list[Any]:
+    """What the steps of a client give, beside a server of this process."""
+
+    async def use() -> list[Any]:
+        async with Client(server(Tools(model), Sandbox([EXAMPLES]))) as client:
+            return [await step(client) for step in steps]
+
+    return asyncio.run(use())
+
+
+def calling(tool: str, **values: Any) -> Callable[[Client], Awaitable[Any]]:
+    return lambda client: client.call_tool(tool, values)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model()
+
+
+def test_an_agent_starts_the_server_finds_the_tools_and_sees(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "shapes.png", tmp_path)
+    started = StdioServerParameters(command=sys.executable, args=["-m", "pipelines", "mcp", str(tmp_path)], cwd=ROOT)
+
+    async def use() -> tuple[Any, Any, Any]:
+        async with Client(started) as client:
+            listed = await client.list_tools()
+            return (
+                client.instructions,
+                listed,
+                await client.call_tool("detect", {"file": "shapes.png", "what": "red circle"}),
+            )
+
+    instructions, listed, told = asyncio.run(use())
+    assert str(tmp_path) in instructions
+    assert [tool.name for tool in listed.tools] == TOOLS
+    assert set(listed.tools[0].output_schema["properties"]) == set(Told.__annotations__)
+    assert "context" not in listed.tools[0].input_schema["properties"]
+    assert not told.is_error
+    assert [region["label"] for region in told.structured_content["regions"]] == ["red circle", "red circle"]
+
+
+def test_every_tool_answers(model: Model) -> None:
+    asked, point, spans, described, read, models = used(
+        model,
+        calling("ask", question="How many red shapes are there?", files=["shapes.png"]),
+        calling("point", file="shapes.png", what="blue square"),
+        calling("events", file="newcomer.mp4", what="blue star"),
+        calling("describe", file=str(EXAMPLES / "garden.jpg")),
+        calling("read", file="signs.png"),
+        calling("models"),
+    )
+    assert asked.structured_content["answer"] == "There are 3 red shapes."
+    assert json.loads(asked.content[0].text)["answer"] == "There are 3 red shapes."
+    assert point.structured_content["regions"][0]["point"]
+    assert spans.structured_content["events"]
+    assert "star" in described.structured_content["answer"]
+    assert read.structured_content["finish_reason"] == "stop"
+    assert models.structured_content["result"][0]["name"] == "demo"
+
+
+@pytest.mark.parametrize(
+    ("tool", "values", "sentence"),
+    [
+        ("describe", {"file": "../../app.py"}, "may not be read"),
+        ("describe", {"file": "/etc/passwd"}, "may not be read"),
+        ("describe", {"file": "http://example.com/a.png"}, "is an address"),
+        ("describe", {"file": "none.png"}, 'There is no file "none.png"'),
+        ("ask", {"question": "What is in this picture?"}, "none is given"),
+        ("detect", {"file": "shapes.png", "what": " "}, "Nothing is named"),
+        ("events", {"file": "shapes.png"}, "send a clip"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(tool: str, values: dict[str, Any], sentence: str, model: Model) -> None:
+    [told] = used(model, calling(tool, **values))
+    assert told.is_error
+    assert sentence in told.content[0].text
+    assert "Traceback" not in told.content[0].text
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, model: Model) -> None:
+    (tmp_path / "out.png").symlink_to(EXAMPLES / "shapes.png")
+
+    async def use() -> Any:
+        async with Client(server(Tools(model), Sandbox([tmp_path]))) as client:
+            return await client.call_tool("describe", {"file": "out.png"})
+
+    assert "may not be read" in asyncio.run(use()).content[0].text
+
+
+def test_progress_is_told_and_a_call_that_is_cancelled_stops_its_answer() -> None:
+    engine = ScriptedEngine("Let me look. " * 500 + "</think>A.", Checkpoint.open(DEMO_FOLDER), token_delay_s=0.01)
+
+    async def use() -> list[str | None]:
+        seen: list[str | None] = []
+        async with Client(server(Tools(Model(engine=engine)), Sandbox([EXAMPLES]))) as client:
+            with anyio.CancelScope() as scope:
+
+                async def note(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
+                    seen.append(message)
+                    if message == "thinking":
+                        scope.cancel()
+
+                await client.call_tool("ask", {"question": "Hello"}, progress_callback=note)
+            with anyio.fail_after(30):
+                while engine.num_running:
+                    await anyio.sleep(0.01)
+        return seen
+
+    assert asyncio.run(use())[-1] == "thinking"
+
+
+def test_without_its_package_one_sentence_says_what_to_install() -> None:
+    code = "import sys; sys.modules['mcp'] = None; from pipelines.__main__ import main; sys.exit(main(['mcp', '.']))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "requirements-mcp.txt" in run.stderr.splitlines()[-1]
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mcp", "nowhere"]) == 2
+    assert 'no folder "nowhere"' in capsys.readouterr().err
