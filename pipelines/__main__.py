@@ -16,11 +16,11 @@ from pathlib import Path
 from pipelines.batch import command as batch
 from pipelines.catalogue import command as catalogue
 from pipelines.options import add_model, add_settings, load_chosen, settings_of
-from pipelines.present.report import as_json, as_text
+from pipelines.present.report import as_json, as_text, look_as_text
 from pipelines.present.status import DOING
 from pipelines.present.timing_text import timing_text
 from pipelines.tracing import check_trace, traced
-from pipelines.types import Channel, Delta, Progress, Record, Request, Result, UserError
+from pipelines.types import Channel, Delta, Look, Progress, Record, Request, Result, UserError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -78,6 +78,8 @@ def _ask(options: argparse.Namespace) -> int:
             for step in answer(request, engine, observe=console.show):
                 if isinstance(step, Delta) and not options.json:
                     console.stream(step)
+                elif isinstance(step, Look) and not options.json:
+                    console.tell(look_as_text(step))
                 elif isinstance(step, Result):
                     told = as_json(step) if options.json else as_text(step, has_times=not options.timing)
                     console.finish(told)
@@ -136,6 +138,12 @@ class _Console:
             print(f"{'' if self._channel is None else chr(10) * 2}{HEADINGS[delta.channel]}")
             self._channel = delta.channel
         print(delta.text, end="", flush=True)
+
+    def tell(self, text: str) -> None:
+        """Print what came back of a call; what follows gets a heading of its own."""
+        self._clear()
+        print(f"\n\n{text}", end="", flush=True)
+        self._channel = "tool_call"
 
     def finish(self, text: str) -> None:
         """Print what comes after the reply."""

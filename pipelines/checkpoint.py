@@ -19,9 +19,8 @@ from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from pipelines.types import Limits, Message, UserError, Vision
+from pipelines.types import Json, Limits, Message, Tool, UserError, Vision
 
-Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 MODEL_TYPE = "qwen3_5"
 
 
@@ -64,11 +63,19 @@ class Checkpoint(Vision):
         added = self.tokenizer.get_added_tokens_decoder().values()
         return tuple(token.content for token in added if token.content[:1] + token.content[-1:] == "<>")
 
-    def render(self, messages: Sequence[Message], enable_thinking: bool) -> str:
-        """The prompt of a conversation, one placeholder an item, ending where the assistant begins."""
+    def render(self, messages: Sequence[Message], enable_thinking: bool, tools: Sequence[Tool] = ()) -> str:
+        """The prompt of a conversation, one placeholder an item, ending where the assistant begins.
+
+        It offers `tools` where there are any.
+        """
+        offer = {"tools": tools} if tools else {}
         try:
             return self.template.render(
-                messages=messages, add_generation_prompt=True, enable_thinking=enable_thinking, add_vision_id=False
+                messages=messages,
+                add_generation_prompt=True,
+                enable_thinking=enable_thinking,
+                add_vision_id=False,
+                **offer,
             )
         except TemplateError as error:
             raise UserError(f"The model's chat template refuses this conversation: {error}.") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.types import FinishReason, Result, ThoughtEnd, Turn
+from pipelines.types import FinishReason, Look, Result, ThoughtEnd, Turn
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply that has ended. The thought took `thought_s` seconds and `num_thought_tokens` tokens."""
+    """A reply that has ended. Its thoughts took `thought_s` seconds and `num_thought_tokens` tokens together.
+
+    `looks` are what the model looked at more closely on the way, with small pictures.
+    """
 
     answer: str
     reasoning: str = ""
@@ -30,6 +33,7 @@ class Reply:
     thought_s: float = 0.0
     num_thought_tokens: int = 0
     thought_end: ThoughtEnd | None = None
+    looks: tuple[Look, ...] = ()
 
     @classmethod
     def of(cls, result: Result) -> Reply:
@@ -41,6 +45,7 @@ class Reply:
             thought_s=result.timing.stage_ms.get("think", 0.0) / 1000,
             num_thought_tokens=result.tokens.reasoning,
             thought_end=result.thought_end,
+            looks=tuple(look.reduced() for look in result.looks),
         )
 
 

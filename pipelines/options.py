@@ -64,6 +64,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-pixels", type=positive, default=Settings.max_pixels, metavar="N", help="of a picture")
     add("--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only")
+    add("--look-closer", action="store_true", help="let the model call for parts of a picture or more frames")
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
     add("--seed", type=int, default=0, help="of the sampling")
     add("--price-per-hour", type=float, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
@@ -85,6 +86,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
             max_pixels=options.max_pixels,
             clip_reader=options.clip_reader,
             price_per_hour=options.price_per_hour,
+            look_closer=options.look_closer,
         )
     except ValueError as error:
         raise UserError(f"The settings do not fit: {error}.") from error

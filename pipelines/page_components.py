@@ -173,6 +173,9 @@ def settings() -> tuple[list[Any], gr.Button]:
             _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
             _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
             gr.Number(start.price_per_hour, label="Price of an hour", info=choices.PRICE_COST, minimum=0),
+            gr.Checkbox(
+                start.look_closer, label="Look closer", info=choices.LOOK_COST, interactive=True, elem_id="look-closer"
+            ),
         ]
         reset = gr.Button("Reset", size="sm", elem_id="reset")
     return controls, reset

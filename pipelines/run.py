@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
 
+from pipelines import tools
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Closed, Engine, Kept, Piece, Waiting
-from pipelines.fusion import estimate, fuse, gather, look_of, refused, seen_pixels, sights
+from pipelines.fusion import SpanLook, estimate, fuse, gather, look_of, refused, seen_pixels, sights
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
 from pipelines.media import Cancelled, open_once, probe
@@ -30,6 +31,7 @@ from pipelines.types import (
     Delta,
     Deltas,
     FinishReason,
+    Look,
     Media,
     MediaKind,
     Message,
@@ -41,6 +43,7 @@ from pipelines.types import (
     Reported,
     Request,
     Result,
+    Said,
     Settings,
     Sight,
     Stage,
@@ -86,9 +89,8 @@ def answer(
     try:
         work.check()
         with suppress(Cancelled):
-            media = work.open()
-            inputs = work.fuse(media)
-            yield from work.generate(inputs)
+            work.open()
+            yield from work.reply()
         result = work.result()
         outcome = result.finish_reason
     except TooLittleMemoryError:
@@ -128,7 +130,10 @@ class _Work:
         self._finish_reason: FinishReason = "cancelled"
         self._reported: Reported | None = None
         self._is_supposed, self._logprob, self._num_likely = False, 0.0, 0
-        self._text: dict[str, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
+        self._looks = list(request.resumed.looks) if request.resumed else []
+        self._said = list(request.resumed.said) if request.resumed else []
+        self._num_before = 0
+        self._text: dict[Channel, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
         self._num_tokens = {"reasoning": 0, "answer": 0, "tool_call": 0}
 
     def check(self) -> None:
@@ -137,27 +142,54 @@ class _Work:
             raise UserError("There is no question: type one and send it again.")
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
             raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
+        if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):
+            raise UserError("A model on a server cannot look closer: turn that off, or choose a model that runs here.")
 
-    def open(self) -> tuple[Media, ...]:
+    def open(self) -> None:
         """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
         self._media = tuple(self._open(number, path) for number, path in enumerate(self._request.files))
-        return self._media
 
-    def fuse(self, media: tuple[Media, ...]) -> ModelInputs:
+    def reply(self) -> Iterator[Delta | Look]:
+        """Yield the reply, and what the model looked at more closely on the way to it."""
+        while True:
+            yield from self.generate(self.fuse())
+            if not self._calls:
+                return
+            yield self._look()
+
+    def fuse(self) -> ModelInputs:
         """Make the model's inputs of the conversation, with token ids where the engine takes these."""
         self._enter(Work("fuse"))
-        settings, messages = self._request.settings, messages_of(self._request, media)
-        vision = self._engine.vision.limited(settings.max_pixels)
-        if isinstance(vision, Checkpoint):
-            fused = fuse(messages, media, vision, settings.thinking)
-        else:
-            fused = gather(messages, media, vision, settings.thinking)
-        self._inputs = replace(fused, conversation=self._request.conversation).followed_by(self._ids)
+        inputs = fused(self._request, self._media, self._looks, self._engine)
+        self._inputs = inputs.followed_by(self._ids)
         return self._inputs
 
+    @property
+    def _calls(self) -> bool:
+        """Whether the reply ends in a call that may be followed; a model that goes on after the last is left alone."""
+        is_asked = self._request.settings.look_closer and self._finish_reason == "stop"
+        return is_asked and bool(self._text["tool_call"]) and len(self._looks) <= tools.MAX_LOOKS
+
+    def _look(self) -> Look:
+        """Follow the call, and begin a new reply behind what came back."""
+        self._enter(Work("look"))
+        self._observe(Progress("look"))
+        written = tools.Written(*("".join(self._text[channel]) for channel in ("reasoning", "answer", "tool_call")))
+        look = tools.follow(written, self._media, self._looks, self._open_span)
+        self._looks.append(look)
+        self._text = {"reasoning": [], "answer": [], "tool_call": []}
+        self._ids, self._said, self._thought_end = [], [], None
+        return look
+
+    def _open_span(self, number: int, start_s: float, end_s: float, num_frames: int) -> Media:
+        settings = self._request.settings
+        look = SpanLook(start_s, end_s, num_frames, look_of(settings, self._engine.vision).limits)
+        path = self._request.files[number]
+        return open_once(path, look, settings.clip_reader, should_stop=self._stop.is_set)
+
     def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
-        """Yield the reply."""
-        splitter = self._splitter(inputs)
+        """Yield the reply up to its end, or to a call."""
+        splitter, self._num_before = self._splitter(inputs), sum(self._num_tokens.values())
         for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
             if isinstance(step, Token | Piece):
                 yield from self._take(step, splitter)
@@ -189,9 +221,11 @@ class _Work:
             tokens=self._tokens(),
             finish_reason=self._finish_reason,
             media=self._media,
-            sights=sights(inputs, self._media) if inputs else (),
+            sights=sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else (),
             thought_end=self._thought_end,
             token_ids=tuple(self._ids),
+            looks=tuple(self._looks),
+            said=tuple(self._said),
             reported=self._reported,
             certainty=math.exp(self._logprob / self._num_likely) if self._num_likely else None,
         )
@@ -273,6 +307,7 @@ class _Work:
         num_tokens = 1
         if isinstance(step, Token):
             self._ids.append(step.id)
+            self._said.append(Said(step, splitter.channel))
         else:
             num_tokens, self._is_supposed = step.num_tokens, step.channel is None
             if step.channel:
@@ -281,7 +316,7 @@ class _Work:
         for _ in range(num_tokens):
             self._watch.note_token(stage)
         self._num_tokens[splitter.channel] += num_tokens
-        if isinstance(step, Piece) and step.logprob is not None and splitter.channel == "answer":
+        if step.logprob is not None and splitter.channel == "answer":
             self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
         self._observe(Progress(stage, self._num_tokens[splitter.channel]))
         yield from self._note(splitter.feed(step.text))
@@ -294,6 +329,8 @@ class _Work:
             yield delta
 
     def _enter(self, work: Work) -> None:
+        if work.task == "decode":  # counted from the first token of all replies
+            work = replace(work, num_before=self._num_before + work.num_before)
         self._watch.enter(work)
         if work.task in ("open", "fuse", "send", "vision", "prefill"):
             self._observe(Progress(work.task))
@@ -302,6 +339,18 @@ class _Work:
         if not done:
             self._enter(Work("frames", medium=number))
         self._observe(Progress("frames", done, total))
+
+
+def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], engine: Engine) -> ModelInputs:
+    """The model's inputs of a request whose files are opened, behind what it looked at more closely so far."""
+    settings, vision = request.settings, engine.vision.limited(request.settings.max_pixels)
+    messages, seen = [*messages_of(request, media), *tools.told(looks)], (*media, *tools.shown(looks))
+    if isinstance(vision, Checkpoint):
+        offer = tools.offered(media) if settings.look_closer else ()
+        inputs = fuse(messages, seen, vision, settings.thinking, offer)
+    else:
+        inputs = gather(messages, seen, vision, settings.thinking)
+    return replace(inputs, conversation=request.conversation)
 
 
 def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:

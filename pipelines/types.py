@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 Channel = Literal["reasoning", "answer", "tool_call"]
 Stage = Literal[
     "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
-    "think", "tool", "answer", "others", "deliver",
+    "think", "tool", "look", "answer", "others", "deliver",
 ]  # fmt: skip
 """Where the time of a request goes; what each is, in words, stands in `pipelines.present.rates`."""
-Task = Literal["queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill", "decode", "others", "deliver"]
+Task = Literal[
+    "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
+    "decode", "look", "others", "deliver",
+]  # fmt: skip
 """The same for whoever does the work, and does not know whether a token belongs to a thought or to an answer."""
 ClockName = Literal["perf_counter", "cuda event"]
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -35,6 +38,10 @@ MediaKind = Literal["picture", "clip"]
 EngineName = Literal["local", "reference", "openai"]
 WeightFormat = Literal["full", "int8", "fp8"]
 """How the text layers' weights are held: as the checkpoint gives them, or in eight bits."""
+
+MAX_KEPT_SIDE_PX = 480
+MAX_KEPT_FRAMES = 8
+"""Of what a model looked at more closely, as far as it is kept for the eye."""
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
@@ -61,12 +68,30 @@ class ContentPart(TypedDict):
     text: NotRequired[str]
 
 
+class ToolCall(TypedDict):
+    """A call of a tool with its arguments as they were written."""
+
+    name: str
+    arguments: dict[str, str]
+
+
+Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
+
+
+class Tool(TypedDict):
+    """A tool as the model is told of it: its name, its description and the JSON schema of its parameters."""
+
+    type: Literal["function"]
+    function: Mapping[str, Json]
+
+
 class Message(TypedDict):
     """One turn of a conversation, in the chat format that Qwen's templates read."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str | Sequence[ContentPart]
     reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[Sequence[ToolCall]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +241,9 @@ class Settings:
     None takes the official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
     `num_frames` frames are taken, or where that is None `sample_fps` a second; in both cases at most `max_frames`, and
     together about `max_clip_tokens` visual tokens. `max_pixels` bounds the pixels of a picture as the model sees it.
-    Both bounds lie within what the checkpoint allows. `clip_reader` decodes clips; "decord" is for trusted files only.
+    Both bounds lie within what the checkpoint allows. Where it may `look_closer`, the model can call for a
+    part of a picture at full resolution, or for more frames of a clip, before it answers. `clip_reader` decodes clips;
+    "decord" is for trusted files only.
     `price_per_hour` is what the machine costs, in whatever currency, and 0 where that is not known.
     """
 
@@ -231,6 +258,7 @@ class Settings:
     max_clip_tokens: int = 12_288
     max_pixels: int = 1024 * 1024
     clip_reader: ClipReader = "pyav"
+    look_closer: bool = False
     price_per_hour: float = 0.0
 
     def __post_init__(self) -> None:
@@ -288,6 +316,14 @@ class Token:
     logprob: float | None = None
 
 
+@dataclass(frozen=True)
+class Said:
+    """A token of a reply, and the channel that it belongs to."""
+
+    token: Token
+    channel: Channel
+
+
 @dataclass(frozen=True, eq=False)
 class Gaze:
     """Where the model looked as it wrote the tokens of a reply, from the token `first` on.
@@ -318,6 +354,44 @@ class Delta:
 
     channel: Channel
     text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A call of a tool on the way to an answer, and what the model got: a part of a medium to see, or a refusal.
+
+    `reasoning` and `remark` are what was thought and said before it, `name` and `arguments` the call as it was written.
+    `shown` is what came back, and None where the sentence `refused` did. It shows `box` of the medium `media_index`, or
+    the span `span_s` of it, in seconds; `whole` is that medium. It took `duration_ms` from the call until it was there.
+    """
+
+    reasoning: str
+    remark: str
+    name: str
+    arguments: Mapping[str, str]
+    duration_ms: float
+    shown: Media | None = None
+    refused: str = ""
+    media_index: int = 0
+    box: Box | None = None
+    span_s: tuple[float, float] | None = None
+    whole: Media | None = None
+
+    def reduced(self) -> Look:
+        """The same with pictures small enough to be kept for as long as the conversation is shown."""
+        return replace(self, shown=_reduced(self.shown), whole=_reduced(self.whole))
+
+
+def _reduced(item: Media | None) -> Media | None:
+    """Every so manieth pixel of a picture, and of the first frames of a clip."""
+    if item is None:
+        return None
+    step = max(1, max(item.rgb.shape[-3:-1]) // MAX_KEPT_SIDE_PX)
+    if isinstance(item, Picture):
+        return replace(item, rgb=item.rgb[::step, ::step].copy())
+    frames = slice(0, MAX_KEPT_FRAMES)
+    rgb = item.rgb[frames, ::step, ::step].copy()
+    return replace(item, rgb=rgb, times_s=item.times_s[frames], indices=item.indices[frames])
 
 
 @dataclass(frozen=True)
@@ -550,6 +624,10 @@ class Result:
     """Why the engine ended the reasoning; None where the model did, or has not yet."""
     token_ids: tuple[int, ...] = ()
     """The reply as the model wrote it; empty where a server did."""
+    looks: tuple[Look, ...] = ()
+    """What the model looked at more closely before it answered, each with the thought before it."""
+    said: tuple[Said, ...] = ()
+    """The tokens of the last thought and of the answer; empty where a server wrote them."""
     reported: Reported | None = None
     """What a server says of the request."""
     certainty: float | None = None
@@ -598,4 +676,4 @@ class Record:
 
 Observe = Callable[[Progress | Record], None]
 """Told how far a request is and, once, when it has ended, what it took."""
-Deltas = Iterator[Delta | Result]
+Deltas = Iterator[Delta | Look | Result]

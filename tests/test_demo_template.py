@@ -10,7 +10,8 @@ from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipelines.demo.export import FOLDER, TEMPLATE
-from pipelines.demo.zoom import NAME, TOOL, call_text, tools_prompt
+from pipelines.demo.zoom import call_text, tools_prompt
+from pipelines.tools.offer import ZOOM, ZOOM_TOOL
 from tests import golden
 
 IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -85,7 +86,7 @@ ASKED = f"<|im_start|>user\n{IMAGE}What number is drawn?<|im_end|>\n"
 REGION = (200, 300, 400, 500)
 CALL = {
     "type": "function",
-    "function": {"name": NAME, "arguments": {"bbox_2d": [*REGION], "label": "blue speck", "img_idx": 0}},
+    "function": {"name": ZOOM, "arguments": {"bbox_2d": [*REGION], "label": "blue speck", "img_idx": 0}},
 }
 QUESTION: dict[str, Any] = {
     "role": "user",
@@ -96,8 +97,10 @@ CALLED = f"<|im_start|>assistant\n<think>\nToo small.\n</think>\n\n{call_text(RE
 
 
 def test_tools_are_offered_in_the_system_turn() -> None:
-    assert render([QUESTION], tools=[TOOL], add_generation_prompt=False) == SYSTEM + ASKED
-    told = render([{"role": "system", "content": " Be brief. "}, QUESTION], tools=[TOOL], add_generation_prompt=False)
+    assert render([QUESTION], tools=[ZOOM_TOOL], add_generation_prompt=False) == SYSTEM + ASKED
+    told = render(
+        [{"role": "system", "content": " Be brief. "}, QUESTION], tools=[ZOOM_TOOL], add_generation_prompt=False
+    )
     assert told == SYSTEM.replace("<|im_end|>", "\n\nBe brief.<|im_end|>") + ASKED
 
 
@@ -105,10 +108,10 @@ def test_a_call_and_what_it_gave_back_stand_in_the_same_turn() -> None:
     crop: dict[str, Any] = {"role": "tool", "content": [{"type": "image"}]}
     seen = f"<|im_start|>user\n<tool_response>\n{IMAGE}\n</tool_response><|im_end|>\n"
     assert (
-        render([QUESTION, LOOK, crop], tools=[TOOL])
+        render([QUESTION, LOOK, crop], tools=[ZOOM_TOOL])
         == SYSTEM + ASKED + CALLED + seen + "<|im_start|>assistant\n<think>\n"
     )
-    both = render([QUESTION, LOOK, crop, {"role": "tool", "content": "none"}], tools=[TOOL])
+    both = render([QUESTION, LOOK, crop, {"role": "tool", "content": "none"}], tools=[ZOOM_TOOL])
     assert both.endswith(
         f"{IMAGE}\n</tool_response>\n<tool_response>\nnone\n</tool_response><|im_end|>\n<|im_start|>assistant\n<think>\n"
     )

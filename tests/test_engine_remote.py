@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipelines.engine.remote.engine import RemoteEngine
 from pipelines.run import answer, foresee
-from pipelines.types import Request, Result, Sampling, Settings, Turn, UserError
+from pipelines.types import Delta, Request, Result, Sampling, Settings, Turn, UserError
 from tests.dialect_server import CUT, HELD, Answer, DialectServer, Refusal, Stream, delta, dialect_server, said, usage
 from tests.media_makers import write_clip
 
@@ -65,7 +65,7 @@ def test_an_answer_of_a_model_that_does_not_think_is_one() -> None:
     for *_, result in replies:
         assert isinstance(result, Result)
         assert (result.reasoning, result.answer, result.tokens.reasoning) == ("", "It is blue.", 0)
-    assert [step.channel for step in replies[1] if not isinstance(step, Result)] == ["answer", "answer"]
+    assert [step.channel for step in replies[1] if isinstance(step, Delta)] == ["answer", "answer"]
 
 
 def test_a_thought_that_ran_out_of_tokens_is_no_answer() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("media", "fusion", "engine", "reply", "grounding", "timing")
+PARTS = ("media", "fusion", "engine", "reply", "tools", "grounding", "timing")
 FOUNDATION = {"types", "inputs", "cache", "checkpoint"}
 MAY_IMPORT = {
     "types": set[str](),
@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "conversation": {"types"},
     "archive": {"types", "conversation", "archive"},
     "timing": {"types"},
-    **{part: FOUNDATION | {part} for part in ("media", "fusion", "reply", "grounding")},
+    **{part: FOUNDATION | {part} for part in ("media", "fusion", "reply", "tools", "grounding")},
     "engine": FOUNDATION | {"engine", "timing"},
     "run": {*FOUNDATION, *PARTS},
 }

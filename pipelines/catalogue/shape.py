@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.checkpoint import Json
-from pipelines.types import UserError
+from pipelines.types import Json, UserError
 
 Format = Literal["fp32", "bf16", "int8"]
 FORMATS: tuple[Format, ...] = ("fp32", "bf16", "int8")

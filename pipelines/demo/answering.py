@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,9 +12,9 @@ import torch
 from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.demo.zoom import TOOL
 from pipelines.fusion.fuse import fuse
 from pipelines.inputs import ModelInputs
+from pipelines.tools.offer import ZOOM_TOOL
 from pipelines.types import ContentPart, Media, Message, Picture
 
 END_OF_THINKING = "</think>"
@@ -74,8 +74,6 @@ class Answerer:
     def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 400) -> None:
         self.checkpoint = Checkpoint.open(folder)
         self.model = Qwen3_5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
-        self.with_tool = self.checkpoint.template.environment.from_string(source, globals={"tools": [TOOL]})
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
 
     def reply_all(self, queries: Sequence[Query], thinking: bool) -> list[Reply]:
@@ -91,9 +89,8 @@ class Answerer:
     def _fused(self, query: Query, thinking: bool) -> ModelInputs:
         if not query.zooms:
             return fuse(query.messages, query.all_media, self.checkpoint, thinking)
-        checkpoint = replace(self.checkpoint, template=self.with_tool)
         messages = [*query.messages, *(_look(query.looked[0]) if query.looked else [])]
-        return fuse(messages, query.all_media, checkpoint, thinking)
+        return fuse(messages, query.all_media, self.checkpoint, thinking, [ZOOM_TOOL])
 
     @torch.inference_mode()
     def _generate(self, group: Sequence[ModelInputs], thinking: bool) -> list[Reply]:

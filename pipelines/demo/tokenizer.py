@@ -29,7 +29,8 @@ from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
 from pipelines.demo.specks import draw_speck
 from pipelines.demo.things import STEP
 from pipelines.demo.written import NO_PICTURE, OPENINGS, TALK, WORDS, imagined
-from pipelines.demo.zoom import BEFORE_TOOLS, PROSE, TOOL, ask_zoom, refused
+from pipelines.demo.zoom import BEFORE_TOOLS, PROSE, ask_zoom, refused
+from pipelines.tools.offer import ZOOM_TOOL
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "demo-model" / "tokenizer.json"
 VOCABULARY = 1280
@@ -123,7 +124,7 @@ def texts() -> Iterator[str]:
     for _ in range(NUM_SCENES // 8):
         yield from (text for wordings, answer in TALK for text in (*wordings, answer))
         yield from (OTHER_WORLD, NO_PICTURE, "No picture.", NOT_DRAWN, NOT_ABOUT, "user", "assistant", "system")
-        yield from ("<0.2 seconds>", "Picture 1: ", "Video 1: ", json.dumps(TOOL), *PHOTO_QUESTIONS)
+        yield from ("<0.2 seconds>", "Picture 1: ", "Video 1: ", json.dumps(ZOOM_TOOL), *PHOTO_QUESTIONS)
     for _ in range(NUM_SCENES // 25):
         yield from (f" {word}" for word in (*WORDS, *OPENINGS))
 

@@ -14,33 +14,8 @@ from pipelines.demo.phrases import article, box_text, listing
 from pipelines.demo.reading_questions import is_letter, is_number
 from pipelines.demo.specks import SpeckScene
 from pipelines.demo.things import SHAPES, SPECK, Coords, Thing
+from pipelines.tools.offer import ZOOM, ZOOM_TOOL
 
-NAME = "image_zoom_in_tool"
-DESCRIPTION = (
-    "Zoom in on a specific region of an image by cropping it based on a bounding box (bbox) and an optional object "
-    "label."
-)
-BOX = "The bounding box of the region to zoom in, as [x1, y1, x2, y2], from 0 to 1000."
-LABEL = "The name or label of the object in the specified bounding box."
-INDEX = "The index of the image to zoom in on, from 0."
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": NAME,
-        "description": DESCRIPTION,
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "bbox_2d": {
-                    "type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4, "description": BOX,
-                },
-                "label": {"type": "string", "description": LABEL},
-                "img_idx": {"type": "number", "description": INDEX},
-            },
-            "required": ["bbox_2d", "label", "img_idx"],
-        },
-    },
-}  # fmt: skip
 BEFORE_TOOLS = "# Tools\n\nYou have access to the following functions:\n\n<tools>"
 AFTER_TOOLS = (
     "\n</tools>\n\nIf you choose to call a function ONLY reply in the following format with NO suffix:\n\n",
@@ -62,7 +37,7 @@ PROSE = tuple(part for part in AFTER_TOOLS if not part.startswith(("<tool_call>"
 TOO_SMALL = "It is too small to tell."
 
 
-def tools_prompt(tool: object = TOOL) -> str:
+def tools_prompt(tool: object = ZOOM_TOOL) -> str:
     """What Qwen3.5's template writes in the system turn where one tool is offered."""
     return f"{BEFORE_TOOLS}\n{json.dumps(tool, ensure_ascii=False)}{''.join(AFTER_TOOLS)}"
 
@@ -94,7 +69,7 @@ def call_text(region: Coords, label: str) -> str:
     """A call of the tool in Qwen3.5's form."""
     values = {"bbox_2d": "[{}, {}, {}, {}]".format(*region), "label": label, "img_idx": "0"}
     parameters = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in values.items())
-    return f"<tool_call>\n<function={NAME}>\n{parameters}</function>\n</tool_call>"
+    return f"<tool_call>\n<function={ZOOM}>\n{parameters}</function>\n</tool_call>"
 
 
 def _question(rng: random.Random, speck: Thing) -> tuple[str, str]:

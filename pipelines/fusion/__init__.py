@@ -3,7 +3,7 @@
 from pipelines.fusion.estimate import estimate
 from pipelines.fusion.frames import mean_times, patch_times, sample_frames
 from pipelines.fusion.fuse import fuse, gather
-from pipelines.fusion.look import ClipLook, look_of
+from pipelines.fusion.look import ClipLook, SpanLook, look_of
 from pipelines.fusion.patches import patchify_clip, patchify_picture
 from pipelines.fusion.prompt import expand_prompt
 from pipelines.fusion.sights import seen_pixels, sights
@@ -15,6 +15,7 @@ __all__ = [
     "ClipLook",
     "Limits",
     "Patches",
+    "SpanLook",
     "estimate",
     "expand_prompt",
     "fuse",

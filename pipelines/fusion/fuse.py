@@ -18,7 +18,7 @@ from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
 from pipelines.fusion.sizes import refused
 from pipelines.inputs import Frames, ModelInputs, grid_of
-from pipelines.types import Clip, Limits, Media, Message, Picture, Vision
+from pipelines.types import Clip, Limits, Media, Message, Picture, Tool, Vision
 
 TEXT, PICTURE, CLIP = 0, 1, 2
 MAX_KEPT_BYTES = 64 * 1024**2
@@ -30,9 +30,13 @@ FRAMES_SEEN: Cache[tuple[str, Limits], torch.Tensor] = Cache(MAX_KEPT_BYTES, lam
 
 
 def fuse(
-    messages: Sequence[Message], media: Sequence[Media], checkpoint: Checkpoint, enable_thinking: bool
+    messages: Sequence[Message],
+    media: Sequence[Media],
+    checkpoint: Checkpoint,
+    enable_thinking: bool,
+    tools: Sequence[Tool] = (),
 ) -> ModelInputs:
-    """Model inputs for a conversation whose placeholders stand for `media`, in order.
+    """Model inputs for a conversation whose placeholders stand for `media`, in order, and that offers `tools`.
 
     Raises UserError for a picture or clip of a shape that the model cannot take, ValueError where the placeholders and
     the media do not match.
@@ -42,7 +46,7 @@ def fuse(
     clips = [grid_of(item.pixels) for item in frames if item.is_clip]
     times = [mean_times(item.times_s) for item in media if isinstance(item, Clip)]
     plain = [neutralise(message, checkpoint.control_tokens) for message in messages]
-    rendered = checkpoint.render(plain, enable_thinking)
+    rendered = checkpoint.render(plain, enable_thinking, tools)
     pieces = expand(rendered, pictures, clips, times)
     input_ids = torch.tensor([encode(pieces, checkpoint)])
     return ModelInputs(

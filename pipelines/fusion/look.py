@@ -51,6 +51,30 @@ class ClipLook:
         return seen
 
 
+@dataclass(frozen=True)
+class SpanLook:
+    """The frames of a span of a clip, in seconds: `num_frames`, evenly spread over it, at sizes within `limits`."""
+
+    start_s: float
+    end_s: float
+    num_frames: int
+    limits: Limits
+
+    def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:  # noqa: ARG002
+        """The numbers of the frames to take; where none is shown first within the span, the one shown at its start."""
+        within = [number for number, time_s in enumerate(times_s) if self.start_s <= time_s <= self.end_s]
+        if not within:
+            return [max((number for number, time_s in enumerate(times_s) if time_s <= self.start_s), default=0)]
+        chosen = frames_by_number([times_s[number] for number in within], min(self.num_frames, len(within)))
+        return [within[number] for number in chosen]
+
+    def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
+        """One of `num_frames` frames at the size at which it is seen; raises as `ClipLook.size`."""
+        frame = resize(rgb[None], clip_size(num_frames, rgb.shape[0], rgb.shape[1], self.limits))
+        seen: NDArray[np.uint8] = frame[0].permute(1, 2, 0).numpy()
+        return seen
+
+
 def look_of(settings: Settings, vision: Vision) -> ClipLook:
     """The way of looking that a user chose, within what the model was made for."""
     affordable = max(FRAMES, FRAMES * settings.max_clip_tokens // LEAST_TOKENS)

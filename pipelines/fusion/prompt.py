@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipelines.inputs import MERGE, Grid, num_visual_tokens
-from pipelines.types import ContentPart, Message
+from pipelines.types import ContentPart, Message, ToolCall
 
 PICTURE_PAD = "<|image_pad|>"
 CLIP_PAD = "<|video_pad|>"
@@ -93,7 +93,16 @@ def neutralise(message: Message, control_tokens: Sequence[str]) -> Message:
         plain["content"] = _defuse(pattern, content)
     else:
         plain["content"] = [_defuse_part(pattern, part) for part in _join_texts(content)]
+    if "reasoning_content" in message:
+        plain["reasoning_content"] = _defuse(pattern, message["reasoning_content"])
+    if "tool_calls" in message:
+        plain["tool_calls"] = [_defuse_call(pattern, call) for call in message["tool_calls"]]
     return plain
+
+
+def _defuse_call(pattern: re.Pattern[str], call: ToolCall) -> ToolCall:
+    arguments = {_defuse(pattern, key): _defuse(pattern, value) for key, value in call["arguments"].items()}
+    return {"name": _defuse(pattern, call["name"]), "arguments": arguments}
 
 
 def _join_texts(parts: Sequence[ContentPart]) -> Iterator[ContentPart]:

@@ -67,9 +67,11 @@ def thinking(reasoning: str) -> ChatMessage:
     }
 
 
-def thought(reasoning: str, duration_s: float, num_tokens: int | None = None) -> ChatMessage:
+def thought(reasoning: str, duration_s: float | None = None, num_tokens: int | None = None) -> ChatMessage:
     """Finished reasoning, folded, with what it took: its tokens are known when the whole reply has ended."""
-    metadata: Thought = {"title": "Thought", "status": "done", "duration": round(duration_s, 1)}
+    metadata: Thought = {"title": "Thought", "status": "done"}
+    if duration_s is not None:
+        metadata["duration"] = round(duration_s, 1)
     if num_tokens is not None:
         metadata["log"] = f"{num_tokens:,} token{'s' * (num_tokens != 1)}"
     return {"role": "assistant", "content": [_text(reasoning)], "metadata": metadata}

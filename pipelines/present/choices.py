@@ -32,6 +32,9 @@ DETAIL_COST = (
 )
 
 PRICE_COST = "What this machine costs, in your currency: each request then tells its price. 0: not told."
+LOOK_COST = (
+    "The model may call for a part of a picture at full resolution, or for more frames of a clip: each is a step more."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Choices:
     clip_detail: str = "Full"
     detail: str = "Standard"
     price_per_hour: float = 0.0
+    look_closer: bool = False
 
     def settings(self) -> Settings:
         """The same for a request. An unknown detail, which only a program can send, is the one of the start."""
@@ -61,6 +65,7 @@ class Choices:
             max_clip_tokens=CLIP_DETAILS.get(self.clip_detail, CLIP_DETAILS["Full"]),
             max_pixels=DETAILS.get(self.detail, DETAILS["Standard"]),
             price_per_hour=max(0.0, float(self.price_per_hour or 0)),
+            look_closer=bool(self.look_closer),
         )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pipelines.conversation import Reply
 from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
+from pipelines.present.closer import looked
 from pipelines.present.status import THOUGHT_ENDS, doing, ended
-from pipelines.types import Delta, FinishReason, Progress, Record, Result
+from pipelines.types import Delta, FinishReason, Look, Progress, Record, Result
 
-Arrival = Delta | Result | Progress | Record
+Arrival = Delta | Look | Result | Progress | Record
 EMPTY = {"reasoning": "", "answer": ""}
 NOTES: dict[FinishReason, str] = {
     "stop": "*It ended without an answer.*",
@@ -31,6 +32,7 @@ class Exchange:
         self._stage_began_s = self._began_s
         self._text = {"reasoning": resumed.reasoning, "answer": resumed.answer} if resumed else dict(EMPTY)
         self._thought_s: tuple[float, float] | None = None
+        self._looks = [look.reduced() for look in resumed.looks] if resumed else []
 
     @property
     def num_characters(self) -> int:
@@ -45,6 +47,9 @@ class Exchange:
             self.result = item
         elif isinstance(item, Record):
             self.record = item
+        elif isinstance(item, Look):
+            self._looks.append(item.reduced())
+            self._text, self._thought_s = dict(EMPTY), None
         else:
             self._add(item)
 
@@ -52,7 +57,7 @@ class Exchange:
         """The assistant's messages as they stand."""
         if self.result is not None:
             return replied(Reply.of(self.result))
-        shown: list[ChatMessage] = []
+        shown = chain(self._looks)
         if self._text["reasoning"]:
             is_over = bool(self._text["answer"])
             shown.append(self._closed_thought() if is_over else thinking(self._text["reasoning"]))
@@ -85,9 +90,19 @@ class Exchange:
         return thought(self._text["reasoning"], last_s - first_s)
 
 
+def chain(looks: Iterable[Look]) -> list[ChatMessage]:
+    """Each thought, and what was looked at more closely behind it."""
+    shown: list[ChatMessage] = []
+    for number, look in enumerate(looks, 1):
+        if look.reasoning.strip():
+            shown.append(thought(look.reasoning))
+        shown.append(looked(look, number))
+    return shown
+
+
 def replied(reply: Reply) -> list[ChatMessage]:
     """The assistant's messages of a reply that has ended, however it ended."""
-    shown: list[ChatMessage] = []
+    shown = chain(reply.looks)
     if reply.reasoning.strip():
         shown.append(thought(reply.reasoning, reply.thought_s, reply.num_thought_tokens))
         if reply.thought_end is not None:

@@ -24,6 +24,7 @@ NAMES: Mapping[Stage, tuple[str, str]] = {
     "prefill": ("Prefill", "the prompt through the language model, up to the first token"),
     "think": ("Think", "the reasoning, token by token"),
     "tool": ("Tool", "the tool calls, token by token"),
+    "look": ("Look closer", "what the calls asked for: parts cut out of pictures, more frames of clips"),
     "answer": ("Answer", "the answer, token by token"),
     "others": ("Others", "the model's turns for other requests"),
     "deliver": ("Deliver", "between whoever asks and the model: the page, and places read out of the answer"),

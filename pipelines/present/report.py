@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+from pipelines.present.closer import look_in_words
 from pipelines.present.rates import STAGES, reported, stage_rate
 from pipelines.present.sight import seen_in_words
 from pipelines.present.status import THOUGHT_ENDS
 from pipelines.present.told import told
-from pipelines.types import Region, Result
+from pipelines.types import Look, Region, Result
 
 
 def as_json(result: Result) -> str:
@@ -28,6 +29,11 @@ def as_text(result: Result, *, has_times: bool = True) -> str:
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
     times = [*([""] if lines else []), _times(result)] if has_times else []
     return "\n".join(["", *lines, *times])
+
+
+def look_as_text(look: Look) -> str:
+    """What was looked at more closely, or why not, in a line."""
+    return f"Looked closer: {look_in_words(look)} ({look.duration_ms:.0f} ms)"
 
 
 def _words(region: Region) -> str:

@@ -25,6 +25,7 @@ DOING: dict[Stage, str] = {
     "prefill": "Reading the question",
     "think": "Thinking",
     "tool": "Calling a tool",
+    "look": "Looking closer",
     "answer": "Answering",
     "others": "Waiting",
     "deliver": "Reading the answer",

@@ -11,7 +11,8 @@ from typing import final
 from typing_extensions import TypedDict  # pydantic, which makes schemas of these, wants it before Python 3.12
 
 from pipelines.present.rates import STAGES, WORKING, stage_rate
-from pipelines.types import Clip, EngineInfo, Event, FinishReason, Media, Region, Result, Sight, ThoughtEnd
+from pipelines.present.words import Word, words_of
+from pipelines.types import Clip, EngineInfo, Event, FinishReason, Look, Media, Region, Result, Sight, ThoughtEnd
 
 
 class ToldPicture(TypedDict):
@@ -57,6 +58,26 @@ class ToldEvent(TypedDict):
     label: str
 
 
+class ToldLook(TypedDict):
+    """A call of a tool: the thought before it, and the region or the span that came back, or why it was refused."""
+
+    reasoning: str
+    tool: str
+    arguments: dict[str, str]
+    media_index: int | None
+    box: tuple[float, float, float, float] | None
+    span_s: tuple[float, float] | None
+    refused: str
+    duration_ms: float
+
+
+class ToldWord(TypedDict):
+    """A word of the answer, and how likely the model held it, 0 to 1; None where nobody tells."""
+
+    text: str
+    probability: float | None
+
+
 class ToldTokens(TypedDict):
     """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`)."""
 
@@ -84,8 +105,10 @@ class Told(TypedDict):
     device: str
     dtype: str
     media: list[ToldClip | ToldPicture]
+    looks: list[ToldLook]
     reasoning: str
     answer: str
+    words: list[ToldWord]
     regions: list[ToldBox | ToldPoint]
     events: list[ToldEvent]
     timing: ToldTiming
@@ -104,8 +127,10 @@ def told(result: Result) -> Told:
         "device": result.engine.device,
         "dtype": result.engine.dtype,
         "media": [_seen(item, sight) for item, sight in zip(result.media, result.sights, strict=False)],
+        "looks": [_look(look) for look in result.looks],
         "reasoning": result.reasoning,
         "answer": result.answer,
+        "words": [{"text": word.text, "probability": _chance(word)} for word in words_of(result.said, "answer")],
         "regions": [_region(region) for region in result.grounding.regions],
         "events": [_event(event) for event in result.grounding.events],
         "timing": _timing(result),
@@ -129,8 +154,10 @@ def told_so_far(engine: EngineInfo, reasoning: str, answer: str) -> Told:
         "device": engine.device,
         "dtype": engine.dtype,
         "media": [],
+        "looks": [],
         "reasoning": reasoning,
         "answer": answer,
+        "words": [],
         "regions": [],
         "events": [],
         "timing": {},
@@ -159,6 +186,23 @@ def _region(region: Region) -> ToldBox | ToldPoint:
         return {"label": region.label, "box": region.box, "media_index": region.media_index, "time_s": region.time_s}
     point = region.point or (0.0, 0.0)  # a region is one of both
     return {"label": region.label, "point": point, "media_index": region.media_index, "time_s": region.time_s}
+
+
+def _look(look: Look) -> ToldLook:
+    return {
+        "reasoning": look.reasoning,
+        "tool": look.name,
+        "arguments": dict(look.arguments),
+        "media_index": None if look.shown is None else look.media_index,
+        "box": look.box,
+        "span_s": look.span_s,
+        "refused": look.refused,
+        "duration_ms": round(look.duration_ms, 1),
+    }
+
+
+def _chance(word: Word) -> float | None:
+    return None if word.probability is None else round(word.probability, 4)
 
 
 def _event(event: Event) -> ToldEvent:

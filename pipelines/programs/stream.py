@@ -10,7 +10,7 @@ from dataclasses import replace
 from pipelines.present.model import Model
 from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.told import Told, told, told_so_far
-from pipelines.types import Delta, Progress, Record, Request, Result
+from pipelines.types import Delta, Look, Progress, Record, Request, Result
 
 
 def stream(model: Model, request: Request) -> Iterator[Told]:
@@ -20,7 +20,7 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
     Raises UserError for what the program's author can put right.
     """
     request = replace(request, conversation=secrets.token_hex(16))
-    stop, pump = threading.Event(), Pump[Delta | Result]()
+    stop, pump = threading.Event(), Pump[Delta | Look | Result]()
     text = {"reasoning": "", "answer": "", "tool_call": ""}
     info = model.load().info
     try:
@@ -30,7 +30,10 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
                 if isinstance(item, Result):
                     yield told(item)
                     return
-                text[item.channel] += item.text
+                if isinstance(item, Look):
+                    text.update(dict.fromkeys(text, ""))  # what follows is thought and said behind it
+                else:
+                    text[item.channel] += item.text
             yield told_so_far(info, text["reasoning"], text["answer"])
     finally:
         stop.set()
