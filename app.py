@@ -34,7 +34,8 @@ from pipelines.host.ending import Ending
 from pipelines.host.gate import address_of
 from pipelines.host.policy import policy_of
 from pipelines.host.turns import ENDING
-from pipelines.options import add_weights
+from pipelines.models import Running
+from pipelines.options import add_model, positive
 from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.present import evidence, header, past, status, waterfall
 from pipelines.present.asking import ask_in_turn
@@ -420,12 +421,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Load the model, serve the page and print its address."""
     parser = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
     name = os.environ.get("GLASSBOX_MODEL", "demo")
-    parser.add_argument("--model", default=name, help="demo (default), 0.8B, 2B, 4B, 9B, a folder or a hub id")
+    add_model(parser, name)
+    parser.add_argument(
+        "--replicas", type=positive, default=1, metavar="N", help="engines side by side, one on each GPU"
+    )
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     parser.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--port", type=int, default=port)
-    add_weights(parser)
     parser.add_argument("--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question")
     parser.add_argument(
         "--data",
@@ -436,8 +439,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
     parser.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
     options = parser.parse_args(arguments)
-    model.policy = policy_of(options.public, options.allow_host)
-    model.name, model.weights, model.is_warm = options.model, options.weights, options.warm_up
+    model.policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
+    model.name = options.model
+    model.running = Running(
+        options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
+    )
     try:
         if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             archive.open(folder)

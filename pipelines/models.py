@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.catalogue.choosing import AUTO, choose
@@ -12,42 +13,83 @@ from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS
 from pipelines.engine import Engine
 from pipelines.types import EngineName, UserError, WeightFormat
 
-__all__ = ["DEMO", "DEMO_FOLDER", "HUB_IDS", "find_checkpoint", "load_engine"]
+__all__ = ["DEMO", "DEMO_FOLDER", "HUB_IDS", "Running", "find_checkpoint", "load_engine"]
 
 
-def load_engine(
-    name: str,
-    engine: EngineName = "local",
-    weights: WeightFormat = "full",
-    is_warm: bool = False,
-    base_url: str | None = None,
-    timeout_s: float | None = None,
-) -> Engine:
-    """The engine for a model's name, on the server at `base_url` where one is given.
+@dataclass(frozen=True)
+class Running:
+    """What runs a model, and how.
 
-    `is_warm` has done beforehand what its first requests would wait for. Raises UserError for an unknown name, a
-    checkpoint or a server that cannot be had, or weights that the device has not.
+    `is_warm` has done beforehand what its first requests would wait for. The server at `base_url` may be silent for
+    `timeout_s`; None takes what is usual. `replicas` engines run side by side, one on each GPU.
     """
-    if engine == "openai" or base_url:
-        return _connect(name, base_url or os.environ.get("OPENAI_BASE_URL"), timeout_s)
+
+    engine: EngineName = "local"
+    weights: WeightFormat = "full"
+    is_warm: bool = False
+    base_url: str | None = None
+    timeout_s: float | None = None
+    replicas: int = 1
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server runs it."""
+        return self.engine == "openai" or bool(self.base_url)
+
+
+def load_engine(name: str, running: Running | None = None) -> Engine:
+    """The engine for a model's name.
+
+    Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
+    """
+    running = running or Running()
+    if running.is_remote:
+        return _connect(name, running.base_url or os.environ.get("OPENAI_BASE_URL"), running.timeout_s)
     if name == AUTO:
         from pipelines.catalogue.device import this_device
 
         name, fitting = choose(this_device())
-        weights = fitting if weights == "full" else weights
+        running = replace(running, weights=fitting) if running.weights == "full" else running
     folder = find_checkpoint(name)
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    # slow to import: a wrong name should be told at once
-    from pipelines.engine.local import LocalEngine
-    from pipelines.engine.reference import ReferenceEngine
-
     # a path is the server's own matter: people are told the folder's name
     told = folder.resolve().name if Path(name).expanduser().is_dir() else name
-    loaded = (ReferenceEngine if engine == "reference" else LocalEngine).load(folder, told, weights=weights)
-    if is_warm:
+    if running.replicas > 1:
+        from pipelines.engine.replicas import Replicas
+
+        _check_replicas(running.replicas)
+        return Replicas([_load(folder, told, running, index) for index in range(running.replicas)])
+    return _load(folder, told, running)
+
+
+def _load(folder: Path, told: str, running: Running, index: int = 0) -> Engine:
+    """One engine, on the GPU of that index where there are several.
+
+    What does not fit one GPU is spread over all of them, and then transformers' own loop runs it: the program's own
+    keeps to one device.
+    """
+    # slow to import: a wrong name should be told at once
+    from pipelines.engine.local import LocalEngine
+    from pipelines.engine.placement import choose_placement, must_spread
+    from pipelines.engine.reference import ReferenceEngine
+
+    is_spread = running.replicas == 1 and must_spread(folder, running.weights)
+    placement = choose_placement(folder, running.weights, index, is_spread=is_spread)
+    kind = ReferenceEngine if running.engine == "reference" or is_spread else LocalEngine
+    loaded = kind.load(folder, told, placement, running.weights)
+    if running.is_warm:
         loaded.warm_up()
     return loaded
+
+
+def _check_replicas(count: int) -> None:
+    import torch
+
+    if (num_gpus := torch.cuda.device_count()) < count:
+        raise UserError(
+            f"{count} replicas need {count} GPUs, and this machine has {num_gpus}: ask for fewer with --replicas."
+        )
 
 
 def _connect(name: str, base_url: str | None, timeout_s: float | None) -> Engine:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from pipelines.engine import Engine
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, default: str = "demo") -> None:
     """Which model, run by what."""
     parser.add_argument(
         "--model",
-        default="demo",
+        default=default,
         help="demo (default), 0.8B, 2B, 4B, 9B, a folder, a hub id, or auto: the largest that is here and fits",
     )
     parser.add_argument(
@@ -24,9 +24,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         default="local",
         help="reference is transformers' own generate, slower; openai a server that speaks its protocol",
     )
+    add_server(parser)
+    add_weights(parser)
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Where a server is that runs it."""
     parser.add_argument("--base-url", metavar="URL", help="of that server, as http://127.0.0.1:8000/v1")
     parser.add_argument("--timeout", type=float, metavar="S", help="how long that server may be silent (default: 300)")
-    add_weights(parser)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +44,12 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_chosen(options: argparse.Namespace, *, is_warm: bool = False) -> Engine:
+def load_chosen(options: argparse.Namespace) -> Engine:
     """The engine that was chosen. Raises UserError where it cannot be had."""
-    from pipelines.models import load_engine  # torch and transformers take seconds: --help should not
+    from pipelines.models import Running, load_engine  # torch and transformers take seconds: --help should not
 
-    return load_engine(options.model, options.engine, options.weights, is_warm, options.base_url, options.timeout)
+    running = Running(options.engine, options.weights, base_url=options.base_url, timeout_s=options.timeout)
+    return load_engine(options.model, running)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

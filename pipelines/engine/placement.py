@@ -85,5 +85,14 @@ def choose_placement(
     return Placement("cpu", dtype, name, num_threads)
 
 
+def must_spread(folder: Path, weights: WeightFormat = "full") -> bool:
+    """Whether the weights in `folder` are more than one GPU has free, and there are others."""
+    if not torch.cuda.is_available() or torch.cuda.device_count() < 2:
+        return False
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    needed = stored if weights == "full" else stored // 2
+    return needed > torch.cuda.mem_get_info(0)[0]
+
+
 def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

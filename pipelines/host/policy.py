@@ -83,10 +83,12 @@ PUBLIC_HOST = Policy(
 )
 
 
-def policy_of(is_public: bool, names: list[str], environment: Mapping[str, str] = os.environ) -> Policy:
+def policy_of(
+    is_public: bool, names: list[str], environment: Mapping[str, str] = os.environ, *, is_proxied: bool = False
+) -> Policy:
     """The limits for a start of the server; a Space is public by itself, and behind a proxy that names its visitors."""
     is_space = "SPACE_ID" in environment
     policy = PUBLIC_HOST if is_public or is_space else PRIVATE_HOST
     space_host = environment.get("SPACE_HOST")
     allowed = frozenset(name.lower() for name in [*names, *([space_host] if space_host else [])])
-    return replace(policy, hosts=allowed or policy.hosts, trusts_proxy=is_space)
+    return replace(policy, hosts=allowed or policy.hosts, trusts_proxy=is_space or is_proxied)

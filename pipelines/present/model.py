@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +17,24 @@ from pipelines.models import DEMO, load_engine
 from pipelines.present.metrics import Metrics
 from pipelines.run import answer, foresee
 from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, WeightFormat
+from pipelines.models import DEMO, Running, load_engine
+from pipelines.run import answer, foresee
+from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight, UserError
+
+TICK_S = 0.2
+Load = Callable[[str, Running], Engine]
 
 
 class Model:
     """The engine, loaded by `load`, or by whoever asks first.
 
-    `name`, `weights`, `is_warm` and `policy`, the limits of the host, may change until then.
+    `name`, `running` and `policy`, the limits of the host, may change until then; afterwards `swap` changes the model.
+    An engine that was swapped is freed when the last answer that it writes has ended.
     """
 
     def __init__(self, name: str = DEMO, engine: Engine | None = None) -> None:
         self.name = name
-        self.weights: WeightFormat = "full"
-        self.is_warm = False
+        self.running = Running()
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
         self._engine = engine
@@ -37,9 +46,10 @@ class Model:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 make_ready()
-                self._engine = load_engine(self.name, weights=self.weights, is_warm=self.is_warm)
+                self._engine = load_engine(self.name, self.running)
                 info = self._engine.info
-                print(f"{info.model} on {info.device}, {info.dtype}; {info.kernels}", file=sys.stderr, flush=True)
+                how = f"; {info.kernels}" if info.kernels else ""
+                print(f"{info.model} on {info.place}{how}", file=sys.stderr, flush=True)
             return self._engine
 
     def use(self, engine: Engine) -> None:
@@ -47,11 +57,29 @@ class Model:
         with self._loading:
             self._engine = engine
 
+    def swap(self, name: str, cancel: threading.Event, load: Load = load_engine) -> Iterator[float]:
+        """Load another model beside the one that answers, and answer with it from then on; yields the seconds so far.
+
+        Answers that run are written to their end by the model that began them. Once `cancel` is set, all stays as it
+        is. Raises UserError where the other cannot be had, and then all stays as it is too.
+        """
+        began_s, loading = time.monotonic(), _Loading(name, self.running, load)
+        while not loading.is_done.wait(TICK_S):
+            if cancel.is_set():
+                return
+            yield time.monotonic() - began_s
+        engine = loading.engine()
+        if not cancel.is_set():
+            self.use(engine)
+            self.name = name
+        free_memory()
+
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
+        """Answer within the limits of the host; the engine knows who comes first."""
         """Answer within the limits of the host; the engine knows who comes first."""
         request = replace(request, settings=self.policy.lowered(request.settings))
         engine = self.load()
@@ -66,3 +94,36 @@ class Model:
         with self._loading:
             if self._engine is not None:
                 self._engine.forget(conversation)
+
+
+class _Loading:
+    """An engine on its way, in a thread of its own; one that nobody waits for any more is dropped when it is there."""
+
+    def __init__(self, name: str, running: Running, load: Load) -> None:
+        self.is_done = threading.Event()
+        self._engine: Engine | None = None
+        self._error: Exception | None = None
+        threading.Thread(target=self._run, args=(name, running, load), daemon=True, name="loading").start()
+
+    def engine(self) -> Engine:
+        """The engine. Raises what the loading failed with."""
+        if self._engine is None:
+            raise self._error or RuntimeError("nothing was loaded")
+        return self._engine
+
+    def _run(self, name: str, running: Running, load: Load) -> None:
+        try:
+            self._engine = load(name, running)
+        except Exception as error:  # raised again where it is waited for
+            self._error = error
+        finally:
+            self.is_done.set()
+
+
+def free_memory() -> None:
+    """Give the memory of engines that nobody holds any more back to the device."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,158 @@
+"""One model in the place of another while visitors chat, and several engines of one model side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event as Flag
+
+import pytest
+
+from pipelines.__main__ import main
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Engine, Enter, ScriptedEngine, Step
+from pipelines.engine.replicas import Replicas
+from pipelines.inputs import ModelInputs
+from pipelines.models import DEMO_FOLDER, Running, load_engine
+from pipelines.present.model import Model
+from pipelines.run import answer
+from pipelines.types import Delta, Request, Result, Settings, UserError
+
+QUESTION = Request("What can you do?", settings=Settings(thinking=False))
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return Checkpoint.open(DEMO_FOLDER)
+
+
+def named(name: str, checkpoint: Checkpoint) -> ScriptedEngine:
+    engine = ScriptedEngine(f"I am {name}, and I say so at some length.", checkpoint)
+    engine.info = replace(engine.info, model=name)
+    return engine
+
+
+def ask(model: Model, request: Request = QUESTION) -> Iterator[Delta | Result]:
+    return model.answer(request, Flag(), lambda _: None, Flag())
+
+
+def test_running_answers_end_with_the_model_that_began_them(checkpoint: Checkpoint) -> None:
+    first = named("first", checkpoint)
+    model = Model("first", first)
+    running = ask(model)
+    begun = next(running)
+    list(model.swap("second", Flag(), lambda name, _: named(name, checkpoint)))
+    *_, after = ask(model)
+    *_, before = running
+    assert isinstance(begun, Delta)
+    assert isinstance(before, Result)
+    assert isinstance(after, Result)
+    assert before.answer.startswith("I am first, and")
+    assert before.finish_reason == "stop"
+    assert after.answer.startswith("I am second, and")
+    assert (model.name, first.num_running) == ("second", 0)
+
+
+def test_a_cancelled_swap_changes_nothing(checkpoint: Checkpoint) -> None:
+    cancel, may_load = Flag(), Flag()
+
+    def load(name: str, running: Running) -> Engine:  # noqa: ARG001 - as `load_engine`
+        assert may_load.wait(30)
+        return named(name, checkpoint)
+
+    model = Model("first", named("first", checkpoint))
+    swap = model.swap("second", cancel, load)
+    assert next(swap) >= 0
+    cancel.set()
+    assert list(swap) == []
+    may_load.set()
+    *_, result = ask(model)
+    assert isinstance(result, Result)
+    assert result.engine.model == model.name == "first"
+
+
+def test_a_model_that_cannot_be_had_leaves_the_old_one(checkpoint: Checkpoint) -> None:
+    model = Model("first", named("first", checkpoint))
+    with pytest.raises(UserError, match='"7C" is not a known model'):
+        list(model.swap("7C", Flag()))
+    *_, result = ask(model)
+    assert isinstance(result, Result)
+    assert result.engine.model == "first"
+
+
+def test_the_shipped_model_takes_over(checkpoint: Checkpoint) -> None:
+    model = Model("first", named("first", checkpoint))
+    list(model.swap("demo", Flag()))
+    *_, result = ask(model)
+    assert isinstance(result, Result)
+    assert result.engine.model == "demo"
+
+
+def test_a_reply_that_another_model_began_does_not_go_on(checkpoint: Checkpoint) -> None:
+    model = Model("first", named("first", checkpoint))
+    *_, cut = ask(model, replace(QUESTION, settings=Settings(thinking=False, max_new_tokens=3)))
+    assert isinstance(cut, Result)
+    list(model.swap("second", Flag(), lambda name, _: named(name, checkpoint)))
+    with pytest.raises(UserError, match="Another model began this reply"):
+        list(ask(model, replace(QUESTION, resumed=cut)))
+
+
+class Held(ScriptedEngine):
+    """Answers once it may, and notes who asked and who left."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__("Yes.", checkpoint)
+        self.may_answer = Flag()
+        self.asked: list[str] = []
+        self.forgotten: list[str] = []
+
+    def generate(
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+    ) -> Iterator[Step]:
+        self.asked.append(inputs.conversation)
+        assert self.may_answer.wait(30)
+        yield from super().generate(inputs, settings, enter, stop, hurry)
+
+    def forget(self, conversation: str) -> None:
+        self.forgotten.append(conversation)
+
+
+def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) -> None:
+    engines = [Held(checkpoint), Held(checkpoint)]
+    both = Replicas(engines)
+    assert both.info.device == "2 replicas, each on none"
+
+    def visit(name: str) -> None:
+        list(answer(replace(QUESTION, conversation=name), both))
+
+    visitors = [threading.Thread(target=visit, args=(name,)) for name in "ab"]
+    for number, visitor in enumerate(visitors, 1):
+        visitor.start()
+        while sum(len(engine.asked) for engine in engines) < number:
+            threading.Event().wait(0.01)
+    assert [len(engine.asked) for engine in engines] == [1, 1]
+    for engine in engines:
+        engine.may_answer.set()
+    for visitor in visitors:
+        visitor.join()
+    for _ in range(3):
+        visit("b")
+    assert [engine.asked for engine in engines] == [["a"], ["b"] * 4]
+    both.forget("b")
+    both.forget("nobody")
+    assert [engine.forgotten for engine in engines] == [[], ["b"]]
+
+
+def test_more_replicas_than_gpus_are_refused() -> None:
+    with pytest.raises(UserError, match="64 replicas need 64 GPUs, and this machine has"):
+        load_engine("demo", Running(replicas=64))
+
+
+def test_a_server_without_its_address_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, picture: Path
+) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert main(["ask", str(picture), "-q", "What is it?", "--engine", "openai"]) == 2
+    assert "Give its address" in capsys.readouterr().err.splitlines()[-1]

@@ -1,0 +1,83 @@
+"""The files of a cluster: what they say fits together, and what they start is what the program takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.catalogue.known import KNOWN
+from pipelines.options import add_model
+
+CLUSTER = Path(__file__).resolve().parent.parent / "spaces" / "cluster"
+COMPOSE = yaml.safe_load((CLUSTER / "compose.yaml").read_text())
+KUBERNETES = list(yaml.safe_load_all((CLUSTER / "kubernetes.yaml").read_text()))
+
+
+def of_kind(kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        item for item in KUBERNETES if (item["kind"], item["metadata"]["name"]) == (kind, name)
+    )
+    return found
+
+
+def container(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = of_kind("Deployment", name)["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "command",
+    [COMPOSE["services"]["vllm"]["command"], container("vllm")["args"]],
+    ids=["compose", "kubernetes"],
+)
+def test_vllm_takes_whole_clips_and_tells_thoughts_apart(command: list[str]) -> None:
+    options = dict(option.removeprefix("--").partition("=")[::2] for option in command)
+    assert json.loads(options["media-io-kwargs"]) == {"video": {"num_frames": -1}}
+    assert json.loads(options["speculative-config"])["method"] == "mtp"
+    assert options["reasoning-parser"] == "qwen3"
+    assert {"enable-prefix-caching", "tensor-parallel-size", "data-parallel-size"} <= set(options)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [COMPOSE["services"]["page"]["command"], container("page")["args"]],
+    ids=["compose", "kubernetes"],
+)
+def test_the_page_asks_vllm_by_options_that_it_has(command: list[str]) -> None:
+    assert command[:2] == ["python", "app.py"]
+    parser = argparse.ArgumentParser()
+    add_model(parser)
+    options, left = parser.parse_known_args(command[2:])
+    assert (options.engine, options.base_url) == ("openai", "http://vllm:8000/v1")
+    assert {option for option in left if option.startswith("--")} == {"--public", "--behind-proxy", "--allow-host"}
+
+
+def test_services_reach_what_they_name() -> None:
+    for name in ("vllm", "page"):
+        service, deployment = of_kind("Service", name), of_kind("Deployment", name)
+        assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+        ports = {port["containerPort"] for port in container(name)["ports"]}
+        assert {port["port"] for port in service["spec"]["ports"]} == ports
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert container(name)[probe]["httpGet"]["port"] in ports
+    rule = of_kind("Ingress", "page")["spec"]["rules"][0]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": "page", "port": {"number": 7860}}
+    assert rule["host"] in container("page")["args"]
+    assert of_kind("Ingress", "page")["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity"] == "cookie"
+
+
+def test_compose_builds_what_is_there_and_keeps_visitors_with_one_copy() -> None:
+    build = COMPOSE["services"]["page"]["build"]
+    root = (CLUSTER / build["context"]).resolve()
+    assert (root / build["dockerfile"]).is_file()
+    assert (root / "app.py").is_file()
+    assert "lb_policy cookie" in COMPOSE["configs"]["caddyfile"]["content"]
+    assert COMPOSE["services"]["page"]["depends_on"]["vllm"]["condition"] == "service_healthy"
+    assert container("vllm")["image"] == COMPOSE["services"]["vllm"]["image"]
+    assert "Qwen/Qwen3.5-9B" in {model.hub_id for model in KNOWN}
