@@ -437,6 +437,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    parser.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
     parser.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
     options = parser.parse_args(arguments)
     model.policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)

@@ -18,7 +18,7 @@ from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.present.model import Model
 from pipelines.run import answer
-from pipelines.types import Delta, Request, Result, Settings, UserError
+from pipelines.types import Delta, Deltas, Request, Result, Settings, UserError
 
 QUESTION = Request("What can you do?", settings=Settings(thinking=False))
 
@@ -34,7 +34,7 @@ def named(name: str, checkpoint: Checkpoint) -> ScriptedEngine:
     return engine
 
 
-def ask(model: Model, request: Request = QUESTION) -> Iterator[Delta | Result]:
+def ask(model: Model, request: Request = QUESTION) -> Deltas:
     return model.answer(request, Flag(), lambda _: None, Flag())
 
 

@@ -13,13 +13,10 @@ from pathlib import Path
 from pipelines.engine import Engine
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
-from pipelines.models import DEMO, load_engine
+from pipelines.models import DEMO, Running, load_engine
 from pipelines.present.metrics import Metrics
 from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, WeightFormat
-from pipelines.models import DEMO, Running, load_engine
-from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Settings, Sight, UserError
+from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, UserError
 
 TICK_S = 0.2
 Load = Callable[[str, Running], Engine]
@@ -80,9 +77,9 @@ class Model:
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer within the limits of the host; the engine knows who comes first."""
-        """Answer within the limits of the host; the engine knows who comes first."""
-        request = replace(request, settings=self.policy.lowered(request.settings))
-        engine = self.load()
+        request, engine = replace(request, settings=self.policy.lowered(request.settings)), self.load()
+        if request.resumed is not None and request.resumed.engine.model != engine.info.model:
+            raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)
 
     def roofline(self) -> Roofline | None:
