@@ -40,6 +40,7 @@ from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.present import evidence, header, past, status, waterfall
 from pipelines.present.asking import ask_in_turn
 from pipelines.present.choices import Choices
+from pipelines.present.compression import StreamCompression
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.headers import SecurityHeaders
 from pipelines.present.metrics import Metrics
@@ -414,7 +415,11 @@ def policy() -> Policy:
     return model.policy
 
 
-MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate, policy=policy, uploads=uploads)]
+MIDDLEWARE = [
+    Middleware(SecurityHeaders),
+    Middleware(StreamCompression),
+    Middleware(Gate, policy=policy, uploads=uploads),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
-or the one that the question tells it.
+or the one that the question tells it. Where just LONG_TOKENS new ones are allowed, it writes so many at LONG_RATE a second.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ HOSTILE_REPLY = f"""![a](http://example.com/a.png) <img src="http://example.com/
 """
 SAY = "Say: "
 """Begins a question that tells the scripted page its fast answer."""
+LONG_TOKENS, LONG_RATE = 4000, 200
+LONG_REPLY = THOUGHT * 2 + "</think>\n\n" + THOUGHT * 4
 START_TIMEOUT_S = 180.0
 
 
@@ -137,6 +139,7 @@ def _scripted_model() -> object:
         def __init__(self, checkpoint: Checkpoint) -> None:
             super().__init__(REPLY, checkpoint, token_delay_s=0.02)
             self._hostile = ScriptedEngine(HOSTILE_REPLY, checkpoint)
+            self._long = ScriptedEngine(LONG_REPLY, checkpoint, token_delay_s=1 / LONG_RATE)
 
         def generate(
             self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
@@ -147,6 +150,8 @@ def _scripted_model() -> object:
             fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
             try:
                 generate = super().generate if settings.thinking else fast.generate
+                if settings.max_new_tokens == LONG_TOKENS:
+                    generate = self._long.generate
                 yield from generate(inputs, settings, enter, stop, hurry)
             finally:
                 print(FREED, flush=True)

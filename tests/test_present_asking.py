@@ -189,7 +189,7 @@ def test_an_error_of_the_producer_comes_after_what_came_before_it() -> None:
 
 
 def test_longer_texts_are_shown_less_often() -> None:
-    assert [tick_s(length) for length in (0, 5_999, 6_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
+    assert [tick_s(length) for length in (0, 1_999, 2_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
 
 
 def test_the_thought_closes_when_the_answer_begins() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Event as Flag
@@ -62,10 +63,12 @@ class ScriptedEngine:
     def _replay(self, start: int, max_new_tokens: int, stop: Flag, hurry: Flag) -> Iterator[Step]:
         detokenizer = Detokenizer(self.checkpoint.tokenizer)
         ids, end = deque(self._ids[start:]), self.checkpoint.tokenizer.token_to_id("</think>")
+        due_s = time.monotonic()
         for _ in range(max_new_tokens):
             if not ids:
                 break
-            if stop.wait(self._token_delay_s) if self._token_delay_s else stop.is_set():
+            due_s += self._token_delay_s
+            if stop.wait(due_s - time.monotonic()) if self._token_delay_s else stop.is_set():
                 yield "cancelled"
                 return
             if hurry.is_set() and end in ids and ids[0] != end:

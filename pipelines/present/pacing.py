@@ -22,7 +22,7 @@ class _End:
 
 def tick_s(num_characters: int) -> float:
     """How long to gather before the next update: the longer the text, the dearer it is to show again."""
-    if num_characters < 6_000:
+    if num_characters < 2_000:
         return 0.1
     return 0.2 if num_characters < 16_000 else 0.35
 
