@@ -21,7 +21,7 @@ STYLE = PRESENT / "page.css"
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 """How handlers are wired that no program may call; at once: beside the queue."""
-INVITATION = "### What do you want to know?\nAdd a picture or a clip and ask about it."
+INVITATION = "## What do you want to know?\nAdd a picture or a clip and ask about it."
 
 
 def script(name: str) -> str:

@@ -2,21 +2,25 @@
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
-or the one that the question tells it. Where just LONG_TOKENS new ones are allowed, it writes so many at LONG_RATE a second.
+or the one that the question tells it. Where just LONG_TOKENS new ones are allowed, it writes so many at LONG_RATE a
+second.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event as Flag
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 READY, BEGUN, FREED, OUTGOING = "Glassbox is on ", "engine begun", "engine freed", "outgoing: "
@@ -43,9 +47,10 @@ class PageServer:
     def __init__(self, model: str, data: str = "none", port: int | None = None, options: Sequence[str] = ()) -> None:
         self.port = port or _free_port()
         command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-        )
+        # a server that ends deletes what it cached, and shares it with none that goes on
+        environment = {**os.environ, "GRADIO_TEMP_DIR": f"{tempfile.gettempdir()}/glassbox-test-{self.port}"}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, encoding="utf-8", **pipes)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

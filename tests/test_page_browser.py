@@ -136,7 +136,7 @@ def test_what_a_file_costs_is_told_before_and_shown_after(
     ask(page, "How many shapes are there?")
     wait_for_end(page, "Done")
     expect(costs).to_have_count(0)
-    expect(page.locator("#evidence h3")).to_contain_text(", ".join(told))
+    expect(page.locator("#evidence h2")).to_contain_text(", ".join(told))
     seen = page.locator("#evidence .gb-seen img")
     expect(seen).not_to_be_visible()
     page.get_by_text("What the model saw", exact=True).click()

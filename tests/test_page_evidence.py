@@ -90,7 +90,7 @@ def test_marks_lie_where_the_scene_has_its_things(page_server: PageServer, open_
         scene = draw_named(random.Random(seed), NAMES, (320, 448))
         Image.fromarray(scene.rgb).save(tmp_path / f"{seed}.png")
         ask(page, ALL_BOXES, tmp_path / f"{seed}.png")
-        expect(page.locator("#evidence h3").first).to_contain_text(f"{seed}.png", timeout=120_000)
+        expect(page.locator("#evidence h2").first).to_contain_text(f"{seed}.png", timeout=120_000)
         wait_for_end(page, "Done")
         boxes = drawn_boxes(page)
         truth = [[1000 * side for side in thing.box] for thing in scene.things]
@@ -112,7 +112,7 @@ def test_a_turned_photograph_is_marked_upright(
     page = open_page(scripted_server)
     choose_fast(page)
     say(page, '[{"bbox_2d": [0, 0, 250, 125], "label": "red corner"}]', tmp_path / "turned.jpg")
-    expect(page.locator("#evidence h3")).to_contain_text("200 × 400")
+    expect(page.locator("#evidence h2")).to_contain_text("200 × 400")
     colour = page.evaluate(
         """() => {
           const picture = document.querySelector("#evidence .gb-canvas img");
@@ -214,7 +214,7 @@ def test_marks_go_to_their_picture_and_the_tabs_follow(
     expect(chosen).to_have_text("Clip 1")
     page.locator("#chat a", has_text="wall").click()
     expect(chosen).to_have_text("Picture 2")
-    expect(page.locator("#evidence h3:visible")).to_contain_text("other.png")
+    expect(page.locator("#evidence h2:visible")).to_contain_text("other.png")
     expect(page.locator("#evidence .gb-box:visible")).to_have_count(1)
     shoot(page, "desk-tabs")
     chosen.press("ArrowRight")

@@ -237,7 +237,7 @@ def test_times_are_written_with_one_decimal() -> None:
 
 def test_a_heading_says_what_the_model_saw() -> None:
     seen = replace(result(picture(512, 384), clip(5)), sights=(Sight(192, 160, 1, 30), Sight(320, 192, 5, 180)))
-    headings = re.findall("<h3>(.*?)</h3>", evidence_html(seen, Given(2)))
+    headings = re.findall("<h2>(.*?)</h2>", evidence_html(seen, Given(2)))
     assert [re.sub("<[^>]+>", "", heading) for heading in headings] == [
         "Picture 1 shapes.png, 512 × 384, seen at 192 × 160, 30 visual tokens",
         "Clip 1 ball.mp4, 16 × 12, 5 frames seen at 320 × 192, 180 visual tokens",

@@ -98,7 +98,7 @@ def _medium(index: int, result: Result, marks: Sequence[Mark], given: Given, *, 
     seen = seen_html(item, sight, given.seen_pixels(item, sight)) if sight and given.seen_pixels else ""
     heading = _heading(index, result.media, sight)
     hidden = " hidden" if is_hidden else ""
-    return f'<section role="tabpanel" data-medium="{index}"{hidden}><h3>{heading}</h3>{body}{seen}</section>'
+    return f'<section role="tabpanel" data-medium="{index}"{hidden}><h2>{heading}</h2>{body}{seen}</section>'
 
 
 def _picture(item: Picture, marks: Sequence[Mark], shelf: Shelf | None) -> str:

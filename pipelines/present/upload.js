@@ -4,7 +4,6 @@
   const MEGABYTE = 1e6;
   const plainFetch = window.fetch.bind(window);
   const limit = window.gradio_config?.max_file_size;
-  if (limit) delete window.gradio_config.max_file_size; // told here, in plain words
 
   const megabytes = (bytes) => (bytes / MEGABYTE).toFixed(1);
 
@@ -23,6 +22,15 @@
     place.classList.toggle("gb-uploading", Boolean(cancel));
     button.textContent = glassbox.say("Cancel");
     button.onclick = cancel;
+  }
+
+  function refuseLarge(event) {
+    const moved = event.target.files ?? (event.dataTransfer ?? event.clipboardData)?.files ?? [];
+    const large = [...moved].filter((file) => limit && file.size > limit);
+    if (!large.length || !event.target.closest?.("#composer")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    show(tooLarge(large));
   }
 
   function tooLarge(files) {
@@ -44,10 +52,8 @@
   }
 
   function upload(url, init) {
-    const files = init.body.getAll("files"), large = files.filter((file) => limit && file.size > limit);
     const none = () => new Response("[]", { headers: { "Content-Type": "application/json" } });
-    if (large.length) return show(tooLarge(large)), Promise.resolve(none());
-    const names = files.map((file) => file.name).join(", ");
+    const names = init.body.getAll("files").map((file) => file.name).join(", ");
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
       request.open("POST", url);
@@ -66,6 +72,8 @@
       request.send(init.body);
     });
   }
+
+  for (const way of ["change", "drop", "paste"]) document.addEventListener(way, refuseLarge, true);
 
   window.fetch = (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input, location.href);

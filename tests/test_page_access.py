@@ -1,0 +1,122 @@
+"""Who uses the page by ear, by keyboard or with a thumb: axe-core, names, contrast, sizes, and the keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.page_server import FREED, PageServer
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+OF_GRADIO = {
+    "aria-required-children": ".examples",  # its list of examples holds buttons and no list items
+    "aria-prohibited-attr": "[data-testid]",  # its messages carry a label without a role
+    "button-name": ".image-container button, .thought-group button",  # its picture and its arrow are nameless buttons
+    "aria-required-parent": ".thumbnail-wrapper",  # its thumbnails are items of no list
+    "nested-interactive": ".thought-group .title",  # its folding title is a button with a button in it
+}
+"""What axe finds in Gradio's own components, which no setting changes: the rule, and what it is about."""
+SMALLEST_PX = 24
+TARGETS = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary, [tabindex='0']")]
+    .map((found) => found.matches("[type=radio], [type=checkbox]") ? found.closest("label") ?? found : found)
+    .filter((found) => found.checkVisibility({visibilityProperty: true}) && !found.closest("[inert]"))
+    .map((found) => [found.getBoundingClientRect(), found.outerHTML.slice(0, 200)])
+    .filter(([box]) => box.width > 0 && box.height > 0)
+    .filter(([box]) => Math.min(box.width, box.height) < %d)
+    .map(([box, html]) => `${box.width} x ${box.height}: ${html}`)"""
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds beyond what is Gradio's own."""
+    page.evaluate(AXE)
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    nodes = [(rule["id"], node) for rule in found["violations"] for node in rule["nodes"]]
+    return [f"{rule}: {node['html']}" for rule, node in nodes if not is_of_gradio(page, rule, node["target"][0])]
+
+
+def is_of_gradio(page: Page, rule: str, target: str) -> bool:
+    return rule in OF_GRADIO and bool(
+        page.evaluate("([at, of]) => document.querySelector(at)?.matches(of)", [target, OF_GRADIO[rule]])
+    )
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_and_every_target_is_large_enough(
+    is_dark: bool, size: tuple[int, int], page_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(page_server, size, is_dark=is_dark)
+    assert violations(page) == []
+    boxes = example("png", "bbox")
+    ask(page, boxes.question, boxes.path)
+    wait_for_end(page, "Done")
+    add(page, example("mp4").path)
+    expect(page.locator("#costs li")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate(TARGETS % SMALLEST_PX) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.get_by_label("Toggle Sidebar").last.click()
+    expect(page.locator("#reset")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate(TARGETS % SMALLEST_PX) == []
+    shoot(page, f"{'desk' if size == DESK else 'phone'}-settings-{'dark' if is_dark else 'light'}")
+
+
+def test_the_keys_do_what_they_say(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    composer = page.locator("#composer textarea")
+    page.keyboard.press("/")
+    expect(composer).to_be_focused()
+    page.keyboard.type("Hello/")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("again")
+    expect(composer).to_have_value("Hello/\nagain")
+    scripted_server.drain()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 2 of the thought.")
+    page.keyboard.press("Escape")
+    wait_for_end(page, "Stopped by you")
+    scripted_server.wait_for(FREED)
+
+
+def test_arrows_walk_the_places_that_an_answer_names(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, "What is in this picture?", picture)
+    wait_for_end(page, "Done")
+    chips = page.locator("#evidence .gb-chips [tabindex='0'], #evidence .gb-chips button")
+    chips.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(chips.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(chips.first).to_be_focused()
+
+
+def test_only_the_phase_is_announced(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """A listener hears "Thinking" once, and not each number that runs beside it."""
+    page = open_page(scripted_server)
+    page.evaluate("""() => {
+        window.heard = [];
+        const told = () => [...document.querySelectorAll("#status [role=status]")].map((line) =>
+            [...line.childNodes].filter((node) => !node.ariaHidden).map((node) => node.textContent).join("")).join("");
+        new MutationObserver(() => {
+            if (told() && told() !== window.heard.at(-1)) window.heard.push(told());
+        }).observe(document.querySelector("#status"), {childList: true, subtree: true, characterData: true});
+    }""")
+    ask(page, "Hello")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 5 of the thought.")
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")
+    heard = page.evaluate("window.heard")
+    assert heard[-2] == "Thinking"
+    assert heard.count("Thinking") == 1
+    assert len(heard) <= 6

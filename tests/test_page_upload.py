@@ -1,0 +1,121 @@
+"""Uploads in a real browser: their progress, their end, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser_steps import OpenPage, add, shoot
+from tests.page_server import PageServer
+
+pytestmark = pytest.mark.browser
+
+SLOWLY = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+"""Bytes a second."""
+DROP = """([name, data]) => {
+    const moved = new DataTransfer();
+    moved.items.add(new File([Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0))], name, {type: "image/png"}));
+    return moved;
+}"""
+
+
+def choose(page: Page, file: Path) -> None:
+    page.set_input_files("#composer input[type=file]", file)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A picture of three megabytes."""
+    Image.effect_noise((2000, 1500), 80).save(tmp_path / "large.png", compress_level=0)
+    return tmp_path / "large.png"
+
+
+def test_an_upload_tells_how_far_it_is_and_can_be_cancelled(
+    scripted_server: PageServer, open_page: OpenPage, large: Path
+) -> None:
+    page = open_page(scripted_server)
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOWLY)
+    choose(page, large)
+    told = page.locator("#upload p")
+    expect(told).to_contain_text(re.compile(r"Uploading large\.png · \d+ % · \d\.\d of 3\.0 MB · \d+ s left"))
+    expect(page.locator("#upload [role=status]")).to_have_text("Uploading large.png")
+    shoot(page, "desk-upload")
+    page.click("#cancel-upload")
+    expect(told).to_contain_text("The upload of large.png was cancelled.")
+    expect(page.locator("#cancel-upload")).to_be_hidden()
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(0)
+    expect(page.locator("#composer textarea")).to_be_editable()
+
+
+def test_escape_cancels_an_upload(scripted_server: PageServer, open_page: OpenPage, large: Path) -> None:
+    page = open_page(scripted_server)
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOWLY)
+    choose(page, large)
+    expect(page.locator("#upload p")).to_contain_text("%")
+    page.keyboard.press("Escape")
+    expect(page.locator("#upload p")).to_contain_text("was cancelled")
+
+
+def test_a_file_over_the_limit_is_not_even_sent(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(scripted_server)
+    page.fill("#composer textarea", "What is it?")
+    with (tmp_path / "huge.mp4").open("wb") as file:
+        file.truncate(600 * 1024**2)
+    choose(page, tmp_path / "huge.mp4")
+    expect(page.locator("#upload p")).to_contain_text("“huge.mp4” (629.1 MB) is over the limit of 537 MB: choose a")
+    expect(page.locator("#composer textarea")).to_have_value("What is it?")
+
+
+REFUSALS = [
+    (413, "large.png is too large for this server: choose a smaller file."),
+    (429, "This server holds too many files now: try large.png again in a minute."),
+    (500, "large.png could not be uploaded (500): add it again."),
+    (None, "The connection broke while large.png was uploaded: add it again."),
+]
+
+
+@pytest.mark.parametrize(("status", "sentence"), REFUSALS)
+def test_an_upload_that_fails_is_told_and_the_draft_stays(
+    status: int | None, sentence: str, scripted_server: PageServer, open_page: OpenPage, large: Path
+) -> None:
+    page = open_page(scripted_server, may_complain=True)
+
+    def answer(route: Route) -> None:
+        if status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, body="no")
+
+    page.route("**/upload*", answer)
+    page.fill("#composer textarea", "What is it?")
+    choose(page, large)
+    expect(page.locator("#upload p")).to_contain_text(sentence)
+    expect(page.locator("#composer textarea")).to_have_value("What is it?")
+    page.unroute("**/upload*")
+    add(page, large)
+    expect(page.locator("#upload p")).to_be_hidden()
+
+
+@pytest.mark.parametrize("way", ["paste", "drop"])
+def test_a_picture_is_pasted_and_dropped(
+    way: str, scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(scripted_server)
+    data = base64.b64encode(picture.read_bytes()).decode()
+    moved = page.evaluate_handle(DROP, [f"{way}.png", data])
+    if way == "drop":
+        for event in ("dragenter", "dragover", "drop"):
+            page.dispatch_event("#composer .input-container", event, {"dataTransfer": moved})
+    else:
+        page.locator("#composer textarea").evaluate(
+            "(field, moved) => field.dispatchEvent(new ClipboardEvent('paste', {clipboardData: moved, bubbles: true}))",
+            moved,
+        )
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
