@@ -23,10 +23,10 @@ OF_GRADIO = {
     "nested-interactive": ".thought-group .title",  # its folding title is a button with a button in it
 }
 """What axe finds in Gradio's own components, which no setting changes: the rule, and what it is about."""
-SMALLEST_PX = 24
+SMALLEST_PX = 24  # but for links inside of a sentence
 TARGETS = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary, [tabindex='0']")]
     .map((found) => found.matches("[type=radio], [type=checkbox]") ? found.closest("label") ?? found : found)
-    .filter((found) => found.checkVisibility({visibilityProperty: true}) && !found.closest("[inert]"))
+    .filter((found) => found.checkVisibility({visibilityProperty: true}) && !found.closest("[inert], p a"))
     .map((found) => [found.getBoundingClientRect(), found.outerHTML.slice(0, 200)])
     .filter(([box]) => box.width > 0 && box.height > 0)
     .filter(([box]) => Math.min(box.width, box.height) < %d)

@@ -145,7 +145,7 @@ def _table(block: _Block, raw: str) -> str:
     rows += [f"| | and {num_more:,} more | |"] if num_more else []
     plain = raw.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip("\n")
     code = safe_markdown(f"```json\n{plain}\n```")
-    table = "\n".join(["| | What | Where |", "|---|---|---|", *rows])
+    table = "\n".join(["| Mark | What | Where |", "|---|---|---|", *rows])
     return f"{table}\n\n<details><summary>As the model wrote it</summary>\n\n{code}\n\n</details>"
 
 
