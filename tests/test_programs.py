@@ -101,6 +101,8 @@ def test_every_tool_answers_with_the_model_that_ships(client: Client) -> None:
     running, *others = client.predict(api_name="/models")
     assert (running["name"], running["is_running"]) == ("demo", True)
     assert not any(model["is_running"] for model in others)
+    assert [model["name"] for model in others] == ["0.8B", "2B", "4B", "9B"]
+    assert [round(model["parameters"] / 1e9, 1) for model in others] == [0.9, 2.2, 4.5, 9.4]
 
 
 def test_a_result_is_what_the_command_line_prints(client: Client, capsys: pytest.CaptureFixture[str]) -> None:

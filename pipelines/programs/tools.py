@@ -11,8 +11,10 @@ from pathlib import Path
 
 from typing_extensions import TypedDict
 
+from pipelines.catalogue.choosing import here
+from pipelines.catalogue.known import KNOWN
+from pipelines.catalogue.known import Model as KnownModel
 from pipelines.media import probe
-from pipelines.models import HUB_IDS
 from pipelines.present.model import Model
 from pipelines.present.told import Told
 from pipelines.programs import questions
@@ -21,9 +23,13 @@ from pipelines.types import ProbedClip, Request, Settings, UserError
 
 
 class ToldModel(TypedDict):
-    """A model by the name to start it with; what is None is not known before it runs."""
+    """A model by the name to start it with, its id at the hub and what it needs; what is None is not known here."""
 
     name: str
+    hub_id: str | None
+    parameters: int | None
+    download_bytes: int | None
+    is_downloaded: bool
     is_running: bool
     device: str | None
     dtype: str | None
@@ -65,19 +71,12 @@ class Tools:
     def models(self) -> list[ToldModel]:
         """The model that answers here, then the others that the program knows by name."""
         info = self.model.load().info
-        running: ToldModel = {
-            "name": info.model,
-            "is_running": True,
-            "device": info.device,
-            "dtype": info.dtype,
-            "context_tokens": info.context_tokens,
-        }
-        others: list[ToldModel] = [
-            {"name": name, "is_running": False, "device": None, "dtype": None, "context_tokens": None}
-            for name in HUB_IDS
-            if name != info.model
-        ]
-        return [running, *others]
+        known = {model.name: model for model in KNOWN}
+        running = _told(known.get(info.model), info.model)
+        running["is_running"] = running["is_downloaded"] = True
+        running["device"], running["dtype"] = info.device, info.dtype
+        running["context_tokens"] = info.context_tokens
+        return [running, *(_told(model, name) for name, model in known.items() if name != info.model)]
 
     def _about(self, path: Path, question: str, thinking: bool) -> Iterator[Told]:
         yield from self.ask(question, [path], Settings(thinking=thinking))
@@ -85,3 +84,19 @@ class Tools:
 
 def _is_clip(path: Path) -> bool:
     return isinstance(probe(path), ProbedClip)
+
+
+def _told(model: KnownModel | None, name: str) -> ToldModel:
+    """A model that does not run."""
+    shape = model.shape if model else None
+    return {
+        "name": name,
+        "hub_id": model.hub_id if model else None,
+        "parameters": shape.parameters if shape else None,
+        "download_bytes": shape.download_bytes if shape else None,
+        "is_downloaded": model is not None and here(model) is not None,
+        "is_running": False,
+        "device": None,
+        "dtype": None,
+        "context_tokens": shape.context_tokens if shape else None,
+    }
