@@ -18,6 +18,7 @@ from pathlib import Path
 
 READY = "Glassbox is on "
 UID = 1000
+SPACE_HOST = "someone-glassbox.hf.space"
 START_TIMEOUT_S = 240.0
 
 
@@ -80,6 +81,7 @@ def started(built: Path, command: list[str], given: Mapping[str, str], beside: P
             "HF_HUB_OFFLINE": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "SPACE_ID": "someone/glassbox",
+            "SPACE_HOST": SPACE_HOST,
             **given,
         }
         is_root = os.geteuid() == 0
