@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipelines.batch import command as batch
 from pipelines.catalogue import command as catalogue
+from pipelines.compare import command as compare
 from pipelines.options import add_model, add_settings, load_chosen, settings_of
 from pipelines.present.report import as_json, as_text, look_as_text
 from pipelines.present.status import DOING
@@ -55,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     many = commands.add_parser("batch", help="ask about every picture and clip of a folder or a list")
     batch.add_command(many)
     many.set_defaults(run=batch.run_command)
+    two = commands.add_parser("compare", help="ask two models about every picture and clip of a folder or a list")
+    compare.add_command(two)
+    two.set_defaults(run=compare.run_command)
     models = commands.add_parser("models", help="the models that there are, what they need, and downloads")
     catalogue.add_command(models)
     models.set_defaults(run=catalogue.run_command)

@@ -1,0 +1,1 @@
+"""Two models on the same questions about the same files, side by side."""

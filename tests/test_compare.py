@@ -1,0 +1,92 @@
+"""Two models side by side: what is counted the same, and the table of a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.__main__ import main
+from pipelines.batch.items import Item
+from pipelines.compare.pairs import Pair, iou, overlap
+from pipelines.models import DEMO_FOLDER
+from pipelines.types import Region
+from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
+from tests.present_values import result
+
+ITEM = Item("a.png", Path("a.png"), "Where?")
+EXAMPLES = DEMO_FOLDER.parent / "examples"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same", "differing"),
+    [
+        pytest.param("There are 3.", "there  are 3.", True, ("[There] are 3.", "[there] are 3."), id="case"),
+        pytest.param("There are 3.", "There are 4.", False, ("There are [3.]", "There are [4.]"), id="number"),
+        pytest.param("A red cat", "A cat", False, ("A [red] cat", "A cat"), id="word"),
+    ],
+)
+def test_answers_are_compared_by_their_words(
+    first: str, second: str, is_same: bool, differing: tuple[str, str]
+) -> None:
+    pair = Pair(ITEM, result(answer=first), result(answer=second))
+    assert (pair.is_same, pair.differing) == (is_same, differing)
+
+
+def test_a_question_that_one_could_not_answer_is_never_the_same() -> None:
+    assert not Pair(ITEM, "It failed.", "It failed.").is_same
+    assert Pair(ITEM, "It failed.", result()).overlap is None
+
+
+def test_boxes_are_paired_best_first() -> None:
+    left, right, half = (0.0, 0.0, 100.0, 100.0), (500.0, 0.0, 600.0, 100.0), (0.0, 0.0, 50.0, 100.0)
+    assert iou(left, left) == 1
+    assert iou(left, right) == 0
+    assert iou(left, half) == 0.5
+    assert overlap([left, right], [right, left]) == 1
+    assert overlap([left, right], [half]) == 0.25
+    assert overlap([left], []) == 0
+    assert overlap([], []) is None
+    pair = Pair(ITEM, result(regions=(Region("a", box=left),)), result(regions=(Region("b", box=half),)))
+    assert pair.overlap == 0.5
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("shapes.png", "signs.png"):
+        shutil.copy(EXAMPLES / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_model_here_and_one_on_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers: list[Answer] = [Stream(said("There are 3 red shapes.")), Refusal(400, {"message": "no"})]
+    with dialect_server(*answers, model="other") as server:
+        remote = f"other@{server.base_url}"
+        question = ["-q", "How many red shapes are there?", "--thinking", "off", "--greedy"]
+        assert main(["compare", str(folder), *question, "--models", "demo", remote]) == 0
+    head, first, second, _, same, here, there, *rest = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["file", "first", "second"]
+    assert first.startswith("shapes.png")
+    assert "refused the question (400)" in second
+    assert same.split()[1:] == ["of", "2", "answers", "are", "the", "same."]
+    assert here.startswith("demo: ")
+    assert there.startswith(f"{remote}: ")
+    assert there.endswith("; 1 could not be answered.")
+    assert f"  {remote}: [The server at" in "\n".join(rest)
+
+
+def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["-q", "How many objects are there?", "--thinking", "off", "--json"]
+    assert main(["compare", str(folder), *question, "--models", "demo", "demo"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["file"] for line in lines] == ["shapes.png", "signs.png"]
+    for line in lines:
+        assert line["same"]
+        assert line["first"]["answer"] == line["second"]["answer"]
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(folder), "-q", "What?", "--models", "7C", "demo"]) == 2
+    assert '"7C" is not a known model' in capsys.readouterr().err.splitlines()[-1]
