@@ -61,8 +61,8 @@ class Amounts:
 
     see: int = 32
     read: int = 16
-    pictures: int = 10
-    clips: int = 6
+    pictures: int = 8
+    clips: int = 9
     specials: int = 6
     lists: int = 8
     talks: int = 6
@@ -113,7 +113,7 @@ class Course:
         if step % 2 == 0:
             num_frames = common.choice(tuple(CLIP_SIZES))
             clips = draw_clips(own, amounts.clips, common.choice(CLIP_SIZES[num_frames]), num_frames)
-            yield Lesson(clip_batch(encoder, own, clips, mix), 0.6, 0.1)
+            yield Lesson(clip_batch(encoder, own, clips, mix), 1.0, 0.2)
         else:
             yield Lesson(self._special(common, own, ROUND[step // 2 % len(ROUND)], mix), 0.6, 0.2)
         if step % 6 == 5:

@@ -79,20 +79,28 @@ def ask_change(rng: random.Random, pair: Pair) -> Exchange:
 
 
 def _comparison(pair: Pair) -> str:
-    """What each picture shows; then what became of every thing of the first, and what is new; then what that makes."""
-    lists = [listing(scene.things, point_text) for scene in (pair.first, pair.second)]
-    later = {thing.name: thing for thing in pair.second.things}
-    fates = [_fate(thing, later.pop(thing.name, None)) for thing in pair.first.things]
-    fates += [f"{thing.name}{point_text(thing)}: new" for thing in later.values()]
-    return f"Picture 1:\n{lists[0]}Picture 2:\n{lists[1]}" + "\n".join([*fates, f"Changed: {_changed(pair)}"])
+    """What the first picture shows; what the second does, each thing with where it was; what is still there of it all.
+
+    The place in the first picture stands right behind the name, as it does in the first list, and right before the
+    place in the second: so the one is copied, and the two are compared, side by side.
+    """
+    earlier = {thing.name: thing for thing in pair.first.things}
+    later = {thing.name for thing in pair.second.things}
+    second = "".join(f"{n}. {_fate(earlier.get(t.name), t)}\n" for n, t in enumerate(pair.second.things, 1))
+    still = "".join(
+        f"{n}. {thing.name}: {'there' if thing.name in later else 'gone'}\n"
+        for n, thing in enumerate(pair.first.things, 1)
+    )
+    first = listing(pair.first.things, point_text)
+    return f"Picture 1:\n{first}Picture 2:\n{second}Still:\n{still}Changed: {_changed(pair)}"
 
 
-def _fate(before: Thing, after: Thing | None) -> str:
-    """Where a thing of the first picture is, where it is in the second, and whether that is the same place."""
-    if after is None:
-        return f"{before.name}{point_text(before)}: gone"
+def _fate(before: Thing | None, after: Thing) -> str:
+    """Where a thing of the second picture was in the first, where it is, and whether that is the same place."""
+    if before is None:
+        return f"{after.name}{point_text(after)}: new"
     fate = "moved" if _distance(before, after) >= FAR else "same"
-    return f"{before.name}{point_text(before)}{point_text(after)}: {fate}"
+    return f"{after.name}{point_text(before)}{point_text(after)}: {fate}"
 
 
 def _changed(pair: Pair) -> str:

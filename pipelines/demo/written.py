@@ -18,7 +18,7 @@ NUM_ROWS = 5
 GLYPH_SHARE = 0.25
 LIST_WEIGHTS: dict[Task, float] = {
     "count": 0.4, "count_shape": 1.6, "count_colour": 1.6, "count_named": 0.8, "compare": 2, "colour": 1.8,
-    "shape": 1.4, "exists": 2, "box": 1.4, "boxes": 1.2, "point": 1, "where": 1, "side": 3, "nearest": 3, "region": 3,
+    "shape": 1.4, "exists": 2, "box": 1.4, "boxes": 1.2, "point": 1, "where": 1, "side": 5, "nearest": 5, "region": 3,
     "number": 1, "letter": 1, "describe": 0.4,
 }  # fmt: skip
 FILM_TASKS: tuple[Task, ...] = ("appears", "vanishes", "visible", "order", "appears", "visible")
@@ -66,9 +66,9 @@ def imagined(rng: random.Random, max_things: int) -> tuple[Thing, ...]:
 def written_exchanges(rng: random.Random, max_things: int, count: int) -> list[Exchange]:
     """Questions about something written: mostly a list of things, or two lists, or what a clip shows and when."""
     chance = rng.random()
-    if chance < 0.74:
+    if chance < 0.6:
         return list_exchanges(rng, max_things, count)
-    return [_written_change(rng) if chance < 0.86 else _written_clip(rng)]
+    return [_written_change(rng) if chance < 0.8 else _written_clip(rng)]
 
 
 def _written_change(rng: random.Random) -> Exchange:
