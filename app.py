@@ -26,7 +26,7 @@ from gradio.context import LocalContext
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
-from pipelines import page_library
+from pipelines import page_library, page_takeaway
 from pipelines.archive import Archive, data_folder
 from pipelines.conversation import Draft
 from pipelines.host import Gate, Policy, Turns, Visitor
@@ -140,7 +140,8 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
     seen, times = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
     result = session.result
     if result is not None:
-        given = evidence.Given(session.num_new_media, session.files, Shelf(uploads()), seen_pixels)
+        about, shelf = session.rounds[-1].draft.about, Shelf(uploads())
+        given = evidence.Given(session.num_new_media, about, session.files, shelf, seen_pixels)
         seen = evidence.evidence_html(result, given)
         session.result = None  # it holds every frame, and the page needs them no more
     record = session.take_record()
@@ -273,7 +274,9 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
             chat, line, composer = pane.chat, pane.line, pane.composer
-            seen, times, requests = parts.evidence_pane()
+            with gr.Column(scale=4, elem_id="evidence-pane"):
+                seen, times, requests = parts.evidence_pane()
+                page_takeaway.takeaway(session, uploads)
         controls, reset = parts.settings()
 
         ask_question, answer_pending = asking(model), answering(model)

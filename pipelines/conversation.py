@@ -6,25 +6,27 @@ conversation again, and to go on with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.types import FinishReason, Look, Result, ThoughtEnd, Turn
+from pipelines.types import FinishReason, Look, Result, ThoughtEnd, Timing, Turn
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a user wrote and added."""
+    """What a user wrote and added; `about` is the medium of the conversation of which a part was pointed at."""
 
     question: str
     files: tuple[Path, ...] = ()
+    about: int | None = None
 
 
 @dataclass(frozen=True)
 class Reply:
     """A reply that has ended. Its thoughts took `thought_s` seconds and `num_thought_tokens` tokens together.
 
-    `looks` are what the model looked at more closely on the way, with small pictures.
+    `looks` are what the model looked at more closely on the way, with small pictures. `timing` is known while
+    the program runs, and not kept for later.
     """
 
     answer: str
@@ -34,6 +36,7 @@ class Reply:
     num_thought_tokens: int = 0
     thought_end: ThoughtEnd | None = None
     looks: tuple[Look, ...] = ()
+    timing: Timing | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, result: Result) -> Reply:
@@ -46,6 +49,7 @@ class Reply:
             num_thought_tokens=result.tokens.reasoning,
             thought_end=result.thought_end,
             looks=tuple(look.reduced() for look in result.looks),
+            timing=result.timing,
         )
 
 

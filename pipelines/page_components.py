@@ -143,15 +143,14 @@ class PastPane:
 
 def evidence_pane() -> tuple[gr.HTML, gr.HTML, PastPane]:
     """What the model saw, where the time went, and what the requests before took."""
-    with gr.Column(scale=4, elem_id="evidence-pane"):
-        seen = gr.HTML(evidence.EMPTY, elem_id="evidence", apply_default_css=False, js_on_load=script("evidence.js"))
-        with gr.Accordion("Where the time went", open=True, elem_id="times"):
-            times = html(waterfall.EMPTY, "waterfall")
-        with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
-            listed = html(past.EMPTY, "past")
-            with gr.Row():
-                pair = (_past_request("Compare"), _past_request("with"))
-            compared = html(past.NO_PAIR, "compared")
+    seen = html(evidence.EMPTY, "evidence", script("evidence.js"))
+    with gr.Accordion("Where the time went", open=True, elem_id="times"):
+        times = html(waterfall.EMPTY, "waterfall")
+    with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
+        listed = html(past.EMPTY, "past")
+        with gr.Row():
+            pair = (_past_request("Compare"), _past_request("with"))
+        compared = html(past.NO_PAIR, "compared")
     return seen, times, PastPane(listed, pair, compared)
 
 

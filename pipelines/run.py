@@ -252,7 +252,9 @@ class _Work:
         return self._watch.stop()
 
     def _current(self) -> int:
-        """The first medium of the last turn that came with any."""
+        """The medium that the question is about: the one it says, or the first that came last."""
+        if self._request.about is not None:
+            return self._request.about
         counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
         last = max((at for at, count in enumerate(counts) if count), default=0)
         return sum(counts[:last])

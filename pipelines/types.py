@@ -286,7 +286,8 @@ class Request:
 
     `resumed` is the reply to this very question that ran out of tokens, and goes on. `conversation` names the visitor's
     conversation: what an engine keeps of it serves nobody else. `asked_s` is when it was asked, by `time.perf_counter`;
-    None is now.
+    None is now. `about` is the medium, counted from 0 over `files`, that the question is about where it is not what
+    came last.
     """
 
     question: str
@@ -296,6 +297,7 @@ class Request:
     resumed: Result | None = None
     conversation: str = ""
     asked_s: float | None = None
+    about: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
@@ -301,3 +303,54 @@ def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open
     page.click("#new-chat")
     expect(page.locator("#evidence .gb-empty")).to_be_visible()
     expect(page.locator("#pointed p")).to_have_count(0)
+
+
+def taken(page: Page, button: str, count: int) -> list[Path]:
+    """Press a button of what can be taken along, and download the files that it gives."""
+    page.get_by_role("button", name=button, exact=True).click()
+    links = page.locator("#taken a[download]")
+    ending = {"Report": ".html", "Marked clip": ".mp4", "COCO": ".json", "Table (CSV)": ".csv"}.get(button, ".png")
+    expect(links).to_have_count(count)
+    for link in links.all():
+        expect(link).to_have_attribute("download", re.compile(re.escape(ending) + "$"))
+    found = []
+    for link in links.all():
+        with page.expect_download() as download:
+            link.click()
+        found.append(Path(download.value.path()))
+    return found
+
+
+def test_what_is_taken_along_opens_again(
+    scripted_server: PageServer, open_page: OpenPage, browser: Browser, picture: Path, clip: Path
+) -> None:
+    page = open_page(scripted_server)
+    page.get_by_role("button", name="Take it along").click()
+    page.get_by_role("button", name="Report", exact=True).click()
+    expect(page.get_by_text("ask something first")).to_be_visible()
+    choose_fast(page)
+    square = '[{"bbox_2d": [312, 250, 572, 562], "label": "blue square", "image": "Picture 1"}]'
+    say(page, f"{square}\n\n{TRACK}", picture, clip)
+    (marked, *frames) = taken(page, "Marked pictures", 3)
+    with Image.open(marked) as shown:
+        assert shown.size == (192, 160)
+    (film,) = taken(page, "Marked clip", 1)
+    with av.open(str(film)) as container:
+        assert len(list(container.decode(video=0))) == CLIP_FRAMES
+    (coco,) = taken(page, "COCO", 1)
+    assert len(json.loads(coco.read_text(encoding="utf-8"))["annotations"]) == 3
+    (csv,) = taken(page, "Table (CSV)", 1)
+    assert csv.read_text(encoding="utf-8-sig").count("ball") == 2
+    shoot(page, "desk-taken")
+    (report,) = taken(page, "Report", 1)
+    report = report.rename(report.with_suffix(".html"))
+    reader = browser.new_page()
+    asked: list[str] = []
+    reader.on("request", lambda request: asked.append(request.url))
+    reader.goto(report.as_uri())
+    expect(reader.locator("figure")).to_have_count(3)
+    assert reader.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    shoot(reader, "phone-report")
+    reader.close()
+    assert len(frames) == 2

@@ -136,6 +136,14 @@ def test_media_worth_a_look(num_media: int, num_new: int, marked: tuple[int, ...
     assert shown_media(result(*[picture()] * num_media, regions=regions), num_new) == shown
 
 
+def test_what_the_question_points_at_is_in_front() -> None:
+    html = evidence_html(result(picture(name="a.png"), picture(name="part.png")), Given(1, about=0))
+    assert re.findall(r'aria-selected="(\w+)" tabindex="-?\d">(.*?)<', html) == [
+        ("true", "Picture 1"),
+        ("false", "Picture 2"),
+    ]
+
+
 def test_a_question_without_media_leaves_the_pane_empty() -> None:
     assert evidence_html(result(), Given(0)) == EMPTY
 
@@ -219,7 +227,7 @@ def test_a_large_photograph_is_served_in_its_full_size(tmp_path: Path) -> None:
 
 def test_a_clip_plays_from_where_it_lies(tmp_path: Path) -> None:
     file = tmp_path / 'a "b" <c>.mp4'
-    html = evidence_html(result(clip()), Given(1, (file,), Shelf(tmp_path)))
+    html = evidence_html(result(clip()), Given(1, files=(file,), shelf=Shelf(tmp_path)))
     assert unquote(re.findall('<video src="(.*?)"', html)[0]) == f"gradio_api/file={file}"
     assert "<video" not in evidence_html(result(clip()), Given(1))
 

@@ -29,7 +29,7 @@ def test_a_box_goes_along_in_full_resolution(photo: Path, tmp_path: Path) -> Non
     pointed = point(Pointing(0, (100, 200, 500, 700)), [photo], Shelf(tmp_path))
     assert np.array_equal(pixels(pointed.file), pixels(photo)[60:210, 40:200])
     draft = pointed.told(Draft("What is it?", (photo,)))
-    assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, pointed.file))
+    assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, pointed.file), 0)
 
 
 def test_a_tiny_box_has_enough_around_it(photo: Path, tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ def test_a_place_belongs_to_the_picture_that_came_last(checkpoint: Checkpoint, p
         request = Request("Where?", () if history else (picture,), Settings(thinking=False), history)
         (region,) = result_of(request, engine).grounding.regions
         assert region.media_index == media_index
+    pointed = Request("Where?", (picture,), Settings(thinking=False), turns, about=1)
+    assert result_of(pointed, engine).grounding.regions[0].media_index == 1
 
 
 def test_a_question_about_no_picture_needs_none(checkpoint: Checkpoint) -> None:

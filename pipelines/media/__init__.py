@@ -7,10 +7,11 @@ ended; `open_media` decodes in the caller's own, for files that we made ourselve
 
 from pipelines.media.content import is_readable_kind
 from pipelines.media.errors import Cancelled
+from pipelines.media.guarded import footage_guarded as footage
 from pipelines.media.guarded import make_ready
 from pipelines.media.guarded import probe_guarded as probe
 from pipelines.media.kept import open_once
 from pipelines.media.look import Look
 from pipelines.media.opening import open_media
 
-__all__ = ["Cancelled", "Look", "is_readable_kind", "make_ready", "open_media", "open_once", "probe"]
+__all__ = ["Cancelled", "Look", "footage", "is_readable_kind", "make_ready", "open_media", "open_once", "probe"]

@@ -17,7 +17,7 @@ import numpy as np
 from pipelines.media import opening
 from pipelines.media.content import kind_of
 from pipelines.media.errors import broke_the_reader, too_slow
-from pipelines.media.footage import Footage, Frame, keep_footage
+from pipelines.media.footage import Choose, Footage, Frame, keep_footage
 from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS, MAX_PICTURE_PIXELS
 from pipelines.media.look import Look
 from pipelines.media.pool import POOL, Died, Hand, Pool, Silent
@@ -49,6 +49,22 @@ def open_guarded(
         return reading.media(look, on_progress or (lambda _done, _total: None))
 
 
+@contextmanager
+def footage_guarded(
+    path: Path, choose: Choose, should_stop: Callable[[], bool] | None = None, pool: Pool = POOL
+) -> Iterator[Footage]:
+    """The chosen frames of a clip for the length of a `with` block, one at a time, however many they are.
+
+    The pixels of a frame hold until the next is asked for. Raises UserError as `open_guarded`, and for a picture.
+    """
+    kind_of(path)
+    if not IS_POSSIBLE:
+        yield _moving(path, opening.read_media(path, choose, "pyav", should_stop or _never))
+        return
+    with _reading(path, "open", "pyav", should_stop or _never, pool) as reading:
+        yield _moving(path, reading.begun(choose, lambda _done, _total: None))
+
+
 def probe_guarded(path: Path, should_stop: Callable[[], bool] | None = None, pool: Pool = POOL) -> Probe:
     """As `pipelines.media.opening.probe`, by a worker."""
     if not IS_POSSIBLE:
@@ -72,7 +88,12 @@ class _Reading:
         self._is_mid_clip = False
 
     def media(self, look: Look, on_progress: Callable[[int, int], None]) -> Media:
-        """The picture, or the clip frame by frame."""
+        """The picture, or the clip with all frames that were chosen."""
+        item = self.begun(look.choose, on_progress)
+        return keep_footage(self._name, item, look, on_progress) if isinstance(item, Footage) else item
+
+    def begun(self, choose: Choose, on_progress: Callable[[int, int], None]) -> Picture | Footage:
+        """The picture, or the clip frame by frame: the pixels of one hold until the next is asked for."""
         for _ in range(MAX_TURNS):
             match self._hear():
                 case ["picture", int(height), int(width)] if _fits(height, width, MAX_PICTURE_PIXELS):
@@ -80,12 +101,11 @@ class _Reading:
                     self._end()
                     return picture
                 case ["times", int(count), float(duration_s)]:
-                    self._hand.send(*look.choose(self._times(count), duration_s))
+                    self._hand.send(*choose(self._times(count), duration_s))
                 case ["decoding", int(num_frames)]:
                     on_progress(0, num_frames)
                 case ["clip", float(duration_s), int(num_frames)] if 0 < num_frames <= MAX_CLIP_FRAMES:
-                    footage = Footage(duration_s, num_frames, self._frames(num_frames))
-                    return keep_footage(self._name, footage, look, on_progress)
+                    return Footage(duration_s, num_frames, self._frames(num_frames))
                 case _:
                     break
         raise Died
@@ -152,6 +172,12 @@ def _reading(
         raise broke_the_reader(path.name) from error
     except Silent as error:
         raise too_slow(path.name) from error
+
+
+def _moving(path: Path, item: Picture | Footage) -> Footage:
+    if isinstance(item, Picture):
+        raise UserError(f'"{path.name}" is a picture: this is for clips.')
+    return item
 
 
 def _fits(height: int, width: int, max_pixels: int) -> bool:

@@ -39,12 +39,13 @@ POINT_HERE = (
 class Given:
     """What a pane is drawn from besides the result.
 
-    The last `num_new_media` media came with the question. `files` are those of all media, in their order, and `shelf`
-    is where the page finds them; without these, pictures are reduced and lie in the page itself, and no clip plays.
-    `seen_pixels` gives what the model got of a medium; without it that is not shown.
+    The last `num_new_media` media came with the question, and it points at a part of `about`. `files` are those of all
+    media, in their order, and `shelf` is where the page finds them; without these, pictures are reduced and lie in the
+    page itself, and no clip plays. `seen_pixels` gives what the model got of a medium; without it that is not shown.
     """
 
     num_new_media: int
+    about: int | None = None
     files: tuple[Path, ...] = ()
     shelf: Shelf | None = None
     seen_pixels: SeenPixels | None = None
@@ -55,8 +56,9 @@ def evidence_html(result: Result, given: Given) -> str:
     if not result.media:
         return EMPTY
     marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
-    shown = shown_media(result, given.num_new_media)
-    first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), shown[-1])
+    shown = shown_media(result, given.num_new_media, given.about)
+    in_front = shown[-1] if given.about is None else given.about
+    first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), in_front)
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
     bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
@@ -65,12 +67,12 @@ def evidence_html(result: Result, given: Given) -> str:
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
-def shown_media(result: Result, num_new_media: int) -> list[int]:
-    """The media worth a look: those of the question, those with a mark, and never none."""
+def shown_media(result: Result, num_new_media: int, about: int | None = None) -> list[int]:
+    """The media worth a look: those of the question and the one it is about, those with a mark, and never none."""
     num_media = len(result.media)
     new = set(range(num_media - num_new_media, num_media))
     marked = {region.media_index for region in result.grounding.regions if region.media_index < num_media}
-    return sorted(new | marked) or [num_media - 1]
+    return sorted(new | marked | ({about} if about is not None else set())) or [num_media - 1]
 
 
 def title(index: int, media: Sequence[Media]) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from pipelines.conversation import Draft
-from pipelines.media import open_media, probe
+from pipelines.media import open_once, probe
+from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import data_uri
 from pipelines.present.shelf import Shelf
 from pipelines.types import Box, Clip, ProbedClip, UserError
@@ -53,29 +54,17 @@ class Pointing:
 
 @dataclass(frozen=True)
 class Pointed:
-    """What the next question is about: in words, and as the file of a picture of it."""
+    """What the next question is about: in words, as the file of a picture of it, and the medium that has it."""
 
     words: str
     file: Path
+    medium: int
 
     def told(self, draft: Draft) -> Draft:
         """The draft as a question about it; one without a question stays as it is."""
         if not draft.question.strip():
             return draft
-        return Draft(f"{self.words}: {draft.question}", (*draft.files, self.file))
-
-
-@dataclass(frozen=True)
-class _Moment:
-    """A way of looking at a clip: the one frame that is shown at a time, in its full size."""
-
-    time_s: float
-
-    def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
-        return [max((at for at, time_s in enumerate(times_s) if time_s <= self.time_s + 1e-3), default=0)]
-
-    def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:  # noqa: ARG002
-        return rgb
+        return Draft(f"{self.words}: {draft.question}", (*draft.files, self.file), self.medium)
 
 
 def pointing_of(value: object, num_media: int) -> Pointing:
@@ -95,10 +84,10 @@ def pointing_of(value: object, num_media: int) -> Pointing:
 def point(pointing: Pointing, files: Sequence[Path], shelf: Shelf) -> Pointed:
     """Cut out what is marked, from the file itself. Raises UserError where that cannot be read any more."""
     moments = [moment for moment in (pointing.start_s, pointing.end_s) if moment is not None]
-    item = open_media(files[pointing.medium], _Moment(sum(moments) / len(moments) if moments else 0.0))
+    item = open_once(files[pointing.medium], AtTimes((sum(moments) / max(1, len(moments)),)))
     rgb = item.rgb[0] if isinstance(item, Clip) else item.rgb
     left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), rgb.shape[1], rgb.shape[0])
-    return Pointed(_words(pointing, files), shelf.keep(rgb[top:bottom, left:right]))
+    return Pointed(_words(pointing, files), shelf.keep(rgb[top:bottom, left:right]), pointing.medium)
 
 
 def pointed_html(pointed: Pointed | None) -> str:

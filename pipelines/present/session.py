@@ -164,7 +164,9 @@ class Session:
         """The question on its way with the turns before it."""
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
-        return Request(draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s)
+        return Request(
+            draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s, draft.about
+        )
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""

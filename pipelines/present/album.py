@@ -1,0 +1,100 @@
+"""A conversation as one HTML file that needs nothing else: small pictures with their marks, reasoning, answers, times.
+
+Everything in it that a person, a model or a file says is text. No script is in it, and its own policy lets nothing in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from pipelines.present.claims import Claimed, marks_on, opened
+from pipelines.present.overlay import Mark, data_uri, figure
+from pipelines.present.rates import STAGES
+from pipelines.present.timeline import seconds, timeline
+from pipelines.types import Clip, ProbedClip, UserError
+
+STYLE = Path(__file__).with_name("album.css")
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+PICTURE_PX = 720
+FRAME_PX = 320
+MAX_FRAMES = 12
+EMPTY = "There is no conversation to take along yet: ask something first."
+
+
+def conversation_report(claimed: Sequence[Claimed], folder: Path) -> list[Path]:
+    """Write the report of a conversation. Raises UserError where there is none."""
+    if not claimed:
+        raise UserError(EMPTY)
+    path = folder / "conversation.html"
+    path.write_text(report_html(claimed), encoding="utf-8")
+    return [path]
+
+
+def report_html(claimed: Sequence[Claimed]) -> str:
+    """The text of the file."""
+    rounds = "".join(_round(number, one) for number, one in enumerate(claimed, 1))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glassbox: a conversation</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<body><h1>A conversation with Glassbox</h1>{rounds}</body></html>"
+    )
+
+
+def _round(number: int, claimed: Claimed) -> str:
+    reply = claimed.round.reply
+    thought = (
+        f"<details><summary>Thought, {seconds(reply.thought_s)}, {reply.num_thought_tokens:,} tokens</summary>"
+        f"<pre>{escape(reply.reasoning.strip())}</pre></details>"
+        if reply.reasoning.strip()
+        else ""
+    )
+    media = "".join(_medium(claimed, medium) for medium in claimed.shown)
+    return (
+        f"<section><h2>{number}. {escape(claimed.round.draft.question)}</h2>{thought}"
+        f"<pre>{escape(reply.answer.strip()) or '(no answer)'}</pre>{media}{_marks(claimed.marks)}{_times(claimed)}"
+        "</section>"
+    )
+
+
+def _medium(claimed: Claimed, medium: int) -> str:
+    item, marks = opened(claimed, medium, MAX_FRAMES), claimed.marks_of(medium)
+    if not isinstance(item, Clip):
+        return figure(data_uri(item.rgb, PICTURE_PX), (item.width, item.height), marks, item.name, caption=item.name)
+    frames = [
+        figure(
+            data_uri(rgb, FRAME_PX),
+            (item.width, item.height),
+            here,
+            item.name,
+            caption=seconds(time_s),
+            classes="gb-frame",
+        )
+        for rgb, here, time_s in zip(item.rgb, marks_on(item, marks), item.times_s, strict=True)
+    ]
+    clips = [at for at, probed in enumerate(claimed.probes) if isinstance(probed, ProbedClip)]
+    events = claimed.events if medium == clips[-1] else ()
+    strip = f'<div class="gb-strip">{"".join(frames)}</div>'
+    return f"<h3>{escape(item.name)}</h3>{strip}{timeline(events, marks, item.duration_s)}"
+
+
+def _marks(marks: Sequence[Mark]) -> str:
+    rows = "".join(
+        f"<tr><td>{mark.number}</td><td>{escape(mark.label)}</td>"
+        f"<td>{', '.join(f'{value:g}' for value in mark.region.box or mark.region.point or ())}</td>"
+        f"<td>{'' if mark.region.time_s is None else seconds(mark.region.time_s)}</td></tr>"
+        for mark in marks
+    )
+    head = "<tr><th>Mark</th><th>What</th><th>Where, 0 to 1000</th><th>When</th></tr>"
+    return f"<table>{head}{rows}</table>" if marks else ""
+
+
+def _times(claimed: Claimed) -> str:
+    timing = claimed.round.reply.timing
+    if timing is None:
+        return ""
+    told = [f"{stage} {timing.stage_ms[stage]:,.0f} ms" for stage in STAGES if stage in timing.stage_ms]
+    return f'<p class="times">{escape(", ".join([*told, f"in all {timing.total_ms:,.0f} ms"]))}</p>'

@@ -1,0 +1,117 @@
+"""A clip with its marks burnt in, as an MP4 that every browser plays: H.264, without sound.
+
+A mark is shown a moment before and after its time, and one without a time all along; what happens is written at the
+lower edge as long as it lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines.media import footage
+from pipelines.present.burnt import burnt
+from pipelines.present.claims import Claimed
+from pipelines.present.overlay import Mark
+from pipelines.present.takeaway import NOTHING_MARKED, file_stem
+from pipelines.types import Event, ProbedClip, UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_SIDE_PX = 1280
+MAX_FRAMES = 18_000
+"""Ten minutes at 30 frames a second; of a longer clip fewer frames are taken, over all of its time."""
+SHOWN_S = 0.5
+"""A mark is shown so long before and after its time: two frames a second are what a model usually sees."""
+TICKS_A_SECOND = 90_000
+CODEC_OPTIONS = {"preset": "veryfast", "crf": "21"}
+MAX_CAPTION = 80
+
+Progress = Callable[[float], None]
+"""Told how much is done, 0 to 1."""
+
+
+def marked_clips(claimed: Claimed, folder: Path, on_progress: Progress) -> list[Path]:
+    """Write every clip that has marks or events with these on it. Raises UserError where there is none."""
+    clips = [at for at, item in enumerate(claimed.probes) if isinstance(item, ProbedClip)]
+    wanted = [at for at in clips if claimed.marks_of(at) or (claimed.events and at == clips[-1])]
+    if not wanted:
+        raise UserError(NOTHING_MARKED)
+    written: list[Path] = []
+    for medium in wanted:
+        path = folder / f"{file_stem(claimed.probes[medium].name)}-{medium + 1}-marked.mp4"
+        events = claimed.events if medium == clips[-1] else ()
+        done = len(written)
+        burn(
+            claimed.files[medium],
+            path,
+            claimed.marks_of(medium),
+            events,
+            lambda share, done=done: on_progress((done + share) / len(wanted)),  # type: ignore[misc]
+        )
+        written.append(path)
+    return written
+
+
+def burn(source: Path, target: Path, marks: Sequence[Mark], events: Sequence[Event], on_progress: Progress) -> None:
+    """Write the clip of `source` with marks and events to `target`. Raises UserError where it cannot be read."""
+    with footage(source, _thinned) as frames, av.open(str(target), "w", options={"movflags": "faststart"}) as output:
+        stream = output.add_stream("libx264", rate=30, options=CODEC_OPTIONS)
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_A_SECOND)
+        for count, frame in enumerate(frames.frames, 1):
+            rgb = _fitted(frame.rgb)
+            if count == 1:
+                stream.height, stream.width = rgb.shape[:2]
+            drawn = _drawn(rgb, [mark for mark in marks if _is_near(mark, frame.time_s)], _now(events, frame.time_s))
+            picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
+            picture.pts, picture.time_base = round(frame.time_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
+            output.mux(stream.encode(picture))
+            on_progress(min(1.0, count / frames.num_frames))
+        output.mux(stream.encode())
+
+
+def _thinned(times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG001
+    step = -(-len(times_s) // MAX_FRAMES)
+    return range(0, len(times_s), step)
+
+
+def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most `MAX_SIDE_PX` wide and high, and of even sides, as the codec needs them."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, MAX_SIDE_PX / max(height, width))
+    even = tuple(max(2, round(side * scale) // 2 * 2) for side in (width, height))
+    return rgb if even == (width, height) else np.asarray(cv2.resize(rgb, even, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _is_near(mark: Mark, time_s: float) -> bool:
+    return mark.region.time_s is None or abs(mark.region.time_s - time_s) <= SHOWN_S
+
+
+def _now(events: Sequence[Event], time_s: float) -> str:
+    return "; ".join(event.label or "event" for event in events if event.start_s <= time_s <= event.end_s)
+
+
+def _drawn(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArray[np.uint8]:
+    if not (marks or caption):
+        return np.ascontiguousarray(rgb)
+    picture = burnt(rgb, marks)
+    if caption:
+        _write(picture, caption[:MAX_CAPTION])
+    return np.asarray(picture, np.uint8)
+
+
+def _write(picture: Image.Image, caption: str) -> None:
+    draw, size_px = ImageDraw.Draw(picture), max(12, picture.height // 22)
+    font = ImageFont.load_default(size_px)
+    top = picture.height - 2 * size_px
+    draw.rectangle((0, top, picture.width, picture.height), fill="#111")
+    draw.text((size_px, top + size_px // 3), caption, fill="#fff", font=font)

@@ -1,0 +1,35 @@
+"""Frames of a clip at moments: the one that a player would show then, in its full size."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TOLERANCE_S = 1e-3
+"""Times are written with fewer digits than a file holds."""
+
+
+@dataclass(frozen=True)
+class AtTimes:
+    """A way of looking at a clip that takes the frames that are shown at these times."""
+
+    times_s: tuple[float, ...]
+
+    def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
+        """The numbers of the frames."""
+        return sorted({shown_at(times_s, time_s) for time_s in self.times_s})
+
+    def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:  # noqa: ARG002
+        """The frame as it is."""
+        return rgb
+
+
+def shown_at(times_s: Sequence[float], time_s: float) -> int:
+    """The frame that is shown at a time, by the times at which the frames come up, ascending."""
+    return max(0, bisect_right(times_s, time_s + TOLERANCE_S) - 1)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.conversation import Draft, Reply, Round
+from pipelines.present.album import conversation_report, report_html
+from pipelines.present.claims import Claimed, claims
+from pipelines.present.overlay import PALETTE
+from pipelines.present.takeaway import (
+    NOTHING_MARKED,
+    file_stem,
+    marked_pictures,
+    marks_as_coco,
+    marks_as_table,
+    table,
+)
+from pipelines.types import UserError
+from tests.media_makers import write_clip
+from tests.present_values import HOSTILE, TIMING
+
+SIZE = (400, 300)
+BOX = '[{"bbox_2d": [100, 200, 300, 600], "label": "red corner"}, {"point_2d": [500, 500], "label": "=1+1"}]'
+TO_STORED = {
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+def last_claim(answer: str, *files: Path, before: tuple[Round, ...] = ()) -> Claimed:
+    return claims([*before, Round(Draft("Where?", files), Reply(answer))])[-1]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.new("RGB", SIZE, "white").save(tmp_path / "My photo (1).png")
+    return tmp_path / "My photo (1).png"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize("orientation", TO_STORED)
+@pytest.mark.parametrize("size", [(400, 300), (900, 60), (60, 900)], ids=["usual", "wide", "tall"])
+def test_marks_lie_on_the_upright_picture(
+    orientation: int, size: tuple[int, int], tmp_path: Path, folder: Path
+) -> None:
+    """A black thing is drawn where the answer says; whatever way the file is stored, the box lies around it."""
+    upright = Image.new("RGB", size, "white")
+    x1, y1, x2, y2 = (round(value * side / 1000) for value, side in zip((100, 200, 300, 600), size * 2, strict=True))
+    upright.paste("black", (x1, y1, x2, y2))
+    turn = TO_STORED[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose(turn) if turn is not None else upright
+    stored.save(tmp_path / "photo.png", exif=exif)
+    (path,) = marked_pictures(last_claim('[{"bbox_2d": [100, 200, 300, 600]}]', tmp_path / "photo.png"), folder)
+    rgb = pixels(path)
+    assert rgb.shape == (size[1], size[0], 3)
+    colour = tuple(int(PALETTE[0][0][at : at + 2], 16) for at in (1, 3, 5))
+    rows, columns = np.where((rgb == colour).all(axis=2))
+    lower = rows > y1 + 2  # below the label
+    assert abs(columns[lower].min() - x1) <= 3
+    assert abs(columns[lower].max() - x2) <= 3
+    assert abs(rows.max() - y2) <= 3
+    if size == SIZE:
+        assert (rgb[y1 + 30 : y2 - 10, x1 + 10 : x2 - 10] == 0).all()
+
+
+def test_frames_of_a_clip_are_marked_at_their_times(tmp_path: Path, folder: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    answer = '[{"time": 1, "bbox_2d": [1, 2, 300, 400], "label": "a"}, {"time": 2.55, "point_2d": [5, 5]}]'
+    paths = marked_pictures(last_claim(answer, clip), folder)
+    assert [path.name for path in paths] == ["clip-1-1.00s-marked.png", "clip-1-2.50s-marked.png"]
+
+
+def test_the_marks_of_each_picture_lie_on_it(photo: Path, tmp_path: Path, folder: Path) -> None:
+    other = tmp_path / "other.png"
+    Image.new("RGB", (50, 60), "white").save(other)
+    before = (Round(Draft("Look.", (other,)), Reply("I do.")),)
+    claimed = last_claim(f"{BOX}\n\nPicture 1:\n[[1, 2, 3, 4]]", photo, before=before)
+    assert [path.name for path in marked_pictures(claimed, folder)] == ["other-1-marked.png", "My-photo-1-2-marked.png"]
+
+
+def test_coco_opens_again(photo: Path, folder: Path) -> None:
+    (path,) = marks_as_coco(last_claim(BOX, photo), folder)
+    told = json.loads(path.read_text(encoding="utf-8"))
+    assert told["images"] == [{"id": 1, "file_name": photo.name, "width": 400, "height": 300}]
+    assert [one["bbox"] for one in told["annotations"]] == [[40, 60, 80, 120], [200, 150, 0, 0]]
+    names = {one["id"]: one["name"] for one in told["categories"]}
+    assert [names[one["category_id"]] for one in told["annotations"]] == ["red corner", "=1+1"]
+
+
+def test_a_table_opens_again(photo: Path, folder: Path) -> None:
+    (path,) = marks_as_table(last_claim(BOX, photo), folder)
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
+    assert (rows[0]["label"], rows[0]["file"], rows[0]["x1"], rows[0]["x1_px"]) == (
+        "red corner",
+        photo.name,
+        "100.0",
+        "40.0",
+    )
+    assert rows[1]["label"] == "'=1+1"
+
+
+def test_events_are_in_the_table(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    rows = list(csv.DictReader(io.StringIO(table(last_claim('{"0:01 - 0:02.5": "turns"}', clip)))))
+    assert [(row["label"], row["time_s"], row["end_s"]) for row in rows] == [("turns", "1.0", "2.5")]
+
+
+def test_a_place_in_a_picture_that_is_not_there_is_in_the_table(photo: Path) -> None:
+    claimed = last_claim('[{"bbox_2d": [1, 2, 3, 4], "image_index": 7}]', photo)
+    assert len(table(claimed).splitlines()) == 2
+
+
+@pytest.mark.parametrize("take", [marked_pictures, marks_as_coco, marks_as_table])
+def test_nothing_marked_is_told(take: object, photo: Path, folder: Path) -> None:
+    assert callable(take)
+    with pytest.raises(UserError, match=NOTHING_MARKED):
+        take(last_claim("There are three.", photo), folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("../../etc/passwd", "passwd"), ('a<b>"c".png', "a-b-c"), ("日本.png", "picture"), ("", "picture")],
+)
+def test_a_name_is_no_path(name: str, stem: str) -> None:
+    assert file_stem(name) == stem
+
+
+def test_a_report_holds_the_conversation_and_nothing_active(photo: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    hostile = Round(Draft(HOSTILE, (photo,)), Reply(f"{HOSTILE} {BOX}", reasoning=HOSTILE, timing=TIMING))
+    track = '[{"time": 1, "bbox_2d": [1, 2, 300, 400], "label": "a"}]\n\n0:00 - 0:01 it turns'
+    html = report_html(claims([hostile, Round(Draft("And now?", (clip,)), Reply(track))]))
+    assert "<img src=x" not in html
+    assert "<script" not in html
+    assert html.count("<section>") == 2
+    assert html.count("<figure") == 2
+    assert "open 100 ms, fuse 50 ms" in html
+    assert "red corner" in html
+    assert "it turns" in html
+
+
+def test_a_report_of_nothing_is_told(folder: Path) -> None:
+    with pytest.raises(UserError, match="ask something first"):
+        conversation_report([], folder)
