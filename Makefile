@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine hostile examples clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench-fusion: $(VENV)/run.stamp ## measure early fusion beside its peers (about 
 
 bench-engine: $(VENV)/run.stamp ## measure the engine beside transformers' generate
 	$(BIN)/python -m benchmarks.engine
+
+bench-timing: $(VENV)/run.stamp ## hold the timing against a stopwatch, and on a GPU against torch.profiler
+	$(BIN)/python -m benchmarks.timing
 
 hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files (about 3 minutes)
 	$(BIN)/python -m tests.hostile.files

@@ -125,7 +125,9 @@ class Stopwatch:
         if self._is_stopped:
             return
         is_of_device = work.task in DEVICE_TASKS or bool(self._begun and self._begun[-1].work.task in DEVICE_TASKS)
-        self._begun.append(_Begun(work, self._host.mark(), self._device.mark() if is_of_device else None))
+        host = self._host.mark()
+        device = host if self._device is self._host else self._device.mark() if is_of_device else None
+        self._begun.append(_Begun(work, host, device if is_of_device else None))
 
     def note_token(self, stage: Stage) -> None:
         """Note a token as it arrives, and what it belongs to."""
