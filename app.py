@@ -26,7 +26,7 @@ from gradio.context import LocalContext
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
-from pipelines import page_library, page_takeaway
+from pipelines import page_library, page_models, page_takeaway
 from pipelines.archive import Archive, data_folder
 from pipelines.conversation import Draft
 from pipelines.host import Gate, Policy, Turns, Visitor
@@ -49,6 +49,7 @@ from pipelines.present.pointing import point, pointed_html, pointing_of
 from pipelines.present.preview import preview_html
 from pipelines.present.session import Session, composed, draft_of, uploaded
 from pipelines.present.shelf import Shelf
+from pipelines.present.swapping import Swapping
 from pipelines.programs.endpoints import Endpoint, Endpoints, signature_of
 from pipelines.programs.tools import Tools
 from pipelines.run import seen_pixels
@@ -277,7 +278,9 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
-        controls, reset = parts.settings()
+        controls, reset, sidebar = parts.settings()
+        with sidebar:
+            choice = page_models.model_choice()
 
         ask_question, answer_pending = asking(model), answering(model)
         begun = composer.submit(begin, [composer, session], [composer, chat, line], js=ASKED, **AT_ONCE)
@@ -314,7 +317,12 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
         composer.stop(stop, session, None, **AT_ONCE)
         chat.example_select(filling(examples), None, composer, **AT_ONCE)
-        page.load(lambda: header.both_html(model.load().info, model.policy.told), None, [about, pane.limits], **PRIVATE)
+
+        def told() -> tuple[str, str]:
+            return header.both_html(model.load().info, model.policy.told)
+
+        page.load(told, None, [about, pane.limits], **PRIVATE)
+        page_models.wire_models(page, choice, Swapping(model), told, [about, pane.limits])
         offer(Endpoints(Tools(model), uploads))
         gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
         keep_choices(page, controls, reset)

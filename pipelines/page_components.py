@@ -158,10 +158,10 @@ def _past_request(label: str) -> gr.Dropdown:
     return gr.Dropdown([], value=None, label=label, interactive=True, min_width=120)
 
 
-def settings() -> tuple[list[Any], gr.Button]:
-    """The controls of the sidebar, in the order of the fields of `Choices`, and the button that resets them."""
+def settings() -> tuple[list[Any], gr.Button, gr.Sidebar]:
+    """The controls in the order of the fields of `Choices`, the button that resets them, and the sidebar of both."""
     start = Choices()
-    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings"):
+    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings") as sidebar:
         controls = [
             _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
             _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
@@ -177,7 +177,7 @@ def settings() -> tuple[list[Any], gr.Button]:
             ),
         ]
         reset = gr.Button("Reset", size="sm", elem_id="reset")
-    return controls, reset
+    return controls, reset, sidebar
 
 
 def _radio(label: str, info: str, value: str, options: Sequence[str | tuple[str, str]]) -> gr.Radio:

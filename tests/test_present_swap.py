@@ -11,12 +11,15 @@ from threading import Event as Flag
 import pytest
 
 from pipelines.__main__ import main
+from pipelines.catalogue.device import Device
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine, Enter, ScriptedEngine, Step
 from pipelines.engine.replicas import Replicas
+from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.present.model import Model
+from pipelines.present.swapping import Swapping
 from pipelines.run import answer
 from pipelines.types import Delta, Deltas, Request, Result, Settings, UserError
 
@@ -143,6 +146,61 @@ def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) 
     both.forget("b")
     both.forget("nobody")
     assert [engine.forgotten for engine in engines] == [[], ["b"]]
+
+
+def here(name: str) -> Swapping:
+    """A page that may change its model, on a device with room for every one, where only the 0.8B is downloaded."""
+    model = Model(name)
+    return Swapping(model, lambda: Device("GPU", 10**11), lambda known: Path() if known.name == "0.8B" else None)
+
+
+def test_a_page_offers_what_is_here(checkpoint: Checkpoint) -> None:
+    swapping = here("demo")
+    assert swapping.offered() == ["demo", "0.8B"]
+    *steps, last = swapping.swap("0.8B", lambda name, _: named(name, checkpoint))
+    assert all("Loading 0.8B" in step for step in steps)
+    assert "0.8B answers from now on." in last
+    assert swapping.offered() == ["0.8B", "demo"]
+    assert "0.8B answers already." in "".join(swapping.swap("0.8B"))
+
+
+@pytest.mark.parametrize("name", ["9B", "/etc", None])
+def test_what_is_not_offered_is_not_loaded(name: str | None) -> None:
+    assert "This model is not offered here" in "".join(here("demo").swap(name))
+
+
+def test_a_loading_that_fails_is_told_and_can_be_tried_again() -> None:
+    def fail(name: str, running: Running) -> Engine:
+        raise UserError(f'"{name}" does not fit ({running.weights}).')
+
+    swapping = here("demo")
+    for _ in range(2):
+        assert "&quot;0.8B&quot; does not fit (full)." in "".join(swapping.swap("0.8B", fail))
+
+
+def test_one_loads_at_a_time_and_can_be_cancelled(checkpoint: Checkpoint) -> None:
+    may_load, swapping = Flag(), here("demo")
+
+    def load(name: str, running: Running) -> Engine:  # noqa: ARG001 - as `load_engine`
+        assert may_load.wait(30)
+        return named(name, checkpoint)
+
+    first = swapping.swap("0.8B", load)
+    next(first)
+    assert "Another model is on its way" in "".join(swapping.swap("0.8B", load))
+    swapping.cancel()
+    assert "demo stays." in list(first)[-1]
+    may_load.set()
+
+
+def test_visitors_of_a_public_page_change_nothing(checkpoint: Checkpoint) -> None:
+    public = Model("demo")
+    public.policy = policy_of(True, [], {})
+    given = Model("first", named("first", checkpoint))
+    remote = Model("m")
+    remote.running = Running(base_url="http://127.0.0.1:1/v1")
+    for model in (public, given, remote):
+        assert Swapping(model).offered() == []
 
 
 def test_more_replicas_than_gpus_are_refused() -> None:

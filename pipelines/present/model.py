@@ -35,7 +35,13 @@ class Model:
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
         self._engine = engine
+        self._is_given = engine is not None
         self._loading = threading.Lock()
+
+    @property
+    def may_change(self) -> bool:
+        """Whether visitors may have another model: where it was loaded here, and not for strangers."""
+        return not (self._is_given or self.policy.is_public or self.running.is_remote)
 
     def load(self) -> Engine:
         """The engine, after loading it where that is still to be done."""
@@ -52,7 +58,7 @@ class Model:
     def use(self, engine: Engine) -> None:
         """Answer with an engine that is there already."""
         with self._loading:
-            self._engine = engine
+            self._engine, self._is_given = engine, True
 
     def swap(self, name: str, cancel: threading.Event, load: Load = load_engine) -> Iterator[float]:
         """Load another model beside the one that answers, and answer with it from then on; yields the seconds so far.
@@ -67,8 +73,9 @@ class Model:
             yield time.monotonic() - began_s
         engine = loading.engine()
         if not cancel.is_set():
-            self.use(engine)
-            self.name = name
+            with self._loading:
+                self._engine, self.name = engine, name
+        del engine, loading
         free_memory()
 
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:
