@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ import torch
 import yaml
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from huggingface_hub import HfApi
 
 from pipelines.engine.placement import Placement
 from pipelines.models import DEMO_FOLDER
@@ -223,6 +225,7 @@ class Hub:
 
     def __getattr__(self, name: str) -> Any:
         def ask(*values: Any, **keywords: Any) -> Any:
+            inspect.signature(getattr(HfApi, name)).bind(self, *values, **keywords)  # as the hub's client takes it
             self.asked.append((name, values, keywords))
             if name == "whoami" and self._error:
                 raise self._error
