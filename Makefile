@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples attack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench-timing: $(VENV)/run.stamp ## hold the timing against a stopwatch, and on a
 
 hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files (about 3 minutes)
 	$(BIN)/python -m tests.hostile.files
+
+attack: $(VENV)/dev.stamp ## send a page thousands of requests made to do harm (about 3 minutes)
+	$(BIN)/python -m tests.hostile.requests
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples

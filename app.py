@@ -21,7 +21,7 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
-from gradio import processing_utils, utils
+from gradio import processing_utils, routes, utils
 from gradio.context import LocalContext
 from starlette.middleware import Middleware
 
@@ -31,7 +31,7 @@ from pipelines.archive import Archive, data_folder
 from pipelines.conversation import Draft
 from pipelines.host import Gate, Policy, Turns, Visitor
 from pipelines.host.ending import Ending
-from pipelines.host.gate import address_of
+from pipelines.host.gate import Unshared, address_of
 from pipelines.host.policy import policy_of
 from pipelines.host.turns import ENDING
 from pipelines.models import Running
@@ -75,6 +75,7 @@ async def refuse_url(url: str, *_: object, **__: object) -> str:
 
 
 processing_utils.async_ssrf_protected_download = refuse_url
+vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 
 
 def uploads() -> Path:

@@ -207,6 +207,8 @@ class Sent:
         ("evil.example", False),
         ("127.0.0.1.evil.example", False),
         ("localhost.evil.example", False),
+        ("[::1].evil.example", False),
+        ("evil.example@localhost", False),
         ("", False),
     ],
 )

@@ -8,6 +8,7 @@ also where their length is not told, and so are the files of one request and wha
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +22,7 @@ MAX_BODY_BYTES = 8 * MEGABYTE
 """Of a request that uploads nothing: a conversation of many turns is far below it."""
 FORM_BYTES = MEGABYTE
 FILE_MARK = b'filename="'
+NAME = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]/@]+)(:\d+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_ADDRESSES = 10_000
 SIZE_LASTS_S = 5.0
@@ -82,9 +84,10 @@ class Gate:
         hosts = self._policy().hosts
         if hosts is None:
             return True
-        name = (urlsplit(f"//{host}").hostname or "").lower()
+        match = NAME.fullmatch(host.lower())
+        name = match["name"] if match else ""
         try:
-            ipaddress.ip_address(name)
+            ipaddress.ip_address(name.strip("[]"))
         except ValueError:
             return name == "localhost" or name.endswith(".localhost") or name in hosts
         return True
@@ -138,6 +141,17 @@ class Gate:
 
     def _too_much(self) -> str:
         return f"That is too large: a file may have {self._policy().max_file_bytes // MEGABYTE} MB, a question 8 MB."
+
+
+class Unshared:
+    """Stands where the page's framework would let pages of other sites read: here they may read nothing."""
+
+    def __init__(self, app: Application, **_: object) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; without a header that allows it, a browser keeps the response from other sites."""
+        await self._app(scope, receive, send)
 
 
 def address_of(scope: Scope, trusts_proxy: bool) -> str:

@@ -1,0 +1,29 @@
+"""The run of `make attack`, short: fewer texts and events, the same server and the same code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.requests import run
+from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmful_labels
+from tests.page_server import PageServer
+
+NUM_TEXTS, NUM_EVENTS, SEED = 300, 60, 11
+
+
+def test_nothing_gives_way(page_server: PageServer, tmp_path: Path) -> None:
+    report = run(page_server, tmp_path, NUM_TEXTS, NUM_EVENTS, SEED)
+    assert report.problems == []
+    assert report.sent.total() > 1000
+
+
+def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what keeps them harmless, the same texts are found."""
+    monkeypatch.setattr("tests.hostile.texts.safe_markdown", lambda text: text)
+    monkeypatch.setattr("pipelines.present.overlay.escape", lambda text, *_: text)
+    monkeypatch.setattr("pipelines.fusion.fuse.neutralise", lambda message, _tokens: message)
+    assert harmful_answers(50, SEED)
+    assert harmful_labels(50, SEED)
+    assert control_ids_in_questions(50, SEED)[0] > 0
