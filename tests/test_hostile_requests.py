@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> N
     """Without what keeps them harmless, the same texts are found."""
     monkeypatch.setattr("tests.hostile.texts.safe_markdown", lambda text: text)
     monkeypatch.setattr("pipelines.present.overlay.escape", lambda text, *_: text)
-    monkeypatch.setattr("pipelines.fusion.fuse.neutralise", lambda message, _tokens: message)
+    monkeypatch.setattr(import_module("pipelines.fusion.fuse"), "neutralise", lambda message, _tokens: message)
     assert harmful_answers(50, SEED)
     assert harmful_labels(50, SEED)
     assert control_ids_in_questions(50, SEED)[0] > 0
