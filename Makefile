@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples attack clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples attack load clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files (about 
 
 attack: $(VENV)/dev.stamp ## send a page thousands of requests made to do harm (about 3 minutes)
 	$(BIN)/python -m tests.hostile.requests
+
+load: $(VENV)/dev.stamp ## let 32 visitors in for LOAD_MINUTES (10)
+	$(BIN)/python -m tests.hostile.visitors
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples

@@ -27,4 +27,5 @@ def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(import_module("pipelines.fusion.fuse"), "neutralise", lambda message, _tokens: message)
     assert harmful_answers(50, SEED)
     assert harmful_labels(50, SEED)
-    assert control_ids_in_questions(50, SEED)[0] > 0
+    with pytest.raises(ValueError, match="same number of pictures"):
+        control_ids_in_questions(50, SEED)
