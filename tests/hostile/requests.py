@@ -199,8 +199,11 @@ class Attacker:
         self.report.sent[kind] += 1
         try:
             response = self._client.request(method, path, **more)
-        except httpx.HTTPError as error:  # a connection that is cut while a body is refused
-            return httpx.Response(413 if isinstance(error, httpx.WriteError | httpx.RemoteProtocolError) else 599)
+        except (httpx.NetworkError, httpx.RemoteProtocolError):  # cut off: a body that is refused, an event not known
+            return httpx.Response(413)
+        except httpx.HTTPError as error:
+            self.report.problems.append(f"{kind}: {method} {path[:80]}: {error!r}")
+            return httpx.Response(599)
         for word in (forbidden, CANARY, "Traceback (most recent", "root:x:"):
             if word in response.text:
                 self.report.problems.append(f"{kind}: {method} {path[:80]} gave {word!r}")
