@@ -21,8 +21,8 @@ MAX_DEPTH = 64
 _MAX_TEXT = 2000
 
 _OUTSIDE = re.compile(
-    r"(?P<opener>\[(?!" + BRACKETED_TIME + r")|{|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
-    r"|(?:<\|object_ref_start\|>|<ref>)(?P<reference>[^<]*+)(?:</ref>|<\|object_ref_end\|>)?"
+    r"(?=[\[{<])(?:(?P<opener>\[(?!" + BRACKETED_TIME + r")|{|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
+    r"|(?:<\|object_ref_start\|>|<ref>)(?P<reference>[^<]*+)(?:</ref>|<\|object_ref_end\|>)?)"
 )
 # A quote ends a string only where a value may end: models leave the quotes inside a label unescaped.
 _STRING = r"""{0}(?:[^{0}\\\r\n]++|\\[\s\S]|{0}(?![ \t]*+(?:[,:\]}}){0}\r\n]|\Z)))*+(?P<{1}>{0}?)"""
