@@ -27,7 +27,7 @@ NAMES: Mapping[Stage, tuple[str, str]] = {
     "look": ("Look closer", "what the calls asked for: parts cut out of pictures, more frames of clips"),
     "answer": ("Answer", "the answer, token by token"),
     "others": ("Others", "the model's turns for other requests"),
-    "deliver": ("Deliver", "between whoever asks and the model: the page, and places read out of the answer"),
+    "deliver": ("Deliver", "between whoever asks and the model: the page and its queue, places read out of the answer"),
 }
 
 HOUR_MS = 3_600_000
