@@ -37,7 +37,7 @@ from pipelines.host.turns import ENDING
 from pipelines.models import Running
 from pipelines.options import add_model, positive
 from pipelines.page_components import AT_ONCE, PRIVATE
-from pipelines.present import evidence, header, past, status, waterfall
+from pipelines.present import evidence, header, looking_back, past, status, waterfall, word_by_word
 from pipelines.present.asking import ask_in_turn
 from pipelines.present.choices import Choices
 from pipelines.present.compression import StreamCompression
@@ -61,6 +61,13 @@ MAX_CARDS = 6
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
 USER_ERROR = 2
+CHECKED = """(told) => {
+  const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
+  if (!button) return;
+  button.textContent = told.told;
+  button.closest(".gb-chip").classList.toggle("gb-doubtful", told.is_doubtful);
+}"""
+"""Runs in the browser: what a check came to is written on its mark."""
 PASSWORD = "GLASSBOX_PASSWORD"
 """In the environment, as the arguments of a program are seen by everyone on its machine."""
 ASKED = "(...values) => { glassbox.asked(); return values; }"
@@ -152,6 +159,27 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
     if result is not None or record is not None:
         session.drawn = seen, times
     return parts.ready_composer(session.take_returned()), seen, times, pointed_html(session.pointed)
+
+
+def show_words(session: Session) -> tuple[str, str]:
+    """The last reply word by word, and no heat map yet."""
+    last = session.answered
+    return word_by_word.words_html(last.result) if last else word_by_word.EMPTY, ""
+
+
+def wire_words(model: Model, session: gr.State, words: parts.WordsPane) -> None:
+    """Show where the model looked at a word that is pointed at, and check the marks that are to be checked."""
+
+    def look_back(asking: Session, word: gr.SelectData) -> str:
+        return looking_back.where_it_looked(asking, word.index, model.load())
+
+    def check(asking: Session, mark: gr.SelectData) -> looking_back.Checked:
+        return looking_back.checked(asking, mark.index, model.load())
+
+    limits: dict[str, Any] = {**PRIVATE, "concurrency_limit": MAX_ASKING}
+    words.words.select(look_back, session, words.heat, trigger_mode="always_last", **limits)
+    checks = words.check.select(check, session, words.checked, trigger_mode="multiple", **limits)
+    checks.then(None, words.checked, None, js=CHECKED)
 
 
 def show_past(session: Session) -> tuple[Any, ...]:
@@ -277,7 +305,7 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
             pane = parts.chat_pane(examples)
             chat, line, composer = pane.chat, pane.line, pane.composer
             with gr.Column(scale=4, elem_id="evidence-pane"):
-                seen, times, requests = parts.evidence_pane()
+                seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
         controls, reset, sidebar = parts.settings()
         with sidebar:
@@ -299,10 +327,12 @@ def build(model: Model, archive: Archive) -> gr.Blocks:
         for trigger, again in ((pane.go_on.click, resume), (chat.retry, retry)):
             begun = trigger(again, session, [composer, chat, line], **AT_ONCE)
             answered.append(begun.then(answer_pending, [session, *controls], [chat, line], **limits))
+        wire_words(model, session, words)
         view = [chat, line, composer, seen, times, pane.pointed]
         changes = [ended.then(finishing(model, archive), session, view[2:], **PRIVATE) for ended in answered]
         for finished in changes:
             finished.then(show_past, session, requests.shown, **AT_ONCE)
+            finished.then(show_words, session, [words.words, words.heat], **AT_ONCE)
         changes += [
             chat.undo(undo, session, view, **AT_ONCE),
             new_chat.click(starting_anew(model), session, [session, *view], **AT_ONCE),

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import choices, evidence, header, past, status, waterfall
+from pipelines.present import choices, evidence, header, past, status, waterfall, word_by_word
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example
 from pipelines.present.session import composed
@@ -141,9 +141,24 @@ class PastPane:
         return [self.listed, *self.pair]
 
 
-def evidence_pane() -> tuple[gr.HTML, gr.HTML, PastPane]:
+@dataclass(frozen=True)
+class WordsPane:
+    """The last reply word by word, where the model looked at one of them, and the checks of its marks."""
+
+    words: gr.HTML
+    heat: gr.HTML
+    check: gr.HTML
+    checked: gr.JSON
+
+
+def evidence_pane() -> tuple[gr.HTML, gr.HTML, WordsPane, PastPane]:
     """What the model saw, where the time went, and what the requests before took."""
     seen = html(evidence.EMPTY, "evidence", script("evidence.js"))
+    with gr.Accordion("Word by word", open=False, elem_id="words"):
+        words = html(word_by_word.EMPTY, "by-word", script("words.js"))
+        heat = html("", "heat")
+    check = gr.HTML(elem_id="check", visible="hidden", js_on_load=script("check.js"))
+    checked = gr.JSON({}, elem_id="checked", visible="hidden")
     with gr.Accordion("Where the time went", open=True, elem_id="times"):
         times = html(waterfall.EMPTY, "waterfall")
     with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
@@ -151,7 +166,7 @@ def evidence_pane() -> tuple[gr.HTML, gr.HTML, PastPane]:
         with gr.Row():
             pair = (_past_request("Compare"), _past_request("with"))
         compared = html(past.NO_PAIR, "compared")
-    return seen, times, PastPane(listed, pair, compared)
+    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, pair, compared)
 
 
 def _past_request(label: str) -> gr.Dropdown:

@@ -151,5 +151,5 @@ def _chip(mark: Mark) -> str:
     return (
         f'<li class="gb-chip" data-marks="{mark.number}"><button type="button" class="gb-show"{time}>'
         f'<b style="background:{colour};color:{ink}">{mark.number}</b> <span>{escape(mark.label)}</span>{when}'
-        "</button></li>"
+        f'</button><button type="button" class="gb-check" data-check="{mark.number}">Check</button></li>'
     )

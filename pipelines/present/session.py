@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from pipelines.conversation import Draft, Reply, Round
+from pipelines.present.answered import Answered
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.exchange import replied
 from pipelines.present.history import History
@@ -61,7 +62,8 @@ class Session:
     the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
     come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
-    on, and `resumed` the same while it does. `history` holds what each request took. `pointed` is
+    on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
+    one that was answered. `history` holds what each request took. `pointed` is
     the part that the next question is about.
     """
 
@@ -75,6 +77,8 @@ class Session:
     drawn: tuple[str, str] | None = None
     is_closed: bool = False
     is_running: bool = False
+    sent: Request | None = None
+    answered: Answered | None = None
     cut_off: Result | None = None
     resumed: Result | None = None
     history: History = field(default_factory=History)
@@ -164,9 +168,10 @@ class Session:
         """The question on its way with the turns before it."""
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
-        return Request(
+        self.sent = Request(
             draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s, draft.about
         )
+        return self.sent
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
@@ -187,6 +192,7 @@ class Session:
             return
         self.rounds.append(Round(self.pending, Reply.of(result)))
         self.result, self.num_new_media = result, len(self.pending.files)
+        self.answered = Answered.of(self.sent, result) if self.sent else None
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()

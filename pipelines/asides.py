@@ -1,0 +1,136 @@
+"""Questions about an answer that was given: is a claim of it so, and where did the model look as it wrote it?
+
+Both go to the engine beside its replies, and change nothing of the conversation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from threading import Event as Flag
+
+import numpy as np
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Engine
+from pipelines.fusion import fuse, look_of
+from pipelines.inputs import ModelInputs
+from pipelines.media import open_once
+from pipelines.run import fused
+from pipelines.tools import Refused, Zoom
+from pipelines.types import (
+    Box,
+    Clip,
+    Gaze,
+    Media,
+    Message,
+    Picture,
+    Region,
+    Request,
+    Result,
+    Sampling,
+    Settings,
+    Token,
+    UserError,
+    Work,
+)
+
+QUESTION = "Is there {} in this picture?"
+YES, NO = ("Yes", "yes"), ("No", "no")
+MARGIN = 0.12
+"""Of a box's own sides, on each side of it: what is cut at its very edge is harder to tell."""
+POINT_SIDE = 120.0
+"""Of the region around a point, in thousandths."""
+MAX_LABEL = 100
+MAX_THOUGHT = 512
+"""Tokens of the thought about one region."""
+
+
+def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze | None:
+    """Where the model looked as it wrote the reply to a request; None where that cannot be told, or `stop` was set.
+
+    Raises UserError where a file is gone, or the memory does not suffice.
+    """
+    if not result.token_ids or not isinstance(engine.vision, Checkpoint):
+        return None
+    media = tuple(_opened(request, number, engine, stop) for number in range(len(request.files)))
+    inputs = fused(request, media, result.looks, engine).followed_by(result.token_ids)
+    return engine.gaze(inputs, stop)
+
+
+def check(item: Media, region: Region, engine: Engine, settings: Settings, stop: Flag) -> float | None:
+    """How likely the model holds it that a region shows what its label says, by that part of the medium alone: 0 to 1.
+
+    The probability of yes against no as the first word of the answer, behind a thought where the settings have the
+    model think. None where the engine cannot tell, or `stop` was set. Raises UserError for a region that shows nothing.
+    """
+    vision = engine.vision.limited(settings.max_pixels)
+    if not isinstance(vision, Checkpoint):
+        return None
+    try:
+        part = Zoom(0, _around(region)).crop(_still(item, region.time_s))
+    except Refused:
+        raise UserError("This mark is too thin to be checked by itself.") from None
+    question = QUESTION.format(with_article(region.label[:MAX_LABEL] or "anything"))
+    asked: Message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+    inputs = fuse([asked], [part], vision, enable_thinking=settings.thinking)
+    if inputs.thinking_open:
+        inputs = inputs.followed_by(_thought(inputs, engine, settings, stop))
+    told = engine.score(inputs, [*YES, *NO], stop)
+    if told is None:
+        return None
+    yes, no = (sum(map(math.exp, logprobs)) for logprobs in (told[: len(YES)], told[len(YES) :]))
+    return yes / (yes + no) if yes + no else 0.5
+
+
+def _thought(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -> list[int]:
+    """The likeliest thought about a prompt, up to where the answer begins."""
+    greedy = replace(settings, sampling=Sampling(), max_thinking_tokens=settings.max_thinking_tokens or MAX_THOUGHT)
+    ids: list[int] = []
+    is_over = False
+    for step in engine.generate(inputs, greedy, _unheard, stop):
+        if not isinstance(step, Token):
+            continue
+        if is_over and step.text.strip():
+            break
+        ids.append(step.id)
+        is_over = is_over or "</think>" in step.text
+    return ids
+
+
+def _unheard(work: Work) -> None:
+    """Nobody times this work."""
+
+
+def check_claim(request: Request, region: Region, engine: Engine, stop: Flag) -> float | None:
+    """`check` for a region of the answer to a request, whose file is opened again where it is not kept."""
+    item = _opened(request, region.media_index, engine, stop)
+    return check(item, region, engine, request.settings, stop)
+
+
+def _opened(request: Request, number: int, engine: Engine, stop: Flag) -> Media:
+    settings = request.settings
+    look = look_of(settings, engine.vision)
+    return open_once(request.files[number], look, settings.clip_reader, should_stop=stop.is_set)
+
+
+def with_article(label: str) -> str:
+    """The label as it stands in a question."""
+    words = " ".join(label.split())
+    if words.split(" ")[0].casefold() in ("a", "an", "the", "any", "anything"):
+        return words
+    return f"{'an' if words[:1].casefold() in 'aeiou' else 'a'} {words}"
+
+
+def _around(region: Region) -> Box:
+    x1, y1, x2, y2 = region.box or (*(region.point or (0.0, 0.0)),) * 2
+    wide, high = ((x2 - x1) * MARGIN, (y2 - y1) * MARGIN) if region.box else (POINT_SIDE / 2, POINT_SIDE / 2)
+    return max(x1 - wide, 0.0), max(y1 - high, 0.0), min(x2 + wide, 1000.0), min(y2 + high, 1000.0)
+
+
+def _still(item: Media, time_s: float | None) -> Picture:
+    """The picture, or the frame of a clip that is nearest to a time."""
+    if isinstance(item, Clip):
+        at = int(np.abs(np.asarray(item.times_s) - (time_s or 0.0)).argmin())
+        return Picture(item.name, item.rgb[at])
+    return item

@@ -1,0 +1,50 @@
+"""What a person asks about the last answer: where the model looked at a word, and whether a mark is right."""
+
+from __future__ import annotations
+
+from threading import Event as Flag
+
+from pipelines.asides import check_claim, gaze
+from pipelines.engine import Engine
+from pipelines.present.session import Session
+from pipelines.present.word_by_word import NOT_TOLD, heat_html
+from pipelines.types import UserError
+
+DOUBTFUL = 0.5
+Checked = dict[str, str | bool]
+
+
+def where_it_looked(session: Session, places: object, engine: Engine) -> str:
+    """The heat map of a word, by its tokens as the page names them: "first last". One pass serves all words."""
+    last = session.answered
+    try:
+        first, stop = map(int, str(places).split())
+    except ValueError:
+        return NOT_TOLD
+    if last is None:
+        return NOT_TOLD
+    try:
+        if last.gaze is None:
+            last.gaze = gaze(last.request, last.result, engine, Flag())
+    except UserError:
+        return NOT_TOLD
+    return heat_html(last.gaze, range(first, stop), last)
+
+
+def checked(session: Session, number: object, engine: Engine) -> Checked:
+    """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful."""
+    last = session.answered
+    regions = last.result.grounding.regions if last else ()
+    try:
+        at = int(str(number)) - 1
+    except ValueError:
+        return {}
+    if last is None or not 0 <= at < len(regions):
+        return {}
+    try:
+        chance = check_claim(last.request, regions[at], engine, Flag())
+    except UserError as error:
+        return {"number": str(at + 1), "told": str(error), "is_doubtful": True}
+    if chance is None:
+        return {"number": str(at + 1), "told": "cannot be checked", "is_doubtful": False}
+    return {"number": str(at + 1), "told": f"checked {chance:.2f}", "is_doubtful": chance < DOUBTFUL}
