@@ -37,8 +37,8 @@ from pipelines.types import (
 
 QUESTION = "Is there {} in this picture?"
 YES, NO = ("Yes", "yes"), ("No", "no")
-MARGIN = 0.12
-"""Of a box's own sides, on each side of it: what is cut at its very edge is harder to tell."""
+MARGIN = 0.5
+"""Of a box's own sides, on each side of it: what is cut close is harder to tell."""
 POINT_SIDE = 120.0
 """Of the region around a point, in thousandths."""
 MAX_LABEL = 100

@@ -19,7 +19,7 @@ from pipelines.present.answered import Answered
 from pipelines.present.words import Word, words_of
 from pipelines.types import Gaze, Result
 
-EMPTY = '<div class="gb-words gb-empty"><p>The words of the reply appear here, each with what the model made of it.</p></div>'
+EMPTY = '<div class="gb-words gb-empty"><p>The words of the reply appear here, each with how sure it was.</p></div>'
 NOT_TOLD = '<p class="gb-note">Where the model looked cannot be told of this reply.</p>'
 MAX_WORDS = 3_000
 MAX_PATCHES = 12
@@ -98,7 +98,8 @@ def _clip_rules(place: str, weights: Grid, times_s: Sequence[float]) -> list[str
 
 def _rule(selector: str, weights: Grid) -> str:
     after = ",".join(f"{one}::after" for one in selector.split(","))
-    return f'{after}{{content:"";position:absolute;inset:0;pointer-events:none;background:url({_png(weights)}) 0 0/100% 100%}}'
+    heat = f"background:url({_png(weights)}) 0 0/100% 100%"
+    return f'{after}{{content:"";position:absolute;inset:0;pointer-events:none;{heat}}}'
 
 
 def _png(weights: Grid) -> str:

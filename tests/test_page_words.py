@@ -1,0 +1,67 @@
+"""Looking closer, words, heat maps and checks in a real browser, with the model that ships."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from pipelines.demo.cases import make_cases
+from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, ask, choose_fast, example, shoot, wait_for_end
+from tests.page_server import PageServer
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_model_looks_closer_and_answers(page_server: PageServer, open_page: OpenPage, tmp_path: Path) -> None:
+    """The call, the part with its frame on the original, and the answer behind it."""
+    case = make_cases("zoom", 1)[0]
+    [picture] = case.query.media
+    Image.fromarray(picture.rgb).save(tmp_path / "small.png")
+    page = open_page(page_server, DESK)
+    page.get_by_label("Toggle Sidebar").click()
+    page.get_by_label("Look closer").check()
+    page.get_by_label("Toggle Sidebar").click()
+    ask(page, case.query.question, tmp_path / "small.png")
+    wait_for_end(page, "Done")
+    look = page.locator("#chat .gb-look").first
+    expect(look).to_contain_text(re.compile(r"Look 1: .* of small\.png · \d+ ms"))
+    expect(look.locator("img")).to_have_count(2)
+    assert look.locator("img").last.evaluate("image => image.naturalWidth") > 0
+    expect(page.locator("#chat .bot").last).to_contain_text(re.compile(r"\w"))
+    shoot(page, "desk-looked-closer")
+
+
+@pytest.mark.parametrize(("size", "is_dark"), [(DESK, False), (PHONE, True)], ids=["desk", "phone"])
+def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
+    page_server: PageServer, open_page: OpenPage, size: tuple[int, int], is_dark: bool
+) -> None:
+    page = open_page(page_server, size, is_dark=is_dark)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    words = page.locator("#by-word [data-tokens]")
+    expect(words.first).to_be_visible()
+    assert re.match(r"[01]\.\d{3}", words.first.get_attribute("title") or "")
+    page.locator("#by-word .gb-tint").check()
+    words.last.hover()
+    expect(page.locator("#heat")).to_contain_text("of the attention went to what was seen", timeout=SLOW_MS)
+    heat = page.locator("#evidence .gb-whole-picture .gb-stage").evaluate(
+        "stage => getComputedStyle(stage, '::after').backgroundImage"
+    )
+    assert heat.startswith('url("data:image/png')
+    shoot(page, f"{'desk' if size == DESK else 'phone'}-words")
+
+
+def test_a_mark_is_checked_by_itself(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server, DESK)
+    choose_fast(page)
+    ask(page, "Locate all objects. Report bbox coordinates in JSON format.", example("png").path)
+    wait_for_end(page, "Done")
+    button = page.locator("#evidence .gb-check").first
+    button.click()
+    expect(button).to_have_text(re.compile(r"checked [01]\.\d\d"), timeout=SLOW_MS)
+    shoot(page, "desk-checked")
