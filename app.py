@@ -11,12 +11,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import astuple
 from functools import wraps
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -400,10 +401,12 @@ def telling(endpoint: Endpoint) -> Endpoint:
             with turns.place(visitor()) as turn:
                 for _ in turns.wait(turn):
                     yield None
-                for value in endpoint(*values):
-                    if turns.is_ending:
-                        raise UserError(ENDING)
-                    yield value
+                running = cast(Generator[object, None, None], endpoint(*values))
+                with closing(running) as results:  # else the engine would go on for nobody
+                    for value in results:
+                        if turns.is_ending:
+                            raise UserError(ENDING)
+                        yield value
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:
