@@ -109,6 +109,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             max_plain_text_length=100_000,
             max_lines=8,
         )
+        html("", "camera", script("camera.js"))
         html("", "upload")
         costs = html("", "costs")
         limits = html(header.limits_html(None), "limits")
