@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +29,8 @@ def script(name: str) -> str:
 
 
 def head() -> str:
-    """The scripts that run before the page is built, with the words they say in each language."""
-    words = json.dumps({}, ensure_ascii=False).replace("<", "\\u003c")
-    scripts = (f"const GLASSBOX_WORDS = {words};", *map(script, ("page.js", "upload.js")))
-    return "".join(f"<script>{text}</script>" for text in scripts)
+    """The scripts that run before the page is built."""
+    return "".join(f"<script>{script(name)}</script>" for name in ("page.js", "upload.js"))
 
 
 def theme() -> gr.themes.Base:

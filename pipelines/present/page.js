@@ -3,9 +3,8 @@ window.glassbox = (() => {
   const DRAFT = "glassbox-draft", HERE = "glassbox-conversation";
   let isAsked = false; // the composer was emptied by asking, and its question may yet come back
 
-  const language = (navigator.language || "en").slice(0, 2);
-  const say = (text, values = {}) =>
-    (GLASSBOX_WORDS[language]?.[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  // a sentence with its values put in
+  const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
   function keepDraft(message) {
     const files = (message?.files ?? []).map((file) => file.path);
