@@ -1,6 +1,6 @@
 """The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`.
 
-`batch` asks about many files, `models` tells of the models, `mcp` serves an agent.
+`batch` asks about many files, `models` tells of the models, `doctor` of this machine, `mcp` serves an agent.
 
 Answers go to stdout, progress and errors to stderr. Exit code 2 means that the user can put something right, and the
 last line of stderr says what.
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines import doctor
 from pipelines.batch import command as batch
 from pipelines.catalogue import command as catalogue
 from pipelines.compare import command as compare
@@ -62,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="the models that there are, what they need, and downloads")
     catalogue.add_command(models)
     models.set_defaults(run=catalogue.run_command)
+    health = commands.add_parser("doctor", help="what this machine has for the program, what is wrong, and what to do")
+    doctor.add_command(health)
+    health.set_defaults(run=doctor.run_command)
     agents = commands.add_parser("mcp", help="serve the tools to an agent, over the Model Context Protocol")
     agents.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="whose pictures and clips it may read")
     add_model(agents)

@@ -1,0 +1,136 @@
+"""The doctor: what it says of a machine on which all is well, and of each thing that is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.__main__ import main
+from pipelines.catalogue.known import DEMO_FOLDER
+from pipelines.doctor import examine, folder_finding, model_finding, port_finding
+
+LOCAL = "127.0.0.1"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which something listens."""
+    with socket.create_server((LOCAL, 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command on a machine whose folders can all be written, and any free port."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return ["doctor", "--host", LOCAL, "--port", "0", "--data", str(tmp_path / "data")]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A copy of the shipped model."""
+    return Path(shutil.copytree(DEMO_FOLDER, tmp_path / DEMO_FOLDER.name))
+
+
+def test_all_well(healthy: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(healthy) == 0
+    *rows, blank, last = capsys.readouterr().out.splitlines()
+    assert (blank, last) == ("", "All is well.")
+    assert [row.split("  ")[0] for row in rows] == [
+        "device", "memory", "kernels", "Pillow", "FFmpeg", "libheif", "torch", "transformers", "gradio",
+        "port 0", "data folder", "temporary folder", "upload folder", "hub cache", "demo model",
+    ]  # fmt: skip
+    assert not list(tmp_path.iterdir()), "it leaves nothing behind"
+
+
+def test_what_is_wrong_comes_last_a_line_each_with_exit_code_1(
+    healthy: list[str], taken: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").touch()
+    assert main([*healthy, "--port", str(taken)]) == 1
+    out = capsys.readouterr().out
+    folder = tmp_path / "data"
+    assert out.split("\n\n")[1].splitlines() == [
+        f"Port {taken} of {LOCAL} is taken: end what listens there, or choose another with `python app.py --port`.",
+        f'The data folder "{folder}" cannot be written (Not a directory): make room or mend its rights, or choose '
+        "another with `python app.py --data`.",
+    ]
+
+
+def test_a_port_is_given_back(taken: int) -> None:
+    assert port_finding(LOCAL, taken).wrong
+    with socket.create_server((LOCAL, 0)) as server:
+        free = server.getsockname()[1]
+    for _ in range(2):
+        assert not port_finding(LOCAL, free).wrong
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        pytest.param(LOCAL, 99_999, id="no such port"),
+        pytest.param("192.0.2.1", 0, id="not of this machine"),
+        pytest.param("no host", 0, id="no host at all"),
+    ],
+)
+def test_a_port_that_cannot_be_opened(host: str, port: int) -> None:
+    finding = port_finding(host, port)
+    assert finding.told == "cannot be opened"
+    assert finding.wrong.startswith(f"Port {port} of {host} cannot be opened (")
+
+
+def test_nothing_kept_is_well() -> None:
+    told = {finding.name: finding for finding in examine("192.0.2.1", 0, None)}
+    assert told["data folder"].told == "none: no conversation is kept"
+    assert not told["data folder"].wrong
+
+
+def test_a_folder_is_tried_where_it_would_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not folder_finding("hub cache", tmp_path / "a" / "b", "").wrong
+    wrong = folder_finding("hub cache", tmp_path / "file" / "b", "set HF_HOME to another").wrong
+    assert "cannot be written (Not a directory)" in wrong
+    assert wrong.endswith("or set HF_HOME to another.")
+
+
+def cut_weights(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip_a_bit(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        pytest.param(cut_weights, "model.safetensors of the shipped model is damaged", id="cut"),
+        pytest.param(flip_a_bit, "model.safetensors of the shipped model is damaged", id="one bit"),
+        pytest.param(lambda folder: (folder / "model.safetensors").unlink(), "cannot be read (No such file", id="none"),
+        pytest.param(lambda folder: (folder / "evaluation.json").write_text("{}"), "evaluation.json of", id="hash"),
+        pytest.param(lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json", id="tokenizer"),
+        pytest.param(lambda folder: (folder / "config.json").unlink(), "config.json", id="config"),
+    ],
+)
+def test_a_damaged_model_is_told(model: Path, damage: Callable[[Path], object], told: str) -> None:
+    assert not model_finding(model).wrong
+    damage(model)
+    assert told in model_finding(model).wrong
+
+
+def test_a_package_that_is_not_there_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    findings = {finding.name: finding for finding in examine(LOCAL, 0, "none")}
+    wrong = "What tells of FFmpeg cannot be loaded (av): run `pip install -r requirements.txt` again."
+    assert findings["FFmpeg"].wrong == wrong
+    assert not findings["demo model"].wrong
