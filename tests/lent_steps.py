@@ -77,8 +77,9 @@ def main() -> None:
         "refused": ask(refusing, inputs(1)),
         "broken": ask(refusing, inputs(2)),
     }
-    zerogpu.START_S, zerogpu.SPARE_S = -0.5, 0.0  # the time is over before the reply is
-    told["cut"] = ask(slow, inputs(), max_new_tokens=100)
+    zerogpu.START_S, zerogpu.SPARE_S = -1.0, 0.0  # half a second for a reply that takes five
+    slower = engine(lambda: ScriptedEngine(REPLY, CHECKPOINT, token_delay_s=0.05))
+    told["cut"] = ask(slower, inputs(), max_new_tokens=100)
     lent_gpu._left_s = 0.0
     told["no quota"] = ask(fast, inputs())
     LocalContext.request.set(None)

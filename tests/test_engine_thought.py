@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.engine import Closed, LocalEngine
@@ -43,6 +43,7 @@ def test_the_same_tokens_over_and_over_are_seen(period: int) -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=LEAST_REPEATED))
 def test_a_short_text_never_circles(ids: list[int]) -> None:
     assert circles_at(ids) is None
@@ -112,8 +113,8 @@ def test_a_model_that_circles_is_interrupted(engine: LocalEngine, monkeypatch: p
     inputs = fuse(*CASES["text"], engine.checkpoint, True)
     said: list[int] = []
 
-    def circling(_logits: object, _choices: object) -> list[int]:
-        return [ends if end in said else line[next(place) % len(line)]]
+    def circling(_logits: object, _choices: object) -> list[tuple[int, float]]:
+        return [(ends if end in said else line[next(place) % len(line)], 0.0)]
 
     monkeypatch.setattr("pipelines.engine.scheduler.choose", circling)
     steps = []

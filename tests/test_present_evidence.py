@@ -106,9 +106,9 @@ def test_a_data_uri_is_a_jpeg() -> None:
 
 def test_every_place_has_a_chip_with_its_label() -> None:
     html = evidence_html(result(picture(), regions=(BOX, POINT)), Given(1))
-    assert [re.sub("<[^>]+>", "", chip).split() for chip in re.findall("<li.*?</li>", html)] == [
-        ["1", "red", "circle"],
-        ["2", "tip"],
+    assert [re.sub("<[^>]+>", " ", chip).split() for chip in re.findall("<li.*?</li>", html)] == [
+        ["1", "red", "circle", "Check"],
+        ["2", "tip", "Check"],
     ]
 
 

@@ -7,7 +7,7 @@ has refused it, and where a crash costs nothing. Frames are taken by counting, i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import too_large
 from pipelines.media.footage import Choose, Footage, Frame
 from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS
+from pipelines.types import ProbedClip
 
 _DEFAULT_RATE = 25.0
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -25,11 +26,21 @@ _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 def read_footage(path: Path, choose: Choose, should_stop: Callable[[], bool]) -> Footage | None:
     """As `pipelines.media.clip.read_footage`; None where OpenCV reads no frame either."""
+    probed = probe_clip(path, should_stop)
+    if probed is None:
+        return None
+    wanted = sorted(set(choose(probed.times_s, probed.duration_s)))
+    frames = _frames(path, kind_of(path), wanted, probed.times_s, should_stop)
+    return Footage(probed.duration_s, len(wanted), frames)
+
+
+def probe_clip(path: Path, should_stop: Callable[[], bool]) -> ProbedClip | None:
+    """As `pipelines.media.probing.probe_clip`, by going through all of the clip; None where OpenCV reads no frame."""
     kind = kind_of(path)
     if kind == PICTURE:
         return None
     with _opened(path, kind) as reader:
-        width, height = reader.get(cv2.CAP_PROP_FRAME_WIDTH), reader.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        width, height = (int(reader.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_DECODED_PIXELS:
             raise too_large(path.name, MAX_DECODED_PIXELS)
         rate = reader.get(cv2.CAP_PROP_FPS)
@@ -37,8 +48,7 @@ def read_footage(path: Path, choose: Choose, should_stop: Callable[[], bool]) ->
     if not times_s:
         return None
     duration_s = times_s[-1] + (times_s[-1] / (len(times_s) - 1) if len(times_s) > 1 else 1 / _DEFAULT_RATE)
-    wanted = sorted(set(choose(times_s, duration_s)))
-    return Footage(duration_s, len(wanted), _frames(path, kind, wanted, times_s, should_stop))
+    return ProbedClip(path.name, width, height, times_s, duration_s)
 
 
 def _times(reader: cv2.VideoCapture, rate: float, should_stop: Callable[[], bool]) -> list[float]:
@@ -52,7 +62,7 @@ def _times(reader: cv2.VideoCapture, rate: float, should_stop: Callable[[], bool
 
 
 def _frames(
-    path: Path, kind: str, wanted: list[int], times_s: list[float], should_stop: Callable[[], bool]
+    path: Path, kind: str, wanted: list[int], times_s: Sequence[float], should_stop: Callable[[], bool]
 ) -> Iterator[Frame]:
     with _opened(path, kind) as reader:
         number = -1

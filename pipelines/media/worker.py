@@ -74,7 +74,15 @@ class Worker:
             send(self._connection, "failed", traceback.format_exc()[-4000:])
 
     def _probe(self, path: Path) -> None:
-        found = probe(path, self._beat)
+        try:
+            found = probe(path, self._beat)
+        except Undecoded:
+            from pipelines.media.opencv_reader import probe_clip
+
+            clip = probe_clip(path, self._beat)
+            if clip is None:
+                raise
+            found = clip
         if isinstance(found, ProbedClip):
             self._region.put(np.array(found.times_s, np.float64))
             send(self._connection, "sizes", found.height, found.width, len(found.times_s), found.duration_s)
