@@ -24,7 +24,7 @@ def test_the_lock_has_every_requirement_at_its_version() -> None:
     assert asked <= versions([requirement for requirement, *_ in LOCKED]), "run `make lock`"
 
 
-def test_everything_in_the_lock_has_hashes_and_one_version() -> None:
+def test_everything_in_the_lock_has_hashes_and_an_exact_version() -> None:
     for requirement, *hashes in LOCKED:
         assert re.fullmatch(r"==[^,*]+", str(Requirement(requirement).specifier)), requirement
         assert hashes, requirement
