@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing hostile examples attack load lock audit clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load lock audit clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: $(VENV)/run.stamp ## install what the program needs and start the page on 127.0.0.1:7860
 	$(BIN)/python app.py
@@ -40,6 +40,9 @@ bench-engine: $(VENV)/run.stamp ## measure the engine beside transformers' gener
 
 bench-timing: $(VENV)/run.stamp ## hold the timing against a stopwatch, and on a GPU against torch.profiler
 	$(BIN)/python -m benchmarks.timing
+
+bench-evidence: $(VENV)/run.stamp ## measure where the shipped model looks and what it holds true
+	$(BIN)/python -m benchmarks.evidence
 
 hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files (about 3 minutes)
 	$(BIN)/python -m tests.hostile.files

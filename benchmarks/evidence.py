@@ -1,0 +1,150 @@
+"""How far the evidence beside an answer can be trusted: `make bench-evidence`.
+
+The shipped model on drawn scenes, whose every box is known, greedily, by the way that the page goes: where it looked as
+it wrote a word, whether it holds a true claim likelier than a false one, and what a heat map costs beside a prefill of
+the same reply. How often a closer look leads to the right answer is the row `zoom` of `make demo-eval`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
+from pathlib import Path
+from statistics import median
+from threading import Event as Flag
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipelines import asides
+from pipelines.demo.cases import PICTURE_SIZES
+from pipelines.demo.scenes import draw_scene
+from pipelines.demo.things import COLOURS, SHAPES, FractionBox, Thing
+from pipelines.engine import LocalEngine
+from pipelines.fusion import fuse
+from pipelines.models import DEMO_FOLDER
+from pipelines.present.words import Word, words_of
+from pipelines.run import answer
+from pipelines.types import Limits, Message, Picture, Region, Request, Result, Sampling, Settings
+
+SETTINGS = Settings(sampling=Sampling())
+QUESTION = "Describe the picture."
+LOOKS = "peak's centre lies in the box", "peak overlaps the box", "centre of mass does"
+SIDE_PX, NUM_REPLIED, REPEATS = 1024, 300, 7
+
+
+def heat_maps(engine: LocalEngine, folder: Path, count: int) -> Iterator[str]:
+    """Where it looked as it wrote the two words of a thing's name; things that share a name are left out."""
+    rng = random.Random("where it looked")
+    met: dict[str, list[tuple[bool, bool, bool]]] = {"colour": [], "kind": []}
+    for number in range(count):
+        scene, path = draw_scene(rng, rng.choice(PICTURE_SIZES)), folder / f"{number}.png"
+        Image.fromarray(scene.rgb).save(path)
+        request = Request(QUESTION, (path,), replace(SETTINGS, thinking=False))
+        *_, result = answer(request, engine)
+        assert isinstance(result, Result)
+        gaze = asides.gaze(request, result, engine, Flag())
+        assert gaze is not None
+        words, names = words_of(result.said, "answer"), Counter(thing.name for thing in scene.things)
+        for thing in scene.things:
+            if names[thing.name] == 1:
+                for part, word in zip(met, named(words, thing), strict=False):
+                    met[part].append(meets(gaze.of(word.tokens)[0][0], thing.box))
+    for part, looks in met.items():
+        for what, shares in zip(LOOKS, zip(*looks, strict=True), strict=True):
+            yield row(f"heat map of the word for the {part}: the {what}", shares, "things")
+
+
+def named(words: Sequence[Word], thing: Thing) -> tuple[Word, ...]:
+    """The words for a thing's colour and kind where an answer names it, or none."""
+    pairs = (pair for pair in pairwise(words) if " ".join(word.text.strip(" .,") for word in pair) == thing.name)
+    return next(pairs, ())
+
+
+def meets(weights: NDArray[np.float32], box: FractionBox) -> tuple[bool, bool, bool]:
+    """`LOOKS`, of the token that weighs most in [h, w]; the centre of mass is that of it and its neighbours."""
+    height, width = weights.shape
+    top, left = divmod(int(weights.argmax()), width)
+    rows, columns = np.mgrid[max(top - 1, 0) : min(top + 2, height), max(left - 1, 0) : min(left + 2, width)]
+    near = weights[rows, columns] / weights[rows, columns].sum()
+    x1, y1, x2, y2 = box[0] * width, box[1] * height, box[2] * width, box[3] * height  # in tokens
+    overlaps = x1 < left + 1 and left < x2 and y1 < top + 1 and top < y2
+    x, y = float((near * columns).sum()) + 0.5, float((near * rows).sum()) + 0.5
+    return x1 <= left + 0.5 <= x2 and y1 <= top + 0.5 <= y2, overlaps, x1 <= x <= x2 and y1 <= y <= y2
+
+
+def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
+    """A mark with its true label, and with a false one: that of another thing, or one of another colour and kind."""
+    rng, settings = random.Random("check"), replace(SETTINGS, thinking=thinking)
+    likelier, told = [], []
+    for _ in range(count):
+        scene = draw_scene(rng, rng.choice(PICTURE_SIZES))
+        thing = rng.choice(scene.things)
+        colours, kinds = [one for one in COLOURS if one != thing.colour], [one for one in SHAPES if one != thing.kind]
+        others = [other.name for other in scene.things if other.name != thing.name]
+        made_up = f"{rng.choice(colours)} {rng.choice(kinds)}"
+        false = rng.choice(others) if others and rng.random() < 0.5 else made_up
+        x1, y1, x2, y2 = map(float, thing.box_coords)
+        marks = [Region(label, box=(x1, y1, x2, y2)) for label in (thing.name, false)]
+        picture = Picture("scene", scene.rgb)
+        true_p, false_p = (asides.check(picture, mark, engine, settings, Flag()) or 0.0 for mark in marks)
+        likelier.append(true_p > false_p)
+        told += [true_p > 0.5, false_p < 0.5]
+    how = "thinking" if thinking else "not thinking"
+    yield row(f"check, {how}: the true claim is likelier than the false one", likelier, "pairs")
+    yield row(f"check, {how}: a claim is on its side of one half", told, "claims")
+
+
+def row(what: str, met: Sequence[bool], things: str) -> str:
+    """A share, and of how many."""
+    return f"| {what} | {np.mean(met):.1%} | {len(met)} {things} |"
+
+
+def cost(engine: LocalEngine) -> str:
+    """A heat map of a long reply about a large picture, and one prefill of that reply, in turn: milliseconds."""
+    checkpoint = replace(engine.checkpoint, picture_limits=Limits(1024, SIDE_PX**2))
+    rgb = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8)
+    message: Message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
+    inputs = fuse([message], [Picture("noise", rgb, "noise")], checkpoint, False)
+    list(engine.generate(inputs, replace(SETTINGS, max_new_tokens=1), lambda _work: None, Flag()))  # keeps the prompt
+    reply = inputs.followed_by((checkpoint.encode("a red star, ") * NUM_REPLIED)[:NUM_REPLIED])
+    works = (lambda: engine.gaze(reply, Flag()), lambda: engine.score(reply, [], Flag()))
+    times = [[spent_ms(engine, work) for work in works] for _ in range(REPEATS + 1)][1:]  # the first is for warmth
+    heat, prefill = (median(pair[side] for pair in times) for side in (0, 1))
+    what = f"A heat map of {NUM_REPLIED} tokens about {inputs.num_visual_tokens} visual tokens takes {heat:.1f} ms"
+    return f"{what}, one prefill of them {prefill:.1f} ms: {heat / prefill:.2f} x (medians of {REPEATS})."
+
+
+def spent_ms(engine: LocalEngine, work: Callable[[], object]) -> float:
+    """Of the processor where that does the work: other programs make it last longer by the clock."""
+    clock = time.process_time if engine.clock.name == "perf_counter" else time.perf_counter
+    began_s = clock()
+    work()
+    return (clock() - began_s) * 1000
+
+
+def main() -> None:
+    """Measure, and print a row for each figure."""
+    parser = argparse.ArgumentParser(description="Measure how far the evidence beside an answer can be trusted.")
+    parser.add_argument("--count", type=int, default=200, help="scenes, and pairs of claims")
+    count = parser.parse_args().count
+    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    print(f"{engine.info.place}, {platform.machine()}, torch {torch.__version__}, {count} scenes each\n")
+    print(f"{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        checked = (checks(engine, count, thinking) for thinking in (True, False))
+        for line in chain(heat_maps(engine, Path(folder), count), *checked):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
