@@ -55,10 +55,9 @@ def heat_maps(engine: LocalEngine, folder: Path, count: int) -> Iterator[str]:
         gaze = asides.gaze(request, result, engine, Flag())
         assert gaze is not None
         words, names = words_of(result.said, "answer"), Counter(thing.name for thing in scene.things)
-        for thing in scene.things:
-            if names[thing.name] == 1:
-                for part, word in zip(met, named(words, thing), strict=False):
-                    met[part].append(meets(gaze.of(word.tokens)[0][0], thing.box))
+        for thing in (one for one in scene.things if names[one.name] == 1):
+            for part, word in zip(met, named(words, thing), strict=False):
+                met[part].append(meets(gaze.of(word.tokens)[0][0], thing.box))
     for part, looks in met.items():
         for what, shares in zip(LOOKS, zip(*looks, strict=True), strict=True):
             yield row(f"heat map of the word for the {part}: the {what}", shares, "things")
