@@ -197,8 +197,14 @@ def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
     import cv2
 
     table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)
-    rows = np.ascontiguousarray(blocks.numpy().transpose(_ORDER)).reshape(-1, 3, blocks.shape[1], PATCH_PX**2)
-    both = rows if blocks.shape[1] == FRAMES else rows.repeat(FRAMES, axis=2)
+    ordered = blocks.numpy().transpose(_ORDER)
+    both = _BUFFERS.array((*ordered.shape[:6], FRAMES, PATCH_PX, PATCH_PX), np.uint8)
+    if blocks.shape[1] == FRAMES:
+        both[...] = ordered
+    else:  # ordering once and copying whole patches is quicker than ordering twice
+        once = _BUFFERS.array(ordered.shape, np.uint8)
+        once[...] = ordered
+        both[...] = once
     values = _BUFFERS.array((both.size // PATCH_PX**2, PATCH_PX**2), np.float32)
     return torch.from_numpy(cv2.LUT(both.reshape(values.shape), table, values)).reshape(-1, ROW)
 
