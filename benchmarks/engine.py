@@ -37,7 +37,7 @@ VISITORS = 4
 VISITOR_TOKENS = 192
 NUM_FRAMES = 16
 CUT_LAYERS = 4
-REPEATS = 5
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def on_cpu() -> None:
     for weights in ("full", "int8"):
         model = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.bfloat16)
         pair = pair_of(f"{title}, {'bf16' if weights == 'full' else weights}", model, peer, 1024 * 1024, weights)
-        show(pair, compared, follow_ups, together)
+        show(pair, compared)
 
 
 def main() -> None:
