@@ -1,6 +1,6 @@
 """How fast the device could be at best, after the roofline model (Williams et al. 2009).
 
-Of a decode step every weight is read once, so that bytes bound it; of a prompt each weight multiplies every token, so
+Of a decode step every weight that its token passes is read once, so that bytes bound it; of a prompt each weight multiplies every token, so
 that products do. Both rates are measured on the device itself, with the threads and the number format of the model, and
 the bytes are those of the tensors as they lie in memory, quantised ones too.
 """
@@ -8,7 +8,7 @@ the bytes are those of the tensors as they lie in memory, quantised ones too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -25,8 +25,8 @@ MIN_TRIES = 3
 
 def measure(model: Any, slots: SlotCache) -> Roofline:
     """The best that the device does with this model. It takes about half a second, and nothing may run beside it."""
-    weights = [*model.model.language_model.layers.parameters(), model.lm_head.weight]
-    weight_bytes = sum(map(real_bytes, weights))
+    passed = list(_passed(model.model.language_model.layers, model.config.text_config))
+    weight_bytes = sum(round(real_bytes(weight) * part) for weight, part in [*passed, (model.lm_head.weight, 1.0)])
     slots.reserve(1)
     state_bytes = token_bytes = 0
     for is_linear, pair in zip(slots.is_linear, slots.layers, strict=True):
@@ -41,7 +41,7 @@ def measure(model: Any, slots: SlotCache) -> Roofline:
         weight_bytes=weight_bytes,
         state_bytes=state_bytes,
         token_bytes=token_bytes,
-        token_flops=2 * _num_products(model.model.language_model.layers.parameters()),
+        token_flops=2 * sum(round(weight.numel() * part) for weight, part in passed if _is_product(weight)),
     )
 
 
@@ -53,8 +53,16 @@ def real_bytes(tensor: torch.Tensor) -> int:
     return sum(real_bytes(getattr(tensor, name)) for name in names)
 
 
-def _num_products(parameters: Iterable[torch.Tensor]) -> int:
-    return sum(one.numel() for one in parameters if one.ndim == 2)
+def _passed(layers: Any, config: Any) -> Iterator[tuple[torch.Tensor, float]]:
+    """The weights of the layers, each with the part of it that a token passes: of the experts, those it chooses."""
+    chosen = config.num_experts_per_tok / config.num_experts if hasattr(config, "num_experts") else 1.0
+    for name, weight in layers.named_parameters():
+        yield weight, chosen if ".experts." in name else 1.0
+
+
+def _is_product(weight: torch.Tensor) -> bool:
+    """Whether it is a matrix, or one for each expert, and no convolution or norm."""
+    return weight.ndim == 2 or (weight.ndim == 3 and weight.shape[1] > 1)
 
 
 def _bandwidth(device: torch.device, num_bytes: int) -> float:
