@@ -25,6 +25,7 @@ from pipelines.media import Cancelled, open_once, probe
 from pipelines.reply import ReplySplitter
 from pipelines.timing import Stopwatch
 from pipelines.types import (
+    MAX_SYSTEM_CHARACTERS,
     Channel,
     Clip,
     ContentPart,
@@ -140,6 +141,8 @@ class _Work:
         """Refuse what no model can answer."""
         if not self._request.question.strip():
             raise UserError("There is no question: type one and send it again.")
+        if len(self._request.settings.system) > MAX_SYSTEM_CHARACTERS:
+            raise UserError(f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it.")
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
             raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
         if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):
@@ -356,9 +359,10 @@ def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], eng
 
 
 def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
-    """The conversation in the chat format: each turn's media before its text."""
+    """The conversation in the chat format: the system prompt, then each turn's media before its text."""
     kinds = iter("video" if isinstance(item, Clip) else "image" for item in media)
-    messages: list[Message] = []
+    system = request.settings.system.strip()
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
     for turn in request.history:
         messages.append(_ask([next(kinds) for _ in turn.media], turn.question))
         messages.append({"role": "assistant", "content": turn.answer})
