@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("media", "fusion", "engine", "reply", "tools", "grounding", "timing")
 FOUNDATION = {"types", "inputs", "cache", "checkpoint"}
 MAY_IMPORT = {
-    "types": set[str](),
+    "types": {"types"},
     "buffers": set[str](),
     "inputs": {"buffers", "types"},
     "cache": set[str](),

@@ -1,8 +1,8 @@
 """What is kept of a conversation, and how it is written as JSON.
 
-The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content` is the
-SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it is taken
-on trust.
+The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content`
+is the SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it
+is taken on trust.
 """
 
 from __future__ import annotations
