@@ -26,9 +26,10 @@ def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], eng
 
 
 def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
-    """The conversation in the chat format: each turn's media before its text."""
+    """The conversation in the chat format: the system prompt, then each turn's media before its text."""
     kinds = iter("video" if isinstance(item, Clip) else "image" for item in media)
-    messages: list[Message] = []
+    system = request.settings.system.strip()
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
     for turn in request.history:
         messages.append(_ask([next(kinds) for _ in turn.media], turn.question))
         messages.append({"role": "assistant", "content": turn.answer})

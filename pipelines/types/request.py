@@ -16,6 +16,9 @@ EngineName = Literal["local", "reference", "openai"]
 WeightFormat = Literal["full", "int8", "fp8"]
 """How the text layers' weights are held: as the checkpoint gives them, or in eight bits."""
 
+MAX_SYSTEM_CHARACTERS = 8_000
+"""Of a system prompt: some 2,000 tokens, which every question of the conversation begins with."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -46,7 +49,8 @@ class Settings:
     Both bounds lie within what the checkpoint allows. Where it may `look_closer`, the model can call for a
     part of a picture at full resolution, or for more frames of a clip, before it answers. `clip_reader` decodes clips;
     "decord" is for trusted files only.
-    `price_per_hour` is what the machine costs, in whatever currency, and 0 where that is not known.
+    `price_per_hour` is what the machine costs, in whatever currency, and 0 where that is not known. `system` is the
+    message that comes before the conversation, of at most `MAX_SYSTEM_CHARACTERS`; empty for none.
     """
 
     thinking: bool = True
@@ -62,6 +66,7 @@ class Settings:
     clip_reader: ClipReader = "pyav"
     look_closer: bool = False
     price_per_hour: float = 0.0
+    system: str = ""
 
     def __post_init__(self) -> None:
         bounds = (self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels)
