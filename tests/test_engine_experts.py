@@ -1,4 +1,4 @@
-"""A mixture of experts: a tiny checkpoint with random weights, loaded like any other, against transformers' own reply."""
+"""A mixture of experts: a tiny checkpoint with random weights, loaded like any other, held against transformers."""
 
 from __future__ import annotations
 
@@ -114,5 +114,5 @@ def test_another_kind_of_model_is_still_refused(folder: Path, tmp_path: Path) ->
     shutil.copytree(folder, tmp_path / "other")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "other" / "config.json").write_text(json.dumps({**config, "model_type": "qwen2_moe"}))
-    with pytest.raises(UserError, match="is not a Qwen3.5 checkpoint"):
+    with pytest.raises(UserError, match=r"is not a Qwen3\.5 checkpoint"):
         load_engine(str(tmp_path / "other"))

@@ -1,8 +1,8 @@
 """How fast the device could be at best, after the roofline model (Williams et al. 2009).
 
-Of a decode step every weight that its token passes is read once, so that bytes bound it; of a prompt each weight multiplies every token, so
-that products do. Both rates are measured on the device itself, with the threads and the number format of the model, and
-the bytes are those of the tensors as they lie in memory, quantised ones too.
+Of a decode step every weight that its token passes is read once, so that bytes bound it; of a prompt each of them
+multiplies every token, so that products do. Both rates are measured on the device itself, with the threads and the
+number format of the model, and the bytes are those of the tensors as they lie in memory, quantised ones too.
 """
 
 from __future__ import annotations
