@@ -53,8 +53,8 @@ class Pair:
     def parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         """Both answers as they are written, cut where they begin to differ and where they no longer do."""
         first, second = (PIECE.findall(answer_of(reply)) for reply in (self.first, self.second))
-        bare = ([piece.strip().casefold() for piece in pieces] for pieces in (first, second))
-        steps = SequenceMatcher(None, *bare, autojunk=False).get_opcodes()
+        left, right = ([piece.strip().casefold() for piece in pieces] for pieces in (first, second))
+        steps = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
         return (
             tuple(Part("".join(first[i:j]), kind != "equal") for kind, i, j, _, _ in steps if i < j),
             tuple(Part("".join(second[k:m]), kind != "equal") for kind, _, _, k, m in steps if k < m),
