@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load lock audit clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load try-space lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,9 @@ load: $(VENV)/dev.stamp ## let 32 visitors in for LOAD_MINUTES (10)
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples
+
+try-space: $(VENV)/dev.stamp ## install and start a Space of KIND (cpu, gpu) in an empty environment, and ask it (minutes)
+	$(BIN)/python -m tests.try_space $(or $(KIND),cpu)
 
 lock: $(VENV)/dev.stamp ## pin what the program needs, with hashes, in requirements.lock
 	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate \

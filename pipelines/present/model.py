@@ -77,9 +77,16 @@ class Model:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)
 
-    def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
-        """Answer within the limits of the host; the engine knows who comes first."""
-        request, engine = replace(request, settings=self.policy.lowered(request.settings)), self.load()
+    def answer(
+        self,
+        request: Request,
+        stop: threading.Event,
+        observe: Observe,
+        hurry: threading.Event,
+        engine: Engine | None = None,
+    ) -> Deltas:
+        """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
+        request, engine = replace(request, settings=self.policy.lowered(request.settings)), engine or self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)

@@ -96,12 +96,16 @@ def pair_html(history: History, one: int | None, other: int | None) -> str:
     found = dict(history.numbered)
     if one not in found or other not in found:
         return NO_PAIR
-    left, right = found[one], found[other]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("", f"{one}.", f"{other}.", "difference"))
+    return '<div class="gb-past">' + pair_table(found[one], found[other], (f"{one}.", f"{other}.")) + "</div>"
+
+
+def pair_table(left: Record, right: Record, names: tuple[str, str]) -> str:
+    """Two requests under their names, line for line."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *names, "difference"))
     body = "".join(_times_of(left, right)) + "".join(_figures_of(left, right))
     return (
-        '<div class="gb-past"><table class="gb-pair"><caption class="gb-spoken">Two requests side by side</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        '<table class="gb-pair"><caption class="gb-spoken">Two requests side by side</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
