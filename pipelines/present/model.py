@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.engine import Engine
+from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, Running, load_engine
@@ -31,6 +32,7 @@ class Model:
         self.running = Running()
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
+        self.arrivals = Arrivals()
         self._engine = engine
         self._is_given = engine is not None
         self._loading = threading.Lock()
@@ -86,7 +88,8 @@ class Model:
         engine: Engine | None = None,
     ) -> Deltas:
         """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
-        request, engine = replace(request, settings=self.policy.lowered(request.settings)), engine or self.load()
+        settings, uploads = self.policy.lowered(request.settings), self.arrivals.of(request.media)
+        request, engine = replace(request, settings=settings, uploads=uploads), engine or self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)

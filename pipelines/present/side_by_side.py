@@ -14,7 +14,7 @@ from pipelines.present.evidence import title
 from pipelines.present.facts import NOTHING, headline
 from pipelines.present.frames import marked_figures
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
-from pipelines.present.past import pair_table
+from pipelines.present.pair import pair_table
 from pipelines.present.shelf import Shelf
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Media, Result
