@@ -12,7 +12,7 @@ help: ## list the targets
 run: $(VENV)/run.stamp ## install what the program needs and start the page on 127.0.0.1:7860
 	$(BIN)/python app.py
 
-test: $(VENV)/dev.stamp chromium ## run every test, the browser's included
+test: $(VENV)/dev.stamp $(VENV)/js.stamp chromium ## run every test, the browser's included
 	$(BIN)/python -m pytest
 
 check: lint test ## format, lint, types and tests: what must be green at every commit
@@ -68,6 +68,11 @@ audit: $(VENV)/dev.stamp ## look for known advisories; offline in ADVISORIES=FIL
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# the example for JavaScript is run where there is npm
+$(VENV)/js.stamp: $(VENV)/run.stamp
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/js @gradio/client@2.7.0; fi
+	@touch $@
 
 chromium:
 	@.ci/chromium
