@@ -48,7 +48,7 @@ class Model:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 make_ready()
-                self._engine = load_engine(self.name, self.running)
+                self._engine = load_engine(self.name, self.running, _to_stderr)
                 info = self._engine.info
                 how = f"; {info.kernels}" if info.kernels else ""
                 print(f"{info.model} on {info.place}{how}", file=sys.stderr, flush=True)
@@ -103,6 +103,10 @@ class Model:
         with self._loading:
             if self._engine is not None:
                 self._engine.forget(conversation)
+
+
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def free_memory() -> None:
