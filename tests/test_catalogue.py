@@ -93,7 +93,9 @@ def test_the_table_tells_every_model(capsys: pytest.CaptureFixture[str]) -> None
     assert {"tok/s", "thinks"} <= set(head.split())
     assert float(rows[1].split()[-4]) > 0
     presets = [row.strip() for row in rows if "thinking with media" in row]
-    assert presets[0].startswith("0.8B, 2B: thinking with media 0.6 / 0.95 / 20 / 0; thinking 1 / 0.95 / 20 / 1.5;")
+    assert presets[0].startswith(
+        "0.8B, 2B, demo-model: thinking with media 0.6 / 0.95 / 20 / 0; thinking 1 / 0.95 / 20 / 1.5;"
+    )
     assert presets[1].startswith("4B, 9B: thinking with media 1 / 0.95 / 20 / 1.5;")
     assert "4 visitors of 4,096 tokens" in rows[-1]
 
