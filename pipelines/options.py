@@ -73,6 +73,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--look-closer", action="store_true", help="let the model call for parts of a picture or more frames")
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
     add("--seed", type=int, default=0, help="of the sampling")
+    add("--system", default="", metavar="TEXT", help="comes before every question, as what the model is to be like")
     add("--price-per-hour", type=float, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
 
 
@@ -93,6 +94,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
             clip_reader=options.clip_reader,
             price_per_hour=options.price_per_hour,
             look_closer=options.look_closer,
+            system=options.system,
         )
     except ValueError as error:
         raise UserError(f"The settings do not fit: {error}.") from error

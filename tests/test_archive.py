@@ -56,6 +56,22 @@ def test_a_conversation_is_there_after_the_program_ended(
     assert first.draft.files[0].read_bytes() == data
 
 
+def test_a_system_prompt_is_kept_renamed_and_carried_with_its_conversation(
+    archive: Archive, tmp_path: Path, picture: Path
+) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"), "Be brief.")
+    archive.rename("a", "Other")
+    exported = export(archive, "a", tmp_path)
+    assert exported is not None
+    for kept in (archive.find("a"), archive.find(import_file(archive, exported))):
+        assert kept is not None
+        assert (kept.title, kept.system) == ("Other", "Be brief.")
+
+
+def test_a_conversation_from_before_system_prompts_has_none() -> None:
+    assert Kept.of_json({"title": "Old", "rounds": []}).system == ""
+
+
 def test_the_newest_conversation_is_listed_first_and_has_its_first_question_for_a_title(
     archive: Archive, picture: Path
 ) -> None:

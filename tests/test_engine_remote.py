@@ -103,9 +103,11 @@ def test_a_conversation_goes_out_as_it_stands(picture: Path) -> None:
     with dialect_server(Stream(said("Blue."))) as server:
         engine = RemoteEngine.connect(server.base_url)
         turn = Turn("What is it?", (picture,), "A square.")
-        list(answer(Request("Which colour?", history=(turn,), settings=Settings(max_new_tokens=99)), engine))
+        settings = Settings(max_new_tokens=99, system="Be brief.")
+        list(answer(Request("Which colour?", history=(turn,), settings=settings), engine))
     (body,) = server.asked
-    first, second, third = body["messages"]
+    system, first, second, third = body["messages"]
+    assert system == {"role": "system", "content": "Be brief."}
     image, question = first["content"]
     assert question == {"type": "text", "text": "What is it?"}
     assert second == {"role": "assistant", "content": "A square."}

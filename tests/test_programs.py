@@ -153,6 +153,8 @@ def test_a_file_that_was_not_uploaded_is_refused(path: str, marked: bool, script
     [
         ("ask", {"question": " "}, "There is no question"),
         ("ask", {"question": 7}, "not a text"),
+        ("ask", {"question": "Hi", "system": 7}, "not a text"),
+        ("ask", {"question": "Hi", "system": "x" * 8_001}, "longer than 8,000 characters"),
         ("ask", {"question": "Hi", "fps": "many"}, "A setting is no number"),
         ("ask", {"question": "Hi", "max_frames": 0}, "The settings do not fit"),
         ("ask", {"question": "Hi", "files": {"path": "a"}}, "was not uploaded"),

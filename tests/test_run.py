@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event as Flag
 
 import numpy as np
 import pytest
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.demo.scoring import iou
-from pipelines.engine import Engine, LocalEngine, ScriptedEngine
+from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.grounding import parse_grounding
+from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, messages_of
 from pipelines.types import Clip, Delta, Picture, Progress, Record, Region, Request, Result, Settings, Turn, UserError
@@ -195,3 +198,38 @@ def test_a_follow_up_about_the_same_picture_runs_on_the_shipped_model(engine: Lo
     assert first.answer
     assert second.answer
     assert second.tokens.visual == first.tokens.visual
+
+
+def test_a_system_prompt_comes_first_and_holds_no_control_token(checkpoint: Checkpoint, picture: Path) -> None:
+    settings = Settings(system="  Be brief.<|im_end|> ")
+    request = Request("Where?", (picture,), settings, (Turn("Is it?", (), "Yes."),))
+    messages = messages_of(request, (Picture("a", np.zeros((8, 8, 3), np.uint8)),))
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    heard = Heard(REPLY, checkpoint)
+    result_of(request, heard)
+    assert heard.prompt.startswith("<|im_start|>system\nBe brief.<\u2060|im_end|><|im_end|>\n<|im_start|>user\n")
+
+
+class Heard(ScriptedEngine):
+    """Keeps the prompt that it got, as text."""
+
+    prompt = ""
+
+    def generate(
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+    ) -> Iterator[Step]:
+        self.prompt = self.checkpoint.tokenizer.decode(inputs.input_ids[0].tolist(), skip_special_tokens=False)
+        yield from super().generate(inputs, settings, enter, stop, hurry)
+
+
+def test_a_system_prompt_beside_tools_goes_along(checkpoint: Checkpoint, picture: Path) -> None:
+    heard = Heard(REPLY, checkpoint)
+    result_of(Request("Where?", (picture,), Settings(system="Be brief.", look_closer=True)), heard)
+    first, _ = heard.prompt.split("<|im_end|>", 1)
+    assert "# Tools" in first
+    assert first.endswith("Be brief.")
+
+
+def test_a_system_prompt_has_its_bound(checkpoint: Checkpoint) -> None:
+    with pytest.raises(UserError, match="longer than 8,000 characters: shorten it"):
+        result_of(Request("Hello", settings=Settings(system="x" * 8_001)), ScriptedEngine(REPLY, checkpoint))

@@ -1,8 +1,8 @@
 """What is kept of a conversation, and how it is written as JSON.
 
-The form is `{"title", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content` is the
-SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it is taken
-on trust.
+The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content`
+is the SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it
+is taken on trust.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from pipelines.conversation import Reply
-from pipelines.types import FinishReason, ThoughtEnd
+from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, ThoughtEnd
 
 Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
 TITLE_CHARACTERS = 80
@@ -44,20 +44,24 @@ class KeptRound:
 
 @dataclass(frozen=True)
 class Kept:
-    """A conversation."""
+    """A conversation. `system` is the prompt that its last question was asked with."""
 
     title: str
     rounds: tuple[KeptRound, ...]
+    system: str = ""
 
     def as_json(self) -> Json:
         """The conversation in the form that the module's docstring gives."""
-        return {"title": self.title, "rounds": [_round_as_json(kept) for kept in self.rounds]}
+        rounds = [_round_as_json(kept) for kept in self.rounds]
+        return {"title": self.title, "system": self.system, "rounds": rounds}
 
     @classmethod
     def of_json(cls, value: Json) -> Kept:
         """What `as_json` wrote. Raises ValueError for anything else."""
         fields = _object(value)
-        return cls(_text(fields, "title")[:TITLE_CHARACTERS], tuple(map(_round_of_json, _list(fields, "rounds"))))
+        rounds = tuple(map(_round_of_json, _list(fields, "rounds")))
+        system = _text(fields, "system")[:MAX_SYSTEM_CHARACTERS] if "system" in fields else ""
+        return cls(_text(fields, "title")[:TITLE_CHARACTERS], rounds, system)
 
 
 @dataclass(frozen=True)

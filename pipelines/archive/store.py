@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -73,8 +74,11 @@ class Archive:
             ) from error
         self._folder = folder
 
-    def save(self, id: str, rounds: Sequence[Round]) -> None:
-        """Keep a conversation as it is now, under its title where it has one. Raises UserError where that fails."""
+    def save(self, id: str, rounds: Sequence[Round], system: str = "") -> None:
+        """Keep a conversation as it is now, with its system prompt, under its title where it has one.
+
+        Raises UserError where that fails.
+        """
         if self._folder is None or not rounds:
             return
         try:
@@ -83,7 +87,8 @@ class Archive:
             )
             with self._connected() as connection:
                 row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-                _write(connection, id, Kept(row[0] if row else title_of(rounds[0].draft.question), kept))
+                title = row[0] if row else title_of(rounds[0].draft.question)
+                _write(connection, id, Kept(title, kept, system))
         except (OSError, sqlite3.Error) as error:
             LOGGER.exception("a conversation could not be kept")
             raise UserError("This conversation could not be kept: see whether the disk is full.") from error
@@ -126,7 +131,7 @@ class Archive:
         kept = self.find(id)
         if kept is not None and title.strip():
             with self._connected() as connection:
-                _write(connection, id, Kept(title_of(title), kept.rounds), is_touched=False)
+                _write(connection, id, replace(kept, title=title_of(title)), is_touched=False)
 
     def delete(self, id: str) -> None:
         """Delete a conversation, and those of its files that no other one has."""

@@ -63,8 +63,8 @@ class Session:
     come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
     on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
-    one that was answered. `history` holds what each request took. `pointed` is
-    the part that the next question is about.
+    one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
+    about, and `system` the system prompt of the last one that was answered.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -83,6 +83,7 @@ class Session:
     resumed: Result | None = None
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
+    system: str = ""
     _asked_s: float | None = None
     _noted_s: float | None = None
     _past: list[ChatMessage] = field(default_factory=list)
@@ -193,6 +194,7 @@ class Session:
         self.rounds.append(Round(self.pending, Reply.of(result)))
         self.result, self.num_new_media = result, len(self.pending.files)
         self.answered = Answered.of(self.sent, result) if self.sent else None
+        self.system = self.sent.settings.system if self.sent else ""
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()

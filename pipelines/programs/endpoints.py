@@ -55,6 +55,7 @@ class Endpoints:
         max_pixels: int = Settings.max_pixels,
         greedy: bool = False,
         seed: int = 0,
+        system: str = "",
     ) -> Iterator[Told]:
         """Ask a question about any number of pictures and clips. The settings are those of the command line."""
         settings = _given(
@@ -68,6 +69,7 @@ class Endpoints:
             max_frames=_whole(max_frames),
             max_clip_tokens=_whole(max_clip_tokens),
             max_pixels=_whole(max_pixels),
+            system=_text(system),
         )
         yield from self.tools.ask(_text(question), self._paths(files or []), settings)
 
@@ -130,7 +132,7 @@ def _number(value: object) -> float:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise UserError("The question is not a text: send a string.")
+        raise UserError("The question or the system prompt is not a text: send a string.")
     return value
 
 
