@@ -15,7 +15,7 @@ from pipelines.demo.scenes import draw_named
 from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
-from pipelines.present.word_by_word import heat_html
+from pipelines.present.heat import heat_html
 from pipelines.present.words import words_of
 from pipelines.types import Gaze, Picture, Region, Request, Said, Settings, Token
 from tests.present_values import result

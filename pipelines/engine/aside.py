@@ -53,7 +53,7 @@ class Aside:
         first = inputs.num_tokens - num_rows - 1  # the position that predicts the first of these tokens
         whole_pieces = max(first - self._length, 0) // self._scheduler.chunk_tokens * self._scheduler.chunk_tokens
         self._prefill(self._length + whole_pieces, self._append)
-        watch = Watch(self._stack.model, self._slots, is_visual.nonzero()[:, 0], first)
+        watch = Watch(self._stack, self._slots, is_visual.nonzero()[:, 0], first)
         self._prefill(inputs.num_tokens - 1, watch.prefill)
         if self._length < inputs.num_tokens - 1:
             return None

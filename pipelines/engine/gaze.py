@@ -15,9 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.engine.stack import Stack
 
-MAX_SCORE_BYTES = 2 * 1024**2
-"""Of the scores of one layer that are in memory at once; more would not fit the cache of a processor."""
+BLOCK_BYTES = {"cpu": 1024**2}
+"""Of the scores of one layer that are in memory at once: what the cache of a processor holds, and elsewhere"""
+LARGE_BLOCK_BYTES = 64 * 1024**2
+LEAST_ROWS = 16
+"""Fewer query rows at a time are no use, however many keys there are."""
 
 
 class Watch:
@@ -26,12 +30,13 @@ class Watch:
     `places` int64 [visual tokens] are the positions of the visual tokens in the prompt.
     """
 
-    def __init__(self, model: Any, slots: SlotCache, places: torch.Tensor, first: int) -> None:
-        text = model.model.language_model
-        self._num_watched = slots.is_linear.count(False)
+    def __init__(self, stack: Stack, slots: SlotCache, places: torch.Tensor, first: int) -> None:
+        text = stack.model.model.language_model
+        self._num_watched = slots.is_linear.count(False) * text.config.num_attention_heads
         last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
         self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
-        self._slots, self._places, self._first = slots, places.to(model.device), first
+        self._stack, self._slots, self._places, self._first = stack, slots, places.to(stack.device), first
+        self._block_bytes = BLOCK_BYTES.get(stack.device.type, LARGE_BLOCK_BYTES)
         self._sums: dict[int, torch.Tensor] = {}
 
     def prefill(self, embeddings: torch.Tensor, positions: torch.Tensor) -> None:
@@ -50,13 +55,14 @@ class Watch:
                 hidden = hidden + mixed
                 hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         self._slots.lengths[0] += num_tokens
+        self._stack.num_prefilled += num_tokens
 
     def weights(self) -> NDArray[np.float16]:
         """The mean over heads and layers, float16 [tokens, visual tokens]."""
         if not self._sums:
             return np.zeros((0, len(self._places)), np.float16)
         pieces = [self._sums[start] for start in sorted(self._sums)]
-        weights: NDArray[np.float16] = (torch.cat(pieces) / self._num_watched).half().cpu().numpy()
+        weights: NDArray[np.float16] = torch.cat(pieces).div_(self._num_watched).half().cpu().numpy()
         return weights
 
     def _attend(
@@ -69,29 +75,31 @@ class Watch:
         keys = _turned(module.k_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
         values = module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
         keys, values = (held[0] for held in view.update(keys[None], values[None], index))
-        rows = max(MAX_SCORE_BYTES // (4 * len(queries) * keys.shape[1]), 1)
+        rows = max(self._block_bytes // (4 * len(queries) * keys.shape[1]), LEAST_ROWS)
+        future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
+        seen = torch.zeros(num_tokens, keys.shape[1], device=keys.device)
         given: list[torch.Tensor] = []
         for begin in range(max(self._first - start, 0) if is_last else 0, num_tokens, rows):
             part = queries[:, begin : begin + rows]
-            weights = _weights(part, keys[:, : start + begin + part.shape[1]])
-            self._note(start + begin, weights)
+            known = start + begin + part.shape[1]
+            weights = _weights(part, keys[:, :known], future)
+            torch.sum(weights, 0, out=seen[begin : begin + rows, :known])
             if not is_last:
-                given.append(_gathered(weights, values))
+                given.append(_gathered(weights, values[:, :known]))
+        self._note(start, seen)
         if is_last:
             return None
         output = torch.cat(given).flatten(1) * gate.flatten(1).sigmoid()
         mixed: torch.Tensor = module.o_proj(output)[None]
         return mixed
 
-    def _note(self, start: int, weights: torch.Tensor) -> None:
-        """Add weights [heads, tokens, keys] of the tokens at `start` and behind, those before `first` left out."""
-        weights = weights[:, max(self._first - start, 0) :]
-        if not weights.shape[1]:
-            return
-        start = max(start, self._first)
-        seen = weights.mean(0).index_select(1, self._places)
-        known = self._sums.get(start)
-        self._sums[start] = seen if known is None else known.add_(seen)
+    def _note(self, start: int, seen: torch.Tensor) -> None:
+        """Add weights [tokens, keys] of the tokens at `start` and behind, those before `first` left out."""
+        seen = seen[max(self._first - start, 0) :]
+        if len(seen):  # then all visual tokens lie before it
+            here = seen.index_select(1, self._places)
+            known = self._sums.get(start)
+            self._sums[start] = here if known is None else known.add_(here)
 
 
 def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -102,22 +110,21 @@ def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tenso
     return torch.cat([turning * cos + torch.cat([-second, first], dim=-1) * sin, still], dim=-1)
 
 
-def _weights(queries: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+def _weights(queries: torch.Tensor, keys: torch.Tensor, future: torch.Tensor) -> torch.Tensor:
     """Attention weights float32 [heads, tokens, keys] of scaled queries, which belong to the last of the keys.
 
-    `queries` is [heads, tokens, head_dim], `keys` [key heads, keys, head_dim].
+    `queries` is [heads, tokens, head_dim], `keys` [key heads, keys, head_dim], and `future` says of tokens in a row
+    which of them lie behind which.
     """
     num_heads, num_tokens, dim = queries.shape
     scores = torch.bmm(queries.reshape(len(keys), -1, dim), keys.transpose(1, 2)).float()
     scores = scores.view(num_heads, num_tokens, -1)
-    future = torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=keys.device).triu_(1)
-    scores[:, :, -num_tokens:].masked_fill_(future, -torch.inf)
-    return scores.softmax(-1)
+    scores[:, :, -num_tokens:].masked_fill_(future[:num_tokens, :num_tokens], -torch.inf)
+    return torch.softmax(scores, -1, out=scores)
 
 
 def _gathered(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """What tokens get of `values` [key heads, keys, head_dim] by their weights: [tokens, heads, head_dim]."""
     num_heads, num_tokens, num_keys = weights.shape
-    grouped = weights.to(values.dtype).reshape(len(values), -1, num_keys)
-    given = torch.bmm(grouped, values[:, :num_keys])
+    given = torch.bmm(weights.to(values.dtype).view(len(values), -1, num_keys), values)
     return given.view(num_heads, num_tokens, -1).transpose(0, 1)

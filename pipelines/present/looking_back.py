@@ -6,8 +6,8 @@ from threading import Event as Flag
 
 from pipelines.asides import check_claim, gaze
 from pipelines.engine import Engine
+from pipelines.present.heat import NOT_TOLD, heat_html
 from pipelines.present.session import Session
-from pipelines.present.word_by_word import NOT_TOLD, heat_html
 from pipelines.types import UserError
 
 DOUBTFUL = 0.5
