@@ -21,7 +21,7 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
         first, stop = map(int, str(places).split())
     except ValueError:
         return NOT_TOLD
-    if last is None:
+    if last is None or last.result is None:
         return NOT_TOLD
     try:
         if last.gaze is None:
@@ -34,7 +34,7 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
 def checked(session: Session, number: object, engine: Engine) -> Checked:
     """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful."""
     last = session.answered
-    regions = last.result.grounding.regions if last else ()
+    regions = last.grounding.regions if last else ()
     try:
         at = int(str(number)) - 1
     except ValueError:

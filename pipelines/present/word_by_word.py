@@ -15,8 +15,10 @@ EMPTY = '<div class="gb-words gb-empty"><p>The words of the reply appear here, e
 MAX_WORDS = 3_000
 
 
-def words_html(result: Result) -> str:
+def words_html(result: Result | None) -> str:
     """The thought and the answer word by word."""
+    if result is None:
+        return EMPTY
     thought, answer = words_of(result.said, "reasoning"), words_of(result.said, "answer")
     if not thought and not answer:
         return EMPTY
