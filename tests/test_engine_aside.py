@@ -156,7 +156,7 @@ def test_a_token_comes_with_the_models_own_probability(
     assert GREEDY.max_new_tokens >= len(chosen) > 10
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The largest tensor that any operation gave, in bytes."""
 
     num_bytes = 0
@@ -179,7 +179,7 @@ def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> No
     slots.lengths[0] = num_visual
     watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual)
     positions = torch.arange(num_visual, num_visual + num_replied).expand(4, 1, -1)
-    with Largest() as largest:
+    with Largest() as largest:  # type: ignore[no-untyped-call]
         watch.prefill(torch.randn(1, num_replied, 192), positions)
     weights = watch.weights()
     assert weights.shape == (num_replied, num_visual)

@@ -105,7 +105,8 @@ class Watch:
 def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """Queries or keys [tokens, heads, head_dim], turned: [heads, tokens, head_dim]."""
     cos, sin = (turn[0] for turn in turns)
-    turning, still = heads.transpose(0, 1).split([cos.shape[-1], heads.shape[-1] - cos.shape[-1]], dim=-1)
+    heads, width = heads.transpose(0, 1), cos.shape[-1]
+    turning, still = heads[..., :width], heads[..., width:]
     first, second = turning.chunk(2, dim=-1)
     return torch.cat([turning * cos + torch.cat([-second, first], dim=-1) * sin, still], dim=-1)
 

@@ -62,8 +62,7 @@ def soft(weights: NDArray[np.float32]) -> Map:
     """The weights [h, w] of tokens spread over pixels, float32 [height, width], `HEAT_PX` at the longer side."""
     scale = HEAT_PX / max(weights.shape)
     rows, columns = (_spread(size, max(1, round(size * scale))) for size in weights.shape)
-    spread: Map = rows @ weights @ columns.T
-    return spread
+    return np.asarray(rows @ weights @ columns.T, np.float32)
 
 
 def top(heat: Map) -> Point:

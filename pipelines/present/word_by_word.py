@@ -6,6 +6,8 @@ Words are plain HTML with their tokens in `data-tokens`; `words.js` tells which 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from pipelines.present.words import Word, words_of
@@ -23,13 +25,18 @@ def words_html(result: Result | None) -> str:
     if not thought and not answer:
         return EMPTY
     body = "".join(
-        f"<h4>{title}</h4><p>{''.join(map(_word, words[:MAX_WORDS]))}</p>"
+        f"<h4>{title}</h4><p>{''.join(map(_word, _begun(words[:MAX_WORDS])))}</p>"
         for title, words in (("Thought", thought), ("Answer", answer))
         if words
     )
     switch = '<label><input type="checkbox" class="gb-tint"> Tint the words by how sure the model was of them</label>'
     note = '<p class="gb-note">Point at a word, or tap it, to see where the model looked as it wrote it.</p>'
     return f'<div class="gb-words">{switch}{note}{body}</div>'
+
+
+def _begun(words: Sequence[Word]) -> list[Word]:
+    """The words without the empty lines before the first."""
+    return [replace(words[0], text=words[0].text.lstrip()), *words[1:]]
 
 
 def _word(word: Word) -> str:
