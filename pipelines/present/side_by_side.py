@@ -160,7 +160,7 @@ def _verdict(pair: Pair) -> str:
     if first or second:
         shared = len(pair.partners[0])
         told.append(f"A names {_places(len(first))}, B {_places(len(second))}, and {shared} are the same.")
-    if pair.overlap is not None:
+    if first and second and pair.overlap is not None:
         told.append(f"Their boxes lie on each other by {pair.overlap:.0%}.")
     return " ".join(told)
 
