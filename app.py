@@ -15,15 +15,15 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
+from pipelines import page_compare, page_library, page_models, page_takeaway
 from pipelines import page_components as parts
-from pipelines import page_library, page_models, page_takeaway
 from pipelines.conversation import Draft
 from pipelines.host.policy import policy_of
 from pipelines.page_asking import wire_asking
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.page_launch import launch
-from pipelines.page_outcome import shown, wire_outcome
+from pipelines.page_outcome import redraw, shown, wire_outcome
 from pipelines.page_programs import offer
 from pipelines.page_settings import keep_choices, show_costs
 from pipelines.page_turns import wire_turns
@@ -53,13 +53,14 @@ def build(host: Host) -> gr.Blocks:
     examples = chosen(load_examples(parts.EXAMPLES_FOLDER), MAX_CARDS)
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
-        about, new_chat = parts.top()
+        about, turn_over, new_chat = parts.top()
         kept = page_library.library()
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
+        other_side = page_compare.compare_pane()
         controls, reset, sidebar = parts.settings()
         with sidebar:
             choice = page_models.model_choice()
@@ -67,10 +68,14 @@ def build(host: Host) -> gr.Blocks:
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
         ended = wire_asking(host, session, pane, controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
-        changes += wire_turns(host, session, pane, new_chat, view)
+        turned = wire_turns(host, session, pane, new_chat, view)
+        followers = [seen, words.words, words.heat]
+        for changed in turned:
+            changed.then(redraw, session, followers, **PRIVATE)
+        changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        whole = page_library.View(session, view, shown, host.leave, uploads)
+        whole = page_library.View(session, view, shown, followers, redraw, host.leave, uploads)
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(examples), None, pane.composer, **AT_ONCE)
 
@@ -79,6 +84,7 @@ def build(host: Host) -> gr.Blocks:
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
         page_models.wire_models(page, choice, Swapping(host.model), told, [about, pane.limits])
+        page_compare.wire_compare(page, host, session, turn_over, other_side, pane.composer, controls, requests.shown)
         keep_choices(page, controls, reset)
         show_costs(host.model, pane.composer, controls, pane.costs)
         offer(host)

@@ -1,4 +1,4 @@
-"""What all handlers share: the model, whose turn it is, what is kept, and who asks. The framework's doors are shut.
+"""What all handlers share: the models, whose turn it is, what is kept, and who asks. The framework's doors are shut.
 
 Importing this module changes how Gradio takes files by URL and answers other sites: both only ever harm here.
 """
@@ -16,6 +16,7 @@ from pipelines.archive import Archive
 from pipelines.host import Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
 from pipelines.present.model import Model
+from pipelines.present.rivals import Rivals
 from pipelines.present.session import Session
 
 
@@ -40,11 +41,12 @@ class Host:
     model: Model
     turns: Turns
     archive: Archive
+    rivals: Rivals
 
     @classmethod
     def of(cls, model: Model, archive: Archive | None = None) -> Host:
         """A host for a model, with its limits; conversations are kept in the archive where it is on."""
-        return cls(model, Turns(model.policy.max_per_address), archive or Archive())
+        return cls(model, Turns(model.policy.max_per_address), archive or Archive(), Rivals(model))
 
     def policy(self) -> Policy:
         """The limits, which are known once it starts."""

@@ -43,8 +43,8 @@ def wire_models(
     """Let a visitor change the model; `told` is what the page then says of it, in the parts `about`."""
 
     def offer() -> tuple[gr.Column, gr.Dropdown]:
-        names = swapping.offered()
-        return gr.Column(visible=len(names) > 1), gr.Dropdown(names, value=names[0] if names else None)
+        names = swapping.labels()
+        return gr.Column(visible=len(names) > 1), gr.Dropdown(names, value=names[0][1] if names else None)
 
     page.load(offer, None, [choice.box, choice.names], **PRIVATE)
     loaded = choice.load.click(swapping.swap, choice.names, choice.line, trigger_mode="once", **PRIVATE)

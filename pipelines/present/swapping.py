@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere, here
 from pipelines.catalogue.device import Device, this_device
+from pipelines.catalogue.forecast import forecast_label
 from pipelines.catalogue.known import DEMO, KNOWN
 from pipelines.present.loading import Load
 from pipelines.present.model import Model
@@ -34,6 +35,15 @@ class Swapping:
         found = [known.name for known in KNOWN if known.name in fitting and self._is_here(known) is not None]
         present = self._model.load().info.model
         return [present, *(name for name in (DEMO, *found) if name != present)]
+
+    def labels(self) -> list[tuple[str, str]]:
+        """The same with what each takes and gives, but for the one that answers already, which is first."""
+        device, shapes = self._device(), {known.name: known.shape for known in KNOWN}
+        labels = []
+        for place, name in enumerate(self.offered()):
+            told = forecast_label(shapes[name], device.form) if place and name in shapes else ""
+            labels.append((f"{name} · {told}" if told else name, name))
+        return labels
 
     def swap(self, name: str | None, load: Load | None = None) -> Iterator[str]:
         """The status line as another model is loaded and takes over; what goes wrong is told there."""
