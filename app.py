@@ -34,6 +34,8 @@ from pipelines.present.session import Session, composed
 from pipelines.present.swapping import Swapping
 
 MAX_CARDS = 6
+BETWEEN_LOOKS_S = 0.01
+"""Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""
 ANSWERED = "(message) => glassbox.answered(message)"
 """Runs in the browser, which keeps the draft."""
 
@@ -89,6 +91,7 @@ def build(host: Host) -> gr.Blocks:
         show_costs(host.model, pane.composer, controls, pane.costs)
         offer(host)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
+    page._queue.sleep_when_free = BETWEEN_LOOKS_S
     return page
 
 
