@@ -8,12 +8,11 @@ import pytest
 
 from pipelines.conversation import Draft
 from pipelines.present.chat import asked
-from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, FAST, Choices
 from pipelines.present.examples import Example, chosen, load_examples
 from pipelines.present.header import header_html
 from pipelines.present.session import draft_of
 from pipelines.present.status import doing, line
-from pipelines.types import EngineInfo, Progress, Settings, UserError
+from pipelines.types import EngineInfo, Progress, UserError
 from tests.present_values import HOSTILE, INFO
 
 
@@ -52,16 +51,6 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
     assert "Thinking<" in doing(Progress("think", 40), 3.0, 2.0)
     assert " · 40 tokens · 20 tok/s · 3.0 s" in doing(Progress("think", 40), 3.0, 2.0)
     assert " · 1 token · 3.0 s" in doing(Progress("answer", 1), 3.0)
-
-
-def test_choices_become_settings_within_bounds() -> None:
-    assert Choices().settings() == Settings(max_frames=128)
-    chosen = Choices(FAST, 0, -5, "Unheard of", -1.0, 0, "Unheard of", "Unheard of").settings()
-    assert (chosen.thinking, chosen.max_new_tokens, chosen.max_frames, chosen.num_frames) == (False, 1, 1, None)
-    assert (chosen.max_pixels, chosen.max_clip_tokens) == (DETAILS["Standard"], CLIP_DETAILS["Full"])
-    assert Choices(frames_by=BY_NUMBER, max_frames=16).settings() == Settings(num_frames=16, max_frames=16)
-    assert Choices(max_thinking_tokens=64).settings() == Settings(max_frames=128, max_thinking_tokens=64)
-    assert Choices(clip_detail="Low").settings() == Settings(max_frames=128, max_clip_tokens=CLIP_DETAILS["Low"])
 
 
 def test_the_header_says_what_runs_and_what_the_small_model_can_do() -> None:

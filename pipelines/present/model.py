@@ -15,8 +15,9 @@ from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, Running, load_engine
 from pipelines.present.metrics import Metrics
+from pipelines.present.pace import Pace, Paces
 from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, UserError
+from pipelines.types import Deltas, Observe, Probe, Progress, Record, Request, Roofline, Settings, Sight, UserError
 
 TICK_S = 0.2
 Load = Callable[[str, Running], Engine]
@@ -34,6 +35,7 @@ class Model:
         self.running = Running()
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
+        self.paces = Paces()
         self._engine = engine
         self._is_given = engine is not None
         self._loading = threading.Lock()
@@ -82,16 +84,32 @@ class Model:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)
 
+    def pace(self) -> Pace:
+        """How fast the present model answers: as in its last requests, or as its device could at best."""
+        engine = self.load()
+        return self.paces.of(engine.info.model) or Pace.at_best(engine.roofline())
+
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer within the limits of the host; the engine knows who comes first."""
         request, engine = replace(request, settings=self.policy.lowered(request.settings)), self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
-        yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)
+        observe = self.metrics.observing(observe) if self.metrics else observe
+        yield from answer(request, engine, stop, self._pacing(observe), hurry)
 
     def roofline(self) -> Roofline | None:
         """The best that its device does, where that is known."""
         return self.load().roofline()
+
+    def _pacing(self, observe: Observe) -> Observe:
+        """`observe`, and what a request took is kept to foretell others."""
+
+        def observed(told: Progress | Record) -> None:
+            if isinstance(told, Record):
+                self.paces.note(told)
+            observe(told)
+
+        return observed
 
     def forget(self, conversation: str) -> None:
         """Free what the engine keeps of a conversation that is over."""
