@@ -74,7 +74,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from pipelines.run import answer  # torch and transformers take seconds: --help should not
+    from pipelines.media import make_ready  # numpy, torch and transformers take seconds: --help should not
+
+    if options.media:
+        make_ready()
+    from pipelines.run import answer
 
     media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()

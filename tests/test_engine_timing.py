@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-import pipelines.run
+import pipelines.answering
+import pipelines.messages
 from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.rates import DECODING
@@ -90,12 +91,12 @@ class Heard:
 def slow_down(monkeypatch: pytest.MonkeyPatch, engine: LocalEngine, hands: Hands, stage: Stage, by_s: float) -> None:
     """Make what a stage does slower, each time that it does it."""
     places: dict[Stage, tuple[object, str]] = {
-        "open": (pipelines.run, "open_once"),
-        "fuse": (pipelines.run, "fuse"),
+        "open": (pipelines.answering, "open_once"),
+        "fuse": (pipelines.messages, "fuse"),
         "vision": (engine.model.model, "get_image_features"),
         "prefill": (engine.scheduler.stack, "prefill"),
         "think": (engine.scheduler.stack, "decode"),
-        "deliver": (pipelines.run, "parse_grounding"),
+        "deliver": (pipelines.answering, "parse_grounding"),
     }
     owner, name = places[stage]
     monkeypatch.setattr(owner, name, hands.slowed(getattr(owner, name), by_s))

@@ -22,7 +22,10 @@ MAY_IMPORT = {
     "timing": {"types"},
     **{part: FOUNDATION | {part} for part in ("media", "fusion", "reply", "tools", "grounding")},
     "engine": FOUNDATION | {"engine", "timing"},
-    "run": {*FOUNDATION, *PARTS},
+    "messages": {*FOUNDATION, *PARTS},
+    "writing": {*FOUNDATION, *PARTS},
+    "answering": {*FOUNDATION, *PARTS, "messages", "writing"},
+    "run": {*FOUNDATION, *PARTS, "answering", "messages"},
 }
 """What each part may import of the project. The engine announces its stages to a clock of `timing`."""
 

@@ -1,0 +1,249 @@
+"""One request on its way: each step of the flow that `pipelines.run` goes through, and what belongs to it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Event as Flag
+
+from pipelines import tools
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Closed, Engine, Kept, Piece, Waiting
+from pipelines.fusion import SpanLook, look_of, refused, sights
+from pipelines.grounding import parse_grounding
+from pipelines.inputs import ModelInputs
+from pipelines.media import open_once
+from pipelines.messages import fused, kind_of
+from pipelines.timing import Stopwatch
+from pipelines.types import (
+    MAX_SYSTEM_CHARACTERS,
+    Clip,
+    Delta,
+    FinishReason,
+    Look,
+    Media,
+    Observe,
+    Outcome,
+    Progress,
+    Record,
+    Reported,
+    Request,
+    Result,
+    Timing,
+    Token,
+    TokenCounts,
+    TooLittleMemoryError,
+    Usage,
+    UserError,
+    Work,
+)
+from pipelines.writing import Writing
+
+ABOUT_MEDIA = re.compile(
+    r"\b(?:this|the|these|those|my|that|attached) (?:\w+ )?"
+    r"(?:picture|image|photo|photograph|drawing|screenshot|clip|video|film)s?\b"
+    r"|\b(?:do|can) you see\b|\b(?:bbox|bounding box|point coordinates)|\bhow many\b.*\bare there\b"
+    r"|\bwhich (?:way|direction)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Questions that make no sense without a picture or a clip."""
+
+
+class Answering:
+    """All that belongs to one request on its way."""
+
+    def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe, hurry: Flag) -> None:
+        self._request, self._engine, self._stop, self._observe = request, engine, stop, observe
+        self._hurry = hurry
+        self._kept = Kept(0, 0)
+        self._thought_end = request.resumed.thought_end if request.resumed else None
+        self._asked_at = time.time()
+        self._watch = Stopwatch(engine.clock, asked=request.asked_s)
+        self._reply = Writing(request.resumed, self._watch)
+        self._usage: Usage | None = None
+        self._media: tuple[Media, ...] = ()
+        self._inputs: ModelInputs | None = None
+        self._finish_reason: FinishReason = "cancelled"
+        self._reported: Reported | None = None
+        self._looks = list(request.resumed.looks) if request.resumed else []
+        self._num_before = 0
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Tell once what the request took, however it ended."""
+        outcome: Outcome = "failed"
+        try:
+            yield
+            outcome = self._finish_reason
+        except TooLittleMemoryError:
+            outcome = "out of memory"
+            raise
+        except UserError:
+            outcome = "refused"
+            raise
+        except (GeneratorExit, KeyboardInterrupt):
+            outcome = "cancelled"
+            raise
+        finally:
+            self._observe(self._record(outcome))
+
+    def check(self) -> None:
+        """Refuse what no model can answer."""
+        if not self._request.question.strip():
+            raise UserError("There is no question: type one and send it again.")
+        if len(self._request.settings.system) > MAX_SYSTEM_CHARACTERS:
+            raise UserError(f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it.")
+        if not self._request.files and ABOUT_MEDIA.search(self._request.question):
+            raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
+        if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):
+            raise UserError("A model on a server cannot look closer: turn that off, or choose a model that runs here.")
+
+    def open(self) -> None:
+        """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
+        self._media = tuple(self._open(number, path) for number, path in enumerate(self._request.files))
+
+    def fuse(self) -> ModelInputs:
+        """Make the model's inputs of the conversation, with token ids where the engine takes these."""
+        self._enter(Work("fuse"))
+        inputs = fused(self._request, self._media, self._looks, self._engine)
+        self._inputs = inputs.followed_by(self._reply.ids)
+        return self._inputs
+
+    def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
+        """Yield the reply up to its end, or to a call."""
+        self._num_before = self._reply.num_tokens
+        self._reply.begin(inputs.thinking_open, self._text_before())
+        for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
+            if isinstance(step, Token | Piece):
+                yield from self._take(step)
+            elif isinstance(step, Reported):
+                self._reported = step
+            elif isinstance(step, Waiting):
+                self._observe(Progress("queue", step.place))
+            elif isinstance(step, Kept):
+                self._kept = step
+            elif isinstance(step, Usage):
+                self._usage = step
+            elif isinstance(step, Closed):
+                self._thought_end = step.reason
+            else:
+                self._finish_reason = step
+        self._enter(Work("deliver"))
+        yield from self._reply.end()
+
+    @property
+    def has_called(self) -> bool:
+        """Whether the reply ends in a call that may be followed; a model that goes on after the last is left alone."""
+        is_asked = self._request.settings.look_closer and self._finish_reason == "stop"
+        return is_asked and bool(self._reply.written.call) and len(self._looks) <= tools.MAX_LOOKS
+
+    def look(self) -> Look:
+        """Follow the call, and begin a new reply behind what came back."""
+        self._enter(Work("look"))
+        self._observe(Progress("look"))
+        look = tools.follow(self._reply.written, self._media, self._looks, self._open_span)
+        self._looks.append(look)
+        self._reply.begin_anew()
+        self._thought_end = None
+        return look
+
+    def result(self) -> Result:
+        """Everything there is to say of the request."""
+        if self._finish_reason == "stop":
+            self._reply.settle()
+        written, inputs = self._reply.written, self._inputs
+        return Result(
+            engine=self._engine.info,
+            reasoning=written.reasoning,
+            answer=written.remark,
+            grounding=parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current()),
+            timing=self._timing,
+            tokens=self._tokens(),
+            finish_reason=self._finish_reason,
+            media=self._media,
+            sights=sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else (),
+            thought_end=self._thought_end,
+            token_ids=tuple(self._reply.ids),
+            looks=tuple(self._looks),
+            said=tuple(self._reply.said),
+            reported=self._reported,
+            certainty=self._reply.certainty,
+        )
+
+    def _record(self, outcome: Outcome) -> Record:
+        """What it took, as far as it came."""
+        request = self._request
+        return Record(
+            question=request.question,
+            media=tuple(path.name for path in request.files),
+            num_frames=sum(len(item.times_s) if isinstance(item, Clip) else 1 for item in self._media),
+            engine=self._engine.info,
+            timing=self._timing,
+            tokens=self._tokens(),
+            outcome=outcome,
+            asked_at=self._asked_at,
+            usage=self._usage,
+            price_per_hour=request.settings.price_per_hour,
+        )
+
+    @cached_property
+    def _timing(self) -> Timing:
+        """From here on, nothing is timed any more."""
+        return self._watch.stop()
+
+    def _tokens(self) -> TokenCounts:
+        return self._reply.counts(
+            self._inputs, self._kept.num_tokens, self._kept.num_visual, self._reported or Reported()
+        )
+
+    def _current(self) -> int:
+        """The medium that the question is about: the one it says, or the first that came last."""
+        if self._request.about is not None:
+            return self._request.about
+        counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
+        last = max((at for at, count in enumerate(counts) if count), default=0)
+        return sum(counts[:last])
+
+    def _text_before(self) -> str:
+        """The part of the reply that is there already."""
+        vision, ids = self._engine.vision, self._reply.ids
+        return vision.tokenizer.decode(ids, skip_special_tokens=False) if ids and isinstance(vision, Checkpoint) else ""
+
+    def _open(self, number: int, path: Path) -> Media:
+        self._enter(Work("open", medium=number))
+        settings = self._request.settings
+        look = look_of(settings, self._engine.vision)
+        try:
+            return open_once(path, look, settings.clip_reader, partial(self._report_frames, number), self._stop.is_set)
+        except ValueError as error:
+            raise refused(path.name, error) from error
+
+    def _open_span(self, number: int, start_s: float, end_s: float, num_frames: int) -> Media:
+        settings = self._request.settings
+        look = SpanLook(start_s, end_s, num_frames, look_of(settings, self._engine.vision).limits)
+        path = self._request.files[number]
+        return open_once(path, look, settings.clip_reader, should_stop=self._stop.is_set)
+
+    def _take(self, step: Token | Piece) -> Iterator[Delta]:
+        for told in self._reply.take(step):
+            if isinstance(told, Progress):
+                self._observe(told)
+            else:
+                yield told
+
+    def _enter(self, work: Work) -> None:
+        if work.task == "decode":  # counted from the first token of all replies
+            work = replace(work, num_before=self._num_before + work.num_before)
+        self._watch.enter(work)
+        if work.task in ("open", "fuse", "send", "vision", "prefill"):
+            self._observe(Progress(work.task))
+
+    def _report_frames(self, number: int, done: int, total: int) -> None:
+        if not done:
+            self._enter(Work("frames", medium=number))
+        self._observe(Progress("frames", done, total))

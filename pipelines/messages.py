@@ -1,0 +1,47 @@
+"""What a model is asked: the conversation in the chat format, and the inputs that fusion makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipelines import tools
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import Engine
+from pipelines.fusion import fuse, gather
+from pipelines.inputs import ModelInputs
+from pipelines.types import Clip, ContentPart, Look, Media, MediaKind, Message, Request
+
+
+def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], engine: Engine) -> ModelInputs:
+    """The model's inputs of a request whose files are opened, behind what it looked at more closely so far."""
+    settings, vision = request.settings, engine.vision.limited(request.settings.max_pixels)
+    messages, seen = [*messages_of(request, media), *tools.told(looks)], (*media, *tools.shown(looks))
+    if isinstance(vision, Checkpoint):
+        offer = tools.offered(media) if settings.look_closer else ()
+        inputs = fuse(messages, seen, vision, settings.thinking, offer)
+    else:
+        inputs = gather(messages, seen, vision, settings.thinking)
+    return replace(inputs, conversation=request.conversation)
+
+
+def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
+    """The conversation in the chat format: the system prompt, then each turn's media before its text."""
+    kinds = iter("video" if isinstance(item, Clip) else "image" for item in media)
+    system = request.settings.system.strip()
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    for turn in request.history:
+        messages.append(_ask([next(kinds) for _ in turn.media], turn.question))
+        messages.append({"role": "assistant", "content": turn.answer})
+    messages.append(_ask(list(kinds), request.question))
+    return messages
+
+
+def kind_of(item: Media) -> MediaKind:
+    """What a medium is."""
+    return "clip" if isinstance(item, Clip) else "picture"
+
+
+def _ask(kinds: list[str], question: str) -> Message:
+    items: list[ContentPart] = [{"type": "video" if kind == "video" else "image"} for kind in kinds]
+    return {"role": "user", "content": [*items, {"type": "text", "text": question}]}

@@ -1,0 +1,109 @@
+"""A reply as it is written: its text and its tokens, each on the channel that it belongs to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from pipelines import tools
+from pipelines.engine import Piece
+from pipelines.inputs import ModelInputs
+from pipelines.reply import ReplySplitter
+from pipelines.timing import Stopwatch
+from pipelines.types import Channel, Delta, Progress, Reported, Result, Said, Stage, Token, TokenCounts
+
+STAGES: Mapping[Channel, Stage] = {"reasoning": "think", "tool_call": "tool", "answer": "answer"}
+
+
+class Writing:
+    """The reply to one request, up to its end and over the calls of tools on the way to it.
+
+    It goes on behind `resumed`, a reply to the same question that was cut off. `watch` is told of each token, and of
+    the first word of the answer.
+    """
+
+    def __init__(self, resumed: Result | None, watch: Stopwatch) -> None:
+        self.ids = list(resumed.token_ids) if resumed else []
+        """The tokens since the last call."""
+        self.said = list(resumed.said) if resumed else []
+        self._watch = watch
+        self._splitter = ReplySplitter(thinking_open=False)
+        self._text: dict[Channel, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
+        self._counted: dict[Channel, int] = {"reasoning": 0, "answer": 0, "tool_call": 0}
+        self._is_supposed, self._logprob, self._num_likely = False, 0.0, 0
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens written in this request, over all calls."""
+        return sum(self._counted.values())
+
+    @property
+    def written(self) -> tools.Written:
+        """What stands there since the last call."""
+        return tools.Written(*("".join(self._text[channel]) for channel in ("reasoning", "answer", "tool_call")))
+
+    @property
+    def certainty(self) -> float | None:
+        """How likely the model held each token of its answer, 0 to 1, their geometric mean; None where nobody tells."""
+        return math.exp(self._logprob / self._num_likely) if self._num_likely else None
+
+    def begin(self, thinking_open: bool, before: str) -> None:
+        """Be ready for a reply, behind the part `before` of it that is there already."""
+        self._splitter = ReplySplitter(thinking_open)
+        for _ in self._note(self._splitter.feed(before)):
+            pass
+
+    def take(self, step: Token | Piece) -> Iterator[Delta | Progress]:
+        """Yield what a token or a piece of the reply adds to it, and how far it is."""
+        num_tokens = 1
+        if isinstance(step, Token):
+            self.ids.append(step.id)
+            self.said.append(Said(step, self._splitter.channel))
+        else:
+            num_tokens, self._is_supposed = step.num_tokens, step.channel is None
+            if step.channel:
+                yield from self._note(self._splitter.switch(step.channel))
+        channel = self._splitter.channel
+        for _ in range(num_tokens):
+            self._watch.note_token(STAGES[channel])
+        self._counted[channel] += num_tokens
+        if step.logprob is not None and channel == "answer":
+            self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
+        yield Progress(STAGES[channel], self._counted[channel])
+        yield from self._note(self._splitter.feed(step.text))
+
+    def end(self) -> Iterator[Delta]:
+        """Yield what was held back."""
+        return self._note(self._splitter.flush())
+
+    def begin_anew(self) -> None:
+        """Leave a call behind: another reply follows."""
+        self._text = {"reasoning": [], "answer": [], "tool_call": []}
+        self.ids, self.said = [], []
+
+    def settle(self) -> None:
+        """Take a whole reply that closed no thought for an answer, where nobody told that it would think."""
+        text, counted = self._text, self._counted
+        if self._is_supposed and not text["answer"] and not text["tool_call"]:
+            text["answer"], text["reasoning"] = text["reasoning"], []
+            counted["answer"], counted["reasoning"] = counted["reasoning"], 0
+
+    def counts(self, inputs: ModelInputs | None, num_kept: int, num_kept_visual: int, told: Reported) -> TokenCounts:
+        """Tokens as they were counted here, or where a server made them as it reports them."""
+        thought, answered = self._counted["reasoning"], self._counted["answer"] + self._counted["tool_call"]
+        if inputs is None or inputs.num_tokens:
+            text, visual = (inputs.num_text_tokens, inputs.num_visual_tokens) if inputs else (0, 0)
+            return TokenCounts(text, visual, thought, answered, num_kept, num_kept_visual)
+        reply = told.reply or thought + answered
+        if told.reasoning is not None:
+            thought = min(told.reasoning, reply)
+        elif thought + answered:
+            thought = round(reply * thought / (thought + answered))
+        return TokenCounts(told.prompt or 0, 0, thought, reply - thought, told.cached or 0)
+
+    def _note(self, deltas: list[Delta]) -> Iterator[Delta]:
+        for delta in deltas:
+            self._text[delta.channel].append(delta.text)
+            if delta.channel == "answer" and delta.text.strip():
+                self._watch.note_answer()
+            yield delta
