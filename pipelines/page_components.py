@@ -17,6 +17,9 @@ from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
 STYLE = PRESENT / "page.css"
+EXAMPLES_FOLDER = PRESENT.parent.parent / "assets" / "examples"
+MAX_ASKING = 32
+"""Visitors who are answered or wait; the engine says whose turn it is."""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 """How handlers are wired that no program may call; at once: beside the queue."""

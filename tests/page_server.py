@@ -170,11 +170,13 @@ def main() -> None:
     sys.addaudithook(_stay_local)
     import app
     from pipelines.archive import Archive
+    from pipelines.page_host import Host
+    from pipelines.page_launch import serve
 
     if model == SCRIPTED:
-        archive = Archive(None if data == "none" else Path(data))
-        page = app.build(_scripted_model(), archive)  # type: ignore[arg-type]
-        print(READY + app.serve(page, port=int(port)), flush=True)
+        host = Host.of(_scripted_model(), Archive(None if data == "none" else Path(data)))  # type: ignore[arg-type]
+        page = app.build(host)
+        print(READY + serve(host, page, port=int(port)), flush=True)
         page.block_thread()
     else:
         sys.exit(app.main(["--model", model, "--port", port, "--data", data, *options]))

@@ -1,0 +1,62 @@
+"""What all handlers share: the model, whose turn it is, what is kept, and who asks. The framework's doors are shut.
+
+Importing this module changes how Gradio takes files by URL and answers other sites: both only ever harm here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+from gradio import processing_utils, routes, utils
+from gradio.context import LocalContext
+
+from pipelines.archive import Archive
+from pipelines.host import Policy, Turns, Visitor
+from pipelines.host.gate import Unshared, address_of
+from pipelines.present.model import Model
+from pipelines.present.session import Session
+
+
+async def refuse_url(url: str, *_: object, **__: object) -> str:
+    """Stand in for Gradio's download of whatever URL a client names as its file."""
+    raise gr.Error(f"{url[:80]} cannot be read: add the picture or the clip itself.", print_exception=False)
+
+
+processing_utils.async_ssrf_protected_download = refuse_url
+vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
+
+
+def uploads() -> Path:
+    """Where uploads lie."""
+    return Path(utils.get_upload_folder())
+
+
+@dataclass(frozen=True)
+class Host:
+    """What one server has, for all of its visitors."""
+
+    model: Model
+    turns: Turns
+    archive: Archive
+
+    @classmethod
+    def of(cls, model: Model, archive: Archive | None = None) -> Host:
+        """A host for a model, with its limits; conversations are kept in the archive where it is on."""
+        return cls(model, Turns(model.policy.max_per_address), archive or Archive())
+
+    def policy(self) -> Policy:
+        """The limits, which are known once it starts."""
+        return self.model.policy
+
+    def visitor(self) -> Visitor:
+        """Who sent the request that is being handled."""
+        request = LocalContext.request.get(None)
+        scope = request.request.scope if request is not None and request.request is not None else {"headers": []}
+        return Visitor(str(getattr(request, "session_hash", "")), address_of(scope, self.model.policy.trusts_proxy))
+
+    def leave(self, session: Session) -> None:
+        """What happens when a visitor has left a conversation."""
+        session.close()
+        self.model.forget(session.name)

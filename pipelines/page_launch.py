@@ -1,0 +1,120 @@
+"""Starting the page: `python app.py [--model NAME] [--host ADDRESS] [--port NUMBER]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from hmac import compare_digest
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from pipelines import page_components as parts
+from pipelines.archive import data_folder
+from pipelines.host import Gate
+from pipelines.host.ending import Ending
+from pipelines.host.policy import policy_of
+from pipelines.models import Running
+from pipelines.options import add_model, positive
+from pipelines.page_host import Host, uploads
+from pipelines.present.compression import StreamCompression
+from pipelines.present.headers import SecurityHeaders
+from pipelines.present.metrics import Metrics
+from pipelines.types import UserError
+
+USER_ERROR = 2
+PASSWORD = "GLASSBOX_PASSWORD"
+"""In the environment, as the arguments of a program are seen by everyone on its machine."""
+
+
+def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) -> int:
+    """Load the model, serve the page, print its address, and end in peace; returns the exit status."""
+    options = parser().parse_args(arguments)
+    model = host.model
+    model.policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
+    model.name = options.model
+    model.running = Running(
+        options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
+    )
+    try:
+        if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
+            host.archive.open(folder)
+        model.load()
+        if options.metrics_port is not None:
+            model.metrics = Metrics()
+            model.metrics.serve(options.host, options.metrics_port)
+        print(f"Glassbox is on {serve(host, page, options.host, options.port)}", flush=True)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    except OSError:  # Gradio's own words speak of its arguments
+        print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
+        return USER_ERROR
+    ending = Ending()
+    ending.listen()
+    ending.wait(host.turns)
+    page.close(verbose=False)
+    return 0
+
+
+def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860) -> str:
+    """Begin to serve the page at a name or address of this machine, and return where it is."""
+    page.delete_cache = host.model.policy.sweep
+    host.turns.max_per_address = host.model.policy.max_per_address
+    password = os.environ.get(PASSWORD)
+    _, address, _ = page.launch(
+        server_name=name,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        theme=parts.theme(),
+        css_paths=parts.STYLE,
+        head=parts.head(),
+        max_file_size=host.model.policy.max_file_bytes,
+        auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
+        auth_message="Any name, and the password of this host." if password else None,
+        allowed_paths=[str(parts.EXAMPLES_FOLDER)],
+        app_kwargs={"middleware": middleware(host)},
+        footer_links=[],
+        strict_cors=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        share=False,
+    )
+    return str(address)
+
+
+def middleware(host: Host) -> list[Middleware]:
+    """What every request passes, the outermost first."""
+    gate = Middleware(Gate, policy=host.policy, uploads=uploads)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), gate]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the page's program."""
+    options = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
+    name = os.environ.get("GLASSBOX_MODEL", "demo")
+    add_model(options, name)
+    options.add_argument(
+        "--replicas", type=positive, default=1, metavar="N", help="engines side by side, one on each GPU"
+    )
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
+    options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    options.add_argument("--port", type=int, default=port)
+    options.add_argument(
+        "--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question"
+    )
+    options.add_argument(
+        "--data",
+        help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
+        "folder where only this machine can reach the page, else none)",
+    )
+    options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
+    options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
+    options.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
+    return options

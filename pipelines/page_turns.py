@@ -1,0 +1,79 @@
+"""What changes a conversation without the model: a question taken back, edited or pointed, and a new chat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from pipelines import page_components as parts
+from pipelines.conversation import Draft
+from pipelines.page_components import AT_ONCE
+from pipelines.page_host import Host, uploads
+from pipelines.page_outcome import shown
+from pipelines.present import status
+from pipelines.present.pointing import point, pointed_html, pointing_of
+from pipelines.present.session import Session, draft_of
+from pipelines.present.shelf import Shelf
+from pipelines.types import UserError
+
+
+def wire_turns(
+    host: Host, session: gr.State, pane: parts.ChatPane, new_chat: gr.Button, view: list[Any]
+) -> list[gr.events.Dependency]:
+    """Let a visitor do all that; what is returned is when another conversation, or less of it, is shown."""
+    pane.pencil.select(edit, [session, pane.composer], [pane.composer, pane.line], **AT_ONCE)
+    pane.leave_edit.click(leave_edit, session, [pane.composer, pane.line], **AT_ONCE)
+    pane.pointed.select(point_at, session, [pane.pointed, pane.line], **AT_ONCE)
+    pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
+    return [
+        pane.chat.undo(undo, session, view, **AT_ONCE),
+        new_chat.click(starting_anew(host), session, [session, *view], **AT_ONCE),
+    ]
+
+
+def undo(session: Session) -> tuple[Any, ...]:
+    """Take the last question back into the composer."""
+    session.undo()
+    return shown(session)
+
+
+def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tuple[Any, ...]:
+    """Put an earlier question into the composer, to replace it by sending."""
+    session.edit(int(pencil.index), draft_of(message, uploads()))
+    if session.returned is None:
+        return gr.skip(), gr.skip()
+    return parts.ready_composer(session.take_returned()), status.editing(session.editing or 0)
+
+
+def leave_edit(session: Session) -> tuple[Any, ...]:
+    """Leave the earlier question as it was, and give back what was in the composer."""
+    session.leave_edit()
+    return parts.ready_composer(session.take_returned() or Draft("")), status.line()
+
+
+def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
+    """Make the next question about a part of what is shown."""
+    try:
+        session.pointed = point(pointing_of(marked.value, len(session.files)), session.files, Shelf(uploads()))
+    except UserError as error:
+        return pointed_html(session.pointed), status.failed(str(error))
+    return pointed_html(session.pointed), gr.skip()
+
+
+def point_at_nothing(session: Session) -> str:
+    """Make the next question about all of it again."""
+    session.pointed = None
+    return pointed_html(None)
+
+
+def starting_anew(host: Host) -> Callable[[Session], tuple[Any, ...]]:
+    """The handler that leaves the conversation and begins an empty one."""
+
+    def start_anew(session: Session) -> tuple[Any, ...]:
+        host.leave(session)
+        fresh = Session(returned=Draft(""), history=session.history)
+        return fresh, *shown(fresh)
+
+    return start_anew
