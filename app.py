@@ -25,7 +25,7 @@ from pipelines.page_host import Host, uploads
 from pipelines.page_launch import launch
 from pipelines.page_outcome import shown, wire_outcome
 from pipelines.page_programs import offer
-from pipelines.page_settings import keep_choices, show_costs
+from pipelines.page_settings import settings_pane, show_costs, wire_settings
 from pipelines.page_turns import wire_turns
 from pipelines.present import header
 from pipelines.present.examples import Example, chosen, load_examples
@@ -60,17 +60,17 @@ def build(host: Host) -> gr.Blocks:
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
-        controls, reset, sidebar = parts.settings()
-        with sidebar:
+        settings = settings_pane()
+        with settings.sidebar:
             choice = page_models.model_choice()
 
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
-        ended = wire_asking(host, session, pane, controls)
+        ended = wire_asking(host, session, pane, settings.controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
         changes += wire_turns(host, session, pane, new_chat, view)
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        whole = page_library.View(session, view, shown, host.leave, uploads)
+        whole = page_library.View(session, view, settings.named("system"), shown, host.leave, uploads)
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(examples), None, pane.composer, **AT_ONCE)
 
@@ -79,8 +79,8 @@ def build(host: Host) -> gr.Blocks:
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
         page_models.wire_models(page, choice, Swapping(host.model), told, [about, pane.limits])
-        keep_choices(page, controls, reset)
-        show_costs(host.model, pane.composer, controls, pane.costs)
+        wire_settings(page, host.model, settings)
+        show_costs(page, host.model, pane, settings, changes)
         offer(host)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
     return page

@@ -10,8 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import choices, evidence, header, past, status, waterfall, word_by_word
-from pipelines.present.choices import Choices
+from pipelines.present import evidence, header, past, status, waterfall, word_by_word
 from pipelines.present.examples import Example
 from pipelines.present.session import composed
 
@@ -60,7 +59,7 @@ def top() -> tuple[gr.HTML, gr.Button]:
 
 @dataclass(frozen=True)
 class ChatPane:
-    """The conversation, the status line with its buttons, the composer, what the files in it will cost, and the limits.
+    """The conversation, the status line with its buttons, the composer, what its files and all of it cost, the limits.
 
     `pencil` tells which question is to be edited, and `pointed` what part the next one is about.
     """
@@ -74,6 +73,7 @@ class ChatPane:
     pointed: gr.HTML
     composer: gr.MultimodalTextbox
     costs: gr.HTML
+    outlook: gr.HTML
     limits: gr.HTML
 
 
@@ -112,8 +112,9 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
         html("", "camera", script("camera.js"))
         html("", "upload")
         costs = html("", "costs")
+        outlook = html("", "outlook")
         limits = html(header.limits_html(None), "limits")
-    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, limits)
+    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, outlook, limits)
 
 
 def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
@@ -172,37 +173,6 @@ def evidence_pane() -> tuple[gr.HTML, gr.HTML, WordsPane, PastPane]:
 
 def _past_request(label: str) -> gr.Dropdown:
     return gr.Dropdown([], value=None, label=label, interactive=True, min_width=120)
-
-
-def settings() -> tuple[list[Any], gr.Button, gr.Sidebar]:
-    """The controls in the order of the fields of `Choices`, the button that resets them, and the sidebar of both."""
-    start = Choices()
-    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings") as sidebar:
-        controls = [
-            _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
-            _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
-            _slider("Thought at most", choices.THOUGHT_COST, start.max_thinking_tokens, (0, 4096, 64)),
-            _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, [choices.BY_RATE, choices.BY_NUMBER]),
-            _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
-            _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
-            _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
-            _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
-            gr.Number(start.price_per_hour, label="Price of an hour", info=choices.PRICE_COST, minimum=0),
-            gr.Checkbox(
-                start.look_closer, label="Look closer", info=choices.LOOK_COST, interactive=True, elem_id="look-closer"
-            ),
-        ]
-        reset = gr.Button("Reset", size="sm", elem_id="reset")
-    return controls, reset, sidebar
-
-
-def _radio(label: str, info: str, value: str, options: Sequence[str | tuple[str, str]]) -> gr.Radio:
-    return gr.Radio(list(options), value=value, label=label, info=info)
-
-
-def _slider(label: str, info: str, value: float, scale: tuple[float, float, float]) -> gr.Slider:
-    least, most, step = scale
-    return gr.Slider(least, most, value, step=step, label=label, info=info, interactive=True)
 
 
 def _card(example: Example) -> dict[str, Any]:

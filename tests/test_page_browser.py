@@ -13,7 +13,18 @@ from playwright.sync_api import expect
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
-from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import (
+    PHONE,
+    OpenPage,
+    add,
+    ask,
+    choose_fast,
+    example,
+    open_settings,
+    set_number,
+    shoot,
+    wait_for_end,
+)
 from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
 
 pytestmark = pytest.mark.browser
@@ -207,9 +218,8 @@ def test_answer_now_ends_the_thought(scripted_server: PageServer, open_page: Ope
 
 def test_a_reply_that_was_cut_off_goes_on(page_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(page_server)
-    page.get_by_label("Toggle Sidebar").click()
-    page.get_by_label("number input for New tokens at most").fill("64")
-    page.keyboard.press("Tab")
+    open_settings(page)
+    set_number(page, "New tokens at most", "64")
     page.get_by_label("Toggle Sidebar").click()
     expect(page.locator("#go-on")).to_be_hidden()
     add(page, example("jpg", "Describe").path)

@@ -112,7 +112,8 @@ def test_a_question_costs_what_its_files_and_the_usual_reply_do() -> None:
     assert outlook.read_s == pytest.approx(0.3 + 10.024 + 10.074)
     assert (outlook.thought, outlook.answer, outlook.reply_s) == (200, 20, 2.2)
     fast = foretell([], replace(START, mode=FAST), Here(foresee, PACE))
-    assert (fast.thought, fast.total_s) == (0, pytest.approx(0.25))
+    assert fast.thought == 0
+    assert fast.total_s == pytest.approx(0.25)
     brief = foretell([], replace(START, effort="Brief", max_new_tokens=128), Here(foresee, PACE))
     assert (brief.thought, brief.most_thought, brief.most) == (128, 128, 128)
     low = Here(foresee, PACE, lambda settings: replace(settings, max_new_tokens=64))
@@ -131,11 +132,18 @@ def test_the_line_and_the_table_tell_tokens_and_seconds() -> None:
     assert "at most 2,048 new (20 s)" in line
     table = table_html(FILES, START, Here(foresee, PACE))
     assert "<b>Think: about 23 s</b> · Fast: about 21 s" in table
-    assert "Brief: at most 256 tokens (2.6 s)" in table
+    assert "Brief: 256 tokens (2.6 s)" in table
     assert "Low: 64 tokens (0.3 s) · <b>Standard: 1,024 tokens (2.2 s)</b> · High: 2,000 tokens" in table
-    assert "Seconds as in the last 3 requests here." in table
-    assert "Effort" not in table_html([], replace(START, mode=FAST), Here(foresee, PACE))
+    assert "Seconds as in the last 3 requests." in table
+    assert "Thought" not in table_html([], replace(START, mode=FAST), Here(foresee, PACE))
     assert "Picture detail" not in table_html([], START, Here(foresee, PACE))
+
+
+def test_a_system_prompt_that_is_too_long_is_told_before_it_is_asked() -> None:
+    long = replace(START, system="x" * 8_001)
+    assert "longer than 8,000 characters: shorten it" in line_html(
+        foretell([], long, Here(foresee, PACE)), PACE, long.system
+    )
 
 
 def test_nothing_is_told_that_nobody_knows() -> None:

@@ -132,7 +132,7 @@ def _fetch_large(model: HubModel, tell: Told, stop: Flag) -> None:
     """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils._headers import build_hf_headers
 
     found = _files(model)
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.hub_id, repo_type="model") / "blobs"

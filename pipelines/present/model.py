@@ -84,10 +84,13 @@ class Model:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)
 
+    def measured(self) -> Pace | None:
+        """How fast the present model answered its last requests."""
+        return self.paces.of(self.load().info.model)
+
     def pace(self) -> Pace:
-        """How fast the present model answers: as in its last requests, or as its device could at best."""
-        engine = self.load()
-        return self.paces.of(engine.info.model) or Pace.at_best(engine.roofline())
+        """The same, or what its device could do at best: measured when that is first asked for."""
+        return self.measured() or Pace.at_best(self.load().roofline())
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer within the limits of the host; the engine knows who comes first."""

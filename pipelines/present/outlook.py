@@ -15,10 +15,23 @@ from pathlib import Path
 from pipelines.present.choices import CLIP_DETAILS, DETAILS, EFFORTS, FAST, THINK, Choices
 from pipelines.present.pace import Pace
 from pipelines.present.preview import Foresee
-from pipelines.types import Probe, ProbedClip, ProbedPicture, Settings, Sight, UserError
+from pipelines.types import (
+    LONG_SYSTEM,
+    MAX_SYSTEM_CHARACTERS,
+    Probe,
+    ProbedClip,
+    ProbedPicture,
+    Settings,
+    Sight,
+    UserError,
+)
 
 CHARACTERS_OF_A_TOKEN = 4
 """Of a system prompt, about."""
+AT_BEST = "Seconds at the best of this device: no request was measured yet."
+UNKNOWN = "Seconds are not known before the first request."
+LAST_ONE = "Seconds as in the last request."
+LAST_ONES = "Seconds as in the last {count} requests."
 
 
 @dataclass(frozen=True)
@@ -99,8 +112,10 @@ def _of_kind(kind: type[Probe], files: Sequence[Path], here: Here) -> list[Path]
     return [path for path, (probe, _) in pairs if isinstance(probe, kind)]
 
 
-def line_html(outlook: Outlook, pace: Pace) -> str:
-    """The line below the composer."""
+def line_html(outlook: Outlook, pace: Pace, system: str = "") -> str:
+    """The line below the composer; that the system prompt is too long is told here too, before it is asked."""
+    if len(system) > MAX_SYSTEM_CHARACTERS:
+        return f'<p class="gb-outlook gb-bad">{escape(LONG_SYSTEM)}</p>'
     parts = [f"{outlook.num_visual:,} visual tokens"] if outlook.num_visual else []
     if outlook.read_s is not None:
         parts.append(f"{_s(outlook.read_s)} to read")
@@ -116,7 +131,7 @@ def table_html(files: Sequence[Path], choices: Choices, here: Here) -> str:
     """What each choice costs beside the others of its kind; the chosen ones stand out."""
     groups = [
         ("Mode", _modes(files, choices, here)),
-        ("Effort", _efforts(choices, here) if choices.mode == THINK else []),
+        ("Thought at most", _efforts(choices, here) if choices.mode == THINK else []),
         ("Picture detail", _details(files, choices, here)),
         ("Clip detail", _clip_details(files, choices, here)),
     ]
@@ -133,7 +148,7 @@ def _modes(files: Sequence[Path], choices: Choices, here: Here) -> list[str]:
 def _efforts(choices: Choices, here: Here) -> list[str]:
     def cost(name: str) -> str:
         look = foretell((), replace(choices, effort=name), here)
-        return f"at most {look.most_thought:,} tokens{_took(look.seconds(look.most_thought))}"
+        return f"{look.most_thought:,} tokens{_took(look.seconds(look.most_thought))}"
 
     return [_option(name, cost(name), is_chosen=name == choices.effort) for name in EFFORTS]
 
@@ -160,17 +175,9 @@ def _option(name: str, cost: str, *, is_chosen: bool) -> str:
 
 
 def _source(pace: Pace) -> str:
-    if pace.num_requests:
-        return (
-            f"Seconds as in the last {pace.num_requests} requests here."
-            if pace.num_requests > 1
-            else ("Seconds as in the last request here.")
-        )
-    return (
-        "Seconds at the best of this device: no request was measured yet."
-        if pace.reply_ms
-        else ("Seconds are not known before the first request.")
-    )
+    if not pace.num_requests:
+        return AT_BEST if pace.reply_ms else UNKNOWN
+    return LAST_ONE if pace.num_requests == 1 else LAST_ONES.format(count=pace.num_requests)
 
 
 def _took(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ window.glassbox = (() => {
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
-    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", ...draft });
+    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", is_linked: Boolean(linked), ...draft });
   }
 
   const shown = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
