@@ -33,7 +33,7 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    return "".join(f"<script>{script(name)}</script>" for name in ("page.js", "upload.js"))
+    return "".join(f"<script>{script(name)}</script>" for name in ("language.js", "page.js", "upload.js"))
 
 
 def theme() -> gr.themes.Base:

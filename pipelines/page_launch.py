@@ -21,6 +21,7 @@ from pipelines.options import add_model, positive
 from pipelines.page_host import Host, uploads
 from pipelines.present.compression import StreamCompression
 from pipelines.present.headers import SecurityHeaders
+from pipelines.present.languages import catalogues
 from pipelines.present.metrics import Metrics
 from pipelines.types import UserError
 
@@ -72,6 +73,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         theme=parts.theme(),
         css_paths=parts.STYLE,
         head=parts.head(),
+        i18n=gr.I18n(**catalogues()),
         max_file_size=host.model.policy.max_file_bytes,
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
