@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import choices, evidence, header, past, status, waterfall, word_by_word
+from pipelines.present import choices, evidence, header, pair, past, status, waterfall, word_by_word
 from pipelines.present.choices import Choices
 from pipelines.present.examples import Example
 from pipelines.present.session import composed
@@ -139,7 +139,7 @@ class PastPane:
     @property
     def shown(self) -> list[Any]:
         """What changes with every request."""
-        return [self.listed, *self.pair]
+        return [self.listed, *self.pair, self.compared]
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def evidence_pane() -> tuple[gr.HTML, gr.HTML, WordsPane, PastPane]:
     with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
         listed = html(past.EMPTY, "past")
         with gr.Row():
-            pair = (_past_request("Compare"), _past_request("with"))
-        compared = html(past.NO_PAIR, "compared")
-    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, pair, compared)
+            chosen = (_past_request("Compare"), _past_request("with"))
+        compared = html(pair.NO_PAIR, "compared")
+    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, chosen, compared)
 
 
 def _past_request(label: str) -> gr.Dropdown:

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from pipelines import page_components as parts
 from pipelines.archive import data_folder
 from pipelines.host import Gate
+from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.ending import Ending
 from pipelines.host.policy import policy_of
 from pipelines.models import Running
@@ -92,7 +93,8 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
 def middleware(host: Host) -> list[Middleware]:
     """What every request passes, the outermost first."""
     gate = Middleware(Gate, policy=host.policy, uploads=uploads)
-    return [Middleware(SecurityHeaders), Middleware(StreamCompression), gate]
+    watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ from pipelines.types.result import (
     ThoughtEnd,
     TokenCounts,
 )
-from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Usage, Work
+from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Upload, Usage, Work
 
 __all__ = [
     "MAX_SYSTEM_CHARACTERS",
@@ -88,6 +88,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Turn",
+    "Upload",
     "Usage",
     "UserError",
     "Vision",
