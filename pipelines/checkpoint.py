@@ -21,7 +21,8 @@ from tokenizers import Tokenizer
 
 from pipelines.types import Json, Limits, Message, Tool, UserError, Vision
 
-MODEL_TYPE = "qwen3_5"
+MODEL_TYPES = ("qwen3_5", "qwen3_5_moe")
+"""Dense models and mixtures of experts, which differ in the feed-forward part of their layers alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Checkpoint(Vision):
     def open(cls, folder: Path) -> Checkpoint:
         """Read a folder. Raises UserError where a file is missing, damaged or of another kind of model."""
         config = _Object.read(folder, "config.json")
-        if config.text("model_type") != MODEL_TYPE:
+        if config.text("model_type") not in MODEL_TYPES:
             raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
         text, picture = config.object("text_config"), _Object.read(folder, "preprocessor_config.json")
         clip = _Object.read(folder, "video_preprocessor_config.json")

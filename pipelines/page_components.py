@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import evidence, header, past, status, waterfall, word_by_word
+from pipelines.present import evidence, header, pair, past, status, waterfall, word_by_word
 from pipelines.present.examples import Example
 from pipelines.present.session import composed
 
@@ -32,7 +32,7 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    return "".join(f"<script>{script(name)}</script>" for name in ("page.js", "upload.js"))
+    return "".join(f"<script>{script(name)}</script>" for name in ("language.js", "page.js", "upload.js"))
 
 
 def theme() -> gr.themes.Base:
@@ -140,7 +140,7 @@ class PastPane:
     @property
     def shown(self) -> list[Any]:
         """What changes with every request."""
-        return [self.listed, *self.pair]
+        return [self.listed, *self.pair, self.compared]
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,9 @@ def evidence_pane() -> tuple[gr.HTML, gr.HTML, WordsPane, PastPane]:
     with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
         listed = html(past.EMPTY, "past")
         with gr.Row():
-            pair = (_past_request("Compare"), _past_request("with"))
-        compared = html(past.NO_PAIR, "compared")
-    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, pair, compared)
+            chosen = (_past_request("Compare"), _past_request("with"))
+        compared = html(pair.NO_PAIR, "compared")
+    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, chosen, compared)
 
 
 def _past_request(label: str) -> gr.Dropdown:

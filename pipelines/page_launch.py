@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from pipelines import page_components as parts
 from pipelines.archive import data_folder
 from pipelines.host import Gate
+from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.ending import Ending
 from pipelines.host.policy import policy_of
 from pipelines.models import Running
@@ -21,6 +22,7 @@ from pipelines.options import add_model, positive
 from pipelines.page_host import Host, uploads
 from pipelines.present.compression import StreamCompression
 from pipelines.present.headers import SecurityHeaders
+from pipelines.present.languages import catalogues
 from pipelines.present.metrics import Metrics
 from pipelines.types import UserError
 
@@ -72,6 +74,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         theme=parts.theme(),
         css_paths=parts.STYLE,
         head=parts.head(),
+        i18n=gr.I18n(**catalogues()),
         max_file_size=host.model.policy.max_file_bytes,
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
@@ -90,7 +93,8 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
 def middleware(host: Host) -> list[Middleware]:
     """What every request passes, the outermost first."""
     gate = Middleware(Gate, policy=host.policy, uploads=uploads)
-    return [Middleware(SecurityHeaders), Middleware(StreamCompression), gate]
+    watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate]
 
 
 def parser() -> argparse.ArgumentParser:

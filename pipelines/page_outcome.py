@@ -11,7 +11,7 @@ from pipelines import page_components as parts
 from pipelines import page_library
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
-from pipelines.present import evidence, looking_back, past, status, waterfall, word_by_word
+from pipelines.present import evidence, looking_back, pair, past, status, waterfall, word_by_word
 from pipelines.present.pointing import pointed_html
 from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
@@ -99,11 +99,13 @@ def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
 
 
 def show_past(session: Session) -> tuple[Any, ...]:
-    """Show the last requests, and offer them to be compared."""
-    choices = past.labels(session.history)
-    return past.history_html(session.history), gr.Dropdown(choices), gr.Dropdown(choices)
+    """The last requests, offered to be compared, and the newest two beside each other: what `PastPane.shown` holds."""
+    history = session.history
+    choices, (one, other) = past.labels(history), past.newest(history)
+    chosen = gr.Dropdown(choices, value=one), gr.Dropdown(choices, value=other)
+    return past.history_html(history), *chosen, pair.pair_html(history, one, other)
 
 
 def compare(session: Session, one: int | None, other: int | None) -> str:
     """Two requests side by side."""
-    return past.pair_html(session.history, one, other)
+    return pair.pair_html(session.history, one, other)

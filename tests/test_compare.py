@@ -9,21 +9,19 @@ from pathlib import Path
 import pytest
 
 from pipelines.__main__ import main
-from pipelines.batch.items import Item
 from pipelines.compare.pairs import Pair, iou, overlap
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Region
 from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
 from tests.present_values import result
 
-ITEM = Item("a.png", Path("a.png"), "Where?")
 EXAMPLES = DEMO_FOLDER.parent / "examples"
 
 
 @pytest.mark.parametrize(
     ("first", "second", "is_same", "differing"),
     [
-        pytest.param("There are 3.", "there  are 3.", True, ("[There] are 3.", "[there] are 3."), id="case"),
+        pytest.param("There are 3.", "there  are 3.", True, ("There are 3.", "there are 3."), id="case"),
         pytest.param("There are 3.", "There are 4.", False, ("There are [3.]", "There are [4.]"), id="number"),
         pytest.param("A red cat", "A cat", False, ("A [red] cat", "A cat"), id="word"),
     ],
@@ -31,13 +29,13 @@ EXAMPLES = DEMO_FOLDER.parent / "examples"
 def test_answers_are_compared_by_their_words(
     first: str, second: str, is_same: bool, differing: tuple[str, str]
 ) -> None:
-    pair = Pair(ITEM, result(answer=first), result(answer=second))
+    pair = Pair(result(answer=first), result(answer=second))
     assert (pair.is_same, pair.differing) == (is_same, differing)
 
 
 def test_a_question_that_one_could_not_answer_is_never_the_same() -> None:
-    assert not Pair(ITEM, "It failed.", "It failed.").is_same
-    assert Pair(ITEM, "It failed.", result()).overlap is None
+    assert not Pair("It failed.", "It failed.").is_same
+    assert Pair("It failed.", result()).overlap is None
 
 
 def test_boxes_are_paired_best_first() -> None:
@@ -49,8 +47,23 @@ def test_boxes_are_paired_best_first() -> None:
     assert overlap([left, right], [half]) == 0.25
     assert overlap([left], []) == 0
     assert overlap([], []) is None
-    pair = Pair(ITEM, result(regions=(Region("a", box=left),)), result(regions=(Region("b", box=half),)))
+    pair = Pair(result(regions=(Region("a", box=left),)), result(regions=(Region("b", box=half),)))
     assert pair.overlap == 0.5
+
+
+def test_places_find_their_like_in_the_other_answer() -> None:
+    box, shifted = (100.0, 100.0, 300.0, 300.0), (110.0, 100.0, 310.0, 300.0)
+    mine = (Region("a", box=box), Region("b", point=(500, 500)), Region("c", box=box, time_s=4.0))
+    theirs = (Region("d", point=(520, 500)), Region("e", box=shifted), Region("f", box=box, time_s=9.0))
+    assert Pair(result(regions=mine), result(regions=theirs)).partners == ({0: 1, 1: 0}, {1: 0, 0: 1})
+    assert Pair(result(regions=mine), "It failed.").partners == ({}, {})
+
+
+def test_parts_keep_every_character_of_both_answers() -> None:
+    pair = Pair(result(answer="One\n\n  two three"), result(answer="One two  four"))
+    first, second = pair.parts
+    assert "".join(part.text for part in first) == "One\n\n  two three"
+    assert [part.text for part in second if part.is_own] == ["four"]
 
 
 @pytest.fixture

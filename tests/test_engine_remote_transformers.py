@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +27,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[TransformersServer]:
-    os.environ.setdefault("HF_HUB_CACHE", str(folder))  # the server wants one that exists
-    with transformers_server(folder) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_CACHE", str(folder))  # the server wants one that exists
+        with transformers_server(folder) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")

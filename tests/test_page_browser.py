@@ -57,7 +57,7 @@ def test_a_picture_is_answered_with_thought_marks_and_times(page_server: PageSer
     expect(page.locator("#chat .bot").last).to_contain_text("bbox_2d")
     expect(page.locator("#evidence .gb-box").first).to_be_visible()
     expect(page.locator("#evidence .gb-chip").first).to_be_visible()
-    for stage in ("Open", "Fuse", "Prefill", "Think", "Answer"):
+    for stage in ("Upload", "Open", "Fuse", "Prefill", "Think", "Answer"):
         expect(page.get_by_role("rowheader", name=stage)).to_be_visible()
     assert page.locator("#waterfall .gb-bars rect").count() >= 6
     shoot(page, "desk-picture")

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.checkpoint import MODEL_TYPES
 from pipelines.types import Json, UserError
 
 Format = Literal["fp32", "bf16", "int8"]
 FORMATS: tuple[Format, ...] = ("fp32", "bf16", "int8")
 """How weights are held. fp16 takes what bf16 takes, and fp8 what int8 does."""
-MODEL_TYPES = ("qwen3_5", "qwen3_5_moe")
 STORED_BYTES = 2
 STATE_BYTES = 4
 """The recurrent state is kept in fp32, whatever the weights are."""

@@ -18,15 +18,15 @@ from tqdm import tqdm
 
 from pipelines.batch.items import Item, find_items
 from pipelines.compare.pairs import Pair, Reply, answer_of
+from pipelines.compare.places import load
 from pipelines.options import add_settings, add_weights, settings_of
 from pipelines.present.rates import decode_rate
 from pipelines.present.told import told
-from pipelines.types import Result, Settings, UserError, WeightFormat
+from pipelines.types import Result, Settings, UserError
 
 if TYPE_CHECKING:
     from pipelines.engine import Engine
 
-AT = "@http"
 MAX_SHOWN = 60
 HEAD = ("file", "first", "second", "same", "boxes", "s", "s", "tokens", "tokens")
 
@@ -58,19 +58,9 @@ def run_command(options: argparse.Namespace) -> int:
         bar = tqdm(items, desc=engine.info.model, unit="question", disable=None)
         replies.append([ask(item, engine, settings) for item in bar])
         del engine
-    pairs = [Pair(item, *both) for item, *both in zip(items, *replies, strict=True)]
-    print("\n".join(map(as_json, pairs)) if options.json else table(pairs, options.models))
+    asked = [(item, Pair(*both)) for item, *both in zip(items, *replies, strict=True)]
+    print("\n".join(as_json(*one) for one in asked) if options.json else table(asked, options.models))
     return 0
-
-
-def load(name: str, weights: WeightFormat = "full") -> Engine:
-    """The engine for a model here or, behind an "@", on a server. Raises UserError where it cannot be had."""
-    from pipelines.models import DEMO, Running, load_engine  # torch and transformers take seconds
-
-    place = name.rfind(AT)
-    if place >= 0:
-        return load_engine(name[:place] or DEMO, Running("openai", base_url=name[place + 1 :]))
-    return load_engine(name, Running(weights=weights))
 
 
 def ask(item: Item, engine: Engine, settings: Settings) -> Reply:
@@ -87,9 +77,9 @@ def ask(item: Item, engine: Engine, settings: Settings) -> Reply:
     raise RuntimeError("an answer ended without its result")
 
 
-def table(pairs: Sequence[Pair], names: Sequence[str]) -> str:
+def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str]) -> str:
     """A row for each question, what both come to, and the answers that differ."""
-    rows = [HEAD, *map(_row, pairs)]
+    rows, pairs = [HEAD, *(_row(*one) for one in asked)], [pair for _, pair in asked]
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     same = sum(pair.is_same for pair in pairs)
@@ -99,33 +89,33 @@ def table(pairs: Sequence[Pair], names: Sequence[str]) -> str:
     lines += [
         _sum(name, [pair.first if place == 0 else pair.second for pair in pairs]) for place, name in enumerate(names)
     ]
-    for pair in pairs:
+    for item, pair in asked:
         if not pair.is_same:
             first, second = pair.differing
             lines += [
                 "",
-                f"{pair.item.file}: {pair.item.question}",
+                f"{item.file}: {item.question}",
                 f"  {names[0]}: {first}",
                 f"  {names[1]}: {second}",
             ]
     return "\n".join(lines)
 
 
-def as_json(pair: Pair) -> str:
+def as_json(item: Item, pair: Pair) -> str:
     """Both results under the keys of `pipelines.present.told.Told`, or the sentence why there is none."""
     first, second = (
         told(reply) if isinstance(reply, Result) else {"error": reply} for reply in (pair.first, pair.second)
     )
-    item = {"file": pair.item.file, "question": pair.item.question}
+    about = {"file": item.file, "question": item.question}
     found = {"first": first, "second": second, "same": pair.is_same, "box_overlap": pair.overlap}
-    return json.dumps({**item, **found}, ensure_ascii=False)
+    return json.dumps({**about, **found}, ensure_ascii=False)
 
 
-def _row(pair: Pair) -> tuple[str, ...]:
+def _row(item: Item, pair: Pair) -> tuple[str, ...]:
     both = (pair.first, pair.second)
     overlap = pair.overlap
     return (
-        pair.item.file,
+        item.file,
         *(_short(answer_of(reply)) for reply in both),
         "yes" if pair.is_same else "no",
         "–" if overlap is None else f"{overlap:.2f}",

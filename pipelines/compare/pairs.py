@@ -6,19 +6,34 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from math import hypot
 
-from pipelines.batch.items import Item
 from pipelines.types import Box, Region, Result
 
 Reply = Result | str
 """A result, or the sentence why there is none."""
+PIECE = re.compile(r"\s*\S+\s*")
+LIKE = 0.5
+"""From so near on, two places are the same."""
+NEAR = 40.0
+"""Of 1000: points so far from each other are still the same place."""
+SAME_TIME_S = 0.5
+MAX_REGIONS = 300
+"""No more of an answer are held against the other's: a model in a loop names thousands."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some words of an answer; `is_own` says that the other answer has them not."""
+
+    text: str
+    is_own: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """What two models said to one item."""
+    """What two models said to one question."""
 
-    item: Item
     first: Reply
     second: Reply
 
@@ -35,14 +50,27 @@ class Pair:
         return overlap(*(_boxes(reply) for reply in (self.first, self.second)))
 
     @property
-    def differing(self) -> tuple[str, str]:
-        """Both answers, with the words that the other has not in brackets."""
-        first, second = answer_of(self.first).split(), answer_of(self.second).split()
-        steps = SequenceMatcher(None, first, second, autojunk=False).get_opcodes()
+    def parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+        """Both answers as they are written, cut where they begin to differ and where they no longer do."""
+        first, second = (PIECE.findall(answer_of(reply)) for reply in (self.first, self.second))
+        left, right = ([piece.strip().casefold() for piece in pieces] for pieces in (first, second))
+        steps = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
         return (
-            " ".join(_shown(first[i:j], kind) for kind, i, j, _, _ in steps if i < j),
-            " ".join(_shown(second[k:m], kind) for kind, _, _, k, m in steps if k < m),
+            tuple(Part("".join(first[i:j]), kind != "equal") for kind, i, j, _, _ in steps if i < j),
+            tuple(Part("".join(second[k:m]), kind != "equal") for kind, _, _, k, m in steps if k < m),
         )
+
+    @property
+    def differing(self) -> tuple[str, str]:
+        """Both answers on a line each, with the words that the other has not in brackets."""
+        first, second = (" ".join(filter(None, map(_shown, parts))) for parts in self.parts)
+        return first, second
+
+    @property
+    def partners(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The regions of each that the other has too, by index, with the index of their like there."""
+        found = {i: k for i, k, near in _paired(regions_of(self.first), regions_of(self.second)) if near >= LIKE}
+        return found, {k: i for i, k in found.items()}
 
 
 def answer_of(reply: Reply) -> str:
@@ -50,18 +78,17 @@ def answer_of(reply: Reply) -> str:
     return reply.answer if isinstance(reply, Result) else reply
 
 
+def regions_of(reply: Reply) -> Sequence[Region]:
+    """The places that an answer names, as far as they are held against another's."""
+    return reply.grounding.regions[:MAX_REGIONS] if isinstance(reply, Result) else ()
+
+
 def overlap(first: Sequence[Box], second: Sequence[Box]) -> float | None:
     """The mean intersection over union of boxes paired best first; one without its like counts as 0."""
     if not first and not second:
         return None
-    ranked = sorted(((iou(a, b), i, k) for i, a in enumerate(first) for k, b in enumerate(second)), reverse=True)
-    lefts, rights, total = set[int](), set[int](), 0.0
-    for value, i, k in ranked:
-        if i not in lefts and k not in rights:
-            lefts.add(i)
-            rights.add(k)
-            total += value
-    return total / max(len(first), len(second))
+    paired = _paired([Region("", box=box) for box in first], [Region("", box=box) for box in second])
+    return sum(near for _, _, near in paired) / max(len(first), len(second))
 
 
 def iou(first: Box, second: Box) -> float:
@@ -73,15 +100,47 @@ def iou(first: Box, second: Box) -> float:
     return shared / union if union > 0 else float(first == second)
 
 
+def nearness(first: Region, second: Region) -> float:
+    """How alike two places are, 0 to 1: of two boxes by what they share, else by how near their middles are.
+
+    Places in different media or at different times are not alike at all.
+    """
+    apart_s = abs((first.time_s or 0.0) - (second.time_s or 0.0))
+    if first.media_index != second.media_index or apart_s > SAME_TIME_S:
+        return 0.0
+    if first.box is not None and second.box is not None:
+        return iou(first.box, second.box)
+    (x1, y1), (x2, y2) = _middle(first), _middle(second)
+    return max(0.0, 1.0 - (1.0 - LIKE) * hypot(x1 - x2, y1 - y2) / NEAR)
+
+
+def _paired(first: Sequence[Region], second: Sequence[Region]) -> list[tuple[int, int, float]]:
+    """Pairs by index with their nearness, the nearest first; each region is in one at most."""
+    near = ((nearness(a, b), i, k) for i, a in enumerate(first) for k, b in enumerate(second))
+    lefts, rights, found = set[int](), set[int](), []
+    for value, i, k in sorted(near, key=lambda one: (-one[0], one[1:])):
+        if value > 0 and i not in lefts and k not in rights:
+            lefts.add(i)
+            rights.add(k)
+            found.append((i, k, value))
+    return found
+
+
+def _middle(region: Region) -> tuple[float, float]:
+    if region.box is not None:
+        x1, y1, x2, y2 = region.box
+        return (x1 + x2) / 2, (y1 + y2) / 2
+    return region.point or (0.0, 0.0)
+
+
 def _boxes(reply: Reply) -> list[Box]:
-    regions: Sequence[Region] = reply.grounding.regions if isinstance(reply, Result) else ()
-    return [region.box for region in regions if region.box is not None]
+    return [region.box for region in regions_of(reply) if region.box is not None]
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.casefold())
 
 
-def _shown(words: Sequence[str], kind: str) -> str:
-    text = " ".join(words)
-    return text if kind == "equal" else f"[{text}]"
+def _shown(part: Part) -> str:
+    text = " ".join(part.text.split())
+    return f"[{text}]" if part.is_own and text else text

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from pipelines.engine.experts import Experts
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.weights import joined
 from pipelines.types import WeightFormat
@@ -32,7 +33,7 @@ class _Places:
 
 
 class LeanStep:
-    """A decode step of a `qwen3_5` text model over its slots."""
+    """A decode step of a `qwen3_5` or `qwen3_5_moe` text model over its slots."""
 
     def __init__(self, model: Any, slots: SlotCache, weights: WeightFormat = "full") -> None:
         text = model.model.language_model
@@ -99,13 +100,21 @@ class _Layer:
             if layer.block_type == "linear_attention"
             else _Attention(layer.self_attn, slots, index, rotary, weights)
         )
-        self._up = joined([layer.mlp.gate_proj, layer.mlp.up_proj], weights)
-        self._down = joined([layer.mlp.down_proj], weights)
+        self._feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else _Feed(layer.mlp, weights)
 
     def __call__(self, hidden: torch.Tensor, places: _Places) -> torch.Tensor:
         hidden = hidden + self._mix(self._before(hidden), places)
-        gate, up = self._up(self._between(hidden)).chunk(2, dim=-1)
-        return hidden + self._down(F.silu(gate) * up)
+        return hidden + self._feed(self._between(hidden))
+
+
+class _Feed:
+    def __init__(self, module: Any, weights: WeightFormat) -> None:
+        self._up = joined([module.gate_proj, module.up_proj], weights)
+        self._down = joined([module.down_proj], weights)
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        gate, up = self._up(hidden).chunk(2, dim=-1)
+        return self._down(F.silu(gate) * up)
 
 
 class _GatedDelta:

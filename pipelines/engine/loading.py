@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import Qwen3_5ForConditionalGeneration
+from transformers import Qwen3_5ForConditionalGeneration, Qwen3_5MoeForConditionalGeneration
 from transformers.utils import logging
 
 from pipelines.engine.placement import Placement
@@ -23,7 +24,7 @@ def load_model(folder: Path, name: str, placement: Placement) -> Any:
     if placement.num_threads:
         torch.set_num_threads(placement.num_threads)
     try:
-        model, loaded = Qwen3_5ForConditionalGeneration.from_pretrained(
+        model, loaded = _class_of(folder).from_pretrained(
             folder,
             dtype=placement.dtype,
             device_map=placement.device_map,
@@ -39,6 +40,13 @@ def load_model(folder: Path, name: str, placement: Placement) -> Any:
     if loaded["missing_keys"]:  # transformers would go on with random weights in their place
         raise UserError(DAMAGED.format(name=name))
     return model.eval()
+
+
+def _class_of(folder: Path) -> Any:
+    """What transformers calls the kind of model that a folder's config names; whatever is no mixture is dense."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    is_mixture = isinstance(config, dict) and config.get("model_type") == "qwen3_5_moe"
+    return Qwen3_5MoeForConditionalGeneration if is_mixture else Qwen3_5ForConditionalGeneration
 
 
 def _quieten() -> None:

@@ -28,7 +28,7 @@ from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
-from pipelines.engine.weights import check_weights
+from pipelines.engine.weights import check_model, check_weights
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import (
@@ -52,7 +52,7 @@ CHUNK_TOKENS = 512
 
 
 class LocalEngine:
-    """A `qwen3_5` model on this machine."""
+    """A `qwen3_5` or `qwen3_5_moe` model on this machine."""
 
     engine_name: EngineName = "local"
 
@@ -73,6 +73,7 @@ class LocalEngine:
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda else HostClock()
         check_weights(weights, model.device)
+        check_model(weights, model.config.text_config)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
         self.scheduler = Scheduler(stack, Tower(model), Snapshots(), CHUNK_TOKENS, self.told)
         self._measuring = Lock()
@@ -88,13 +89,15 @@ class LocalEngine:
 
     def warm_up(self) -> None:
         """Do what the first requests would wait for: on a GPU, capture the decode step for every number of rows."""
-        self.scheduler.stack.warm_up()
+        self.scheduler.between(self.scheduler.stack.warm_up)
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
         """The model card's values; greedy where the checkpoint's own generation_config does not sample."""
         if not self.model.generation_config.do_sample:
             return GREEDY
-        return preset(self.model.config.text_config.hidden_size, thinking=thinking, has_media=has_media)
+        config = self.model.config.text_config
+        is_mixture = hasattr(config, "num_experts")
+        return preset(config.hidden_size, thinking=thinking, has_media=has_media, is_mixture=is_mixture)
 
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None

@@ -14,9 +14,12 @@ SMALL_HIDDEN_SIZE = 2048
 """Hidden size of the 2B: up to it, the cards advise the values for the small models."""
 
 
-def preset(hidden_size: int, *, thinking: bool, has_media: bool) -> Sampling:
-    """The card's values for a model of `hidden_size`, for a question with or without pictures and clips."""
-    is_small = hidden_size <= SMALL_HIDDEN_SIZE
+def preset(hidden_size: int, *, thinking: bool, has_media: bool, is_mixture: bool = False) -> Sampling:
+    """The card's values for a model of `hidden_size`, for a question with or without pictures and clips.
+
+    A mixture of experts is narrow, and none of the small ones.
+    """
+    is_small = hidden_size <= SMALL_HIDDEN_SIZE and not is_mixture
     if thinking:
         return THINKING_PRECISE if is_small and has_media else THINKING
     if has_media:

@@ -100,8 +100,7 @@ class Stack:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs."""
         rows = 1
         while rows < self.slots.rows:
-            with torch.inference_mode():
-                self.decode([0] * rows, [0] * rows)
+            self.decode([0] * rows, [0] * rows)
             for row in range(rows):
                 self.slots.free(row)
             rows *= 2

@@ -42,6 +42,12 @@ def check_weights(weights: WeightFormat, device: torch.device) -> None:
         raise UserError(f"{weights} weights need torchao: install it with `pip install torchao`.") from error
 
 
+def check_model(weights: WeightFormat, config: Any) -> None:
+    """Raise UserError where a model of this text config cannot be held so: most of a mixture are its experts."""
+    if weights != "full" and hasattr(config, "num_experts"):
+        raise UserError(f"A mixture of experts has no {weights} weights here: leave --weights out.")
+
+
 def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
     """One product for linear layers that read the same input; their own weights become views of its."""
     dense = linears[0].weight.detach() if len(linears) == 1 else torch.cat([one.weight.detach() for one in linears])

@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pipelines.present.rates import STAGES, WORKING, cost, stage_rate
-from pipelines.types import Record
+from pipelines.present.rates import STAGES, WORKING, cost, stage_rate, tokens_per_second
+from pipelines.types import Record, Stage
 
 Value = str | float | int | None
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -36,6 +36,10 @@ def as_values(record: Record) -> dict[str, Value]:
         "time_to_answer_ms": timing.time_to_answer_ms,
         **{f"{stage}_ms": timing.stage_ms.get(stage, 0.0) for stage in STAGES},
         "other_ms": timing.other_ms,
+        "upload_ms": sum(upload.duration_ms for upload in record.uploads),
+        "upload_bytes": sum(upload.num_bytes for upload in record.uploads),
+        "frames_per_s": _units_per_s(record, "frames"),
+        "sent_bytes_per_s": _units_per_s(record, "send"),
         **{f"{stage}_tokens_per_s": stage_rate(record, stage) for stage in WORKING},
         "gap_p50_ms": gaps.p50_ms if gaps else None,
         "gap_p95_ms": gaps.p95_ms if gaps else None,
@@ -54,6 +58,11 @@ def as_values(record: Record) -> dict[str, Value]:
         "cost": cost(record),
     }
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _units_per_s(record: Record, stage: Stage) -> float | None:
+    num_units = sum(span.num_units for span in record.timing.spans if span.stage == stage)
+    return tokens_per_second(num_units, record.timing.stage_ms.get(stage, 0.0))
 
 
 def as_json_file(records: Sequence[Record]) -> str:

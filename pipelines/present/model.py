@@ -5,22 +5,20 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pipelines.engine import Engine
+from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, Running, load_engine
+from pipelines.present.loading import Load, Loading
 from pipelines.present.metrics import Metrics
 from pipelines.present.pace import Pace, Paces
 from pipelines.run import answer, foresee
 from pipelines.types import Deltas, Observe, Probe, Progress, Record, Request, Roofline, Settings, Sight, UserError
-
-TICK_S = 0.2
-Load = Callable[[str, Running], Engine]
 
 
 class Model:
@@ -36,6 +34,7 @@ class Model:
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
         self.paces = Paces()
+        self.arrivals = Arrivals()
         self._engine = engine
         self._is_given = engine is not None
         self._loading = threading.Lock()
@@ -68,15 +67,13 @@ class Model:
         Answers that run are written to their end by the model that began them. Once `cancel` is set, all stays as it
         is. Raises UserError where the other cannot be had, and then all stays as it is too.
         """
-        began_s, loading = time.monotonic(), _Loading(name, self.running, load)
-        while not loading.is_done.wait(TICK_S):
-            if cancel.is_set():
-                return
-            yield time.monotonic() - began_s
+        loading = Loading(name, self.running, load)
+        yield from loading.wait(cancel)
+        if cancel.is_set():
+            return
         engine = loading.engine()
-        if not cancel.is_set():
-            with self._loading:
-                self._engine, self.name = engine, name
+        with self._loading:
+            self._engine, self.name = engine, name
         del engine, loading
         free_memory()
 
@@ -94,7 +91,8 @@ class Model:
 
     def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
         """Answer within the limits of the host; the engine knows who comes first."""
-        request, engine = replace(request, settings=self.policy.lowered(request.settings)), self.load()
+        settings, uploads = self.policy.lowered(request.settings), self.arrivals.of(request.media)
+        request, engine = replace(request, settings=settings, uploads=uploads), self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
@@ -119,30 +117,6 @@ class Model:
         with self._loading:
             if self._engine is not None:
                 self._engine.forget(conversation)
-
-
-class _Loading:
-    """An engine on its way, in a thread of its own; one that nobody waits for any more is dropped when it is there."""
-
-    def __init__(self, name: str, running: Running, load: Load) -> None:
-        self.is_done = threading.Event()
-        self._engine: Engine | None = None
-        self._error: Exception | None = None
-        threading.Thread(target=self._run, args=(name, running, load), daemon=True, name="loading").start()
-
-    def engine(self) -> Engine:
-        """The engine. Raises what the loading failed with."""
-        if self._engine is None:
-            raise self._error or RuntimeError("nothing was loaded")
-        return self._engine
-
-    def _run(self, name: str, running: Running, load: Load) -> None:
-        try:
-            self._engine = load(name, running)
-        except Exception as error:  # raised again where it is waited for
-            self._error = error
-        finally:
-            self.is_done.set()
 
 
 def free_memory() -> None:

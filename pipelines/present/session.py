@@ -85,6 +85,7 @@ class Session:
     pointed: Pointed | None = None
     system: str = ""
     _asked_s: float | None = None
+    _waited_s: tuple[float, float] | None = None
     _noted_s: float | None = None
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
@@ -170,9 +171,23 @@ class Session:
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
         self.sent = Request(
-            draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s, draft.about
+            draft.question,
+            draft.files,
+            settings,
+            history,
+            self.resumed,
+            self.name,
+            self._asked_s,
+            draft.about,
+            self._waited_s,
         )
         return self.sent
+
+    def wait(self, waited_s: tuple[float, float] | None) -> None:
+        """Note from when to when the question on its way waited for its turn, where it did."""
+        self._waited_s = waited_s
+        if waited_s is not None and self._asked_s is not None:
+            self._asked_s = min(self._asked_s, waited_s[0])  # it may have been taken on its way afterwards
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
@@ -213,7 +228,7 @@ class Session:
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._is_composed = draft, None, None, is_composed
         self._flags = threading.Event(), threading.Event()
-        self._asked_s = time.perf_counter()
+        self._asked_s, self._waited_s = time.perf_counter(), None
 
     @property
     def _both(self) -> tuple[threading.Event, threading.Event]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere, here
 from pipelines.catalogue.device import Device, this_device
 from pipelines.catalogue.known import DEMO, KNOWN
-from pipelines.present.model import Load, Model
+from pipelines.present.loading import Load
+from pipelines.present.model import Model
 from pipelines.present.status import SERVER_FAULT, failed, line
 from pipelines.types import UserError
 

@@ -43,7 +43,7 @@ from pipelines.types.result import (
     ThoughtEnd,
     TokenCounts,
 )
-from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Usage, Work
+from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Upload, Usage, Work
 
 __all__ = [
     "LONG_SYSTEM",
@@ -98,6 +98,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Turn",
+    "Upload",
     "Usage",
     "UserError",
     "Vision",

@@ -1,0 +1,33 @@
+"""A model by its name, or by its name at a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipelines.types import WeightFormat
+
+if TYPE_CHECKING:
+    from pipelines.engine import Engine
+
+AT = "@http"
+
+
+def split(place: str) -> tuple[str, str | None]:
+    """The name of a model, and behind an "@" the address of the server that has it; None where it runs here.
+
+    Without a name it is the only model of that server, as `demo` is told to `load_engine`.
+    """
+    at = place.rfind(AT)
+    if at < 0:
+        return place.strip(), None
+    return place[:at].strip() or "demo", place[at + 1 :].strip()
+
+
+def load(place: str, weights: WeightFormat = "full") -> Engine:
+    """The engine. Raises UserError where it cannot be had."""
+    from pipelines.models import Running, load_engine  # torch and transformers take seconds
+
+    name, base_url = split(place)
+    if base_url is None:
+        return load_engine(name, Running(weights=weights))
+    return load_engine(name, Running("openai", base_url=base_url))
