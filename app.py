@@ -53,7 +53,7 @@ def build(host: Host) -> gr.Blocks:
     examples = chosen(load_examples(parts.EXAMPLES_FOLDER), MAX_CARDS)
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
-        about, new_chat = parts.top()
+        about, way, new_chat = parts.top()
         kept = page_library.library()
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
@@ -75,10 +75,12 @@ def build(host: Host) -> gr.Blocks:
         pane.chat.example_select(filling(examples), None, pane.composer, **AT_ONCE)
 
         def told() -> tuple[str, str]:
-            return header.both_html(host.model.load().info, host.policy().told)
+            info, may_change = host.model.load().info, host.model.may_change
+            return header.both_html(info, host.policy().told, may_change=may_change)
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
-        page_models.wire_models(page, choice, Swapping(host.model), told, [about, pane.limits])
+        swapping = Swapping(host.model, host.machine)
+        page_models.wire_models(page, choice, swapping, told, [about, pane.limits], way)
         wire_settings(page, host.model, settings)
         show_costs(page, host.model, pane, settings, changes)
         offer(host)

@@ -49,12 +49,13 @@ def theme() -> gr.themes.Base:
     )
 
 
-def top() -> tuple[gr.HTML, gr.Button]:
-    """The line about the model, and the button for a new chat."""
+def top() -> tuple[gr.HTML, gr.Button, gr.Button]:
+    """The line about the model, the button that leads to others, and the one for a new chat."""
     with gr.Row(elem_id="top"):
         about = html(header.header_html(None), "about")
+        way = gr.Button("Get a real model", size="sm", elem_id="get-model", scale=0, min_width=130, visible=False)
         new_chat = gr.Button("New chat", size="sm", elem_id="new-chat", scale=0, min_width=110)
-    return about, new_chat
+    return about, way, new_chat
 
 
 @dataclass(frozen=True)

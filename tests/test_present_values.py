@@ -56,6 +56,7 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
 def test_the_header_says_what_runs_and_what_the_small_model_can_do() -> None:
     assert "drawn scenes only" in header_html(INFO)
     assert "python app.py --model 4B" in header_html(INFO)
+    assert "needs a real model" in header_html(INFO, may_change=True)
     other = header_html(EngineInfo(HOSTILE, "CUDA", "bfloat16", 262_144))
     assert HOSTILE not in other
     assert "262,144 tokens" in other
