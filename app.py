@@ -61,9 +61,6 @@ def build(host: Host) -> gr.Blocks:
                 seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
         settings = settings_pane()
-        with settings.sidebar:
-            choice = page_models.model_choice()
-
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
         ended = wire_asking(host, session, pane, settings.controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
@@ -80,7 +77,7 @@ def build(host: Host) -> gr.Blocks:
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
         swapping = Swapping(host.model, host.machine)
-        page_models.wire_models(page, choice, swapping, told, [about, pane.limits], way)
+        page_models.wire_models(page, settings.models, swapping, told, [about, pane.limits], way)
         wire_settings(page, host.model, settings)
         show_costs(page, host.model, pane, settings, changes)
         offer(host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -32,6 +33,7 @@ class ModelChoice:
 
     box: gr.Column
     names: gr.Dropdown
+    about: gr.HTML
     load: gr.Button
     cancel: gr.Button
     line: gr.HTML
@@ -41,11 +43,12 @@ def model_choice() -> ModelChoice:
     """Unseen until it is known that there is a choice. Cancel shows while the line says that it has a use."""
     with gr.Column(visible=False, elem_id="model-choice") as box:
         names = gr.Dropdown([], label="Model", info=COST, interactive=True)
+        about = html("", "model-about")
+        line = html(status.line(), "model-line")
         with gr.Row():
             load = gr.Button("Use it", size="sm", variant="primary", elem_id="use-model")
             cancel = gr.Button("Cancel", size="sm", elem_id="cancel-model")
-        line = html(status.line(), "model-line")
-    return ModelChoice(box, names, load, cancel, line)
+    return ModelChoice(box, names, about, load, cancel, line)
 
 
 def wire_models(
@@ -66,14 +69,14 @@ def wire_models(
         wanted = _proposed(offered)
         names = gr.Dropdown([(one.label, one.name) for one in offered], value=wanted.name if wanted else None)
         is_demo_alone = bool(offered) and not offered[0].hub_id
-        return gr.Column(visible=bool(offered)), names, _button(wanted), gr.Button(visible=is_demo_alone)
+        return gr.Column(visible=bool(offered)), names, *_told(wanted), gr.Button(visible=is_demo_alone)
 
-    def press(name: str) -> gr.Button:
-        return _button(next((one for one in swapping.offered() if one.name == name), None))
+    def choose(name: str) -> tuple[str, gr.Button]:
+        return _told(next((one for one in swapping.offered() if one.name == name), None))
 
-    offers = [choice.box, choice.names, choice.load, way]
+    offers = [choice.box, choice.names, choice.about, choice.load, way]
     page.load(offer, None, offers, **PRIVATE)
-    choice.names.input(press, choice.names, choice.load, **AT_ONCE)
+    choice.names.input(choose, choice.names, [choice.about, choice.load], **AT_ONCE)
     loaded = choice.load.click(swapping.swap, choice.names, choice.line, trigger_mode="once", **PRIVATE)
     loaded.then(told, None, about, **PRIVATE).then(offer, None, offers, **PRIVATE)
     choice.cancel.click(swapping.cancel, None, None, **AT_ONCE)
@@ -87,6 +90,8 @@ def _proposed(offered: list[Offer]) -> Offer | None:
     return first if first is None or first.hub_id else next(fitting, first)
 
 
-def _button(offer: Offer | None) -> gr.Button:
+def _told(offer: Offer | None) -> tuple[str, gr.Button]:
+    """What the chosen model is, and what the button does with it."""
     can_press = offer is not None and offer.form is not None and not offer.is_present
-    return gr.Button(offer.pressed if offer else "Use it", interactive=can_press)
+    about = f'<p class="gb-note">{escape(offer.label)}</p>' if offer else ""
+    return about, gr.Button(offer.pressed if offer else "Use it", interactive=can_press)

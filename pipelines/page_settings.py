@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines import page_models
 from pipelines.page_components import AT_ONCE, PRIVATE, ChatPane, html
 from pipelines.page_host import uploads
 from pipelines.present import choices, sampling
@@ -31,12 +32,12 @@ MAKES_CUSTOM = f"() => {json.dumps(sampling.CUSTOM)}"
 
 @dataclass(frozen=True)
 class SettingsPane:
-    """The controls in the order of the fields of `Choices`, what they cost, the button that resets them, and all."""
+    """The controls in the order of the fields of `Choices`, what they cost, the button that resets them, and the models."""
 
     controls: list[Any]
     costs: gr.HTML
     reset: gr.Button
-    sidebar: gr.Sidebar
+    models: page_models.ModelChoice
 
     def named(self, *names: str) -> list[Any]:
         """Some of the controls, by the fields that they hold."""
@@ -51,7 +52,8 @@ class SettingsPane:
 def settings_pane() -> SettingsPane:
     """The sidebar, closed."""
     start = Choices()
-    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings") as sidebar:
+    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings"):
+        models = page_models.model_choice()
         costs = html("", "choice-costs")
         controls = [
             _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
@@ -70,7 +72,7 @@ def settings_pane() -> SettingsPane:
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             controls += _advanced(start)
         reset = gr.Button("Reset", size="sm", elem_id="reset")
-    return SettingsPane(controls, costs, reset, sidebar)
+    return SettingsPane(controls, costs, reset, models)
 
 
 def _advanced(start: Choices) -> list[Any]:

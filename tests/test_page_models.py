@@ -50,7 +50,10 @@ def test_a_real_model_is_downloaded_cancelled_resumed_and_used(
         expect(page.locator("#about")).to_contain_text("knows drawn scenes only")
         page.click("#get-model")
         names, button = page.locator("#model-choice input"), page.locator("#use-model")
-        expect(names).to_have_value(re.compile(r"^0\.8B · 0\.9 B parameters · needs .* GB · fits · .* GB to download$"))
+        told_of = page.locator("#model-about")
+        expect(told_of).to_have_text(
+            re.compile(r"^0\.8B · 0\.9 B parameters · needs .* GB · fits · .* GB to download$")
+        )
         expect(button).to_have_text("Download and use it")
         expect(page.locator("#cancel-model")).to_be_hidden()
         names.click()
@@ -75,6 +78,7 @@ def test_a_real_model_is_downloaded_cancelled_resumed_and_used(
         choose_fast(page)
         ask(page, "Hello, what can you do?")
         wait_for_end(page, "Done")
+        page.close()  # before its server, of which it would complain
 
 
 def test_a_broken_connection_and_a_full_disk_are_told_and_the_download_goes_on(
@@ -97,3 +101,4 @@ def test_a_broken_connection_and_a_full_disk_are_told_and_the_download_goes_on(
         shoot(page, "desk-disk-full")
         ask(page, "Hello, what can you do?")
         wait_for_end(page, "Done")
+        page.close()  # before its server, of which it would complain
