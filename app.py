@@ -23,7 +23,7 @@ from pipelines.page_asking import wire_asking
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.page_launch import launch
-from pipelines.page_outcome import shown, wire_outcome
+from pipelines.page_outcome import redraw, shown, wire_outcome
 from pipelines.page_programs import offer
 from pipelines.page_settings import settings_pane, show_costs, wire_settings
 from pipelines.page_turns import wire_turns
@@ -64,10 +64,15 @@ def build(host: Host) -> gr.Blocks:
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
         ended = wire_asking(host, session, pane, settings.controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
-        changes += wire_turns(host, session, pane, new_chat, view)
+        turned = wire_turns(host, session, pane, new_chat, view)
+        followers = [seen, words.words, words.heat]
+        for changed in turned:
+            changed.then(redraw, session, followers, **PRIVATE)
+        changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        whole = page_library.View(session, view, settings.named("system"), shown, host.leave, uploads)
+        system = settings.named("system")
+        whole = page_library.View(session, view, system, shown, followers, redraw, host.leave, uploads)
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(examples), None, pane.composer, **AT_ONCE)
 

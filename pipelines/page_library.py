@@ -24,13 +24,16 @@ LOST_FILES = "A file of your draft is no longer on the server: add it again."
 class View:
     """What shows a conversation: the page's session and the components that `show` gives values for.
 
-    `system` is where the system prompt of the next question stands: of a conversation that is opened, its own.
+    `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. What
+    takes longer to show of one that is opened follows in those that `redraw` gives values for.
     """
 
     session: gr.State
     components: Sequence[Any]
     system: Sequence[Any]
     show: Callable[[Session], tuple[Any, ...]]
+    followers: Sequence[Any]
+    redraw: Callable[[Session], tuple[Any, ...]]
     leave: Callable[[Session], None]
     uploads: Callable[[], Path]
 
@@ -147,6 +150,7 @@ def wire_library(
         **PRIVATE,
     )
     parts.search.change(listed, [parts.search, view.session], outputs, **AT_ONCE)
+    parts.here.change(view.redraw, view.session, list(view.followers), **PRIVATE)
     parts.here.change(None, parts.here, None, js="(id) => glassbox.remember(id)")
 
 

@@ -13,6 +13,7 @@ from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.present import evidence, looking_back, pair, past, status, waterfall, word_by_word
 from pipelines.present.pointing import pointed_html
+from pipelines.present.reopened import reopened
 from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.run import seen_pixels
@@ -77,10 +78,21 @@ def shown(session: Session) -> tuple[Any, ...]:
     return session.shown(), status.line(), *drawn(session)
 
 
+def redraw(session: Session) -> tuple[Any, ...]:
+    """The evidence and the words of the last answer where it was opened again; they stay where it is shown."""
+    if session.drawn is not None or session.pending is not None:
+        return gr.skip(), gr.skip(), gr.skip()
+    rounds = tuple(session.rounds)
+    seen, answered = reopened(rounds, Shelf(uploads()))
+    if session.drawn is None and session.pending is None and tuple(session.rounds) == rounds:
+        session.drawn, session.answered = (seen, waterfall.EMPTY), answered
+    return seen, *show_words(session)
+
+
 def show_words(session: Session) -> tuple[str, str]:
     """The last reply word by word, and no heat map yet."""
     last = session.answered
-    return word_by_word.words_html(last.result) if last else word_by_word.EMPTY, ""
+    return word_by_word.words_html(last.result if last else None), ""
 
 
 def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:

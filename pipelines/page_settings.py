@@ -32,7 +32,7 @@ MAKES_CUSTOM = f"() => {json.dumps(sampling.CUSTOM)}"
 
 @dataclass(frozen=True)
 class SettingsPane:
-    """The controls in the order of the fields of `Choices`, what they cost, the button that resets them, and the models."""
+    """The controls in the order of the fields of `Choices`, what they cost, the button that resets them, the models."""
 
     controls: list[Any]
     costs: gr.HTML

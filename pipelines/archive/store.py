@@ -83,7 +83,8 @@ class Archive:
             return
         try:
             kept = tuple(
-                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply) for past in rounds
+                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply, past.draft.about)
+                for past in rounds
             )
             with self._connected() as connection:
                 row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
@@ -123,7 +124,8 @@ class Archive:
     def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
         """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
         return [
-            Round(Draft(past.question, tuple(self._bring(past.files, uploads))), past.reply) for past in kept.rounds
+            Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
+            for past in kept.rounds
         ]
 
     def rename(self, id: str, title: str) -> None:
