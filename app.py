@@ -15,8 +15,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
+from pipelines import page_compare, page_library, page_models, page_takeaway
 from pipelines import page_components as parts
-from pipelines import page_library, page_models, page_takeaway
 from pipelines.conversation import Draft
 from pipelines.host.policy import policy_of
 from pipelines.page_asking import wire_asking
@@ -34,6 +34,8 @@ from pipelines.present.session import Session, composed
 from pipelines.present.swapping import Swapping
 
 MAX_CARDS = 6
+BETWEEN_LOOKS_S = 0.01
+"""Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""
 ANSWERED = "(message) => glassbox.answered(message)"
 """Runs in the browser, which keeps the draft."""
 
@@ -53,13 +55,14 @@ def build(host: Host) -> gr.Blocks:
     examples = chosen(load_examples(parts.EXAMPLES_FOLDER), MAX_CARDS)
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
-        about, way, new_chat = parts.top()
+        about, turn_over, way, new_chat = parts.top()
         kept = page_library.library()
         with gr.Row(elem_id="panes"):
             pane = parts.chat_pane(examples)
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
+        other_side = page_compare.compare_pane()
         settings = settings_pane()
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
         ended = wire_asking(host, session, pane, settings.controls)
@@ -83,10 +86,15 @@ def build(host: Host) -> gr.Blocks:
         page.load(told, None, [about, pane.limits], **PRIVATE)
         swapping = Swapping(host.model, host.machine)
         page_models.wire_models(page, settings.models, swapping, told, [about, pane.limits], way)
+        chosen_settings, shown_requests = settings.controls, requests.shown
+        page_compare.wire_compare(
+            page, host, session, turn_over, other_side, pane.composer, chosen_settings, shown_requests
+        )
         wire_settings(page, host.model, settings)
         show_costs(page, host.model, pane, settings, changes)
         offer(host)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
+    page._queue.sleep_when_free = BETWEEN_LOOKS_S
     return page
 
 

@@ -15,7 +15,7 @@ from pipelines.present.examples import Example
 from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
-STYLE = PRESENT / "page.css"
+STYLES = (PRESENT / "page.css", PRESENT / "compare.css")
 EXAMPLES_FOLDER = PRESENT.parent.parent / "assets" / "examples"
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
@@ -49,13 +49,17 @@ def theme() -> gr.themes.Base:
     )
 
 
-def top() -> tuple[gr.HTML, gr.Button, gr.Button]:
-    """The line about the model, the button that leads to others, and the one for a new chat."""
+def top() -> tuple[gr.HTML, gr.Button, gr.Button, gr.Button]:
+    """The line about the model, and the buttons that turn the page over, lead to other models and begin a new chat.
+
+    The first two are out of sight until it is known that they have a use.
+    """
     with gr.Row(elem_id="top"):
         about = html(header.header_html(None), "about")
         way = gr.Button("Get a real model", size="sm", elem_id="get-model", scale=0, min_width=130, visible=False)
+        turn_over = gr.Button("Compare", size="sm", elem_id="turn-over", scale=0, min_width=110, visible=False)
         new_chat = gr.Button("New chat", size="sm", elem_id="new-chat", scale=0, min_width=110)
-    return about, way, new_chat
+    return about, turn_over, way, new_chat
 
 
 @dataclass(frozen=True)

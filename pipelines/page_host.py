@@ -1,4 +1,4 @@
-"""What all handlers share: the model, whose turn it is, what is kept, and who asks. The framework's doors are shut.
+"""What all handlers share: the models, whose turn it is, what is kept, and who asks. The framework's doors are shut.
 
 Importing this module changes how Gradio takes files by URL and answers other sites: both only ever harm here.
 """
@@ -16,6 +16,7 @@ from pipelines.archive import Archive
 from pipelines.host import Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
 from pipelines.present.model import Model
+from pipelines.present.rivals import Rivals
 from pipelines.present.session import Session
 from pipelines.present.swapping import Machine
 
@@ -41,12 +42,14 @@ class Host:
     model: Model
     turns: Turns
     archive: Archive
+    rivals: Rivals
     machine: Machine = field(default_factory=Machine)
 
     @classmethod
     def of(cls, model: Model, archive: Archive | None = None, machine: Machine | None = None) -> Host:
         """A host for a model, with its limits; conversations are kept in the archive where it is on."""
-        return cls(model, Turns(model.policy.max_per_address), archive or Archive(), machine or Machine())
+        turns = Turns(model.policy.max_per_address)
+        return cls(model, turns, archive or Archive(), Rivals(model), machine or Machine())
 
     def policy(self) -> Policy:
         """The limits, which are known once it starts."""

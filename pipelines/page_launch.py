@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
-from pipelines.archive import data_folder
+from pipelines.archive import LOCAL_HOSTS, data_folder
 from pipelines.host import Gate
 from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.ending import Ending
@@ -42,6 +42,8 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     model.running = Running(
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
     )
+    host.rivals.named = tuple(options.compare)
+    host.rivals.is_open = not model.policy.is_public and options.host in LOCAL_HOSTS
     try:
         if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             host.archive.open(folder)
@@ -74,7 +76,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         prevent_thread_lock=True,
         quiet=True,
         theme=parts.theme(),
-        css_paths=parts.STYLE,
+        css_paths=list(parts.STYLES),
         head=parts.head(),
         i18n=gr.I18n(**catalogues()),
         max_file_size=host.model.policy.max_file_bytes,
@@ -106,6 +108,13 @@ def parser() -> argparse.ArgumentParser:
     add_model(options, name)
     options.add_argument(
         "--replicas", type=positive, default=1, metavar="N", help="engines side by side, one on each GPU"
+    )
+    options.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model that visitors may compare with: a name as --model takes it, or NAME@http://HOST:PORT/v1",
     )
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")

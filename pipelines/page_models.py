@@ -72,11 +72,12 @@ def wire_models(
         return gr.Column(visible=bool(offered)), names, *_told(wanted), gr.Button(visible=is_demo_alone)
 
     def choose(name: str) -> tuple[str, gr.Button]:
-        return _told(next((one for one in swapping.offered() if one.name == name), None))
+        offer = next((one for one in swapping.offered() if one.name == name), None)
+        return _told(offer, offer.rate if offer else "")
 
     offers = [choice.box, choice.names, choice.about, choice.load, way]
     page.load(offer, None, offers, **PRIVATE)
-    choice.names.input(choose, choice.names, [choice.about, choice.load], **AT_ONCE)
+    gr.on([choice.names.input, way.click], choose, choice.names, [choice.about, choice.load], **AT_ONCE)
     loaded = choice.load.click(swapping.swap, choice.names, choice.line, trigger_mode="once", **PRIVATE)
     loaded.then(told, None, about, **PRIVATE).then(offer, None, offers, **PRIVATE)
     choice.cancel.click(swapping.cancel, None, None, **AT_ONCE)
@@ -90,8 +91,9 @@ def _proposed(offered: list[Offer]) -> Offer | None:
     return first if first is None or first.hub_id else next(fitting, first)
 
 
-def _told(offer: Offer | None) -> tuple[str, gr.Button]:
-    """What the chosen model is, and what the button does with it."""
+def _told(offer: Offer | None, rate: str = "") -> tuple[str, gr.Button]:
+    """What the chosen model is, with its `rate` where that is known, and what the button does with it."""
     can_press = offer is not None and offer.form is not None and not offer.is_present
-    about = f'<p class="gb-note">{escape(offer.label)}</p>' if offer else ""
+    told = " · ".join(filter(None, [offer.label if offer else "", rate]))
+    about = f'<p class="gb-note">{escape(told)}</p>'
     return about, gr.Button(offer.pressed if offer else "Use it", interactive=can_press)

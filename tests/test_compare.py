@@ -78,13 +78,14 @@ def test_a_model_here_and_one_on_a_server(folder: Path, capsys: pytest.CaptureFi
     with dialect_server(*answers, model="other") as server:
         remote = f"other@{server.base_url}"
         question = ["-q", "How many red shapes are there?", "--thinking", "off", "--greedy"]
-        assert main(["compare", str(folder), *question, "--models", "demo", remote]) == 0
+        assert main(["compare", str(folder), *question, "--models", "demo", remote, "--prices", "2", "0"]) == 0
     head, first, second, _, same, here, there, *rest = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["file", "first", "second"]
     assert first.startswith("shapes.png")
     assert "refused the question (400)" in second
     assert same.split()[1:] == ["of", "2", "answers", "are", "the", "same."]
     assert here.startswith("demo: ")
+    assert here.endswith(" an answer at 2 an hour.")
     assert there.startswith(f"{remote}: ")
     assert there.endswith("; 1 could not be answered.")
     assert f"  {remote}: [The server at" in "\n".join(rest)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
 import pytest
+import torch
 
 from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.download import Fetched, HubModel, Told, download
 from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine, Enter, ScriptedEngine, Step
+from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.engine.replicas import Replicas
 from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
@@ -23,7 +25,7 @@ from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.present.model import Model
 from pipelines.present.swapping import Bring, Machine, Swapping
 from pipelines.run import answer
-from pipelines.types import Delta, Deltas, Request, Result, Settings, UserError
+from pipelines.types import Delta, Deltas, Request, Result, Sampling, Settings, UserError
 
 QUESTION = Request("What can you do?", settings=Settings(thinking=False))
 
@@ -148,6 +150,26 @@ def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) 
     both.forget("b")
     both.forget("nobody")
     assert [engine.forgotten for engine in engines] == [[], ["b"]]
+
+
+def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that says it has two GPUs and can use none, both engines run on the CPU: the same code, twice."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    both = load_engine("demo", Running(replicas=2))
+    assert isinstance(both, Replicas)
+    engines = both.engines
+    assert engines[0] is not engines[1]
+    questions = [replace(QUESTION, conversation=name, settings=Settings(sampling=Sampling())) for name in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda request: list(answer(request, both))[-1], questions))
+    [alone] = {reply.answer for reply in [list(answer(questions[0], engines[0]))[-1]] if isinstance(reply, Result)}
+    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone] * 4
+    kept = [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)]
+    assert len(kept) == 2
+    assert all(kept)
+    for name in "abcd":
+        both.forget(name)
+    assert [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)] == [0, 0]
 
 
 def here(name: str) -> Swapping:

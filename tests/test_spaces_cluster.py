@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from pipelines.catalogue.known import KNOWN
 from pipelines.options import add_model
@@ -28,6 +31,26 @@ def of_kind(kind: str, name: str) -> dict[str, Any]:
 def container(name: str) -> dict[str, Any]:
     found: dict[str, Any] = of_kind("Deployment", name)["spec"]["template"]["spec"]["containers"][0]
     return found
+
+
+@pytest.mark.parametrize("item", KUBERNETES, ids=lambda item: f"{item['kind']} {item['metadata']['name']}")
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_kubernetes_takes_every_object_as_it_is_written(item: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_a_wrong_object_would_be_found() -> None:
+    wrong = copy.deepcopy(of_kind("Deployment", "page"))
+    wrong["spec"]["replicass"] = 3
+    with pytest.raises(kubernetes_validate.ValidationError, match="replicass"):
+        kubernetes_validate.validate(wrong, "1.37", strict=True)
+
+
+def test_compose_takes_the_file_as_it_is_written() -> None:
+    text = (CLUSTER / "compose.yaml").read_text(encoding="utf-8")
+    PyCompose.from_yaml(text).validate()
+    with pytest.raises(ValueError, match="ipcc"):
+        PyCompose.from_yaml(text.replace("ipc: host", "ipcc: host"))
 
 
 @pytest.mark.parametrize(

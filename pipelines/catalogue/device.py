@@ -17,8 +17,11 @@ class Device:
     count: int = 1
 
     def fitting(self, shape: Shape, num_tokens: int, num_visitors: int) -> Format | None:
-        """How a model fits one such device: as it is where possible, else in eight bits; None for not at all."""
-        forms: tuple[Format, ...] = (self.form, "int8")
+        """How a model fits one such device: as it is where possible, else in eight bits; None for not at all.
+
+        A mixture of experts is held in eight bits nowhere.
+        """
+        forms: tuple[Format, ...] = (self.form,) if shape.experts else (self.form, "int8")
         needed = ((form, shape.memory_bytes(form, num_tokens, num_visitors)) for form in forms)
         return next((form for form, num_bytes in needed if num_bytes <= self.free_bytes), None)
 

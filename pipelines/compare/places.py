@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pipelines.types import WeightFormat
@@ -29,5 +30,5 @@ def load(place: str, weights: WeightFormat = "full") -> Engine:
 
     name, base_url = split(place)
     if base_url is None:
-        return load_engine(name, Running(weights=weights))
+        return load_engine(name, Running(weights=weights), lambda sentence: print(sentence, file=sys.stderr))
     return load_engine(name, Running("openai", base_url=base_url))

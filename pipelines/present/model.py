@@ -62,7 +62,7 @@ class Model:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 make_ready()
-                self._engine = load_engine(self.name, self.running)
+                self._engine = load_engine(self.name, self.running, _to_stderr)
                 info = self._engine.info
                 how = f"; {info.kernels}" if info.kernels else ""
                 print(f"{info.model} on {info.place}{how}", file=sys.stderr, flush=True)
@@ -105,10 +105,17 @@ class Model:
         """The same, or what its device could do at best: measured when that is first asked for."""
         return self.measured() or Pace.at_best(self.load().roofline())
 
-    def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
-        """Answer within the limits of the host; the engine knows who comes first."""
+    def answer(
+        self,
+        request: Request,
+        stop: threading.Event,
+        observe: Observe,
+        hurry: threading.Event,
+        engine: Engine | None = None,
+    ) -> Deltas:
+        """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
         settings, uploads = self.policy.lowered(request.settings), self.arrivals.of(request.media)
-        request, engine = replace(request, settings=settings, uploads=uploads), self.load()
+        request, engine = replace(request, settings=settings, uploads=uploads), engine or self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
@@ -135,6 +142,10 @@ class Model:
                 self._engine.forget(conversation)
 
 
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
 def free_memory() -> None:
     """Give the memory of engines that nobody holds any more back to the device."""
     import torch
@@ -142,3 +153,5 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

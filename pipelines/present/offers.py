@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere
 from pipelines.catalogue.device import Device
+from pipelines.catalogue.forecast import as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, Model, model_in
 from pipelines.catalogue.shape import Format
 from pipelines.types import WeightFormat
@@ -49,6 +50,14 @@ class Offer:
             "is here" if self.is_here else f"{gigabytes(self.download_bytes)} to download",
         ]
         return " · ".join(parts)
+
+    @property
+    def rate(self) -> str:
+        """Tokens a second at most; empty where that is of no use. The device is measured for it, once."""
+        known = next((model for model in KNOWN if model.name == self.name), None)
+        if known is None or self.form is None:
+            return ""
+        return f"at most {as_rate(tokens_per_s(known.shape, self.form))} tok/s"
 
     @property
     def pressed(self) -> str:
