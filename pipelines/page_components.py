@@ -11,7 +11,7 @@ import gradio as gr
 
 from pipelines.conversation import Draft
 from pipelines.present import evidence, header, pair, past, status, waterfall, word_by_word
-from pipelines.present.examples import Example
+from pipelines.present.examples import Card
 from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
@@ -82,7 +82,7 @@ class ChatPane:
     limits: gr.HTML
 
 
-def chat_pane(examples: Sequence[Example]) -> ChatPane:
+def chat_pane(cards: Sequence[Card]) -> ChatPane:
     """The left side. Each button shows while the status line says that it has a use."""
     with gr.Column(scale=5, elem_id="chat-pane"):
         chat = gr.Chatbot(
@@ -96,7 +96,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             allow_file_downloads=False,
             allow_tags=False,
             placeholder=INVITATION,
-            examples=[_card(example) for example in examples] or None,
+            examples=[_shown(card) for card in cards] or None,
         )
         with gr.Row(elem_id="status-row"):
             line = html(status.line(), "status")
@@ -180,8 +180,8 @@ def _past_request(label: str) -> gr.Dropdown:
     return gr.Dropdown([], value=None, label=label, interactive=True, min_width=120)
 
 
-def _card(example: Example) -> dict[str, Any]:
-    return {"text": example.question, "display_text": example.question, "files": [str(example.path)]}
+def _shown(card: Card) -> dict[str, Any]:
+    return {"text": card.questions[0], "display_text": card.title, "files": [str(card.path)]}
 
 
 def html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.conversation import Draft
 from pipelines.present.chat import asked
-from pipelines.present.examples import Example, chosen, load_examples
+from pipelines.present.examples import FOLLOWING, Card, Example, cards, load_examples
 from pipelines.present.header import header_html
 from pipelines.present.session import draft_of
 from pipelines.present.status import doing, line
@@ -69,6 +69,9 @@ def test_examples_come_from_the_manifest(tmp_path: Path) -> None:
     assert [(example.path, example.question) for example in load_examples(tmp_path)] == [(tmp_path / "a.png", "What?")]
 
 
-def test_a_few_examples_show_every_file_before_a_second_question_about_one() -> None:
-    examples = [Example(Path(name), f"{name}{n}") for name in "ab" for n in range(3)]
-    assert [example.question for example in chosen(examples, 3)] == ["a0", "b0", "a1"]
+def test_cards_show_every_file_and_one_goes_on_over_several_questions() -> None:
+    *single, several = cards([Example(Path(name), f"{name}{n}") for name in "ab" for n in range(3)])
+    assert single == [Card(Path("a"), ("a0",)), Card(Path("b"), ("b0",))]
+    assert several == Card(Path("a"), ("a0", *FOLLOWING))
+    assert (single[0].title, several.title) == ("a0", "a0 (3 questions, one after the other)")
+    assert cards([]) == []
