@@ -1,6 +1,6 @@
 """A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT DATA`.
 
-MODEL is a name, "scripted" or "roomy".
+MODEL is a name, "scripted" or "roomy"; of the last two, a number more is how many may ask from one address.
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ HOSTILE_REPLY = f"""![a](http://example.com/a.png) <img src="http://example.com/
 """
 SAY = "Say: "
 """Begins a question that tells the scripted page its fast answer."""
+QUEUED, TOO_LARGE = "Let me wait.", "Too large?"
+"""Questions that the scripted page lets wait behind two others until they are stopped, and finds no memory for."""
 LONG_TOKENS, LONG_RATE = 4000, 200
 LONG_REPLY = THOUGHT * 2 + "</think>\n\n" + THOUGHT * 4
 START_TIMEOUT_S = 180.0
@@ -150,11 +153,12 @@ def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
 
 def _scripted_model() -> Model:
     from pipelines.checkpoint import Checkpoint
-    from pipelines.engine import Enter, ScriptedEngine, Step
+    from pipelines.engine import Enter, ScriptedEngine, Step, Waiting
+    from pipelines.engine.local import OUT_OF_MEMORY
     from pipelines.inputs import ModelInputs
     from pipelines.models import DEMO_FOLDER
     from pipelines.present.model import Model
-    from pipelines.types import Settings
+    from pipelines.types import Settings, TooLittleMemoryError
 
     class ToldEngine(ScriptedEngine):
         """Tells on stdout when it works."""
@@ -169,6 +173,10 @@ def _scripted_model() -> Model:
         ) -> Iterator[Step]:
             print(BEGUN, flush=True)
             prompt = self.checkpoint.tokenizer.decode(inputs.input_ids[0].tolist(), skip_special_tokens=False)
+            if TOO_LARGE in prompt:
+                raise TooLittleMemoryError(OUT_OF_MEMORY.format(device="CPU"))
+            while QUEUED in prompt and not stop.wait(0.1):
+                yield Waiting(2)
             told = re.findall(rf"{SAY}(.*?)<\|im_end\|>", prompt, re.DOTALL)
             fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
             try:
@@ -197,6 +205,8 @@ def main() -> None:
     if model in (SCRIPTED, ROOMY):
         archive = Archive(None if data == "none" else Path(data))
         chosen = _scripted_model() if model == SCRIPTED else Model()
+        if options:
+            chosen.policy = replace(chosen.policy, max_per_address=int(options[0]))
         host = Host.of(chosen, archive, Machine(lambda: Device("CPU", 10**11, "fp32")))
         page = app.build(host)
         print(READY + serve(host, page, port=int(port)), flush=True)
