@@ -208,7 +208,7 @@ class Comparing:
             for batch in pump.batches(lambda: tick_s(side.num_characters)):
                 for item in batch:
                     side.take(item)
-                yield line(f"{engine.info.model}: {side.doing or DOING['queue']}", tone="busy")
+                yield line(side.doing or DOING["queue"], f" · {engine.info.model}", "busy")
         except GeneratorExit:  # the page is gone
             stop.set()
             raise
