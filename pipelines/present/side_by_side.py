@@ -79,7 +79,7 @@ def _medium_html(
 ) -> str:
     item = media[index]
     here = [mark for mark in marks if mark.region.media_index == index]
-    heading = f'<h4>{title(index, media)} <span translate="no">{escape(item.name)}</span></h4>'
+    heading = f'<h3>{title(index, media)} <span translate="no">{escape(item.name)}</span></h3>'
     if not isinstance(item, Clip):
         source = shelf.put(item.rgb) if shelf else data_uri(item.rgb)
         return heading + figure(
@@ -116,7 +116,7 @@ def _side_html(name: str, side: Side, parts: Sequence[Part] | None) -> str:
     info = side.info
     where = f" <span>· {escape(info.place)}</span>" if info else ""
     model = escape(info.model if info else side.place)
-    head = f'<h3 translate="no"><b class="gb-{name}">{name}</b> {model}{where}</h3>'
+    head = f'<h2 translate="no"><b class="gb-{name}">{name}</b> {model}{where}</h2>'
     return f'<section class="gb-side" aria-label="{name}">{head}{_said(side, parts)}</section>'
 
 
