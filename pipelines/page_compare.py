@@ -149,7 +149,7 @@ def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[str, s
     def compare(
         comparison: Comparison, session: Session, first: float | None, second: float | None, *controls: Any
     ) -> Iterator[tuple[Any, str]]:
-        if not comparison.sides:  # it was told already why not
+        if not comparison.sides or comparison.is_running:  # it was told already why not
             return
         settings = Choices(*controls).settings()
         own = tuple(float(price or settings.price_per_hour) for price in (first, second))

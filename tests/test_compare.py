@@ -101,6 +101,13 @@ def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert line["first"]["answer"] == line["second"]["answer"]
 
 
-def test_a_model_that_cannot_be_had_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(folder), "-q", "What?", "--models", "7C", "demo"]) == 2
-    assert '"7C" is not a known model' in capsys.readouterr().err.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("7C", '"7C" is not a known model'), ("a@http://", '"http://" is no address of a server')],
+)
+def test_a_model_that_can_be_none_is_one_sentence_before_anything_is_asked(
+    name: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(folder), "-q", "What?", "--models", "demo", name]) == 2
+    assert sentence in capsys.readouterr().err
+    assert "Loading" not in capsys.readouterr().err

@@ -41,13 +41,13 @@ def test_two_models_side_by_side_and_a_vote(
         expect(composer.locator(".submit-button")).to_be_visible()
     sides = page.locator("#replies .gb-side")
     expect(sides).to_have_count(2)
-    expect(sides.last).to_contain_text("other on a server at 127.0.0.1")
+    expect(sides.last).to_contain_text("other · a server at 127.0.0.1")
     expect(sides.last.locator("mark").first).to_be_visible()
     expect(page.locator("#replies .gb-dashed .gb-box")).to_have_count(2)
     page.get_by_role("button", name="B is better").click()
     expect(page.locator("#compare-line")).to_contain_text("Your vote is kept: B is better.")
     page.locator("#votes .label-wrap").click()
-    expect(page.locator("#ballot")).to_contain_text("Won: other 1.")
+    expect(page.locator("#ballot")).to_contain_text("Won: other 1")
     with page.expect_download() as download:
         page.locator("#ballot").get_by_text("JSON").click()
     assert json.loads(download.value.path().read_text())[0]["choice"] == "second"

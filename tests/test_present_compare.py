@@ -17,7 +17,7 @@ from pipelines.catalogue.device import Device
 from pipelines.checkpoint import Checkpoint
 from pipelines.compare.votes import FILE, Choice, keep, kept
 from pipelines.conversation import Draft
-from pipelines.engine import Engine, ScriptedEngine
+from pipelines.engine import Engine, ScriptedEngine, Step
 from pipelines.host.policy import policy_of
 from pipelines.host.turns import Turns, Visitor
 from pipelines.models import DEMO_FOLDER, Running, load_engine
@@ -83,7 +83,7 @@ def test_both_answer_and_what_differs_is_marked(checkpoint: Checkpoint, picture:
     assert "gb-votable" in shown
     assert shown.count('<g class="gb-mark') == 3
     assert shown.count('class="gb-mark gb-dashed"') == 1
-    assert "A names 2 places, B 1 place, and 1 are the same. Their boxes lie on each other by 90%." in shown
+    assert "Of the places, A names 2, B 1, and 1 are the same. Their boxes lie on each other by 90%." in shown
     assert "as B1" in shown
     assert "as A1" in shown
     assert "only A" in shown
@@ -131,6 +131,33 @@ def test_a_model_that_takes_text_alone_says_so_in_its_place(checkpoint: Checkpoi
         place = f"gpt-oss-120b@{server.base_url}"
         assert "One of them could not answer." in desk.ask("What is it?", [picture], place)
     assert "takes text only" in compared_html(desk.comparison)
+
+
+class Broken(ScriptedEngine):
+    """Fails in a way that nobody foresaw."""
+
+    def generate(self, *_: object, **__: object) -> Iterator[Step]:
+        raise ZeroDivisionError
+
+
+def test_a_fault_of_one_leaves_the_other_and_no_traceback(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(checkpoint, "unused", "Yes.")
+    desk.model.use(Broken("", checkpoint))
+    desk.comparison.begin(Draft("Is it so?"), ("scripted", "demo"))
+    *_, last = desk.comparing.run(desk.comparison, FAST, (0.0, 0.0), desk.history, ASKING)
+    assert "One of them could not answer." in last
+    assert "Something went wrong on the server" in compared_html(desk.comparison)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_where_no_more_questions_are_taken_both_places_say_so(checkpoint: Checkpoint) -> None:
+    desk = Desk(checkpoint, "Yes.", "No.")
+    desk.comparing = Comparing(desk.model, desk.rivals, Turns(0))
+    assert "Your address has 0 questions here" in desk.ask("Is it so?")
+    assert compared_html(desk.comparison).count("Your address has 0 questions here") == 2
+    assert not desk.comparison.is_running
 
 
 def test_stop_keeps_what_is_there_and_asks_nobody_else(checkpoint: Checkpoint) -> None:
@@ -234,7 +261,7 @@ def test_a_vote_is_kept_changed_and_taken_along(checkpoint: Checkpoint, tmp_path
     assert told[0]["first"]["cost"] > 0
     shown = votes_html(desk.history.votes)
     assert "A is better" in shown
-    assert "Won: first 1." in shown
+    assert ">first 1</span>" in shown
     data = re.findall(r"text/csv;base64,([^\"]+)", shown)[0]
     [line] = csv.DictReader(io.StringIO(base64.b64decode(data).decode()))
     assert line["first_answer"] == "'=SUM(A1)"

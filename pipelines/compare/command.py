@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipelines.batch.items import Item, find_items
 from pipelines.compare.pairs import Pair, Reply, answer_of
-from pipelines.compare.places import load
+from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, settings_of
 from pipelines.present.rates import cost_of, decode_rate
 from pipelines.present.told import told
@@ -52,6 +52,8 @@ def add_command(parser: argparse.ArgumentParser) -> None:
 def run_command(options: argparse.Namespace) -> int:
     """Ask both models everything, and print what they said; 0 is the exit code."""
     settings, items = settings_of(options), find_items(options.source, options.question)
+    for name in options.models:
+        check(name)
     replies = []
     for name in options.models:
         print(f"Loading the model {name} ...", file=sys.stderr)

@@ -38,11 +38,11 @@ def votes_html(votes: Sequence[Vote]) -> str:
     )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Question", "A", "B", "Vote"))
     won = "; ".join(f"{escape(model)} {count}" for model, count in _won(votes).most_common(8))
-    told = f"Won: {won}. " if won else ""
+    told = f'<p class="gb-note">Won: <span translate="no">{won}</span></p>' if won else ""
     return (
         '<div class="gb-past"><table class="gb-votes"><caption class="gb-spoken">Votes, newest first</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f'<p class="gb-note">{told}All {len(votes)} as {files}</p></div>'
+        f'{told}<p class="gb-note">All {len(votes)} as {files}</p></div>'
     )
 
 
@@ -54,9 +54,9 @@ def as_json_file(votes: Sequence[Vote]) -> str:
 def _row(vote: Vote) -> str:
     words = " ".join(vote.question.split())
     short = words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 1]}…"
-    cells = (vote.first.model, vote.second.model, CHOICES[vote.choice])
-    written = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr><th scope="row"><span title="{escape(words)}">{escape(short)}</span></th>{written}</tr>'
+    models = "".join(f'<td translate="no">{escape(side.model)}</td>' for side in (vote.first, vote.second))
+    asked = f'<span translate="no" title="{escape(words)}">{escape(short)}</span>'
+    return f'<tr><th scope="row">{asked}</th>{models}<td>{CHOICES[vote.choice]}</td></tr>'
 
 
 def _won(votes: Sequence[Vote]) -> Counter[str]:

@@ -163,10 +163,9 @@ class Comparing:
                     yield from self._ask(comparison, side, own, history)
             yield failed(ENDING) if self._turns.is_ending else self._ended(comparison)
         except UserError as error:
+            for side in comparison.sides:
+                side.reply = side.reply or str(error)
             yield failed(str(error))
-        except Exception:
-            LOGGER.exception("a comparison failed")
-            yield failed(SERVER_FAULT)
         finally:
             comparison.is_running = False
             comparison.stop.set()
@@ -185,6 +184,9 @@ class Comparing:
             yield from self._answer(comparison, side, engine, settings)
         except UserError as error:
             side.reply = str(error)
+        except Exception:
+            LOGGER.exception("a comparison failed")
+            side.reply = SERVER_FAULT
         if side.record is not None:
             history.add(side.record)
 
@@ -208,7 +210,7 @@ class Comparing:
             for batch in pump.batches(lambda: tick_s(side.num_characters)):
                 for item in batch:
                     side.take(item)
-                yield line(f"{engine.info.model}: {side.doing or DOING['queue']}", tone="busy")
+                yield line(side.doing or DOING["queue"], f" · {engine.info.model}", "busy")
         except GeneratorExit:  # the page is gone
             stop.set()
             raise

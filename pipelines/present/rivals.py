@@ -18,7 +18,7 @@ from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, model_in
 from pipelines.compare.places import split
 from pipelines.engine import Engine
 from pipelines.models import Running, load_engine
-from pipelines.present.loading import Load, Loading
+from pipelines.present.loading import TICK_S, Load, Work
 from pipelines.present.model import Model, free_memory
 from pipelines.types import UserError
 
@@ -63,20 +63,24 @@ class Rivals:
             return self._model.load()
         if not self.is_open and place not in self.named:
             raise UserError("This model is not offered here: choose one of the list.")
-        with self._lock:
-            if self._kept is not None and self._kept[0] == place:
-                return self._kept[1]
-            self._kept = None
-        name, base_url = split(place)
-        free_memory()
-        loading = Loading(name, self._running(name, base_url), self._load)
-        yield from loading.wait(cancel)
-        if cancel.is_set():
-            return None
-        engine = loading.engine()
-        with self._lock:
-            self._kept = place, engine
-        return engine
+        while not self._lock.acquire(timeout=TICK_S):  # another visitor's is on its way: two might not fit
+            if cancel.is_set():
+                return None
+            yield 0.0
+        try:
+            if self._kept is None or self._kept[0] != place:
+                self._kept = None
+                free_memory()
+                name, base_url = split(place)
+                running = self._running(name, base_url)
+                loading = Work(lambda: self._load(name, running))
+                yield from loading.wait(cancel)
+                if cancel.is_set():
+                    return None
+                self._kept = place, loading.result()
+            return self._kept[1]
+        finally:
+            self._lock.release()
 
     def _running(self, name: str, base_url: str | None) -> Running:
         """How it is run. Raises UserError for a model here that would be a download, or has no room."""

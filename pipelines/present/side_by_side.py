@@ -17,7 +17,7 @@ from pipelines.present.overlay import SIDES, Mark, data_uri, figure
 from pipelines.present.pair import pair_table
 from pipelines.present.shelf import Shelf
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, Event, Media, Result
+from pipelines.types import Clip, Event, Media, Record, Result
 
 EMPTY = (
     '<div class="gb-compared gb-empty"><p>Two models answer the same question about the same files, one after the '
@@ -42,7 +42,7 @@ def compared_html(comparison: Comparison) -> str:
         table = (
             f'<details class="gb-costs"><summary>What each took</summary><div class="gb-past">{inner}</div></details>'
         )
-    asked = f'<p class="gb-asked">{escape(comparison.draft.question)}</p>'
+    asked = f'<p class="gb-asked" translate="no">{escape(comparison.draft.question)}</p>'
     votable = " gb-votable" if comparison.can_be_judged else ""
     return (
         f'<div class="gb-compared{votable}">{asked}<div class="gb-sides">{sides}</div>{verdict}'
@@ -79,7 +79,7 @@ def _medium_html(
 ) -> str:
     item = media[index]
     here = [mark for mark in marks if mark.region.media_index == index]
-    heading = f"<h4>{title(index, media)} <span>{escape(item.name)}</span></h4>"
+    heading = f'<h3>{title(index, media)} <span translate="no">{escape(item.name)}</span></h3>'
     if not isinstance(item, Clip):
         source = shelf.put(item.rgb) if shelf else data_uri(item.rgb)
         return heading + figure(
@@ -107,16 +107,16 @@ def _places_html(marks: Sequence[Mark], pair: Pair) -> str:
         when = "" if mark.region.time_s is None else f" <time>{seconds(mark.region.time_s)}</time>"
         chips.append(
             f'<li class="gb-chip{" gb-alone" * (like is None)}"><b style="background:{colour};color:{ink}">{mark.name}'
-            f"</b> <span>{escape(mark.label)}</span>{when} <em>{told}</em></li>"
+            f'</b> <span translate="no">{escape(mark.label)}</span>{when} <em>{told}</em></li>'
         )
     return f'<ol class="gb-chips" aria-label="Places that the answers name">{"".join(chips)}</ol>'
 
 
 def _side_html(name: str, side: Side, parts: Sequence[Part] | None) -> str:
     info = side.info
-    where = f" <span>on {escape(info.place)}</span>" if info else ""
+    where = f" <span>· {escape(info.place)}</span>" if info else ""
     model = escape(info.model if info else side.place)
-    head = f'<h3><b class="gb-{name}">{name}</b> {model}{where}</h3>'
+    head = f'<h2 translate="no"><b class="gb-{name}">{name}</b> {model}{where}</h2>'
     return f'<section class="gb-side" aria-label="{name}">{head}{_said(side, parts)}</section>'
 
 
@@ -129,16 +129,21 @@ def _said(side: Side, parts: Sequence[Part] | None) -> str:
     thought = ""
     if reasoning.strip():
         tokens = f" · {result.tokens.reasoning:,} tokens" if result else ""
-        thought = f"<details{is_open}><summary>Thought{tokens}</summary><p>{escape(reasoning.strip())}</p></details>"
+        words = f'<p translate="no">{escape(reasoning.strip())}</p>'
+        thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
     answer = _marked(parts) if parts is not None else escape((result.answer if result else side.answer).strip())
+    below = f'<p class="gb-note">{_took(side.record)}</p>' if side.record else ""
     if result is not None and not result.answer.strip():
-        answer = "<em>It ended without an answer.</em>"
-    took = ""
-    if side.record is not None:
-        took = " · ".join(f"{name} {value}" for name, value in headline(side.record) if value != NOTHING)
-    waiting = f'<p class="gb-note">{escape(side.doing or "Waiting")} …</p>' if result is None and not answer else ""
-    below = f'<p class="gb-note">{escape(took)}</p>' if took else ""
-    return f'{thought}{waiting}<p class="gb-said">{answer}</p>{below}'
+        return f'{thought}<p class="gb-note">It ended without an answer.</p>{below}'
+    doing = escape(side.doing or "Waiting")
+    waiting = f'<p class="gb-note"><span>{doing}</span> …</p>' if result is None and not answer else ""
+    return f'{thought}{waiting}<p class="gb-said" translate="no">{answer}</p>{below}'
+
+
+def _took(record: Record) -> str:
+    """The figures that are read first, each name apart from its value."""
+    told = ((name, value) for name, value in headline(record) if value != NOTHING)
+    return " · ".join(f"<span>{escape(name)}</span> {escape(value)}" for name, value in told)
 
 
 def _marked(parts: Sequence[Part]) -> str:
@@ -159,14 +164,10 @@ def _verdict(pair: Pair) -> str:
     told = ["Both answers are the same." if pair.is_same else "What only one of them says is marked."]
     if first or second:
         shared = len(pair.partners[0])
-        told.append(f"A names {_places(len(first))}, B {_places(len(second))}, and {shared} are the same.")
+        told.append(f"Of the places, A names {len(first)}, B {len(second)}, and {shared} are the same.")
     if first and second and pair.overlap is not None:
         told.append(f"Their boxes lie on each other by {pair.overlap:.0%}.")
     return " ".join(told)
-
-
-def _places(count: int) -> str:
-    return f"{count} place{'s' * (count != 1)}"
 
 
 def _both(pair: Pair) -> bool:
