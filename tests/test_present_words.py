@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import random
 import re
@@ -15,11 +16,17 @@ import pytest
 from PIL import Image
 
 from pipelines.asides import check, grounded, with_article
+from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.scenes import draw_named
 from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
-from pipelines.present.heat import heat_html, soft, top
+from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
+from pipelines.present.looking_back import checked, where_it_looked
+from pipelines.present.reopened import reopened
+from pipelines.present.session import Session
+from pipelines.present.shelf import Shelf
+from pipelines.present.word_by_word import EMPTY, words_html
 from pipelines.present.words import words_of
 from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Settings, Token
 
@@ -105,3 +112,19 @@ def test_what_stands_next_to_a_mark_does_not_count() -> None:
     assert part.content == "one alone"
     large = Picture("large", np.zeros((3000, 10, 3), np.uint8))
     assert grounded(large).rgb.shape == (3000, 2048, 3)
+
+
+def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: Path) -> None:
+    """A red circle that is called a green star is doubtful."""
+    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    scene = draw_named(random.Random(3), [("circle", "red")], (256, 256))
+    Image.fromarray(scene.rgb).save(tmp_path / "circle.png")
+    box = list(scene.things[0].box_coords)
+    said = json.dumps([{"bbox_2d": box, "label": "red circle"}, {"bbox_2d": box, "label": "green star"}])
+    session = Session(rounds=[Round(Draft("Where?", (tmp_path / "circle.png",)), Reply(said))])
+    _, session.answered = reopened(session.rounds, Shelf(tmp_path))
+    right, wrong = (checked(session, number, engine) for number in ("1", "2"))
+    assert (right["number"], right["is_doubtful"]) == ("1", False)
+    assert (wrong["number"], wrong["is_doubtful"]) == ("2", True)
+    assert where_it_looked(session, "0 1", engine) == NOT_TOLD
+    assert words_html(None) == EMPTY
