@@ -152,7 +152,8 @@ def _scripted_model() -> object:
             print(BEGUN, flush=True)
             prompt = self.checkpoint.tokenizer.decode(inputs.input_ids[0].tolist(), skip_special_tokens=False)
             told = re.findall(rf"{SAY}(.*?)<\|im_end\|>", prompt, re.DOTALL)
-            fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
+            # what a person types spells no control token, and what a model writes does
+            fast = ScriptedEngine(told[-1].replace("\u2060", ""), self.checkpoint) if told else self._hostile
             try:
                 generate = super().generate if settings.thinking else fast.generate
                 if settings.max_new_tokens == LONG_TOKENS:
