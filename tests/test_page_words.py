@@ -75,7 +75,9 @@ def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
     heat = page.locator("#evidence .gb-whole-picture .gb-stage").evaluate(
         "stage => getComputedStyle(stage, '::after').backgroundImage"
     )
-    assert heat.startswith('url("data:image/png')
+    assert heat.startswith("radial-gradient(circle at ")
+    assert 'url("data:image/png' in heat
+    expect(page.locator("#by-word .gb-asked")).to_have_count(1)
     shoot(page, f"{'desk' if size == DESK else 'phone'}-words")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.asides import check, grounded, with_article
@@ -43,15 +44,36 @@ def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> Non
     assert words_of([], "answer") == []
 
 
+def no_frame(number: int, time_s: float) -> NDArray[np.uint8]:
+    raise AssertionError(f"no frame was asked for: {number} {time_s}")
+
+
+def test_a_frame_that_the_strip_leaves_out_is_taken_from_the_file() -> None:
+    """Of 200 frames 32 are shown; the one that weighs most is none of them."""
+    weights = np.zeros((1, 400), np.float16)
+    weights[0, 4 * 2 + 1] = 0.5
+    asked: list[tuple[int, float]] = []
+
+    def frame_at(number: int, time_s: float) -> NDArray[np.uint8]:
+        asked.append((number, time_s))
+        return np.zeros((20, 30, 3), np.uint8)
+
+    answered = Answered(Request("?", (Path("a.mp4"),)), Grounding(), {0: tuple(n / 2 for n in range(200))})
+    html = heat_html(Gaze(weights, ((100, 2, 2),)), range(1), answered, frame_at)
+    assert asked == [(0, 2.0)]
+    assert "<figcaption>2.0 s</figcaption>" in html
+    assert "#heat .gb-frame .gb-stage::after" in html
+
+
 def test_the_heat_map_of_a_clip_brings_the_frames_that_weigh_most_forward() -> None:
     weights = np.zeros((1, 12), np.float16)
     weights[0, 9] = 0.5
     answered = Answered(Request("?", (Path("a.mp4"),)), Grounding(), {0: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)})
-    html = heat_html(Gaze(weights, ((3, 2, 2),)), range(1), answered)
+    html = heat_html(Gaze(weights, ((3, 2, 2),)), range(1), answered, no_frame)
     forward = html[: html.index("order:-1")].rsplit("}", 1)[-1]
     assert forward.count('data-time="2"') == forward.count('data-time="2.5"') == 1
     assert "50% of the attention" in html
-    assert "cannot be told" in heat_html(Gaze(weights, ((3, 2, 2),)), range(5, 6), answered)
+    assert "cannot be told" in heat_html(Gaze(weights, ((3, 2, 2),)), range(5, 6), answered, no_frame)
 
 
 def test_the_map_that_is_drawn_is_highest_between_the_tokens_that_share_the_weight() -> None:
@@ -59,7 +81,7 @@ def test_the_map_that_is_drawn_is_highest_between_the_tokens_that_share_the_weig
     weights = np.zeros((1, 20), np.float16)
     weights[0, [6, 7, 11]] = 0.4, 0.2, 0.1
     answered = Answered(Request("?", (Path("a.png"),)), Grounding(), {})
-    html = heat_html(Gaze(weights, ((1, 4, 5),)), range(1), answered)
+    html = heat_html(Gaze(weights, ((1, 4, 5),)), range(1), answered, no_frame)
     drawn = base64.b64decode(re.findall(r"base64,([^)]+)", html)[0])
     alpha = np.asarray(Image.open(io.BytesIO(drawn)))[..., 3]
     assert alpha.shape == (154, 192)
