@@ -54,6 +54,11 @@ class Archive:
             self.open(folder)
 
     @property
+    def folder(self) -> Path | None:
+        """Where it all lies; None where nothing is kept."""
+        return self._folder
+
+    @property
     def is_on(self) -> bool:
         """Whether conversations are kept."""
         return self._folder is not None

@@ -17,8 +17,8 @@ from pipelines.engine.slots import SlotCache
 from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import Roofline
 
-MAX_READ_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30}
-MATRIX_SHAPES = {"cpu": (512, 1024, 1024), "cuda": (4096, 4096, 4096)}
+MAX_READ_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30, "mps": 2**29}
+MATRIX_SHAPES = {"cpu": (512, 1024, 1024), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
 BUDGET_S = 0.2
 """Of each of the two measurements, behind the first try of it."""
 MIN_TRIES = 3
@@ -37,7 +37,7 @@ def measure(model: Any, slots: SlotCache) -> Roofline:
         else:
             token_bytes += num_bytes // slots.capacity
     return Roofline(
-        bytes_per_s=_bandwidth(model.device, weight_bytes),
+        bytes_per_s=bandwidth(model.device, weight_bytes),
         flops_per_s=_matrix_rate(model.device, model.dtype),
         weight_bytes=weight_bytes,
         state_bytes=state_bytes,
@@ -66,7 +66,7 @@ def _is_product(weight: torch.Tensor) -> bool:
     return weight.ndim == 2 or (weight.ndim == 3 and weight.shape[1] > 1)
 
 
-def _bandwidth(device: torch.device, num_bytes: int) -> float:
+def bandwidth(device: torch.device, num_bytes: int) -> float:
     """Bytes a second, of reading as much as a step does: what fits a cache is read from there."""
     most = MAX_READ_BYTES[device.type]
     if device.type == "cuda":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipelines.present.rates import STAGES, WORKING, cost, stage_rate, tokens_per_second
@@ -71,8 +71,12 @@ def as_json_file(records: Sequence[Record]) -> str:
 
 
 def as_csv_file(records: Sequence[Record]) -> str:
-    """A line of names, then one a request. Text that a spreadsheet would compute is marked as text."""
-    lines = [as_values(record) for record in records]
+    """A line of names, then one a request."""
+    return as_csv([as_values(record) for record in records])
+
+
+def as_csv(lines: Sequence[Mapping[str, Value]]) -> str:
+    """A line of names, then the lines, which have the same ones. Text that a spreadsheet would compute is marked."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(lines[0]) if lines else [])
     writer.writeheader()

@@ -74,12 +74,19 @@ def pair_html(history: History, one: int | None, other: int | None) -> str:
         f'<p class="gb-note" aria-hidden="true">{at}. {_ms(record.timing.total_ms)}</p>{whole(record, length_ms)}'
         for at, record in ((one, left), (other, right))
     )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("", f"{one}.", f"{other}.", "difference"))
-    body = "".join(_times(left, right)) + "".join(_measures(left, right))
     return (
         f'<div class="gb-past"><p class="gb-verdict">{escape(difference(left, right, one, other))}</p>{strips}'
+        f"{pair_table(left, right, (f'{one}.', f'{other}.'))}</div>"
+    )
+
+
+def pair_table(left: Record, right: Record, names: tuple[str, str]) -> str:
+    """Two requests under their names, line for line."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *names, "difference"))
+    body = "".join(_times(left, right)) + "".join(_measures(left, right))
+    return (
         '<table class="gb-pair"><caption class="gb-spoken">Two requests side by side</caption>'
-        f'<thead><tr>{head}<td class="gb-wide"></td></tr></thead><tbody>{body}</tbody></table></div>'
+        f'<thead><tr>{head}<td class="gb-wide"></td></tr></thead><tbody>{body}</tbody></table>'
     )
 
 

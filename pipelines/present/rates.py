@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from pipelines.types import Record, Reported, Result, Stage
+from pipelines.types import Record, Reported, Result, Stage, Timing
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
@@ -77,13 +77,15 @@ def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:
 
 
 def cost(record: Record) -> float | None:
-    """The price of the request's share of the machine, where an hour has one.
+    """The price of the request's share of the machine, where an hour has one."""
+    return cost_of(record.timing, record.price_per_hour)
 
-    A decode step is shared by its rows; waiting for others is theirs.
-    """
-    spans = [span for span in record.timing.spans if span.stage not in WAITING]
+
+def cost_of(timing: Timing, price_per_hour: float) -> float | None:
+    """The same for what a reply took. A decode step is shared by its rows; waiting for others is theirs."""
+    spans = [span for span in timing.spans if span.stage not in WAITING]
     used_ms = sum(span.duration_ms / span.num_rows for span in spans)
-    return record.price_per_hour * used_ms / HOUR_MS if record.price_per_hour else None
+    return price_per_hour * used_ms / HOUR_MS if price_per_hour else None
 
 
 def saved_ms(record: Record) -> float | None:
