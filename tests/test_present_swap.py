@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,12 @@ import torch
 from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
+from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step, progress
 from pipelines.engine.replicas import Replicas
 from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
+from pipelines.present.loading import Loading, LoadingCancelledError
 from pipelines.present.model import Model
 from pipelines.present.swapping import Swapping
 from pipelines.run import answer
@@ -69,13 +71,45 @@ def test_a_cancelled_swap_changes_nothing(checkpoint: Checkpoint) -> None:
 
     model = Model("first", named("first", checkpoint))
     swap = model.swap("second", cancel, load)
-    assert next(swap) >= 0
+    assert next(swap).spent_s >= 0
     cancel.set()
     assert list(swap) == []
     may_load.set()
     *_, result = ask(model)
     assert isinstance(result, Result)
     assert result.engine.model == model.name == "first"
+
+
+def test_a_loading_tells_how_far_it_is_and_ends_at_the_next_weight_when_it_is_cancelled() -> None:
+    """Loaded for real, a weight at a time: the second report is held until the visitor has cancelled."""
+    cancel, may_go_on, shares = Flag(), Flag(), list[float]()
+
+    def load(name: str, running: Running) -> Engine:
+        begin = progress.report_of()
+        assert begin is not None
+
+        def held(share: float) -> None:
+            shares.append(share)
+            if len(shares) == 2:
+                assert may_go_on.wait(30)
+            begin(share)
+
+        with progress.reporting(held):
+            return load_engine(name, running)
+
+    loading = Loading("demo", Running(), load, cancel)
+    waiting = loading.wait()
+    while not (waited := next(waiting)).share:
+        pass
+    assert 0 < waited.share < 0.1
+    assert re.fullmatch(r" · \d% · \d+\.\d s", waited.told)
+    cancel.set()
+    may_go_on.set()
+    assert list(waiting) == []
+    loading.join()
+    assert len(shares) == 2
+    with pytest.raises(LoadingCancelledError):
+        loading.engine()
 
 
 def test_a_model_that_cannot_be_had_leaves_the_old_one(checkpoint: Checkpoint) -> None:
@@ -160,8 +194,10 @@ def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.Mo
     questions = [replace(QUESTION, conversation=name, settings=Settings(sampling=Sampling())) for name in "abcd"]
     with ThreadPoolExecutor(4) as pool:
         replies = list(pool.map(lambda request: list(answer(request, both))[-1], questions))
-    [alone] = {reply.answer for reply in [list(answer(questions[0], engines[0]))[-1]] if isinstance(reply, Result)}
-    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone] * 4
+    *_, alone = answer(replace(questions[0], conversation="alone"), engines[0])
+    engines[0].forget("alone")
+    assert isinstance(alone, Result)
+    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone.answer] * 4
     kept = [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)]
     assert len(kept) == 2
     assert all(kept)

@@ -14,7 +14,7 @@ from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, Running, load_engine
-from pipelines.present.loading import Load, Loading
+from pipelines.present.loading import Load, Loading, Waited
 from pipelines.present.metrics import Metrics
 from pipelines.run import answer, foresee
 from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, UserError
@@ -59,14 +59,14 @@ class Model:
         with self._loading:
             self._engine, self._is_given = engine, True
 
-    def swap(self, name: str, cancel: threading.Event, load: Load = load_engine) -> Iterator[float]:
-        """Load another model beside the one that answers, and answer with it from then on; yields the seconds so far.
+    def swap(self, name: str, cancel: threading.Event, load: Load = load_engine) -> Iterator[Waited]:
+        """Load another model beside the one that answers, and answer with it from then on; yields how far it is.
 
         Answers that run are written to their end by the model that began them. Once `cancel` is set, all stays as it
         is. Raises UserError where the other cannot be had, and then all stays as it is too.
         """
-        loading = Loading(name, self.running, load)
-        yield from loading.wait(cancel)
+        loading = Loading(name, self.running, load, cancel)
+        yield from loading.wait()
         if cancel.is_set():
             return
         engine = loading.engine()

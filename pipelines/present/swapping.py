@@ -72,7 +72,7 @@ class Swapping:
         if name is None or name not in self.offered():
             raise UserError("This model is not offered here: choose one of the list.")
         self._cancel.clear()
-        for spent_s in self._model.swap(name, self._cancel, *([load] if load else [])):
-            yield line(f"Loading {name}", f" · {spent_s:.1f} s", "busy")
+        for waited in self._model.swap(name, self._cancel, *([load] if load else [])):
+            yield line(f"Loading {name}", waited.told, "busy")
         told = f"{present} stays." if self._cancel.is_set() else f"{name} answers from now on."
         yield line(told)
