@@ -21,6 +21,7 @@ from pipelines.media import open_once
 from pipelines.messages import fused, kind_of
 from pipelines.timing import Stopwatch
 from pipelines.types import (
+    LONG_SYSTEM,
     MAX_SYSTEM_CHARACTERS,
     Clip,
     Delta,
@@ -97,7 +98,7 @@ class Answering:
         if not self._request.question.strip():
             raise UserError("There is no question: type one and send it again.")
         if len(self._request.settings.system) > MAX_SYSTEM_CHARACTERS:
-            raise UserError(f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it.")
+            raise UserError(LONG_SYSTEM)
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
             raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
         if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):

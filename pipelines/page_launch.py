@@ -22,6 +22,7 @@ from pipelines.options import add_model, positive
 from pipelines.page_host import Host, uploads
 from pipelines.present.compression import StreamCompression
 from pipelines.present.headers import SecurityHeaders
+from pipelines.present.languages import catalogues
 from pipelines.present.metrics import Metrics
 from pipelines.types import UserError
 
@@ -34,7 +35,9 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     """Load the model, serve the page, print its address, and end in peace; returns the exit status."""
     options = parser().parse_args(arguments)
     model = host.model
-    model.policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
+    model.policy = policy_of(
+        options.public, options.allow_host, is_proxied=options.behind_proxy, is_fixed=options.fixed_model
+    )
     model.name = options.model
     model.running = Running(
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
@@ -75,6 +78,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         theme=parts.theme(),
         css_paths=list(parts.STYLES),
         head=parts.head(),
+        i18n=gr.I18n(**catalogues()),
         max_file_size=host.model.policy.max_file_bytes,
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
@@ -126,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument(
+        "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
+    )
     options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
     options.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
     return options

@@ -162,6 +162,25 @@ def test_a_server_that_crashes_in_an_answer_and_comes_back(open_page: OpenPage, 
         server.close()
 
 
+def test_a_system_prompt_comes_back_with_its_conversation(keeping_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(keeping_server)
+    choose_fast(page)
+    system = page.locator("#system textarea")
+    page.get_by_label("Toggle Sidebar").last.click()
+    system.fill("Be a lynx.")
+    page.get_by_label("Toggle Sidebar").last.click()
+    answered(page, "Hello lynx")
+    page.get_by_label("Toggle Sidebar").last.click()
+    system.fill("")
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    open_library(page)
+    page.click("#kept li:has-text('lynx') [data-act=open]")
+    expect(page.locator("#chat .user-row")).to_contain_text("Hello lynx")
+    expect(system).to_have_value("Be a lynx.")
+
+
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
 def test_the_list_on_a_phone(is_dark: bool, keeping_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(keeping_server, PHONE, is_dark=is_dark)

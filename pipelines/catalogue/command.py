@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS, here
-from pipelines.catalogue.download import HubModel, at_hub, pull
+from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
 from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, Model, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape
@@ -35,13 +35,23 @@ def run_command(options: argparse.Namespace) -> int:
     if options.action == "pull":
         wanted = at_hub(options.model)
         model = HubModel(wanted.hub_id, options.revision or wanted.revision)
-        folder = pull(model, lambda text: print(f"{text} ...", file=sys.stderr, flush=True))
+        folder = pull(model, _tell, _show if sys.stderr.isatty() else None)
         print(f"{model.hub_id} is whole, revision {folder.name}: use it with --model {options.model}")
         return 0
     if options.tokens < 1 or options.visitors < 1:
         raise UserError("Tokens and visitors are counted from 1: give a larger --tokens or --visitors.")
     print(table(options.tokens, options.visitors, options.also))
     return 0
+
+
+def _tell(text: str) -> None:
+    print(f"{text} ...", file=sys.stderr, flush=True)
+
+
+def _show(fetched: Fetched) -> None:
+    """On a line that is written over."""
+    end = "\n" if fetched.done == fetched.total else ""
+    print(f"\r\033[KDownloading {fetched}", end=end, file=sys.stderr, flush=True)
 
 
 def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:

@@ -42,3 +42,13 @@ def this_device() -> Device:
     if device.type == "mps":
         return Device("Apple GPU", min(free, int(torch.mps.recommended_max_memory())), form)
     return Device("CPU", free, form)
+
+
+def memory_in_use() -> int:
+    """What models of this process take now, about: on a GPU what torch holds of it, else all of the process."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.memory_allocated())
+    return int(psutil.Process().memory_info().rss)

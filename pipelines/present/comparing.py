@@ -194,12 +194,12 @@ class Comparing:
         loading = self._rivals.engine(side.place, comparison.stop)
         while True:
             try:
-                waited = next(loading)
+                far = next(loading)
             except StopIteration as end:
                 engine: Engine | None = end.value
                 return engine
             side.doing = "Loading"
-            yield line(f"Loading {side.place}", waited.told, "busy")
+            yield line(f"Loading {side.place}", far, "busy")
 
     def _answer(self, comparison: Comparison, side: Side, engine: Engine, settings: Settings) -> Iterator[str]:
         draft, stop = comparison.draft, comparison.stop

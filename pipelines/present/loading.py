@@ -1,11 +1,11 @@
-"""An engine on its way: loaded beside whoever waits for it, who may leave."""
+"""Work that takes a while, done beside whoever waits for it, who may leave."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pipelines.engine import Engine
 from pipelines.engine.progress import reporting
@@ -13,62 +13,56 @@ from pipelines.models import Running
 
 TICK_S = 0.2
 Load = Callable[[str, Running], Engine]
+T = TypeVar("T")
 
 
-class LoadingCancelledError(Exception):
-    """Nobody waits for the engine any more."""
+class LeftError(Exception):
+    """Nobody waits for the work any more."""
 
 
-@dataclass(frozen=True)
-class Waited:
-    """For how long already, and the part of the weights that is there, 0 to 1."""
+class Work(Generic[T]):
+    """Runs `do` in a thread of its own; what it gives is dropped where nobody waits for it any more.
 
-    spent_s: float
-    share: float = 0.0
+    The loading of a model then ends at its next weight. `share` is the part of these that is there, 0 to 1.
+    """
 
-    @property
-    def told(self) -> str:
-        """As it runs beside a status line."""
-        return f" · {self.share:.0%} · {self.spent_s:.1f} s" if self.share else f" · {self.spent_s:.1f} s"
-
-
-class Loading:
-    """Loads in a thread of its own. Once `cancel` is set it ends at the next weight, and what is there is dropped."""
-
-    def __init__(self, name: str, running: Running, load: Load, cancel: threading.Event) -> None:
-        self._is_done = threading.Event()
-        self._cancel, self._share = cancel, 0.0
-        self._engine: Engine | None = None
+    def __init__(self, do: Callable[[], T]) -> None:
+        self.share = 0.0
+        self._is_done, self._is_left = threading.Event(), threading.Event()
+        self._given: list[T] = []
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(name, running, load), daemon=True, name="loading")
+        self._thread = threading.Thread(target=self._run, args=(do,), daemon=True, name="loading")
         self._thread.start()
 
-    def wait(self) -> Iterator[Waited]:
-        """Yield how far it is, now and then, until it is done or cancelled."""
+    def wait(self, cancel: threading.Event) -> Iterator[float]:
+        """Yield the seconds so far, now and then, until it is done or `cancel` is set."""
         began_s = time.monotonic()
-        while not self._is_done.wait(TICK_S) and not self._cancel.is_set():
-            yield Waited(time.monotonic() - began_s, self._share)
+        try:
+            while not self._is_done.wait(TICK_S) and not cancel.is_set():
+                yield time.monotonic() - began_s
+        finally:  # also where the page is gone
+            self._is_left.set()
 
     def join(self) -> None:
         """Return when it has ended, one way or the other."""
         self._thread.join()
 
-    def engine(self) -> Engine:
-        """The engine. Raises what the loading failed with."""
-        if self._engine is None:
-            raise self._error or RuntimeError("nothing was loaded")
-        return self._engine
+    def result(self) -> T:
+        """What it gave, once. Raises what it failed with."""
+        if not self._given:
+            raise self._error or RuntimeError("nothing was done")
+        return self._given.pop()
 
-    def _run(self, name: str, running: Running, load: Load) -> None:
+    def _run(self, do: Callable[[], T]) -> None:
         try:
             with reporting(self._note):
-                self._engine = load(name, running)
+                self._given.append(do())
         except Exception as error:  # raised again where it is waited for
             self._error = error
         finally:
             self._is_done.set()
 
     def _note(self, share: float) -> None:
-        if self._cancel.is_set():
-            raise LoadingCancelledError
-        self._share = share
+        if self._is_left.is_set():
+            raise LeftError
+        self.share = share

@@ -18,7 +18,7 @@ from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, model_in
 from pipelines.compare.places import split
 from pipelines.engine import Engine
 from pipelines.models import Running, load_engine
-from pipelines.present.loading import TICK_S, Load, Loading, Waited
+from pipelines.present.loading import TICK_S, Load, Work
 from pipelines.present.model import Model, free_memory
 from pipelines.types import UserError
 
@@ -54,7 +54,7 @@ class Rivals:
         found = [DEMO, *(one.name for one in KNOWN if self._is_here(one) is not None)] if self.is_open else []
         return list(dict.fromkeys([self.present, *found, *self.named]))
 
-    def engine(self, place: str, cancel: threading.Event) -> Generator[Waited, None, Engine | None]:
+    def engine(self, place: str, cancel: threading.Event) -> Generator[str, None, Engine | None]:
         """The engine of a place, loaded where that is still to be done; yields how far it is.
 
         None once `cancel` is set. Raises UserError for a model that may not be named here or cannot be had.
@@ -66,17 +66,19 @@ class Rivals:
         while not self._lock.acquire(timeout=TICK_S):  # another visitor's is on its way: two might not fit
             if cancel.is_set():
                 return None
-            yield Waited(0.0)
+            yield ""
         try:
             if self._kept is None or self._kept[0] != place:
                 self._kept = None
                 free_memory()
                 name, base_url = split(place)
-                loading = Loading(name, self._running(name, base_url), self._load, cancel)
-                yield from loading.wait()
+                running = self._running(name, base_url)
+                loading = Work(lambda: self._load(name, running))
+                for spent_s in loading.wait(cancel):
+                    yield f" · {loading.share:.0%} · {spent_s:.1f} s"
                 if cancel.is_set():
                     return None
-                self._kept = place, loading.engine()
+                self._kept = place, loading.result()
             return self._kept[1]
         finally:
             self._lock.release()

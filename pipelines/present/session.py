@@ -64,7 +64,8 @@ class Session:
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
     on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
     one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
-    about, and `system` the system prompt of the last one that was answered.
+    about, and `system` the system prompt of the last one that was answered. `script` are questions of a card, the next
+    one first: each is offered when the one before it was answered.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -84,6 +85,7 @@ class Session:
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
     system: str = ""
+    script: tuple[str, ...] = ()
     _asked_s: float | None = None
     _waited_s: tuple[float, float] | None = None
     _noted_s: float | None = None
@@ -213,6 +215,7 @@ class Session:
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()
+        self._offer_next(self.pending.question)
         self.pending = self.resumed = None
         self._replaced = ()
 
@@ -222,6 +225,14 @@ class Session:
         self.rounds += self._replaced
         self.pending = self.resumed = None
         self._replaced = ()
+
+    def _offer_next(self, asked: str) -> None:
+        """Return the next question of a card where `asked` was the one before; who asks another leaves the card."""
+        if not self._is_composed:  # it was asked again
+            return
+        self.script = self.script[1:] if self.script[:1] == (asked,) else ()
+        if self.script and self.returned is None:
+            self.returned = Draft(self.script[0])
 
     def _begin(self, draft: Draft, place: int, *, is_composed: bool = True) -> None:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])

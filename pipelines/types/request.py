@@ -19,6 +19,7 @@ WeightFormat = Literal["full", "int8", "fp8"]
 
 MAX_SYSTEM_CHARACTERS = 8_000
 """Of a system prompt: some 2,000 tokens, which every question of the conversation begins with."""
+LONG_SYSTEM = f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it."
 
 
 @dataclass(frozen=True)
