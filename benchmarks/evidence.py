@@ -2,8 +2,9 @@
 
 The shipped model on drawn scenes, whose every box is known, greedily, by the way that the page goes: where it looked as
 it wrote a word, read off the very map that the page lays over the picture; whether it holds a true claim likelier than
-a false one; and what a heat map costs beside a prefill of the same reply. The hash tells which weights these were. How
-often a closer look leads to the right answer is the row `zoom` of `make demo-eval`.
+a false one; what a heat map costs beside a prefill of the same reply; and how long places are looked for in a megabyte
+of what no model should write. The hash tells which weights these were. How often a closer look leads to the right
+answer is the row `zoom` of `make demo-eval`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pipelines.demo.scenes import draw_scene
 from pipelines.demo.things import COLOURS, SHAPES, FractionBox, Thing
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse
+from pipelines.grounding import parse_grounding
 from pipelines.models import DEMO_FOLDER
 from pipelines.present import heat
 from pipelines.present.words import Word, words_of
@@ -43,6 +45,7 @@ SETTINGS = Settings(sampling=Sampling())
 QUESTION = "Describe the picture."
 LOOKS = "top of the map lies in the box", "middle of the token that weighs most does"
 SIDE_PX, NUM_REPLIED, REPEATS = 1024, 300, 21
+MEGABYTE = 1_000_000
 WEIGHTS = DEMO_FOLDER / "model.safetensors"
 
 
@@ -128,6 +131,18 @@ def cost(engine: LocalEngine) -> str:
     return f"{what}, one prefill of them {prefill:.1f} ms: {shown / prefill:.2f} x (medians of {REPEATS})."
 
 
+def readings() -> Iterator[str]:
+    """`parse_grounding` of a megabyte of one thing, in milliseconds of the processor."""
+    for unit in ("[", "{", "9", '"', '{"bbox_2d": [1, 2, 3, 4], "label": "x"}, '):
+        text = unit * (MEGABYTE // len(unit))
+        times = []
+        for _ in range(REPEATS):
+            began_s = time.process_time()
+            parse_grounding(text)
+            times.append((time.process_time() - began_s) * 1000)
+        yield f"| `{unit.strip()}` | {median(times):.1f} ms |"
+
+
 def spent_ms(engine: LocalEngine, work: Callable[[], object]) -> float:
     """Of the processor where that does the work: other programs make it last longer by the clock."""
     clock = time.process_time if engine.clock.name == "perf_counter" else time.perf_counter
@@ -159,7 +174,8 @@ def main() -> None:
     engine = LocalEngine.load(DEMO_FOLDER, "demo")
     print(f"{engine.info.place}, {processor()}, torch {torch.__version__}, {count} scenes each")
     print(f"Weights: {weights_hash()} (SHA-256 of {WEIGHTS.name}, its first 16 digits)\n")
-    print(f"{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
+    print("\n".join(["| a megabyte of | is read in |", "|---|---|", *readings()]), flush=True)
+    print(f"\n{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         checked = (checks(engine, count, thinking) for thinking in (True, False))
         for line in chain(heat_maps(engine, Path(folder), count), *checked):

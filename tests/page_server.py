@@ -178,7 +178,8 @@ def _scripted_model() -> Model:
             while QUEUED in prompt and not stop.wait(0.1):
                 yield Waiting(2)
             told = re.findall(rf"{SAY}(.*?)<\|im_end\|>", prompt, re.DOTALL)
-            fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
+            # what a person types spells no control token, and what a model writes does
+            fast = ScriptedEngine(told[-1].replace("\u2060", ""), self.checkpoint) if told else self._hostile
             try:
                 generate = super().generate if settings.thinking else fast.generate
                 if settings.max_new_tokens == LONG_TOKENS:
