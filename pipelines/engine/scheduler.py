@@ -108,6 +108,8 @@ class Scheduler:
 
     @torch.inference_mode()
     def _work(self) -> None:
+        if self.stack.device.type == "cuda":  # streams and events are those of the thread's current device
+            torch.cuda.set_device(self.stack.device)
         while self._has_work():
             self._drop_stopped()
             self._run_errands()
