@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load lock audit clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load try-space lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -12,7 +12,7 @@ help: ## list the targets
 run: $(VENV)/run.stamp ## install what the program needs and start the page on 127.0.0.1:7860
 	$(BIN)/python app.py
 
-test: $(VENV)/dev.stamp chromium ## run every test, the browser's included
+test: $(VENV)/dev.stamp $(VENV)/js.stamp chromium ## run every test, the browser's included
 	$(BIN)/python -m pytest
 
 check: lint test ## format, lint, types and tests: what must be green at every commit
@@ -56,6 +56,9 @@ load: $(VENV)/dev.stamp ## let 32 visitors in for LOAD_MINUTES (10)
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples
 
+try-space: $(VENV)/dev.stamp ## install and start a Space of KIND (cpu, gpu) in an empty environment, and ask it (minutes)
+	$(BIN)/python -m tests.try_space $(or $(KIND),cpu)
+
 lock: $(VENV)/dev.stamp ## pin what the program needs, with hashes, in requirements.lock
 	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet --output-file requirements.lock
@@ -65,6 +68,11 @@ audit: $(VENV)/dev.stamp ## look for known advisories; offline in ADVISORIES=FIL
 
 clean: ## remove the virtual environment and what was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# the example for JavaScript is run where there is npm
+$(VENV)/js.stamp: $(VENV)/run.stamp
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(VENV)/js @gradio/client@2.7.0; fi
+	@touch $@
 
 chromium:
 	@.ci/chromium

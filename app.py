@@ -8,81 +8,80 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
+from pipelines import page_compare, page_library, page_models, page_takeaway
 from pipelines import page_components as parts
-from pipelines import page_library, page_models, page_takeaway
-from pipelines.conversation import Draft
 from pipelines.host.policy import policy_of
 from pipelines.page_asking import wire_asking
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.page_launch import launch
-from pipelines.page_outcome import shown, wire_outcome
+from pipelines.page_outcome import redraw, shown, wire_outcome
 from pipelines.page_programs import offer
-from pipelines.page_settings import keep_choices, show_costs
-from pipelines.page_turns import wire_turns
+from pipelines.page_settings import settings_pane, show_costs, wire_settings
+from pipelines.page_turns import filling, wire_turns
 from pipelines.present import header
-from pipelines.present.examples import Example, chosen, load_examples
+from pipelines.present.examples import cards, load_examples
 from pipelines.present.model import Model
-from pipelines.present.session import Session, composed
+from pipelines.present.session import Session
 from pipelines.present.swapping import Swapping
 
-MAX_CARDS = 6
+BETWEEN_LOOKS_S = 0.01
+"""Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""
 ANSWERED = "(message) => glassbox.answered(message)"
 """Runs in the browser, which keeps the draft."""
 
 
-def filling(examples: Sequence[Example]) -> Callable[..., dict[str, Any]]:
-    """The handler that puts a chosen example into the composer without sending it."""
-
-    def fill(card: gr.SelectData) -> dict[str, Any]:
-        example = examples[int(card.index)]
-        return dict(composed(Draft(example.question, (example.path,))))
-
-    return fill
-
-
 def build(host: Host) -> gr.Blocks:
     """The page of one host."""
-    examples = chosen(load_examples(parts.EXAMPLES_FOLDER), MAX_CARDS)
+    started = cards(load_examples(parts.EXAMPLES_FOLDER))
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
-        about, new_chat = parts.top()
+        about, turn_over, way, new_chat = parts.top()
         kept = page_library.library()
         with gr.Row(elem_id="panes"):
-            pane = parts.chat_pane(examples)
+            pane = parts.chat_pane(started)
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
                 page_takeaway.takeaway(session, uploads)
-        controls, reset, sidebar = parts.settings()
-        with sidebar:
-            choice = page_models.model_choice()
-
+        other_side = page_compare.compare_pane()
+        settings = settings_pane()
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
-        ended = wire_asking(host, session, pane, controls)
+        ended = wire_asking(host, session, pane, settings.controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
-        changes += wire_turns(host, session, pane, new_chat, view)
+        turned = wire_turns(host, session, pane, new_chat, view)
+        followers = [seen, words.words, words.heat]
+        for changed in turned:
+            changed.then(redraw, session, followers, **PRIVATE)
+        changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        whole = page_library.View(session, view, shown, host.leave, uploads)
+        system = settings.named("system")
+        whole = page_library.View(session, view, system, shown, followers, redraw, host.leave, uploads)
         page_library.wire_library(page, kept, host.archive, whole, changes)
-        pane.chat.example_select(filling(examples), None, pane.composer, **AT_ONCE)
+        pane.chat.example_select(filling(started), session, pane.composer, **AT_ONCE)
 
         def told() -> tuple[str, str]:
-            return header.both_html(host.model.load().info, host.policy().told)
+            info, may_change = host.model.load().info, host.model.may_change
+            return header.both_html(info, host.policy().told, may_change=may_change)
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
-        page_models.wire_models(page, choice, Swapping(host.model), told, [about, pane.limits])
-        keep_choices(page, controls, reset)
-        show_costs(host.model, pane.composer, controls, pane.costs)
+        swapping = Swapping(host.model, host.machine)
+        page_models.wire_models(page, settings.models, swapping, told, [about, pane.limits], way)
+        chosen_settings, shown_requests = settings.controls, requests.shown
+        page_compare.wire_compare(
+            page, host, session, turn_over, other_side, pane.composer, chosen_settings, shown_requests
+        )
+        wire_settings(page, host.model, settings)
+        show_costs(page, host.model, pane, settings, changes)
         offer(host)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
+    page._queue.sleep_when_free = BETWEEN_LOOKS_S
     return page
 
 

@@ -1,13 +1,15 @@
 """How far the evidence beside an answer can be trusted: `make bench-evidence`.
 
 The shipped model on drawn scenes, whose every box is known, greedily, by the way that the page goes: where it looked as
-it wrote a word, whether it holds a true claim likelier than a false one, and what a heat map costs beside a prefill of
-the same reply. How often a closer look leads to the right answer is the row `zoom` of `make demo-eval`.
+it wrote a word, read off the very map that the page lays over the picture; whether it holds a true claim likelier than
+a false one; and what a heat map costs beside a prefill of the same reply. The hash tells which weights these were. How
+often a closer look leads to the right answer is the row `zoom` of `make demo-eval`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import platform
 import random
 import tempfile
@@ -32,20 +34,22 @@ from pipelines.demo.things import COLOURS, SHAPES, FractionBox, Thing
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
+from pipelines.present import heat
 from pipelines.present.words import Word, words_of
 from pipelines.run import answer
-from pipelines.types import Limits, Message, Picture, Region, Request, Result, Sampling, Settings
+from pipelines.types import Limits, Message, Picture, Point, Region, Request, Result, Sampling, Settings
 
 SETTINGS = Settings(sampling=Sampling())
 QUESTION = "Describe the picture."
-LOOKS = "peak's centre lies in the box", "peak overlaps the box", "centre of mass does"
-SIDE_PX, NUM_REPLIED, REPEATS = 1024, 300, 7
+LOOKS = "top of the map lies in the box", "middle of the token that weighs most does"
+SIDE_PX, NUM_REPLIED, REPEATS = 1024, 300, 21
+WEIGHTS = DEMO_FOLDER / "model.safetensors"
 
 
 def heat_maps(engine: LocalEngine, folder: Path, count: int) -> Iterator[str]:
     """Where it looked as it wrote the two words of a thing's name; things that share a name are left out."""
     rng = random.Random("where it looked")
-    met: dict[str, list[tuple[bool, bool, bool]]] = {"colour": [], "kind": []}
+    met: dict[str, list[tuple[bool, bool]]] = {"colour": [], "kind": []}
     for number in range(count):
         scene, path = draw_scene(rng, rng.choice(PICTURE_SIZES)), folder / f"{number}.png"
         Image.fromarray(scene.rgb).save(path)
@@ -69,16 +73,17 @@ def named(words: Sequence[Word], thing: Thing) -> tuple[Word, ...]:
     return next(pairs, ())
 
 
-def meets(weights: NDArray[np.float32], box: FractionBox) -> tuple[bool, bool, bool]:
-    """`LOOKS`, of the token that weighs most in [h, w]; the centre of mass is that of it and its neighbours."""
-    height, width = weights.shape
-    top, left = divmod(int(weights.argmax()), width)
-    rows, columns = np.mgrid[max(top - 1, 0) : min(top + 2, height), max(left - 1, 0) : min(left + 2, width)]
-    near = weights[rows, columns] / weights[rows, columns].sum()
-    x1, y1, x2, y2 = box[0] * width, box[1] * height, box[2] * width, box[3] * height  # in tokens
-    overlaps = x1 < left + 1 and left < x2 and y1 < top + 1 and top < y2
-    x, y = float((near * columns).sum()) + 0.5, float((near * rows).sum()) + 0.5
-    return x1 <= left + 0.5 <= x2 and y1 <= top + 0.5 <= y2, overlaps, x1 <= x <= x2 and y1 <= y <= y2
+def meets(weights: NDArray[np.float32], box: FractionBox) -> tuple[bool, bool]:
+    """`LOOKS`, of the weights [h, w] of the tokens of a picture."""
+    row, column = divmod(int(weights.argmax()), weights.shape[1])
+    middle = (column + 0.5) / weights.shape[1] * 1000, (row + 0.5) / weights.shape[0] * 1000
+    return lies_in(heat.top(heat.soft(weights)), box), lies_in(middle, box)
+
+
+def lies_in(point: Point, box: FractionBox) -> bool:
+    """Whether a point in 0 to 1000 lies in a box of fractions."""
+    x, y = (value / 1000 for value in point)
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
@@ -118,9 +123,9 @@ def cost(engine: LocalEngine) -> str:
     reply = inputs.followed_by((checkpoint.encode("a red star, ") * NUM_REPLIED)[:NUM_REPLIED])
     works = (lambda: engine.gaze(reply, Flag()), lambda: engine.score(reply, [], Flag()))
     times = [[spent_ms(engine, work) for work in works] for _ in range(REPEATS + 1)][1:]  # the first is for warmth
-    heat, prefill = (median(pair[side] for pair in times) for side in (0, 1))
-    what = f"A heat map of {NUM_REPLIED} tokens about {inputs.num_visual_tokens} visual tokens takes {heat:.1f} ms"
-    return f"{what}, one prefill of them {prefill:.1f} ms: {heat / prefill:.2f} x (medians of {REPEATS})."
+    shown, prefill = (median(pair[side] for pair in times) for side in (0, 1))
+    what = f"A heat map of {NUM_REPLIED} tokens about {inputs.num_visual_tokens} visual tokens takes {shown:.1f} ms"
+    return f"{what}, one prefill of them {prefill:.1f} ms: {shown / prefill:.2f} x (medians of {REPEATS})."
 
 
 def spent_ms(engine: LocalEngine, work: Callable[[], object]) -> float:
@@ -131,13 +136,29 @@ def spent_ms(engine: LocalEngine, work: Callable[[], object]) -> float:
     return (clock() - began_s) * 1000
 
 
+def weights_hash() -> str:
+    """What tells the weights that are shipped now from others."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:16]
+
+
+def processor() -> str:
+    """The name of the processor, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def main() -> None:
     """Measure, and print a row for each figure."""
     parser = argparse.ArgumentParser(description="Measure how far the evidence beside an answer can be trusted.")
     parser.add_argument("--count", type=int, default=200, help="scenes, and pairs of claims")
     count = parser.parse_args().count
     engine = LocalEngine.load(DEMO_FOLDER, "demo")
-    print(f"{engine.info.place}, {platform.machine()}, torch {torch.__version__}, {count} scenes each\n")
+    print(f"{engine.info.place}, {processor()}, torch {torch.__version__}, {count} scenes each")
+    print(f"Weights: {weights_hash()} (SHA-256 of {WEIGHTS.name}, its first 16 digits)\n")
     print(f"{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         checked = (checks(engine, count, thinking) for thinking in (True, False))

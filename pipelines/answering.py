@@ -21,6 +21,7 @@ from pipelines.media import open_once
 from pipelines.messages import fused, kind_of
 from pipelines.timing import Stopwatch
 from pipelines.types import (
+    LONG_SYSTEM,
     MAX_SYSTEM_CHARACTERS,
     Clip,
     Delta,
@@ -62,8 +63,8 @@ class Answering:
         self._hurry = hurry
         self._kept = Kept(0, 0)
         self._thought_end = request.resumed.thought_end if request.resumed else None
-        self._asked_at = time.time()
-        self._watch = Stopwatch(engine.clock, asked=request.asked_s)
+        self._watch = Stopwatch(engine.clock, asked=request.asked_s, waited=request.waited_s)
+        self._asked_at = time.time() - self._watch.passed_ms / 1000
         self._reply = Writing(request.resumed, self._watch)
         self._usage: Usage | None = None
         self._media: tuple[Media, ...] = ()
@@ -97,7 +98,7 @@ class Answering:
         if not self._request.question.strip():
             raise UserError("There is no question: type one and send it again.")
         if len(self._request.settings.system) > MAX_SYSTEM_CHARACTERS:
-            raise UserError(f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it.")
+            raise UserError(LONG_SYSTEM)
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
             raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
         if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):
@@ -128,7 +129,7 @@ class Answering:
             elif isinstance(step, Kept):
                 self._kept = step
             elif isinstance(step, Usage):
-                self._usage = step
+                self._usage = step.behind(self._usage)
             elif isinstance(step, Closed):
                 self._thought_end = step.reason
             else:
@@ -189,6 +190,7 @@ class Answering:
             asked_at=self._asked_at,
             usage=self._usage,
             price_per_hour=request.settings.price_per_hour,
+            uploads=request.uploads,
         )
 
     @cached_property
@@ -244,6 +246,8 @@ class Answering:
             self._observe(Progress(work.task))
 
     def _report_frames(self, number: int, done: int, total: int) -> None:
-        if not done:
+        if done:
+            self._watch.note_units(done)
+        else:
             self._enter(Work("frames", medium=number))
         self._observe(Progress("frames", done, total))

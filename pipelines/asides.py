@@ -37,8 +37,11 @@ from pipelines.types import (
 
 QUESTION = "Is there {} in this picture?"
 YES, NO = ("Yes", "yes"), ("No", "no")
-MARGIN = 0.5
-"""Of a box's own sides, on each side of it: what is cut close is harder to tell."""
+MARGIN = 0.125
+"""Of a box's own sides, on each side of it: more would let its neighbours in, of which the claim does not speak."""
+GROUND = 2.0
+"""The side of the plain ground that the part is shown on, in its longer sides: what is cut close is harder to tell."""
+MAX_GROUND_PX = 2048
 POINT_SIDE = 120.0
 """Of the region around a point, in thousandths."""
 MAX_LABEL = 100
@@ -68,7 +71,7 @@ def check(item: Media, region: Region, engine: Engine, settings: Settings, stop:
     if not isinstance(vision, Checkpoint):
         return None
     try:
-        part = Zoom(0, _around(region)).crop(_still(item, region.time_s))
+        part = grounded(Zoom(0, _around(region)).crop(_still(item, region.time_s)))
     except Refused:
         raise UserError("This mark is too thin to be checked by itself.") from None
     question = QUESTION.format(with_article(region.label[:MAX_LABEL] or "anything"))
@@ -120,6 +123,17 @@ def with_article(label: str) -> str:
     if words.split(" ")[0].casefold() in ("a", "an", "the", "any", "anything"):
         return words
     return f"{'an' if words[:1].casefold() in 'aeiou' else 'a'} {words}"
+
+
+def grounded(part: Picture) -> Picture:
+    """The part in the middle of a plain ground of the colour of its edges; one larger than that ground as it is."""
+    side = min(round(GROUND * max(part.height, part.width)), MAX_GROUND_PX)
+    height, width = max(part.height, side), max(part.width, side)
+    edges = np.concatenate([part.rgb[0], part.rgb[-1], part.rgb[:, 0], part.rgb[:, -1]])
+    rgb = np.full((height, width, 3), np.median(edges, axis=0).astype(np.uint8))
+    top, left = (height - part.height) // 2, (width - part.width) // 2
+    rgb[top : top + part.height, left : left + part.width] = part.rgb
+    return Picture(part.name, rgb, part.content and f"{part.content} alone")
 
 
 def _around(region: Region) -> Box:

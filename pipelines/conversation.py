@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.types import FinishReason, Look, Result, ThoughtEnd, Timing, Turn
+from pipelines.types import Clip, FinishReason, Look, Result, Sight, ThoughtEnd, Timing, Turn
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,19 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """How the model saw a medium, and the times of its frames in seconds where it is a clip."""
+
+    sight: Sight
+    times_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reply:
     """A reply that has ended. Its thoughts took `thought_s` seconds and `num_thought_tokens` tokens together.
 
-    `looks` are what the model looked at more closely on the way, with small pictures. `timing` is known while
-    the program runs, and not kept for later.
+    `seen` are all media of the conversation, none where that is not known. `looks` are what the model looked at more
+    closely on the way, with small pictures. `timing` is known while the program runs, and not kept for later.
     """
 
     answer: str
@@ -35,6 +43,7 @@ class Reply:
     thought_s: float = 0.0
     num_thought_tokens: int = 0
     thought_end: ThoughtEnd | None = None
+    seen: tuple[Seen, ...] = ()
     looks: tuple[Look, ...] = ()
     timing: Timing | None = field(default=None, compare=False)
 
@@ -48,6 +57,10 @@ class Reply:
             thought_s=result.timing.stage_ms.get("think", 0.0) / 1000,
             num_thought_tokens=result.tokens.reasoning,
             thought_end=result.thought_end,
+            seen=tuple(
+                Seen(sight, item.times_s if isinstance(item, Clip) else ())
+                for sight, item in zip(result.sights, result.media, strict=False)
+            ),
             looks=tuple(look.reduced() for look in result.looks),
             timing=result.timing,
         )

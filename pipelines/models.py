@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.catalogue.choosing import AUTO, choose
-from pipelines.catalogue.download import at_hub, download
-from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS
+from pipelines.catalogue.download import Tell, at_hub, download
+from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS, model_in
+from pipelines.catalogue.shape import Format
 from pipelines.engine import Engine
 from pipelines.types import EngineName, UserError, WeightFormat
 
 __all__ = ["DEMO", "DEMO_FOLDER", "HUB_IDS", "Running", "find_checkpoint", "load_engine"]
+
+
+def _silently(sentence: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Running:
         return self.engine == "openai" or bool(self.base_url)
 
 
-def load_engine(name: str, running: Running | None = None) -> Engine:
-    """The engine for a model's name.
+def load_engine(name: str, running: Running | None = None, tell: Tell = _silently) -> Engine:
+    """The engine for a model's name. `tell` is told what it will take and give, before it is loaded.
 
     Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
     """
@@ -60,7 +66,23 @@ def load_engine(name: str, running: Running | None = None) -> Engine:
 
         _check_replicas(running.replicas)
         return Replicas([_load(folder, told, running, index) for index in range(running.replicas)])
+    _foretell(folder, told, running, tell)
     return _load(folder, told, running)
+
+
+def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
+    """Tell what a model will take and give, where its config can be read; if not, the loading says so."""
+    import torch
+
+    from pipelines.catalogue.forecast import forecast
+    from pipelines.engine.placement import choose_placement
+
+    is_whole = running.weights == "full"
+    is_fp32 = is_whole and choose_placement(folder, running.weights).dtype == torch.float32
+    form: Format = "fp32" if is_fp32 else "bf16" if is_whole else "int8"
+    with suppress(UserError):
+        if sentence := forecast(told, model_in(folder, told).shape, form):
+            tell(sentence)
 
 
 def _load(folder: Path, told: str, running: Running, index: int = 0) -> Engine:

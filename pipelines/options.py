@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, get_args
 
 from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError, WeightFormat
@@ -49,7 +50,7 @@ def load_chosen(options: argparse.Namespace) -> Engine:
     from pipelines.models import Running, load_engine  # torch and transformers take seconds: --help should not
 
     running = Running(options.engine, options.weights, base_url=options.base_url, timeout_s=options.timeout)
-    return load_engine(options.model, running)
+    return load_engine(options.model, running, lambda sentence: print(sentence, file=sys.stderr))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

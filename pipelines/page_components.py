@@ -10,13 +10,12 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
-from pipelines.present import choices, evidence, header, past, status, waterfall, word_by_word
-from pipelines.present.choices import Choices
-from pipelines.present.examples import Example
+from pipelines.present import evidence, header, pair, past, status, waterfall, word_by_word
+from pipelines.present.examples import Card
 from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
-STYLE = PRESENT / "page.css"
+STYLES = (PRESENT / "page.css", PRESENT / "compare.css")
 EXAMPLES_FOLDER = PRESENT.parent.parent / "assets" / "examples"
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
@@ -33,7 +32,7 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    return "".join(f"<script>{script(name)}</script>" for name in ("page.js", "upload.js"))
+    return "".join(f"<script>{script(name)}</script>" for name in ("language.js", "page.js", "upload.js"))
 
 
 def theme() -> gr.themes.Base:
@@ -50,17 +49,22 @@ def theme() -> gr.themes.Base:
     )
 
 
-def top() -> tuple[gr.HTML, gr.Button]:
-    """The line about the model, and the button for a new chat."""
+def top() -> tuple[gr.HTML, gr.Button, gr.Button, gr.Button]:
+    """The line about the model, and the buttons that turn the page over, lead to other models and begin a new chat.
+
+    The first two are out of sight until it is known that they have a use.
+    """
     with gr.Row(elem_id="top"):
         about = html(header.header_html(None), "about")
+        way = gr.Button("Get a real model", size="sm", elem_id="get-model", scale=0, min_width=130, visible=False)
+        turn_over = gr.Button("Compare", size="sm", elem_id="turn-over", scale=0, min_width=110, visible=False)
         new_chat = gr.Button("New chat", size="sm", elem_id="new-chat", scale=0, min_width=110)
-    return about, new_chat
+    return about, turn_over, way, new_chat
 
 
 @dataclass(frozen=True)
 class ChatPane:
-    """The conversation, the status line with its buttons, the composer, what the files in it will cost, and the limits.
+    """The conversation, the status line with its buttons, the composer, what its files and all of it cost, the limits.
 
     `pencil` tells which question is to be edited, and `pointed` what part the next one is about.
     """
@@ -74,10 +78,11 @@ class ChatPane:
     pointed: gr.HTML
     composer: gr.MultimodalTextbox
     costs: gr.HTML
+    outlook: gr.HTML
     limits: gr.HTML
 
 
-def chat_pane(examples: Sequence[Example]) -> ChatPane:
+def chat_pane(cards: Sequence[Card]) -> ChatPane:
     """The left side. Each button shows while the status line says that it has a use."""
     with gr.Column(scale=5, elem_id="chat-pane"):
         chat = gr.Chatbot(
@@ -91,7 +96,7 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
             allow_file_downloads=False,
             allow_tags=False,
             placeholder=INVITATION,
-            examples=[_card(example) for example in examples] or None,
+            examples=[_shown(card) for card in cards] or None,
         )
         with gr.Row(elem_id="status-row"):
             line = html(status.line(), "status")
@@ -112,8 +117,9 @@ def chat_pane(examples: Sequence[Example]) -> ChatPane:
         html("", "camera", script("camera.js"))
         html("", "upload")
         costs = html("", "costs")
+        outlook = html("", "outlook")
         limits = html(header.limits_html(None), "limits")
-    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, limits)
+    return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, outlook, limits)
 
 
 def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:
@@ -139,7 +145,7 @@ class PastPane:
     @property
     def shown(self) -> list[Any]:
         """What changes with every request."""
-        return [self.listed, *self.pair]
+        return [self.listed, *self.pair, self.compared]
 
 
 @dataclass(frozen=True)
@@ -165,48 +171,17 @@ def evidence_pane() -> tuple[gr.HTML, gr.HTML, WordsPane, PastPane]:
     with gr.Accordion("All requests of this visit", open=False, elem_id="requests"):
         listed = html(past.EMPTY, "past")
         with gr.Row():
-            pair = (_past_request("Compare"), _past_request("with"))
-        compared = html(past.NO_PAIR, "compared")
-    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, pair, compared)
+            chosen = (_past_request("Compare"), _past_request("with"))
+        compared = html(pair.NO_PAIR, "compared")
+    return seen, times, WordsPane(words, heat, check, checked), PastPane(listed, chosen, compared)
 
 
 def _past_request(label: str) -> gr.Dropdown:
     return gr.Dropdown([], value=None, label=label, interactive=True, min_width=120)
 
 
-def settings() -> tuple[list[Any], gr.Button, gr.Sidebar]:
-    """The controls in the order of the fields of `Choices`, the button that resets them, and the sidebar of both."""
-    start = Choices()
-    with gr.Sidebar(label="Settings", position="right", open=False, width=360, elem_id="settings") as sidebar:
-        controls = [
-            _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
-            _slider("New tokens at most", choices.LENGTH_COST, start.max_new_tokens, (64, 8192, 64)),
-            _slider("Thought at most", choices.THOUGHT_COST, start.max_thinking_tokens, (0, 4096, 64)),
-            _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, [choices.BY_RATE, choices.BY_NUMBER]),
-            _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
-            _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
-            _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
-            _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
-            gr.Number(start.price_per_hour, label="Price of an hour", info=choices.PRICE_COST, minimum=0),
-            gr.Checkbox(
-                start.look_closer, label="Look closer", info=choices.LOOK_COST, interactive=True, elem_id="look-closer"
-            ),
-        ]
-        reset = gr.Button("Reset", size="sm", elem_id="reset")
-    return controls, reset, sidebar
-
-
-def _radio(label: str, info: str, value: str, options: Sequence[str | tuple[str, str]]) -> gr.Radio:
-    return gr.Radio(list(options), value=value, label=label, info=info)
-
-
-def _slider(label: str, info: str, value: float, scale: tuple[float, float, float]) -> gr.Slider:
-    least, most, step = scale
-    return gr.Slider(least, most, value, step=step, label=label, info=info, interactive=True)
-
-
-def _card(example: Example) -> dict[str, Any]:
-    return {"text": example.question, "display_text": example.question, "files": [str(example.path)]}
+def _shown(card: Card) -> dict[str, Any]:
+    return {"text": card.questions[0], "display_text": card.title, "files": [str(card.path)]}
 
 
 def html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:

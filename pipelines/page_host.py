@@ -1,11 +1,11 @@
-"""What all handlers share: the model, whose turn it is, what is kept, and who asks. The framework's doors are shut.
+"""What all handlers share: the models, whose turn it is, what is kept, and who asks. The framework's doors are shut.
 
 Importing this module changes how Gradio takes files by URL and answers other sites: both only ever harm here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
@@ -16,7 +16,9 @@ from pipelines.archive import Archive
 from pipelines.host import Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
 from pipelines.present.model import Model
+from pipelines.present.rivals import Rivals
 from pipelines.present.session import Session
+from pipelines.present.swapping import Machine
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
@@ -40,11 +42,14 @@ class Host:
     model: Model
     turns: Turns
     archive: Archive
+    rivals: Rivals
+    machine: Machine = field(default_factory=Machine)
 
     @classmethod
-    def of(cls, model: Model, archive: Archive | None = None) -> Host:
+    def of(cls, model: Model, archive: Archive | None = None, machine: Machine | None = None) -> Host:
         """A host for a model, with its limits; conversations are kept in the archive where it is on."""
-        return cls(model, Turns(model.policy.max_per_address), archive or Archive())
+        turns = Turns(model.policy.max_per_address)
+        return cls(model, turns, archive or Archive(), Rivals(model), machine or Machine())
 
     def policy(self) -> Policy:
         """The limits, which are known once it starts."""

@@ -12,8 +12,9 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
-from pipelines.archive import data_folder
+from pipelines.archive import LOCAL_HOSTS, data_folder
 from pipelines.host import Gate
+from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.ending import Ending
 from pipelines.host.policy import policy_of
 from pipelines.models import Running
@@ -21,6 +22,7 @@ from pipelines.options import add_model, positive
 from pipelines.page_host import Host, uploads
 from pipelines.present.compression import StreamCompression
 from pipelines.present.headers import SecurityHeaders
+from pipelines.present.languages import catalogues
 from pipelines.present.metrics import Metrics
 from pipelines.types import UserError
 
@@ -33,11 +35,15 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     """Load the model, serve the page, print its address, and end in peace; returns the exit status."""
     options = parser().parse_args(arguments)
     model = host.model
-    model.policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
+    model.policy = policy_of(
+        options.public, options.allow_host, is_proxied=options.behind_proxy, is_fixed=options.fixed_model
+    )
     model.name = options.model
     model.running = Running(
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
     )
+    host.rivals.named = tuple(options.compare)
+    host.rivals.is_open = not model.policy.is_public and options.host in LOCAL_HOSTS
     try:
         if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             host.archive.open(folder)
@@ -70,8 +76,9 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         prevent_thread_lock=True,
         quiet=True,
         theme=parts.theme(),
-        css_paths=parts.STYLE,
+        css_paths=list(parts.STYLES),
         head=parts.head(),
+        i18n=gr.I18n(**catalogues()),
         max_file_size=host.model.policy.max_file_bytes,
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
@@ -90,7 +97,8 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
 def middleware(host: Host) -> list[Middleware]:
     """What every request passes, the outermost first."""
     gate = Middleware(Gate, policy=host.policy, uploads=uploads)
-    return [Middleware(SecurityHeaders), Middleware(StreamCompression), gate]
+    watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,6 +108,13 @@ def parser() -> argparse.ArgumentParser:
     add_model(options, name)
     options.add_argument(
         "--replicas", type=positive, default=1, metavar="N", help="engines side by side, one on each GPU"
+    )
+    options.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model that visitors may compare with: a name as --model takes it, or NAME@http://HOST:PORT/v1",
     )
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
@@ -115,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument(
+        "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
+    )
     options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
     options.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
     return options

@@ -22,11 +22,18 @@ LOST_FILES = "A file of your draft is no longer on the server: add it again."
 
 @dataclass(frozen=True)
 class View:
-    """What shows a conversation: the page's session and the components that `show` gives values for."""
+    """What shows a conversation: the page's session and the components that `show` gives values for.
+
+    `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. What
+    takes longer to show of one that is opened follows in those that `redraw` gives values for.
+    """
 
     session: gr.State
     components: Sequence[Any]
+    system: Sequence[Any]
     show: Callable[[Session], tuple[Any, ...]]
+    followers: Sequence[Any]
+    redraw: Callable[[Session], tuple[Any, ...]]
     leave: Callable[[Session], None]
     uploads: Callable[[], Path]
 
@@ -73,16 +80,16 @@ def wire_library(
             return session
         view.leave(session)
         rounds = archive.rounds(kept, view.uploads())
-        return Session(rounds=rounds, returned=Draft(""), history=session.history, _name=id)
+        return Session(rounds=rounds, returned=Draft(""), history=session.history, system=kept.system, _name=id)
 
     def act(search: str, session: Session, pressed: gr.SelectData) -> tuple[Any, ...]:
         wanted = Pressed.of(pressed.value)
         if wanted is None or not archive.is_on:
-            return *_unchanged(view), gr.skip(), *listed(search, session)
-        shown, file = _unchanged(view), gr.skip()
+            return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
+        shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
             session = opened(wanted.id, session)
-            shown = session, *view.show(session)
+            shown, system = (session, *view.show(session)), session.system
         elif wanted.act == "rename":
             archive.rename(wanted.id, wanted.title)
         elif wanted.act == "export":
@@ -93,15 +100,15 @@ def wire_library(
                 view.leave(session)
                 session = Session(returned=Draft(""), history=session.history)
                 shown = session, *view.show(session)
-        return *shown, file, *listed(search, session)
+        return *shown, file, system, *listed(search, session)
 
     def take_in(path: str, search: str, session: Session) -> tuple[Any, ...]:
         try:
             session = opened(import_file(archive, *uploaded([path], view.uploads())), session)
         except UserError as error:
             gr.Warning(str(error))
-            return *_unchanged(view), *listed(search, session)
-        return session, *view.show(session), *listed(search, session)
+            return *_unchanged(view), gr.skip(), *listed(search, session)
+        return session, *view.show(session), session.system, *listed(search, session)
 
     def restore(text: str, session: Session) -> tuple[Any, ...]:
         """Show what this tab held before it was loaded again."""
@@ -112,8 +119,10 @@ def wire_library(
             gr.Warning(LOST_FILES)
         if archive.notice:
             gr.Warning(archive.notice)
-        session.returned = draft
-        return session, *view.show(session), gr.Sidebar(visible=archive.is_on), *listed("", session)
+        # a visitor who was quick has something in the composer already, which nothing takes the place of
+        session.returned = draft if draft != Draft("") else None
+        system = session.system if remembered.is_linked and session.rounds else gr.skip()
+        return session, *view.show(session), system, gr.Sidebar(visible=archive.is_on), *listed("", session)
 
     remembered = gr.Textbox(visible="hidden")
     outputs = [parts.listing, parts.here]
@@ -122,7 +131,7 @@ def wire_library(
     page.load(
         restore,
         [remembered, view.session],
-        [view.session, *view.components, parts.sidebar, *outputs],
+        [view.session, *view.components, *view.system, parts.sidebar, *outputs],
         js="(text, session) => [glassbox.remembered(), session]",
         **PRIVATE,
     )
@@ -130,21 +139,25 @@ def wire_library(
     parts.listing.select(
         act,
         [parts.search, view.session],
-        [view.session, *view.components, parts.download, *outputs],
+        [view.session, *view.components, parts.download, *view.system, *outputs],
         **AT_ONCE,
     )
     parts.download.change(None, None, None, js=CLICK_EXPORT)
     parts.upload.upload(
-        take_in, [parts.upload, parts.search, view.session], [view.session, *view.components, *outputs], **PRIVATE
+        take_in,
+        [parts.upload, parts.search, view.session],
+        [view.session, *view.components, *view.system, *outputs],
+        **PRIVATE,
     )
     parts.search.change(listed, [parts.search, view.session], outputs, **AT_ONCE)
+    parts.here.change(view.redraw, view.session, list(view.followers), **PRIVATE)
     parts.here.change(None, parts.here, None, js="(id) => glassbox.remember(id)")
 
 
 def keep(archive: Archive, session: Session) -> None:
     """Keep the conversation as it is now; a person is told where that fails, and goes on."""
     try:
-        archive.save(session.name, session.rounds)
+        archive.save(session.name, session.rounds, session.system)
     except UserError as error:
         gr.Warning(str(error))
 

@@ -11,8 +11,9 @@ from pipelines import page_components as parts
 from pipelines import page_library
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
-from pipelines.present import evidence, looking_back, past, status, waterfall, word_by_word
+from pipelines.present import evidence, looking_back, pair, past, status, waterfall, word_by_word
 from pipelines.present.pointing import pointed_html
+from pipelines.present.reopened import reopened
 from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.run import seen_pixels
@@ -77,10 +78,21 @@ def shown(session: Session) -> tuple[Any, ...]:
     return session.shown(), status.line(), *drawn(session)
 
 
+def redraw(session: Session) -> tuple[Any, ...]:
+    """The evidence and the words of the last answer where it was opened again; they stay where it is shown."""
+    if session.drawn is not None or session.pending is not None:
+        return gr.skip(), gr.skip(), gr.skip()
+    rounds = tuple(session.rounds)
+    seen, answered = reopened(rounds, Shelf(uploads()))
+    if session.drawn is None and session.pending is None and tuple(session.rounds) == rounds:
+        session.drawn, session.answered = (seen, waterfall.EMPTY), answered
+    return seen, *show_words(session)
+
+
 def show_words(session: Session) -> tuple[str, str]:
     """The last reply word by word, and no heat map yet."""
     last = session.answered
-    return word_by_word.words_html(last.result) if last else word_by_word.EMPTY, ""
+    return word_by_word.words_html(last.result if last else None), ""
 
 
 def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
@@ -99,11 +111,13 @@ def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
 
 
 def show_past(session: Session) -> tuple[Any, ...]:
-    """Show the last requests, and offer them to be compared."""
-    choices = past.labels(session.history)
-    return past.history_html(session.history), gr.Dropdown(choices), gr.Dropdown(choices)
+    """The last requests, offered to be compared, and the newest two beside each other: what `PastPane.shown` holds."""
+    history = session.history
+    choices, (one, other) = past.labels(history), past.newest(history)
+    chosen = gr.Dropdown(choices, value=one), gr.Dropdown(choices, value=other)
+    return past.history_html(history), *chosen, pair.pair_html(history, one, other)
 
 
 def compare(session: Session, one: int | None, other: int | None) -> str:
     """Two requests side by side."""
-    return past.pair_html(session.history, one, other)
+    return pair.pair_html(session.history, one, other)

@@ -15,6 +15,7 @@ from pipelines.page_components import MAX_ASKING
 from pipelines.page_host import Host, uploads
 from pipelines.present import status
 from pipelines.programs.endpoints import Endpoint, Endpoints, signature_of
+from pipelines.programs.stream import WAITED
 from pipelines.programs.tools import Tools
 from pipelines.types import UserError
 
@@ -36,6 +37,7 @@ def telling(host: Host, endpoint: Endpoint) -> Endpoint:
             with host.turns.place(host.visitor()) as turn:
                 for _ in host.turns.wait(turn):
                     yield None
+                WAITED.set(turn.waited_s)
                 running = cast(Generator[object, None, None], endpoint(*values))
                 with closing(running) as results:  # else the engine would go on for nobody
                     for value in results:

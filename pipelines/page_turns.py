@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -13,8 +13,9 @@ from pipelines.page_components import AT_ONCE
 from pipelines.page_host import Host, uploads
 from pipelines.page_outcome import shown
 from pipelines.present import status
+from pipelines.present.examples import Card
 from pipelines.present.pointing import point, pointed_html, pointing_of
-from pipelines.present.session import Session, draft_of
+from pipelines.present.session import Session, composed, draft_of
 from pipelines.present.shelf import Shelf
 from pipelines.types import UserError
 
@@ -77,3 +78,14 @@ def starting_anew(host: Host) -> Callable[[Session], tuple[Any, ...]]:
         return fresh, *shown(fresh)
 
     return start_anew
+
+
+def filling(cards: Sequence[Card]) -> Callable[..., dict[str, Any]]:
+    """The handler that puts the question of a chosen card into the composer without sending it."""
+
+    def fill(session: Session, chosen: gr.SelectData) -> dict[str, Any]:
+        card = cards[int(chosen.index)]
+        session.script = card.questions
+        return dict(composed(Draft(card.questions[0], (card.path,))))
+
+    return fill

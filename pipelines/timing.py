@@ -9,7 +9,7 @@ is synchronised before. Each stage is measured from its own beginning to its own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from math import ceil
 from time import perf_counter
@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol
 from pipelines.types import ClockName, Gaps, Span, Stage, Task, Timing, Work
 
 DEVICE_TASKS: frozenset[Task] = frozenset({"restore", "send", "vision", "prefill", "decode", "others"})
+WAITED: tuple[Task, Task] = ("queue", "deliver")
+"""What begins with the waiting for one's turn, and with its end."""
 Mark = Any
 """A moment on one clock; only that clock can read it. Those of the host's come in order."""
 
@@ -57,7 +59,7 @@ class HostClock:
 
 @dataclass(frozen=True)
 class CudaClock:
-    """`torch.cuda.Event` on the current stream."""
+    """`torch.cuda.Event` on the current stream of the thread's current GPU: that of whoever feeds it."""
 
     name: Literal["cuda event"] = "cuda event"
 
@@ -106,16 +108,26 @@ class _Piece:
 class Stopwatch:
     """The times of one request, from its construction on, or from the mark `asked` of the host's clock.
 
-    Until the first work is announced, what was `asked` is on its way here.
+    Until the first work is announced, what was `asked` is on its way here, but for the time between the two marks
+    `waited`, when it was not its turn.
 
     Work is announced by whichever thread does it, one piece after the other; tokens by the one that reads the reply.
     """
 
-    def __init__(self, device: Clock, host: Clock | None = None, asked: Mark | None = None) -> None:
+    def __init__(
+        self,
+        device: Clock,
+        host: Clock | None = None,
+        asked: Mark | None = None,
+        waited: tuple[Mark, Mark] | None = None,
+    ) -> None:
         self._host: Clock = host or (device if isinstance(device, HostClock) else HostClock())
         self._device = device
+        asked = waited[0] if asked is None and waited is not None else asked
         self._asked = self._host.mark() if asked is None else asked
         self._begun = [] if asked is None else [_Begun(Work("deliver"), asked, None)]
+        if waited is not None:
+            self._begun += [_Begun(Work(task), mark, None) for task, mark in zip(WAITED, waited, strict=True)]
         self._tokens: list[tuple[Stage, Mark]] = []
         self._first_answer: Mark | None = None
         self._is_stopped = False
@@ -125,9 +137,19 @@ class Stopwatch:
         if self._is_stopped:
             return
         is_of_device = work.task in DEVICE_TASKS or bool(self._begun and self._begun[-1].work.task in DEVICE_TASKS)
-        host = self._host.mark()
+        host = self._host.mark() if work.at_s is None else work.at_s
         device = host if self._device is self._host else self._device.mark() if is_of_device else None
         self._begun.append(_Begun(work, host, device if is_of_device else None))
+
+    @property
+    def passed_ms(self) -> float:
+        """Milliseconds since it was asked."""
+        return self._since_asked(self._host.mark())
+
+    def note_units(self, num_units: int) -> None:
+        """Note how much of the work that began last is done, by whoever does it."""
+        last = self._begun[-1]
+        self._begun[-1] = replace(last, work=replace(last.work, num_units=num_units))
 
     def note_token(self, stage: Stage) -> None:
         """Note a token as it arrives, and what it belongs to."""
@@ -191,7 +213,8 @@ class Stopwatch:
                 start_ms = self._since_asked(begun.host)
                 duration_ms, clock = self._host.elapsed_ms(begun.host, end.host), self._host.name
             num_tokens = sum(part.num_tokens for part in parts)
-            yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium)
+            num_units = sum(part.begun.work.num_units for part in parts)
+            yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium, num_units)
 
     def _gaps(self, pieces: Sequence[_Piece]) -> Gaps | None:
         """Between the ends of steps that brought tokens, whatever was done between."""

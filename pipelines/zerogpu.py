@@ -12,12 +12,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -221,7 +221,7 @@ class ZeroGpuEngine:
         try:
             if self._engine is None:  # a process that is lent the GPU again has it already
                 self._engine = self._make()
-            for step in self._engine.generate(inputs, settings, items.put, stop, hurry):
+            for step in self._engine.generate(inputs, settings, partial(_dated, items), stop, hurry):
                 items.put(step)
         except UserError as error:
             items.put(Refused(str(error)))
@@ -229,6 +229,11 @@ class ZeroGpuEngine:
             items.put(error)
         finally:
             items.put(None)
+
+
+def _dated(items: Items, work: Work) -> None:
+    """Put down work with its beginning: it is heard of at the next tick, and both processes have the same clock."""
+    items.put(replace(work, at_s=perf_counter()))
 
 
 def _gathered(items: Items) -> list[Item | Refused | Exception | None]:

@@ -44,6 +44,21 @@ def choose_fast(page: Page) -> None:
     expect(page.locator("#reset")).not_to_be_in_viewport()
 
 
+def open_settings(page: Page) -> None:
+    """Open the sidebar of settings, the advanced ones too."""
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.locator("#advanced .label-wrap").click()
+    expect(page.locator("#reset")).to_be_visible()
+
+
+def set_number(page: Page, name: str, value: str) -> None:
+    """Type a number beside a slider, key by key as a person does."""
+    page.get_by_label(f"number input for {name}").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type(value)
+    page.keyboard.press("Tab")
+
+
 def wait_for_end(page: Page, text: str | re.Pattern[str]) -> None:
     """Wait until the status line holds `text` and the composer is given back."""
     expect(page.locator("#status [role=status]")).to_contain_text(text, timeout=SLOW_MS)

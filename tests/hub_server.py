@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,13 +16,19 @@ WEIGHTS = "more.safetensors"
 
 
 class HubServer:
-    """Serves the files of a folder as the model `hub_id`. `breaks_at` is where it breaks off the weights, each time."""
+    """Serves the files of a folder as the model `hub_id`.
+
+    `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in them until it `may_go_on`.
+    """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
         self.files = {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}
         self.files[WEIGHTS] = bytes(range(256)) * 96 * 1024
         self.hub_id = hub_id
         self.breaks_at: list[int] = []
+        self.holds_at: int | None = None
+        self.may_go_on = threading.Event()
+        self.claimed_bytes: int | None = None
         self.is_damaged = False
         self.ranges: list[str] = []
         self.fetched: list[str] = []
@@ -97,7 +103,13 @@ class HubServer:
                     if server.breaks_at:
                         sent = sent[: server.breaks_at.pop(0)]
                         self.close_connection = True
-                self.wfile.write(sent)
+                    if server.holds_at is not None:
+                        held = max(server.holds_at - start, 0)
+                        self.wfile.write(sent[:held])
+                        server.may_go_on.wait()
+                        sent = sent[held:]
+                with suppress(OSError):  # the other side may have left
+                    self.wfile.write(sent)
 
             def log_message(self, *_: object) -> None:
                 """Print nothing."""
@@ -116,7 +128,12 @@ class HubServer:
     def info(self) -> dict[str, object]:
         """What the hub's interface says of the model."""
         siblings = [
-            {"rfilename": name, "size": len(data), "blobId": digest(data)[:40], "lfs": _lfs(name, data)}
+            {
+                "rfilename": name,
+                "size": self.claimed_bytes or len(data),
+                "blobId": digest(data)[:40],
+                "lfs": _lfs(name, data),
+            }
             for name, data in self.files.items()
         ]
         return {"id": self.hub_id, "modelId": self.hub_id, "sha": COMMIT, "private": False, "siblings": siblings}

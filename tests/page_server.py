@@ -1,9 +1,11 @@
-"""A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT DATA`, MODEL a name or "scripted".
+"""A page in a process of its own, for tests: `python -m tests.page_server MODEL PORT DATA`.
+
+MODEL is a name, "scripted" or "roomy"; of the last two, a number more is how many may ask from one address.
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
 or the one that the question tells it. Where just LONG_TOKENS new ones are allowed, it writes so many at LONG_RATE a
-second.
+second. The roomy page has the model that ships, on a machine where every other one would fit.
 """
 
 from __future__ import annotations
@@ -17,14 +19,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.present.model import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 READY, BEGUN, FREED, OUTGOING = "Glassbox is on ", "engine begun", "engine freed", "outgoing: "
-SCRIPTED = "scripted"
+SCRIPTED, ROOMY = "scripted", "roomy"
 THOUGHT = "Let me look at the picture.\n" + "".join(f"Step {step} of the thought. " for step in range(1, 301))
 REPLY = f"{THOUGHT}</think>\n\nIt shows a circle."
 HOSTILE_LABEL = "<img src=x onerror=alert(1)> {{7*7}} ${7*7}"
@@ -36,6 +42,8 @@ HOSTILE_REPLY = f"""![a](http://example.com/a.png) <img src="http://example.com/
 """
 SAY = "Say: "
 """Begins a question that tells the scripted page its fast answer."""
+QUEUED, TOO_LARGE = "Let me wait.", "Too large?"
+"""Questions that the scripted page lets wait behind two others until they are stopped, and finds no memory for."""
 LONG_TOKENS, LONG_RATE = 4000, 200
 LONG_REPLY = THOUGHT * 2 + "</think>\n\n" + THOUGHT * 4
 START_TIMEOUT_S = 180.0
@@ -44,13 +52,26 @@ START_TIMEOUT_S = 180.0
 class PageServer:
     """A running page: its address, and the lines that it prints."""
 
-    def __init__(self, model: str, data: str = "none", port: int | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: str,
+        data: str = "none",
+        port: int | None = None,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        file_limit: int | None = None,
+    ) -> None:
+        """`file_limit` bounds the bytes of each file that it writes, as a disk that is full does."""
         self.port = port or _free_port()
         command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
         # a server that ends deletes what it cached, and shares it with none that goes on
-        environment = {**os.environ, "GRADIO_TEMP_DIR": f"{tempfile.gettempdir()}/glassbox-test-{self.port}"}
+        own = {"GRADIO_TEMP_DIR": f"{tempfile.gettempdir()}/glassbox-test-{self.port}", **(environment or {})}
+        if file_limit:
+            command = ["prlimit", f"--fsize={file_limit}", *command]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, encoding="utf-8", **pipes)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **own}, text=True, encoding="utf-8", **pipes
+        )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -130,13 +151,14 @@ def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
         raise OSError(f"{OUTGOING}{target}")
 
 
-def _scripted_model() -> object:
+def _scripted_model() -> Model:
     from pipelines.checkpoint import Checkpoint
-    from pipelines.engine import Enter, ScriptedEngine, Step
+    from pipelines.engine import Enter, ScriptedEngine, Step, Waiting
+    from pipelines.engine.local import OUT_OF_MEMORY
     from pipelines.inputs import ModelInputs
     from pipelines.models import DEMO_FOLDER
     from pipelines.present.model import Model
-    from pipelines.types import Settings
+    from pipelines.types import Settings, TooLittleMemoryError
 
     class ToldEngine(ScriptedEngine):
         """Tells on stdout when it works."""
@@ -151,6 +173,10 @@ def _scripted_model() -> object:
         ) -> Iterator[Step]:
             print(BEGUN, flush=True)
             prompt = self.checkpoint.tokenizer.decode(inputs.input_ids[0].tolist(), skip_special_tokens=False)
+            if TOO_LARGE in prompt:
+                raise TooLittleMemoryError(OUT_OF_MEMORY.format(device="CPU"))
+            while QUEUED in prompt and not stop.wait(0.1):
+                yield Waiting(2)
             told = re.findall(rf"{SAY}(.*?)<\|im_end\|>", prompt, re.DOTALL)
             fast = ScriptedEngine(told[-1], self.checkpoint) if told else self._hostile
             try:
@@ -170,11 +196,18 @@ def main() -> None:
     sys.addaudithook(_stay_local)
     import app
     from pipelines.archive import Archive
+    from pipelines.catalogue.device import Device
     from pipelines.page_host import Host
     from pipelines.page_launch import serve
+    from pipelines.present.model import Model
+    from pipelines.present.swapping import Machine
 
-    if model == SCRIPTED:
-        host = Host.of(_scripted_model(), Archive(None if data == "none" else Path(data)))  # type: ignore[arg-type]
+    if model in (SCRIPTED, ROOMY):
+        archive = Archive(None if data == "none" else Path(data))
+        chosen = _scripted_model() if model == SCRIPTED else Model()
+        if options:
+            chosen.policy = replace(chosen.policy, max_per_address=int(options[0]))
+        host = Host.of(chosen, archive, Machine(lambda: Device("CPU", 10**11, "fp32")))
         page = app.build(host)
         print(READY + serve(host, page, port=int(port)), flush=True)
         page.block_thread()

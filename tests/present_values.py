@@ -21,6 +21,7 @@ from pipelines.types import (
     Span,
     Timing,
     TokenCounts,
+    Upload,
     Usage,
 )
 
@@ -78,6 +79,7 @@ def record(
     usage: Usage | None = None,
     price_per_hour: float = 0.0,
     engine: EngineInfo = INFO,
+    uploads: tuple[Upload, ...] = (),
 ) -> Record:
     """What a request took, as the page gets it."""
-    return Record(question, media, len(media), engine, timing, tokens, outcome, 1.8e9, usage, price_per_hour)
+    return Record(question, media, len(media), engine, timing, tokens, outcome, 1.8e9, usage, price_per_hour, uploads)

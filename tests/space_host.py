@@ -58,10 +58,17 @@ class Started:
 
 
 @contextmanager
-def started(built: Path, command: list[str], given: Mapping[str, str], beside: Path | None = None) -> Iterator[Started]:
+def started(
+    built: Path,
+    command: list[str],
+    given: Mapping[str, str],
+    beside: Path | None = None,
+    python: Path | None = None,
+) -> Iterator[Started]:
     """A copy of the folder `built`, in which `command` runs. The folder `beside` holds packages that the host brings.
 
-    The environment is fresh but for the packages, which are those of the tests: to install them takes minutes.
+    Without a `python` of its own the environment is fresh but for the packages, which are those of the tests: to
+    install them takes minutes.
     """
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -69,7 +76,7 @@ def started(built: Path, command: list[str], given: Mapping[str, str], beside: P
         code = Path(shutil.copytree(built, home / "app"))
         written = home / "user"
         (written / "tmp").mkdir(parents=True)
-        python = _environment(home / "venv", beside)
+        python = python or _environment(home / "venv", beside)
         port = _free_port()
         environment = {
             "PATH": os.environ["PATH"],

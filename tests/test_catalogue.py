@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,10 @@ from pipelines.catalogue.choosing import choose
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, Model, model_in
 from pipelines.catalogue.shape import shape_of
-from pipelines.engine.placement import SPREAD, choose_placement
-from pipelines.types import UserError
+from pipelines.engine import LocalEngine
+from pipelines.engine.placement import SPREAD, choose_placement, must_spread
+from pipelines.models import Running, load_engine
+from pipelines.types import UserError, WeightFormat
 
 GB = 10**9
 BY_NAME = {model.name: model for model in KNOWN}
@@ -85,7 +90,43 @@ def test_the_table_tells_every_model(capsys: pytest.CaptureFixture[str]) -> None
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["model", "parameters", "download", "fp32"]
     assert [row.split()[0] for row in rows[:6]] == ["demo", *HUB_IDS, "demo-model"]
+    assert {"tok/s", "thinks"} <= set(head.split())
+    assert float(rows[1].split()[-4]) > 0
+    presets = [row.strip() for row in rows if "thinking with media" in row]
+    assert presets[0].startswith(
+        "0.8B, 2B, demo-model: thinking with media 0.6 / 0.95 / 20 / 0; thinking 1 / 0.95 / 20 / 1.5;"
+    )
+    assert presets[1].startswith("4B, 9B: thinking with media 1 / 0.95 / 20 / 1.5;")
     assert "4 visitors of 4,096 tokens" in rows[-1]
+
+
+def test_a_step_reads_what_the_engine_counts_of_the_loaded_model() -> None:
+    shape, best = model_in(DEMO_FOLDER, "demo").shape, LocalEngine.load(DEMO_FOLDER, "demo").roofline()
+    counted = best.weight_bytes + best.state_bytes + 100 * best.token_bytes
+    assert shape.step_bytes("fp32", 100) == pytest.approx(counted, rel=0.01)
+    large = BY_NAME["0.8B"].shape
+    assert large.step_bytes("int8", 0) < 0.6 * large.step_bytes("bf16", 0) < 0.31 * large.step_bytes("fp32", 0)
+
+
+def test_memory_and_speed_are_told_before_a_large_model_is_loaded(tmp_path: Path) -> None:
+    """The folder has the config of a large one and nothing else: what is told comes before what fails."""
+    shutil.copytree(DEMO_FOLDER, tmp_path / "large", ignore=shutil.ignore_patterns("*.safetensors"))
+    config = json.loads((DEMO_FOLDER / "config.json").read_text(encoding="utf-8"))
+    config["text_config"] |= {"hidden_size": 2048, "num_hidden_layers": 32, "layer_types": None}
+    (tmp_path / "large" / "config.json").write_text(json.dumps(config))
+    told: list[str] = []
+    with pytest.raises(UserError):
+        load_engine(str(tmp_path / "large"), Running(weights="int8"), told.append)
+    assert len(told) == 1
+    assert re.match(r"large in int8 takes \d+\.\d GB with a conversation of 8,192 tokens, and gives at most ", told[0])
+
+
+def test_a_mixture_fits_as_it_is_or_not_at_all() -> None:
+    dense = BY_NAME["4B"].shape
+    mixture = replace(dense, experts=2, active_experts=1, expert_ffn=dense.ffn)
+    free = dense.memory_bytes("int8", 8192, 1) + GB
+    assert Device("GPU", free).fitting(dense, 8192, 1) == "int8"
+    assert Device("GPU", free).fitting(mixture, 8192, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -116,6 +157,21 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _=None: "H")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("free_gb", "weights", "is_spread"), [(8, "full", False), (4, "full", True), (4, "int8", False)]
+)
+def test_a_model_is_spread_where_one_gpu_does_not_hold_it(
+    free_gb: int, weights: WeightFormat, is_spread: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(6 * GB)  # takes no room on the disk
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * GB, 24 * GB))
+    assert must_spread(tmp_path, weights) == is_spread
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert not must_spread(tmp_path, weights)
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -78,13 +78,14 @@ def test_a_model_here_and_one_on_a_server(folder: Path, capsys: pytest.CaptureFi
     with dialect_server(*answers, model="other") as server:
         remote = f"other@{server.base_url}"
         question = ["-q", "How many red shapes are there?", "--thinking", "off", "--greedy"]
-        assert main(["compare", str(folder), *question, "--models", "demo", remote]) == 0
+        assert main(["compare", str(folder), *question, "--models", "demo", remote, "--prices", "2", "0"]) == 0
     head, first, second, _, same, here, there, *rest = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["file", "first", "second"]
     assert first.startswith("shapes.png")
     assert "refused the question (400)" in second
     assert same.split()[1:] == ["of", "2", "answers", "are", "the", "same."]
     assert here.startswith("demo: ")
+    assert here.endswith(" an answer at 2 an hour.")
     assert there.startswith(f"{remote}: ")
     assert there.endswith("; 1 could not be answered.")
     assert f"  {remote}: [The server at" in "\n".join(rest)
@@ -100,6 +101,13 @@ def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert line["first"]["answer"] == line["second"]["answer"]
 
 
-def test_a_model_that_cannot_be_had_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", str(folder), "-q", "What?", "--models", "7C", "demo"]) == 2
-    assert '"7C" is not a known model' in capsys.readouterr().err.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("7C", '"7C" is not a known model'), ("a@http://", '"http://" is no address of a server')],
+)
+def test_a_model_that_can_be_none_is_one_sentence_before_anything_is_asked(
+    name: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(folder), "-q", "What?", "--models", "demo", name]) == 2
+    assert sentence in capsys.readouterr().err
+    assert "Loading" not in capsys.readouterr().err

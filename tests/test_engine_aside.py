@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.engine import LocalEngine, gaze
@@ -56,8 +58,9 @@ def test_where_it_looked_is_the_attention_of_transformers(
     asked = slice(inputs.num_tokens - inputs.num_replied - 1, inputs.num_tokens - 1)
     expected = reference(eager, inputs)[asked, visual].numpy()
     monkeypatch.setattr(engine.scheduler, "chunk_tokens", 40)
-    for score_bytes in (gaze.MAX_SCORE_BYTES, 3 * 4 * 4 * inputs.num_tokens):
-        monkeypatch.setattr(gaze, "MAX_SCORE_BYTES", score_bytes)
+    for least_rows in (gaze.LEAST_ROWS, 3):
+        monkeypatch.setattr(gaze, "LEAST_ROWS", least_rows)
+        monkeypatch.setitem(gaze.BLOCK_BYTES, "cpu", 1)
         seen = engine.gaze(inputs, threading.Event())
         assert seen is not None
         assert np.allclose(seen.weights, expected, atol=2e-3)
@@ -151,3 +154,34 @@ def test_a_token_comes_with_the_models_own_probability(
     for at, token in chosen:
         assert token.logprob == pytest.approx(known[inputs.num_tokens + at - 1, token.id].item(), abs=1e-3)
     assert GREEDY.max_new_tokens >= len(chosen) > 10
+
+
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The largest tensor that any operation gave, in bytes."""
+
+    num_bytes = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = func(*args, **(kwargs or {}))
+        if isinstance(given, torch.Tensor) and func._schema.returns[0].alias_info is None:  # not a view of another
+            self.num_bytes = max(self.num_bytes, given.nbytes)
+        return given
+
+
+@torch.inference_mode()
+def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> None:
+    """The weights of one layer from 300 tokens to all of them would take 60 MB at once."""
+    stack, num_visual, num_replied = engine.scheduler.stack, 12_288, 300
+    slots = stack.new_slots(1)
+    slots.reserve(num_visual + num_replied)
+    slots.lengths[0] = num_visual
+    watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual)
+    positions = torch.arange(num_visual, num_visual + num_replied).expand(4, 1, -1)
+    with Largest() as largest:  # type: ignore[no-untyped-call]
+        watch.prefill(torch.randn(1, num_replied, 192), positions)
+    weights = watch.weights()
+    assert weights.shape == (num_replied, num_visual)
+    assert 0.5 < weights.astype("float32").sum(1).mean() <= 1.01
+    assert 4 * num_replied * num_visual <= largest.num_bytes < 4 * num_replied * (num_visual + num_replied) + 1

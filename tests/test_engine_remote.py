@@ -54,7 +54,8 @@ def test_a_thought_is_told_apart_in_every_dialect(owned_by: str, chunks: list[di
         result = ask(server)
     assert (result.reasoning, result.answer, result.finish_reason) == (THOUGHT, ANSWER, "stop")
     assert [region.label for region in result.grounding.regions] == ["square"]
-    assert list(result.timing.stage_ms)[-2:] == ["answer", "deliver"]
+    stages = list(result.timing.stage_ms)
+    assert (stages[:3], stages[-2:]) == (["fuse", "send", "prefill"], ["answer", "deliver"])
 
 
 def test_an_answer_of_a_model_that_does_not_think_is_one() -> None:

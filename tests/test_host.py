@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft
+from pipelines.engine import ScriptedEngine
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy, Turns, Visitor
 from pipelines.host.gate import address_of
 from pipelines.host.policy import policy_of
 from pipelines.host.turns import ENDING
+from pipelines.models import DEMO_FOLDER
 from pipelines.present.asking import ask_in_turn
 from pipelines.present.session import Session
-from pipelines.types import Delta, Deltas, Observe, Request, Settings, UserError
+from pipelines.run import answer
+from pipelines.types import Delta, Deltas, Observe, Request, Result, Settings, UserError
 from tests.present_values import result
 
 HOME = Visitor("a", "1.2.3.4")
@@ -136,10 +141,45 @@ def test_a_second_question_is_taken_when_the_first_has_ended() -> None:
     next(first)
     second = ask_in_turn(session, Settings(), at_once, turns, HOME, lambda: session.begin(Draft("Second?")))
     assert "Waiting for your question before this one" in next(second).status
+    assert turns.num_questions == 2
     session.stop.set()
     list(first)
     list(second)
     assert [kept.draft.question for kept in session.rounds] == ["First?", "Second?"]
+    # it was asked when it came, and not when it was taken
+    assert session.sent is not None
+    assert session.sent.waited_s is not None
+    assert session.sent.asked_s == session.sent.waited_s[0]
+
+
+def test_a_question_that_need_not_wait_did_not() -> None:
+    turns, session = Turns(9), begun("Mine?")
+    list(ask_in_turn(session, Settings(), at_once, turns, HOME))
+    assert session.sent is not None
+    assert session.sent.asked_s is not None
+    assert session.sent.waited_s is None
+
+
+def test_waiting_for_a_turn_is_queue_in_the_times_of_a_request() -> None:
+    """From the first question's end on, all is the page's overhead again."""
+    turns = Turns(9)
+    with ExitStack() as stack:
+        stack.enter_context(turns.place(HOME))
+        second = stack.enter_context(turns.place(HOME))
+        waiting = turns.wait(second)
+        next(waiting)
+        next(waiting)
+        assert second.waited_s is not None
+        since_s, until_s = second.waited_s
+        assert until_s > since_s
+    request = Request("Who?", settings=Settings(thinking=False), asked_s=since_s - 1, waited_s=second.waited_s)
+    engine = ScriptedEngine("I do not know.", Checkpoint.open(DEMO_FOLDER))
+    *_, last = answer(request, engine)
+    assert isinstance(last, Result)
+    before, queue, after = last.timing.spans[:3]
+    assert (before.stage, queue.stage, after.stage) == ("deliver", "queue", "deliver")
+    assert before.duration_ms == pytest.approx(1000)
+    assert queue.duration_ms == pytest.approx((until_s - since_s) * 1000)
 
 
 def at_once(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:

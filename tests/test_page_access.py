@@ -9,7 +9,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import FREED, PageServer
 
 pytestmark = pytest.mark.browser
@@ -67,6 +67,23 @@ def test_axe_finds_nothing_and_every_target_is_large_enough(
     assert violations(page) == []
     assert page.evaluate(TARGETS % SMALLEST_PX) == []
     shoot(page, f"{'desk' if size == DESK else 'phone'}-settings-{'dark' if is_dark else 'light'}")
+
+
+def test_the_other_side_of_the_page_is_as_easy_to_use(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server, PHONE)
+    page.click("#turn-over")
+    expect(page.get_by_label("Model A")).to_have_value("demo")
+    page.get_by_label("Model B").fill("demo")
+    page.get_by_label("Model B").press("Enter")
+    page.set_input_files("#compare-composer input[type=file]", example("png").path)
+    expect(page.locator("#compare-composer .thumbnail-item")).to_have_count(1)
+    page.fill("#compare-composer textarea", example("png").question)
+    page.click("#compare-composer .submit-button")
+    expect(page.locator("#compare-line")).to_contain_text("Both say the same.", timeout=SLOW_MS)
+    expect(page.locator("#vote")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate(TARGETS % SMALLEST_PX) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
 def test_the_keys_do_what_they_say(scripted_server: PageServer, open_page: OpenPage) -> None:

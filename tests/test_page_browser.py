@@ -13,7 +13,19 @@ from playwright.sync_api import expect
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
-from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from pipelines.present.examples import FOLLOWING
+from tests.browser_steps import (
+    PHONE,
+    OpenPage,
+    add,
+    ask,
+    choose_fast,
+    example,
+    open_settings,
+    set_number,
+    shoot,
+    wait_for_end,
+)
 from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
 
 pytestmark = pytest.mark.browser
@@ -46,7 +58,7 @@ def test_a_picture_is_answered_with_thought_marks_and_times(page_server: PageSer
     expect(page.locator("#chat .bot").last).to_contain_text("bbox_2d")
     expect(page.locator("#evidence .gb-box").first).to_be_visible()
     expect(page.locator("#evidence .gb-chip").first).to_be_visible()
-    for stage in ("Open", "Fuse", "Prefill", "Think", "Answer"):
+    for stage in ("Upload", "Open", "Fuse", "Prefill", "Think", "Answer"):
         expect(page.get_by_role("rowheader", name=stage)).to_be_visible()
     assert page.locator("#waterfall .gb-bars rect").count() >= 6
     shoot(page, "desk-picture")
@@ -207,9 +219,8 @@ def test_answer_now_ends_the_thought(scripted_server: PageServer, open_page: Ope
 
 def test_a_reply_that_was_cut_off_goes_on(page_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(page_server)
-    page.get_by_label("Toggle Sidebar").click()
-    page.get_by_label("number input for New tokens at most").fill("64")
-    page.keyboard.press("Tab")
+    open_settings(page)
+    set_number(page, "New tokens at most", "64")
     page.get_by_label("Toggle Sidebar").click()
     expect(page.locator("#go-on")).to_be_hidden()
     add(page, example("jpg", "Describe").path)
@@ -255,6 +266,23 @@ def test_an_example_fills_the_composer_and_does_not_run(page_server: PageServer,
     expect(page.locator("#composer textarea")).to_have_value(question)
     expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
     expect(page.locator("#chat .user-row")).to_have_count(0)
+
+
+def test_a_card_of_several_questions_offers_the_next_behind_each_answer(
+    page_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(page_server)
+    expect(page.locator("#chat .example")).to_have_count(6)
+    composer = page.locator("#composer textarea")
+    page.locator("#chat .example").last.click()
+    expect(composer).to_have_value("How many red shapes are there?")
+    for count, offered in enumerate((*FOLLOWING, ""), 1):
+        page.click("#composer .submit-button")
+        expect(page.locator("#chat .user-row")).to_have_count(count)
+        wait_for_end(page, "Done")
+        expect(composer).to_have_value(offered)
+    expect(page.locator("#evidence .gb-box").first).to_be_visible()
+    shoot(page, "desk-card")
 
 
 def test_settings_are_kept_in_the_browser_until_they_are_reset(

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
-from tests.page_server import SCRIPTED, PageServer, serving
+from tests.media_makers import write_clip
+from tests.page_server import SAY, SCRIPTED, PageServer, serving
 
 pytestmark = pytest.mark.browser
 
@@ -55,6 +56,35 @@ def test_a_conversation_and_a_draft_survive_a_reload(
     expect(page.locator("#composer textarea")).to_have_value("Not sent yet")
     expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
     answered(page, "And now?")
+
+
+def test_the_evidence_is_drawn_again_after_a_reload_and_when_a_conversation_is_opened(
+    keeping_server: PageServer, open_page: OpenPage, picture: Path, tmp_path: Path
+) -> None:
+    """Marks, frames, a player that seeks; and after an undo, that of the answer before."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=60)
+    page = open_page(keeping_server)
+    choose_fast(page)
+    square = '[{"bbox_2d": [312, 250, 572, 562], "label": "blue square"}]'
+    answered(page, SAY + square, picture)
+    answered(page, f'{SAY}[{{"time": 1.0, "bbox_2d": [100, 100, 300, 400], "label": "ball"}}]', clip)
+    pane = page.locator("#evidence")
+    expect(pane.locator(".gb-chip")).to_have_text(re.compile("ball"))
+    before = pane.locator(".gb-evidence").inner_html()
+    page.reload()
+    expect(pane.locator(".gb-chip")).to_have_text(re.compile("ball"))
+    assert pane.locator(".gb-evidence").inner_html().count("<figure") == before.count("<figure")
+    page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
+    pane.locator(".gb-chip .gb-show").click()
+    page.wait_for_function("document.querySelector('#evidence video').currentTime === 1")
+    shoot(page, "desk-reopened")
+    page.click("#new-chat")
+    expect(pane.locator(".gb-empty")).to_be_visible()
+    open_library(page)
+    page.locator("#kept [data-act=open]", has_text="Say:").first.click()
+    expect(pane.locator(".gb-chip")).to_have_text(re.compile("ball"))
+    page.get_by_role("button", name="Undo").click()
+    expect(pane.locator(".gb-chip")).to_have_text(re.compile("blue square"))
 
 
 def test_conversations_are_listed_searched_renamed_and_deleted(keeping_server: PageServer, open_page: OpenPage) -> None:
@@ -130,6 +160,25 @@ def test_a_server_that_crashes_in_an_answer_and_comes_back(open_page: OpenPage, 
         shoot(page, "desk-server-back")
     finally:
         server.close()
+
+
+def test_a_system_prompt_comes_back_with_its_conversation(keeping_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(keeping_server)
+    choose_fast(page)
+    system = page.locator("#system textarea")
+    page.get_by_label("Toggle Sidebar").last.click()
+    system.fill("Be a lynx.")
+    page.get_by_label("Toggle Sidebar").last.click()
+    answered(page, "Hello lynx")
+    page.get_by_label("Toggle Sidebar").last.click()
+    system.fill("")
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    open_library(page)
+    page.click("#kept li:has-text('lynx') [data-act=open]")
+    expect(page.locator("#chat .user-row")).to_contain_text("Hello lynx")
+    expect(system).to_have_value("Be a lynx.")
 
 
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])

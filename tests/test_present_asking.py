@@ -355,3 +355,25 @@ def replying_with(whole: Result) -> Answer:
         yield whole
 
     return answer
+
+
+def test_the_next_question_of_a_card_is_offered_until_another_one_is_asked() -> None:
+    session = Session(script=("One?", "Two?", "Three?"))
+    for question, offered in (("One?", Draft("Two?")), ("Two?", Draft("Three?")), ("Three?", None)):
+        session.begin(Draft(question))
+        session.keep(result(reasoning="", answer="Yes."))
+        assert session.take_returned() == offered
+    session.script = ("One?", "Two?")
+    session.begin(Draft("Another?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.take_returned() is None
+    assert not session.script
+
+
+def test_a_question_that_is_asked_again_leaves_the_card_as_it_is() -> None:
+    session = Session(script=("One?", "Two?", "Three?"))
+    session.begin(Draft("One?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    session.retry()
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.script == ("Two?", "Three?")

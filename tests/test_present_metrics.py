@@ -13,7 +13,7 @@ from pipelines.engine import ScriptedEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.metrics import Metrics
 from pipelines.present.model import Model
-from pipelines.types import Observe, Outcome, Progress, Record, Request, Settings, TokenCounts, Usage, UserError
+from pipelines.types import Observe, Outcome, Progress, Record, Request, Settings, TokenCounts, Upload, Usage, UserError
 from tests.present_values import record
 
 
@@ -31,7 +31,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_a_request_is_counted_with_its_stages_tokens_and_memory(metrics: Metrics) -> None:
-    metrics.observing(ignore)(record(usage=Usage(3000, 2000, 5.0)))
+    metrics.observing(ignore)(record(usage=Usage(3000, 2000, 5.0), uploads=(Upload("a.png", 700, 250.0),)))
     assert value(metrics, "requests_total", outcome="stop") == 1
     assert value(metrics, "stage_seconds_sum", stage="think") == 2.0
     assert value(metrics, "stage_seconds_bucket", stage="vision", le="0.3") == 1
@@ -42,6 +42,7 @@ def test_a_request_is_counted_with_its_stages_tokens_and_memory(metrics: Metrics
     assert [value(metrics, "tokens_total", kind=kind) for kind in ("visual", "reasoning")] == [100, 40]
     assert [value(metrics, "memory_bytes", at=at) for at in ("peak", "present")] == [3000, 2000]
     assert value(metrics, "joules_total") == 5.0
+    assert [value(metrics, name) for name in ("upload_seconds_sum", "uploaded_bytes_total")] == [0.25, 700]
 
 
 @pytest.mark.parametrize(("outcome", "num_errors"), [("failed", 1), ("out of memory", 1), ("refused", None)])
@@ -51,6 +52,13 @@ def test_what_the_server_fails_is_an_error_and_what_it_refuses_is_not(
     metrics.observing(ignore)(record(outcome=outcome, tokens=TokenCounts(0, 0, 0, 0)))
     assert value(metrics, "requests_total", outcome=outcome) == 1
     assert value(metrics, "errors_total", kind=outcome) == num_errors
+
+
+def test_every_way_to_end_is_there_from_the_start(metrics: Metrics) -> None:
+    """The names of two types stood there once: what a union of literals holds is literals."""
+    (family,) = (family for family in metrics.registry.collect() if family.name == "glassbox_requests")
+    found = {sample.labels["outcome"] for sample in family.samples}
+    assert found == {"stop", "length", "cancelled", "refused", "out of memory", "failed"}
 
 
 def test_who_waits_and_who_runs(metrics: Metrics) -> None:

@@ -6,13 +6,15 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from pipelines.present.history import MAX_RECORDS, History
 from pipelines.present.history_file import as_csv_file, as_json_file
-from pipelines.present.past import EMPTY, MAX_SHOWN, NO_PAIR, history_html, labels, pair_html
-from pipelines.types import Record, Span, Timing
+from pipelines.present.pair import NO_PAIR, difference, pair_html
+from pipelines.present.past import EMPTY, MAX_SHOWN, history_html, labels, newest
+from pipelines.types import Record, Span, Timing, Usage
 from tests.present_values import HOSTILE, record
 from tests.test_present_waterfall import cells
 
@@ -34,20 +36,33 @@ def test_without_a_request_there_is_nothing_to_see() -> None:
     assert labels(History()) == []
 
 
-def test_the_newest_stands_first_and_the_longest_fills_the_axis() -> None:
-    history = of(lasting(500, Span("think", 0, 500)), lasting(1000, Span("answer", 0, 900), question="And now?"))
+def test_the_newest_stands_first_and_columns_go_from_the_oldest_on() -> None:
+    history = of(lasting(500, Span("think", 0, 500)), lasting(1000, Span("answer", 0, 1000), question="And now?"))
     html = history_html(history)
     first, second = cells(html)[1:]
-    assert (first[0], first[2], first[-1]) == ("2. And now?", "1.00 s", "done")
+    assert first[:2] == ["2. And now?", "1.00 s"]
     assert second[0] == "1. How many?"
-    bars = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%" y="2" width="([\d.]+)%"', html)
-    assert bars == [("answering", "0.00", "90.00"), ("thinking", "0.00", "50.00")]
+    columns = re.findall(
+        r'<rect class="gb-in-(\w+)" x="([\d.]+)%" width="[\d.]+%" y="([\d.]+)" height="([\d.]+)"', html
+    )
+    assert [(name, y, height) for name, _, y, height in columns] == [
+        ("thinking", "81.0", "67.0"),
+        ("answering", "14.0", "134.0"),
+    ]
+    assert float(columns[0][1]) < float(columns[1][1])
 
 
-def test_parts_of_a_bar_follow_each_other() -> None:
-    html = history_html(of(lasting(100, Span("open", 0, 20), Span("vision", 20, 30), Span("answer", 50, 50))))
-    bars = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%"', html)
-    assert bars == [("files", "0.00"), ("seeing", "20.00"), ("answering", "50.00")]
+def test_a_column_is_a_waterfall_set_upright_with_its_first_token() -> None:
+    timing = Timing((Span("open", 0, 20), Span("vision", 20, 30), Span("answer", 50, 50)), 100, 50, "perf_counter")
+    html = history_html(of(record(timing)))
+    parts = re.findall(r'<rect class="gb-in-(\w+)"[^>]* y="([\d.]+)"', html)
+    assert parts == [("files", "121.2"), ("seeing", "81.0"), ("answering", "14.0")]
+    assert re.search(r'<line class="gb-first-token" [^>]* y1="81.0"', html)
+
+
+def test_a_request_that_did_not_end_well_says_so() -> None:
+    html = history_html(of(record(outcome="out of memory"), record()))
+    assert [row[0] for row in cells(html)[1:]] == ["2. How many?", "1. How many? out of memory"]
 
 
 def test_old_requests_give_way_and_keep_their_numbers() -> None:
@@ -67,12 +82,27 @@ def test_showing_a_request_is_part_of_it() -> None:
 def test_two_requests_side_by_side() -> None:
     few = lasting(150, Span("vision", 0, 50), Span("answer", 50, 100))
     many = lasting(400, Span("frames", 0, 40), Span("vision", 40, 260), Span("answer", 300, 100))
-    told = {row[0]: row[1:] for row in cells(pair_html(of(few, many), 1, 2))}
+    many = replace(many, num_frames=9, usage=Usage(3_000_000, 1_000_000))
+    html = pair_html(of(few, many), 1, 2)
+    told = {row[0]: row[1:4] for row in cells(html)}
     assert told["Vision"] == ["50 ms", "260 ms", "+210 ms"]
     assert told["Frames"] == ["–", "40 ms", "+40 ms"]
     assert told["Total"] == ["150 ms", "400 ms", "+250 ms"]
     assert told["Answer"][2] == "+0.0 ms"
-    assert told["frames"] == ["1", "1", ""]
+    assert told["frames"] == ["1", "9", "+8"]
+    assert told["memory, peak"] == ["–", "3 MB", ""]
+    assert "Request 2 took 250 ms longer than request 1: Vision +210 ms, Frames +40 ms. It had 9 frames for 1." in html
+
+
+def test_a_pair_says_which_was_quicker_too() -> None:
+    slow, quick = lasting(100, Span("think", 0, 100)), lasting(60, Span("think", 0, 60))
+    assert difference(slow, quick, 3, 4) == "Request 4 took 40 ms less than request 3: Think −40 ms."
+    assert difference(slow, slow, 1, 1) == "Request 1 took 0.0 ms longer than request 1."
+
+
+def test_the_newest_two_are_beside_each_other_by_themselves() -> None:
+    assert newest(of(*(lasting(at) for at in (1, 2, 3)))) == (2, 3)
+    assert newest(of(lasting(1))) == (None, None)
 
 
 @pytest.mark.parametrize("pair", [(1, 9), (None, 1), (0, 1)], ids=["unknown", "none", "out of range"])

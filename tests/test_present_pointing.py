@@ -27,15 +27,16 @@ def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 def test_a_box_goes_along_in_full_resolution(photo: Path, tmp_path: Path) -> None:
     pointed = point(Pointing(0, (100, 200, 500, 700)), [photo], Shelf(tmp_path))
-    assert np.array_equal(pixels(pointed.file), pixels(photo)[60:210, 40:200])
+    assert np.array_equal(pixels(pointed.files[0]), pixels(photo)[60:210, 40:200])
     draft = pointed.told(Draft("What is it?", (photo,)))
-    assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, pointed.file), 0)
+    assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, *pointed.files), 0)
+    assert len(pointed.files) == 1
 
 
 def test_a_tiny_box_has_enough_around_it(photo: Path, tmp_path: Path) -> None:
     for box in ((0, 0, 1, 1), (999, 999, 1000, 1000), (500, 500, 501, 501)):
         pointed = point(Pointing(0, box), [photo], Shelf(tmp_path))
-        assert pixels(pointed.file).shape == (LEAST_PX, LEAST_PX, 3)
+        assert pixels(pointed.files[0]).shape == (LEAST_PX, LEAST_PX, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,28 @@ def test_a_region_is_told_in_whole_tens(box: tuple[float, ...], region: tuple[in
     assert Pointing(0, box).region == region  # type: ignore[arg-type]
 
 
-def test_a_span_and_a_box_at_a_time_show_the_frame_that_is_shown_then(tmp_path: Path) -> None:
+def test_a_span_shows_frames_spread_over_it_with_their_times(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
-    span = point(Pointing(0, start_s=1.0, end_s=2.0), [clip], Shelf(tmp_path))
-    assert (span.words, number_in(pixels(span.file))) == ("Between 1.0 and 2.0 seconds", 15)
-    box = point(Pointing(0, (0, 0, 1000, 1000), 2.04), [clip], Shelf(tmp_path))
-    assert (box.words, number_in(pixels(box.file))) == ("At 2.0 seconds, in this region [0, 0, 1000, 1000]", 20)
+    span = point(Pointing(0, start_s=1.0, end_s=2.6), [clip], Shelf(tmp_path))
+    assert [number_in(pixels(file)) for file in span.files] == [12, 16, 20, 24]
+    assert span.words == "Between 1.0 and 2.6 seconds (see the frames at 1.2, 1.6, 2.0, 2.4 seconds)"
+    assert pointed_html(span).count("<img") == 4
+    assert span.told(Draft("What happens?")).files == span.files
+
+
+def test_a_short_span_has_no_frame_twice(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    short = point(Pointing(0, start_s=1.0, end_s=1.12), [clip], Shelf(tmp_path))
+    assert [number_in(pixels(file)) for file in short.files] == [10, 11]
     late = point(Pointing(0, start_s=90.0, end_s=99.0), [clip], Shelf(tmp_path))
-    assert number_in(pixels(late.file)) == 39
+    assert [number_in(pixels(file)) for file in late.files] == [39]
+
+
+def test_a_box_at_a_time_shows_the_frame_that_is_shown_then(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    box = point(Pointing(0, (0, 0, 1000, 1000), 2.04), [clip], Shelf(tmp_path))
+    assert [number_in(pixels(file)) for file in box.files] == [20]
+    assert box.words == "At 2.0 seconds, in this region [0, 0, 1000, 1000]"
 
 
 def test_among_several_the_medium_is_named(photo: Path, tmp_path: Path) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
 import pytest
+import torch
 
 from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
+from pipelines.catalogue.download import Fetched, HubModel, Told, download
+from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine, Enter, ScriptedEngine, Step
+from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.engine.replicas import Replicas
 from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.present.model import Model
-from pipelines.present.swapping import Swapping
+from pipelines.present.swapping import Bring, Machine, Swapping
 from pipelines.run import answer
-from pipelines.types import Delta, Deltas, Request, Result, Settings, UserError
+from pipelines.types import Delta, Deltas, Request, Result, Sampling, Settings, UserError
 
 QUESTION = Request("What can you do?", settings=Settings(thinking=False))
 
@@ -148,23 +152,50 @@ def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) 
     assert [engine.forgotten for engine in engines] == [[], ["b"]]
 
 
+def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that says it has two GPUs and can use none, both engines run on the CPU: the same code, twice."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    both = load_engine("demo", Running(replicas=2))
+    assert isinstance(both, Replicas)
+    engines = both.engines
+    assert engines[0] is not engines[1]
+    questions = [replace(QUESTION, conversation=name, settings=Settings(sampling=Sampling())) for name in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda request: list(answer(request, both))[-1], questions))
+    [alone] = {reply.answer for reply in [list(answer(questions[0], engines[0]))[-1]] if isinstance(reply, Result)}
+    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone] * 4
+    kept = [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)]
+    assert len(kept) == 2
+    assert all(kept)
+    for name in "abcd":
+        both.forget(name)
+    assert [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)] == [0, 0]
+
+
 def here(name: str) -> Swapping:
     """A page that may change its model, on a device with room for every one, where only the 0.8B is downloaded."""
-    model = Model(name)
-    return Swapping(model, lambda: Device("GPU", 10**11), lambda known: Path() if known.name == "0.8B" else None)
+    return Swapping(Model(name), machine())
+
+
+def machine(bring: Bring = download, free_bytes: int = 10**11) -> Machine:
+    return Machine(lambda: Device("GPU", free_bytes), lambda known: Path() if known.name == "0.8B" else None, bring)
+
+
+def names(swapping: Swapping) -> list[str]:
+    return [offer.name for offer in swapping.offered()]
 
 
 def test_a_page_offers_what_is_here(checkpoint: Checkpoint) -> None:
     swapping = here("demo")
-    assert swapping.offered() == ["demo", "0.8B"]
+    assert names(swapping) == ["demo", "0.8B", "2B", "4B", "9B"]
     *steps, last = swapping.swap("0.8B", lambda name, _: named(name, checkpoint))
     assert all("Loading 0.8B" in step for step in steps)
     assert "0.8B answers from now on." in last
-    assert swapping.offered() == ["0.8B", "demo"]
+    assert names(swapping) == ["0.8B", "demo", "2B", "4B", "9B"]
     assert "0.8B answers already." in "".join(swapping.swap("0.8B"))
 
 
-@pytest.mark.parametrize("name", ["9B", "/etc", None])
+@pytest.mark.parametrize("name", ["7B", "/etc", None])
 def test_what_is_not_offered_is_not_loaded(name: str | None) -> None:
     assert "This model is not offered here" in "".join(here("demo").swap(name))
 
@@ -193,13 +224,62 @@ def test_one_loads_at_a_time_and_can_be_cancelled(checkpoint: Checkpoint) -> Non
     may_load.set()
 
 
+def test_each_model_is_told_with_its_size_and_whether_it_fits_and_is_here() -> None:
+    roomy = [offer.label for offer in Swapping(Model("demo"), machine()).offered()]
+    assert roomy[0].startswith("demo · 3.2 M parameters · needs 1.0 GB · answers now · is here")
+    assert roomy[1] == "0.8B · 0.9 B parameters · needs 2.8 GB · fits · is here"
+    assert roomy[4] == "9B · 9.4 B parameters · needs 20.1 GB · fits · 19.3 GB to download"
+    tight = {offer.name: offer for offer in Swapping(Model("demo"), machine(free_bytes=6 * 10**9)).offered()}
+    assert (tight["2B"].pressed, tight["0.8B"].pressed) == ("Download and use it", "Use it")
+    assert (tight["9B"].pressed, tight["9B"].form) == ("Does not fit", None)
+    assert "does not fit" in tight["9B"].label
+    small = {offer.name: offer for offer in Swapping(Model("demo"), machine(free_bytes=5 * 10**9)).offered()}
+    assert "fits in 8 bits" in small["2B"].label
+    assert small["2B"].weights == "int8"
+
+
+def test_what_does_not_fit_is_not_loaded() -> None:
+    swapping = Swapping(Model("demo"), machine(free_bytes=10**9))
+    assert "9B does not fit into the memory of this machine: choose a smaller one." in "".join(swapping.swap("9B"))
+
+
+def test_a_model_that_is_not_here_is_downloaded_first(checkpoint: Checkpoint) -> None:
+    asked: list[HubModel] = []
+
+    def bring(model: HubModel, tell: Told, _stop: Flag) -> Path:
+        asked.append(model)
+        tell(Fetched(10**9, 4 * 10**9))
+        return Path()
+
+    swapping = Swapping(Model("demo"), machine(bring))
+    *_, last = swapping.swap("2B", lambda name, _: named(name, checkpoint))
+    assert asked == [HubModel("Qwen/Qwen3.5-2B")]
+    assert "2B answers from now on." in last
+
+
+def test_a_download_tells_how_far_it_is_and_stops_when_it_is_cancelled() -> None:
+    def bring(_model: HubModel, tell: Told, stop: Flag) -> Path:
+        tell(Fetched(10**9, 4 * 10**9))
+        assert stop.wait(30)
+        raise Stopped
+
+    swapping = Swapping(Model("demo"), machine(bring))
+    steps = swapping.swap("2B")
+    assert "Downloading 2B" in next(steps)
+    assert " · 1.00 of 4.00 GB" in next(steps)
+    swapping.cancel()
+    assert "The download of 2B was cancelled at 1.00 of 4.00 GB: what came is kept" in list(steps)[-1]
+
+
 def test_visitors_of_a_public_page_change_nothing(checkpoint: Checkpoint) -> None:
     public = Model("demo")
     public.policy = policy_of(True, [], {})
     given = Model("first", named("first", checkpoint))
     remote = Model("m")
     remote.running = Running(base_url="http://127.0.0.1:1/v1")
-    for model in (public, given, remote):
+    fixed = Model("demo")
+    fixed.policy = policy_of(False, [], {}, is_fixed=True)
+    for model in (public, given, remote, fixed):
         assert Swapping(model).offered() == []
 
 

@@ -8,12 +8,11 @@ import pytest
 
 from pipelines.conversation import Draft
 from pipelines.present.chat import asked
-from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, FAST, Choices
-from pipelines.present.examples import Example, chosen, load_examples
+from pipelines.present.examples import FOLLOWING, Card, Example, cards, load_examples
 from pipelines.present.header import header_html
 from pipelines.present.session import draft_of
 from pipelines.present.status import doing, line
-from pipelines.types import EngineInfo, Progress, Settings, UserError
+from pipelines.types import EngineInfo, Progress, UserError
 from tests.present_values import HOSTILE, INFO
 
 
@@ -54,19 +53,10 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
     assert " · 1 token · 3.0 s" in doing(Progress("answer", 1), 3.0)
 
 
-def test_choices_become_settings_within_bounds() -> None:
-    assert Choices().settings() == Settings(max_frames=128)
-    chosen = Choices(FAST, 0, -5, "Unheard of", -1.0, 0, "Unheard of", "Unheard of").settings()
-    assert (chosen.thinking, chosen.max_new_tokens, chosen.max_frames, chosen.num_frames) == (False, 1, 1, None)
-    assert (chosen.max_pixels, chosen.max_clip_tokens) == (DETAILS["Standard"], CLIP_DETAILS["Full"])
-    assert Choices(frames_by=BY_NUMBER, max_frames=16).settings() == Settings(num_frames=16, max_frames=16)
-    assert Choices(max_thinking_tokens=64).settings() == Settings(max_frames=128, max_thinking_tokens=64)
-    assert Choices(clip_detail="Low").settings() == Settings(max_frames=128, max_clip_tokens=CLIP_DETAILS["Low"])
-
-
 def test_the_header_says_what_runs_and_what_the_small_model_can_do() -> None:
     assert "drawn scenes only" in header_html(INFO)
     assert "python app.py --model 4B" in header_html(INFO)
+    assert "needs a real model" in header_html(INFO, may_change=True)
     other = header_html(EngineInfo(HOSTILE, "CUDA", "bfloat16", 262_144))
     assert HOSTILE not in other
     assert "262,144 tokens" in other
@@ -79,6 +69,9 @@ def test_examples_come_from_the_manifest(tmp_path: Path) -> None:
     assert [(example.path, example.question) for example in load_examples(tmp_path)] == [(tmp_path / "a.png", "What?")]
 
 
-def test_a_few_examples_show_every_file_before_a_second_question_about_one() -> None:
-    examples = [Example(Path(name), f"{name}{n}") for name in "ab" for n in range(3)]
-    assert [example.question for example in chosen(examples, 3)] == ["a0", "b0", "a1"]
+def test_cards_show_every_file_and_one_goes_on_over_several_questions() -> None:
+    *single, several = cards([Example(Path(name), f"{name}{n}") for name in "ab" for n in range(3)])
+    assert single == [Card(Path("a"), ("a0",)), Card(Path("b"), ("b0",))]
+    assert several == Card(Path("a"), ("a0", *FOLLOWING))
+    assert (single[0].title, several.title) == ("a0", "a0 (3 questions, one after the other)")
+    assert cards([]) == []

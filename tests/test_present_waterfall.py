@@ -9,31 +9,60 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.present.bars import ticks
 from pipelines.present.facts import figures, headline, rows
 from pipelines.present.limit import amount, limits
-from pipelines.present.rates import cost, decode_rate, tokens_per_second
+from pipelines.present.rates import cost, decode_rate, saved_ms, tokens_per_second
 from pipelines.present.timing_text import timing_text
 from pipelines.present.waterfall import waterfall_html
-from pipelines.types import EngineInfo, Span, Timing, TokenCounts, Usage
+from pipelines.types import EngineInfo, Span, Timing, TokenCounts, Upload, Usage
 from tests.present_values import BEST, HOSTILE, TIMING, record, result
 
 
 def cells(html: str) -> list[list[str]]:
     """The text of the table's rows."""
+    html = re.sub(r'<span class="gb-narrow">[^<]*</span>|<title>[^<]*</title>|<text.*?</text>', "", html)
     found = re.findall("<tr.*?</tr>", html, re.DOTALL)
     return [[re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in found]
 
 
-def test_every_stage_has_its_milliseconds_tokens_rate_and_clock() -> None:
+def test_every_stage_has_its_milliseconds_amount_rate_and_clock() -> None:
     assert cells(waterfall_html(record()))[1:] == [
         ["Open", "", "100", "–", "–", "CPU"],
         ["Fuse", "", "50", "–", "–", "CPU"],
-        ["Vision", "", "250", "100", "400", "CPU"],
-        ["Prefill", "", "100", "120", "1,200", "CPU"],
-        ["Think", "", "2,000", "40", "20", "CPU"],
-        ["Answer", "", "500", "10", "20", "CPU"],
+        ["Vision", "", "250", "100 tok", "400", "CPU"],
+        ["Prefill", "", "100", "120 tok", "1,200", "CPU"],
+        ["Think", "", "2,000", "40 tok", "20", "CPU"],
+        ["Answer", "", "500", "10 tok", "20", "CPU"],
         ["Other", "", "0.0", "–", "–", "–"],
     ]
+
+
+def test_frames_and_bytes_have_a_rate_of_their_own() -> None:
+    spans = (Span("frames", 0, 500, num_units=8), Span("send", 500, 100, num_units=3_000_000, num_tokens=9))
+    shown = cells(waterfall_html(record(Timing(spans, 600, None, "perf_counter"))))
+    assert shown[1:3] == [["Frames", "", "500", "8 frames", "16", "CPU"], ["Send", "", "100", "3 MB", "30 MB", "CPU"]]
+
+
+def test_rows_stand_in_the_order_in_which_they_began_and_overhead_last() -> None:
+    spans = (
+        Span("deliver", 0, 5),
+        Span("open", 5, 5),
+        Span("queue", 10, 5),
+        Span("think", 15, 5),
+        Span("look", 20, 5),
+        Span("think", 25, 5),
+    )
+    shown = rows(record(Timing(spans, 30, None, "perf_counter")))
+    assert [row.name for row in shown] == ["Open", "Queue", "Think", "Look closer", "Overhead", "Other"]
+
+
+def test_what_was_uploaded_stands_before_and_is_no_part_of_the_sum() -> None:
+    uploaded = record(uploads=(Upload("shapes.png", 2_000_000, 500.0),))
+    first, *_ = cells(waterfall_html(uploaded))[1:]
+    assert first == ["Upload · shapes.png", "before it was asked", "500", "2 MB", "4 MB", "CPU"]
+    assert dict(headline(uploaded))["in all"] == "3.00 s"
+    assert "before it was asked" in timing_text(uploaded)
 
 
 def test_what_no_stage_measured_is_shown() -> None:
@@ -42,8 +71,43 @@ def test_what_no_stage_measured_is_shown() -> None:
 
 
 def test_a_bar_lies_where_its_stage_lay() -> None:
-    bars = re.findall(r'<rect x="([\d.]+)%" y="2" width="([\d.]+)%"', waterfall_html(record()))
-    assert (float(bars[4][0]), float(bars[4][1])) == (16.67, 66.67)
+    html = waterfall_html(record())
+    table = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%" y="6" width="([\d.]+)%"', html)
+    assert table[4] == ("thinking", "16.67", "66.67")
+    above = re.findall(r'<rect class="gb-in-(\w+)" x="([\d.]+)%" y="0" width="([\d.]+)%"', html)
+    assert above == table  # all of it as one bar
+
+
+def test_the_first_token_and_the_first_word_are_marked_across_the_rows() -> None:
+    html = waterfall_html(record())
+    for kind, at in (("gb-first-token", "17.00"), ("gb-first-word", "83.67")):
+        assert html.count(f'<line class="{kind}" x1="{at}%"') == len(rows(record()))
+    assert "gb-first-word" not in waterfall_html(record(replace(TIMING, time_to_answer_ms=None)))
+
+
+def test_colours_tell_how_much_was_what() -> None:
+    found = re.findall(r'<li class="gb-in-(\w+)"><span>\w+</span> ([^<]+)</li>', waterfall_html(record()))
+    assert found == [
+        ("files", "150 ms, 5%"),
+        ("seeing", "250 ms, 8%"),
+        ("prefill", "100 ms, 3%"),
+        ("thinking", "2,000 ms, 67%"),
+        ("answering", "500 ms, 17%"),
+    ]
+
+
+@pytest.mark.parametrize("length", [0.03, 1.0, 7.0, 470.0, 3000.0, 99_999.0])
+def test_a_scale_has_a_few_round_numbers(length: float) -> None:
+    found = ticks(length)
+    assert 1 <= len(found) <= 5
+    assert all(0 < tick < length for tick in found)
+    assert {f"{found[0]:e}"[0]} <= {"1", "2", "5"}
+
+
+def test_a_bar_says_what_it_is() -> None:
+    spans = (Span("answer", 10, 30, num_tokens=9, num_rows=3),)
+    html = waterfall_html(record(Timing(spans, 40, None, "perf_counter")))
+    assert "<title>Answer: 30 ms from 10 ms on, 9 tokens in steps shared by 3</title>" in html
 
 
 def test_each_medium_has_a_row_where_there_are_several() -> None:
@@ -60,14 +124,17 @@ def test_each_medium_has_a_row_where_there_are_several() -> None:
 def test_steps_in_company_are_stated_as_shared() -> None:
     spans = (Span("answer", 0, 10, num_tokens=5), Span("answer", 10, 30, num_tokens=9, num_rows=3))
     shared = record(Timing(spans, 40, None, "perf_counter"))
-    assert [(row.name, row.num_tokens) for row in rows(shared)[:-1]] == [("Answer", 5), ("Answer · shared by 3", 9)]
+    assert [(row.name, row.amount) for row in rows(shared)[:-1]] == [
+        ("Answer", "5 tok"),
+        ("Answer · shared by 3", "9 tok"),
+    ]
 
 
 def test_a_stage_entered_twice_has_two_bars_and_one_sum() -> None:
     timing = Timing((Span("think", 0, 10), Span("answer", 10, 5), Span("think", 15, 10)), 25, 1, "perf_counter")
     html = waterfall_html(record(timing))
     assert [row[2] for row in cells(html)[1:-1]] == ["20", "5.0"]
-    assert html.count("<rect") == 3
+    assert html.count('y="6"') == 3
 
 
 def test_a_request_that_was_stopped_at_once_can_be_shown() -> None:
@@ -83,7 +150,7 @@ def test_it_says_which_clock_and_device() -> None:
     measured = record(Timing(spans, 1, None, "cuda event"), engine=EngineInfo(HOSTILE, "H", "bf16", 1, "graphs"))
     html = waterfall_html(measured)
     assert cells(html)[1][-1] == "CUDA"
-    assert 'class="gb-cuda"' in html
+    assert 'class="gb-in-seeing gb-cuda"' in html
     assert HOSTILE not in html
     assert "&lt;img" in html
     assert "on H, bf16, engine local; graphs" in html
@@ -115,7 +182,16 @@ def test_figures_tell_what_was_measured_and_nothing_else() -> None:
     assert told["energy"] == "12.5 J of the whole GPU"
     assert told["cost"] == "0.0015 at 1.8 an hour"
     assert told["prompt"] == "20 text + 100 visual tokens"
-    assert not {"memory", "energy", "cost", "of it kept"} & dict(figures(record())).keys()
+    assert not {"memory", "energy", "cost", "reused"} & dict(figures(record())).keys()
+
+
+def test_what_was_kept_is_told_with_about_what_it_saved() -> None:
+    """120 tokens were prefilled in 100 ms, and 100 visual ones were looked at in 250."""
+    tokens = TokenCounts(text=200, visual=140, reasoning=40, answer=10, kept=60, kept_visual=40)
+    assert saved_ms(record(tokens=tokens)) == pytest.approx(50 + 100)
+    told = dict(figures(record(tokens=tokens)))["reused"]
+    assert told.startswith("60 of 340 tokens not prefilled; 40 visual tokens not looked at; about 150 ms saved")
+    assert saved_ms(record()) is None
 
 
 def test_the_price_is_that_of_a_share_of_the_machine() -> None:
@@ -157,7 +233,7 @@ def test_amounts(value: float, told: str) -> None:
 
 def test_a_terminal_gets_the_same_table() -> None:
     text = timing_text(record(), BEST).splitlines()
-    assert text[5].split() == ["Think", "·" * 4 + "█" * 20 + "·" * 4, "2,000", "40", "20", "CPU"]
+    assert text[5].split() == ["Think", "·" * 4 + "█" * 20 + "·" * 4, "2,000", "40", "tok", "20", "CPU"]
     assert text[8].split() == ["Total", "3,000"]
     assert any(line.split()[:5] == ["decode", "20%", "of", "the", "100"] for line in text)
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 import random
+import re
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pipelines.asides import check, with_article
+from pipelines.asides import check, grounded, with_article
 from pipelines.demo.scenes import draw_named
 from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
-from pipelines.present.word_by_word import heat_html
+from pipelines.present.heat import heat_html, soft, top
 from pipelines.present.words import words_of
-from pipelines.types import Gaze, Picture, Region, Request, Said, Settings, Token
-from tests.present_values import result
+from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Settings, Token
 
 
 def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> None:
@@ -36,12 +39,31 @@ def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> Non
 def test_the_heat_map_of_a_clip_brings_the_frames_that_weigh_most_forward() -> None:
     weights = np.zeros((1, 12), np.float16)
     weights[0, 9] = 0.5
-    answered = Answered(Request("?", (Path("a.mp4"),)), result(), {0: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)})
+    answered = Answered(Request("?", (Path("a.mp4"),)), Grounding(), {0: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)})
     html = heat_html(Gaze(weights, ((3, 2, 2),)), range(1), answered)
     forward = html[: html.index("order:-1")].rsplit("}", 1)[-1]
     assert forward.count('data-time="2"') == forward.count('data-time="2.5"') == 1
     assert "50% of the attention" in html
     assert "cannot be told" in heat_html(Gaze(weights, ((3, 2, 2),)), range(5, 6), answered)
+
+
+def test_the_map_that_is_drawn_is_highest_between_the_tokens_that_share_the_weight() -> None:
+    """Its picture is densest there, and so is the ring; a lone token has it in its middle."""
+    weights = np.zeros((1, 20), np.float16)
+    weights[0, [6, 7, 11]] = 0.4, 0.2, 0.1
+    answered = Answered(Request("?", (Path("a.png"),)), Grounding(), {})
+    html = heat_html(Gaze(weights, ((1, 4, 5),)), range(1), answered)
+    drawn = base64.b64decode(re.findall(r"base64,([^)]+)", html)[0])
+    alpha = np.asarray(Image.open(io.BytesIO(drawn)))[..., 3]
+    assert alpha.shape == (154, 192)
+    rows, columns = (alpha == alpha.max()).nonzero()
+    expected = np.array([1.5 + 0.2 / 0.6, 1.5 + 0.1 / 0.7])  # the middle of token 6, and its neighbours' pull
+    assert [columns.mean() / 192 * 5, rows.mean() / 154 * 4] == pytest.approx(expected, abs=0.08)
+    [(x, y)] = re.findall(r"circle at ([\d.]+)% ([\d.]+)%", html)
+    assert [float(x) / 100 * 5, float(y) / 100 * 4] == pytest.approx(expected, abs=0.08)
+    lone = np.zeros((3, 3), np.float32)
+    lone[1, 2] = 1
+    assert top(soft(lone)) == pytest.approx((833, 500), abs=5)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +92,16 @@ def test_a_true_claim_is_held_likelier_than_a_false_one() -> None:
         assert told[0] is not None
         assert told[1] is not None
         assert told[0] > told[1]
+
+
+def test_what_stands_next_to_a_mark_does_not_count() -> None:
+    """The part is shown alone: none of its neighbours, in the middle of a ground of its own colour."""
+    rgb = np.full((100, 200, 3), 200, np.uint8)
+    rgb[40:60, 90:110] = 0, 0, 255
+    part = grounded(Picture("part", rgb[35:65, 85:125], "one"))
+    assert part.rgb.shape == (80, 80, 3)
+    assert np.array_equal(part.rgb[25:55, 20:60], rgb[35:65, 85:125])
+    assert (part.rgb[:25] == 200).all()
+    assert part.content == "one alone"
+    large = Picture("large", np.zeros((3000, 10, 3), np.uint8))
+    assert grounded(large).rgb.shape == (3000, 2048, 3)

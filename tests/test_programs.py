@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -70,6 +72,19 @@ def test_the_python_example(page_server: PageServer) -> None:
     )
     assert "There are 3 red shapes." in run.stdout
     assert run.stdout.count("red circle [") == 2
+
+
+def test_the_javascript_example(page_server: PageServer, tmp_path: Path) -> None:
+    modules = Path(sys.prefix) / "js" / "node_modules"
+    if not modules.is_dir():
+        pytest.skip("`make test` brings @gradio/client where there is npm")
+    shutil.copy(PROGRAMS / "ask.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(modules)
+    command = ["node", "ask.mjs", page_server.address, str(SHAPES)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)
+    assert "There are 3 red shapes." in run.stdout
+    assert len(re.findall(r"^red circle( \d+){4}$", run.stdout, re.MULTILINE)) == 2
+    assert run.stdout.count("characters of thought") > 1
 
 
 def test_the_curl_example(page_server: PageServer) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from pipelines.catalogue.known import KNOWN
 from pipelines.options import add_model
@@ -16,6 +20,13 @@ from pipelines.options import add_model
 CLUSTER = Path(__file__).resolve().parent.parent / "spaces" / "cluster"
 COMPOSE = yaml.safe_load((CLUSTER / "compose.yaml").read_text())
 KUBERNETES = list(yaml.safe_load_all((CLUSTER / "kubernetes.yaml").read_text()))
+
+
+ROWS = re.findall(
+    r"^\| (\w+) \| (.+), (\d+) GB, ([\d.]+) TB/s \| (\d+) \| (\d+) \| (\S+) \| (\d+) \|$",
+    (CLUSTER / "README.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 
 
 def of_kind(kind: str, name: str) -> dict[str, Any]:
@@ -28,6 +39,39 @@ def of_kind(kind: str, name: str) -> dict[str, Any]:
 def container(name: str) -> dict[str, Any]:
     found: dict[str, Any] = of_kind("Deployment", name)["spec"]["template"]["spec"]["containers"][0]
     return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} on {row[1]}")
+def test_the_table_of_sizes_is_what_the_shapes_come_to(row: tuple[str, ...]) -> None:
+    """Its formulas, with the weights and states that the configs tell: 8,192 tokens reserved, 4,096 of them in use."""
+    shape = next(model.shape for model in KNOWN if model.name == row[0])
+    memory_bytes, bytes_per_s = float(row[2]) * 1e9, float(row[3]) * 1e12
+    once = shape.step_bytes("bf16", 0) - 2 * shape.visitor_bytes(0, "bf16")
+    each = shape.visitor_bytes(4096, "bf16") + shape.visitor_bytes(0, "bf16")
+    visitors = int((0.9 * memory_bytes - shape.weight_bytes("bf16") - 2e9) / shape.visitor_bytes(8192, "bf16"))
+    rates = [bytes_per_s / (once + count * each) for count in (1, 16, visitors)]
+    told = [str(visitors), *(f"{rate:.0f}" for rate in rates)]
+    assert list(row[4:]) == [*told[:2], told[2] if visitors >= 16 else "–", told[3]]
+
+
+@pytest.mark.parametrize("item", KUBERNETES, ids=lambda item: f"{item['kind']} {item['metadata']['name']}")
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_kubernetes_takes_every_object_as_it_is_written(item: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_a_wrong_object_would_be_found() -> None:
+    wrong = copy.deepcopy(of_kind("Deployment", "page"))
+    wrong["spec"]["replicass"] = 3
+    with pytest.raises(kubernetes_validate.ValidationError, match="replicass"):
+        kubernetes_validate.validate(wrong, "1.37", strict=True)
+
+
+def test_compose_takes_the_file_as_it_is_written() -> None:
+    text = (CLUSTER / "compose.yaml").read_text(encoding="utf-8")
+    PyCompose.from_yaml(text).validate()
+    with pytest.raises(ValueError, match="ipcc"):
+        PyCompose.from_yaml(text.replace("ipc: host", "ipcc: host"))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,54 @@ def test_time_before_the_stopwatch_began_counts_where_the_question_was_asked_bef
     assert watch.stop().total_ms == pytest.approx(500)
 
 
+def test_waiting_for_ones_turn_is_queue() -> None:
+    hands = Hands()
+    watch = Stopwatch(hands.device, HostClock(lambda: hands.seconds), asked=99.0, waited=(99.2, 99.9))
+    watch.enter(Work("open"))
+    assert [rounded(span)[:3] for span in watch.stop().spans] == [
+        ("deliver", 0, 200),
+        ("queue", 200, 700),
+        ("deliver", 900, 100),
+        ("open", 1000, 0),
+    ]
+
+
+def test_a_question_was_asked_when_it_began_to_wait_where_nobody_tells() -> None:
+    hands = Hands()
+    watch = Stopwatch(hands.device, HostClock(lambda: hands.seconds), waited=(99.2, 99.9))
+    assert watch.passed_ms == pytest.approx(800)
+    assert watch.stop().stage_ms == pytest.approx({"deliver": 100, "queue": 700})
+
+
+def test_work_that_is_heard_of_later_began_when_it_says() -> None:
+    """A process that is lent a GPU tells at each tick what it did meanwhile."""
+    seconds = 100.0
+    watch = Stopwatch(HostClock(lambda: seconds))
+    seconds = 100.1
+    watch.enter(Work("prefill", at_s=100.02))
+    watch.enter(Work("decode", num_before=1, at_s=100.05))
+    watch.enter(Work("decode", num_before=2, at_s=100.06))
+    watch.enter(Work("deliver"))
+    assert [rounded(span)[:3] for span in watch.stop().spans] == [
+        ("prefill", 20, 30),
+        ("answer", 50, 50),
+        ("deliver", 100, 0),
+    ]
+
+
+def test_what_is_counted_on_the_way_belongs_to_the_work_that_began_last() -> None:
+    hands = Hands()
+    hands.spend(Work("frames"), 10)
+    hands.watch.note_units(3)
+    hands.watch.note_units(4)
+    hands.spend(Work("frames"), 10)
+    hands.watch.note_units(5)
+    hands.spend(Work("send", num_units=700), 1)
+    hands.watch.enter(Work("fuse"))
+    found = hands.watch.stop().spans
+    assert [(span.stage, span.num_units) for span in found] == [("frames", 9), ("send", 700), ("fuse", 0)]
+
+
 def test_decode_steps_belong_to_the_stage_of_the_tokens_that_came_of_them() -> None:
     """The first token comes with the prefill, the last step gives none, and one gives two at once."""
     hands = Hands()

@@ -21,3 +21,4 @@ for (const region of data[0].regions) {
   console.log(region.label, region.box.join(" ")); // 0 to 1000 on the upright picture
 }
 client.close();
+process.exit(); // under Node the client's own heartbeat would keep the program alive

@@ -1,8 +1,8 @@
 """What is kept of a conversation, and how it is written as JSON.
 
-The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "reply": {...}}]}`; `content`
-is the SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so nothing in it
-is taken on trust.
+The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "about", "reply": {...}}]}`;
+`content` is the SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so
+nothing in it is taken on trust.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from pipelines.conversation import Reply
-from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, ThoughtEnd
+from pipelines.conversation import Reply, Seen
+from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, Sight, ThoughtEnd
 
 Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
 TITLE_CHARACTERS = 80
+MAX_SIDE_PX, MAX_FRAMES = 16_384, 4096
+"""Of a medium as it was seen: more is no model's."""
 CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -35,11 +37,12 @@ class KeptFile:
 
 @dataclass(frozen=True)
 class KeptRound:
-    """A question with its files, and its reply."""
+    """A question with its files, and its reply; `about` is the medium that it pointed at, see `Draft`."""
 
     question: str
     files: tuple[KeptFile, ...]
     reply: Reply
+    about: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def _round_as_json(kept: KeptRound) -> Json:
     return {
         "question": kept.question,
         "files": [{"name": file.name, "content": file.content} for file in kept.files],
+        "about": kept.about,
         "reply": {
             "answer": reply.answer,
             "reasoning": reply.reasoning,
@@ -97,8 +101,30 @@ def _round_as_json(kept: KeptRound) -> Json:
             "thought_s": reply.thought_s,
             "num_thought_tokens": reply.num_thought_tokens,
             "thought_end": reply.thought_end,
+            "seen": [_seen_as_json(seen) for seen in reply.seen],
         },
     }
+
+
+def _seen_as_json(seen: Seen) -> Json:
+    sight = seen.sight
+    return {
+        "width": sight.width,
+        "height": sight.height,
+        "frames": sight.num_frames,
+        "tokens": sight.num_visual_tokens,
+        "times_s": list(seen.times_s),
+    }
+
+
+def _seen_of_json(value: Json) -> Seen:
+    fields = _object(value)
+    width, height, frames = (int(_number(fields, key)) for key in ("width", "height", "frames"))
+    if not (0 < width <= MAX_SIDE_PX and 0 < height <= MAX_SIDE_PX):
+        raise ValueError("a medium was seen in a size that cannot be")
+    tokens = None if fields.get("tokens") is None else int(_number(fields, "tokens"))
+    times = [_number({"time": time_s}, "time") for time_s in _list(fields, "times_s")[:MAX_FRAMES]]
+    return Seen(Sight(width, height, frames, tokens), tuple(map(float, times)))
 
 
 def _round_of_json(value: Json) -> KeptRound:
@@ -118,7 +144,9 @@ def _round_of_json(value: Json) -> KeptRound:
             thought_s=_number(reply, "thought_s"),
             num_thought_tokens=int(_number(reply, "num_thought_tokens")),
             thought_end=thought_end,  # type: ignore[arg-type]
+            seen=tuple(map(_seen_of_json, _list(reply, "seen"))) if "seen" in reply else (),
         ),
+        None if fields.get("about") is None else int(_number(fields, "about")),
     )
 
 

@@ -54,6 +54,11 @@ class Archive:
             self.open(folder)
 
     @property
+    def folder(self) -> Path | None:
+        """Where it all lies; None where nothing is kept."""
+        return self._folder
+
+    @property
     def is_on(self) -> bool:
         """Whether conversations are kept."""
         return self._folder is not None
@@ -83,7 +88,8 @@ class Archive:
             return
         try:
             kept = tuple(
-                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply) for past in rounds
+                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply, past.draft.about)
+                for past in rounds
             )
             with self._connected() as connection:
                 row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
@@ -123,7 +129,8 @@ class Archive:
     def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
         """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
         return [
-            Round(Draft(past.question, tuple(self._bring(past.files, uploads))), past.reply) for past in kept.rounds
+            Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
+            for past in kept.rounds
         ]
 
     def rename(self, id: str, title: str) -> None:

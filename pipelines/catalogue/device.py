@@ -17,8 +17,11 @@ class Device:
     count: int = 1
 
     def fitting(self, shape: Shape, num_tokens: int, num_visitors: int) -> Format | None:
-        """How a model fits one such device: as it is where possible, else in eight bits; None for not at all."""
-        forms: tuple[Format, ...] = (self.form, "int8")
+        """How a model fits one such device: as it is where possible, else in eight bits; None for not at all.
+
+        A mixture of experts is held in eight bits nowhere.
+        """
+        forms: tuple[Format, ...] = (self.form,) if shape.experts else (self.form, "int8")
         needed = ((form, shape.memory_bytes(form, num_tokens, num_visitors)) for form in forms)
         return next((form for form, num_bytes in needed if num_bytes <= self.free_bytes), None)
 
@@ -39,3 +42,13 @@ def this_device() -> Device:
     if device.type == "mps":
         return Device("Apple GPU", min(free, int(torch.mps.recommended_max_memory())), form)
     return Device("CPU", free, form)
+
+
+def memory_in_use() -> int:
+    """What models of this process take now, about: on a GPU what torch holds of it, else all of the process."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.memory_allocated())
+    return int(psutil.Process().memory_info().rss)

@@ -1,7 +1,7 @@
 """Checkpoints from the hub: what is here already, and what has to come.
 
-A connection that breaks is taken up where it was, and files that came whole are not fetched again. Only safetensors and
-plain text are taken. A revision may be given behind an "@": a tag, a branch or a commit.
+A connection that breaks is taken up where it was, also by a later download, and files that came whole are not fetched
+again. Only safetensors and plain text are taken. A revision may be given behind an "@": a tag, a branch or a commit.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
+from pipelines.catalogue.transfer import FULL, RemoteFile, Stopped, fetch, telling_of_disk
 from pipelines.types import UserError
 
 FILES = ["*.json", "*.jinja", "*.safetensors"]
@@ -22,6 +24,28 @@ FILES = ["*.json", "*.jinja", "*.safetensors"]
 INDEX = "model.safetensors.index.json"
 READ_BYTES = 2**22
 Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How far a download is, in bytes."""
+
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.done / 1e9:.2f} of {self.total / 1e9:.2f} GB"
+
+
+Told = Callable[[Fetched], None]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the hub has of a model: the commit, and bytes and SHA-256 (of large files) of each file by its name."""
+
+    commit: str | None = None
+    files: dict[str, tuple[int, str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,10 +95,11 @@ def downloaded(model: HubModel) -> Path | None:
     return next((version.snapshot_path for version in fitting if is_whole(version.snapshot_path)), None)
 
 
-def download(model: HubModel) -> Path:
-    """The folder of a model, with what of it is missing here fetched first.
+def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None) -> Path:
+    """The folder of a model, with what of it is missing here fetched first; `tell` hears how far that is.
 
-    Raises UserError for a model that is not there and where connection or disk do not suffice.
+    Raises UserError for a model that is not there and where connection or disk do not suffice, and Stopped once `stop`
+    is set. Of large files what came is kept, and the next download goes on from there.
     """
     from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
@@ -86,30 +111,58 @@ def download(model: HubModel) -> Path:
         RevisionNotFoundError,
     )
 
-    try:
-        return Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
-    except RevisionNotFoundError as error:
-        raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
-        raise UserError(
-            f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the free '
-            "disk space, or use --model demo."
-        ) from error
+    with telling_of_disk(model.hub_id):
+        try:
+            _fetch_large(model, tell or (lambda _: None), stop or Flag())
+            return Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
+        except RevisionNotFoundError as error:
+            raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
+        except (RepositoryNotFoundError, HFValidationError) as error:
+            raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
+        except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            raise UserError(
+                f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '
+                "free disk space, or use --model demo."
+            ) from error
 
 
-def pull(model: HubModel, tell: Tell) -> Path:
+def _fetch_large(model: HubModel, tell: Told, stop: Flag) -> None:
+    """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew."""
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    found = _files(model)
+    blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.hub_id, repo_type="model") / "blobs"
+    large = [
+        RemoteFile(name, hf_hub_url(model.hub_id, name, revision=found.commit), build_hf_headers(), size, sha256)
+        for name, (size, sha256) in found.files.items()
+        if sha256 is not None
+    ]
+    total = sum(size for size, _ in found.files.values())
+    missing = [file for file in large if not (blobs / file.sha256).exists()]
+    here = {file.name: file.part(blobs / file.sha256) for file in missing}
+    _check_disk(
+        sum(file.size for file in missing) - sum(part.stat().st_size for part in here.values() if part.exists())
+    )
+    done = sum(file.size for file in large) - sum(file.size for file in missing)
+    for file in missing:
+        fetch(file, blobs / file.sha256, lambda came, before=done: tell(Fetched(before + came, total)), stop)  # type: ignore[misc]
+        done += file.size
+    if stop.is_set():
+        raise Stopped
+
+
+def pull(model: HubModel, tell: Tell, told: Told | None = None) -> Path:
     """Download a model and check every file of weights against what the hub says of it.
 
-    Raises UserError as `download`, where the disk has no room, and for a file that is not what it should be; that one
-    is removed, so that the next pull fetches it anew.
+    `tell` hears what is done, and `told` how far the download is. Raises UserError as `download`, and for a file that
+    is not what it should be; that one is removed, so that the next pull fetches it anew.
     """
-    sizes = _files(model)
-    missing = sum(size for size, _ in sizes.values()) if downloaded(model) is None else 0
-    _check_disk(missing)
-    folder = download(model)
-    for name, (size, sha256) in sizes.items():
+    folder = download(model, told)
+    for name, (size, sha256) in _files(model).files.items():
         tell(f"Checking {name}")
         file = folder / name
         if file.stat().st_size != size or (sha256 is not None and _sha256(file) != sha256):
@@ -119,8 +172,8 @@ def pull(model: HubModel, tell: Tell) -> Path:
     return folder
 
 
-def _files(model: HubModel) -> dict[str, tuple[int, str | None]]:
-    """Bytes and SHA-256 (of large files) of what is taken of a model; nothing where the hub is not to be reached."""
+def _files(model: HubModel) -> _Found:
+    """What is taken of a model; nothing where the hub is not to be reached."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -128,9 +181,10 @@ def _files(model: HubModel) -> dict[str, tuple[int, str | None]]:
     try:
         info = HfApi().model_info(model.hub_id, revision=model.revision, files_metadata=True)
     except (HfHubHTTPError, HTTPError, HFValidationError, OfflineModeIsEnabled, OSError):
-        return {}  # the download tells why
+        return _Found()  # the download tells why
     taken = [file for file in info.siblings or [] if any(fnmatch(file.rfilename, pattern) for pattern in FILES)]
-    return {file.rfilename: (file.size or 0, file.lfs.sha256 if file.lfs else None) for file in taken}
+    files = {file.rfilename: (file.size or 0, file.lfs.sha256 if file.lfs else None) for file in taken}
+    return _Found(info.sha, files)
 
 
 def _check_disk(num_bytes: int) -> None:

@@ -103,6 +103,17 @@ class Shape:
         """All that it takes for so many visitors at once."""
         return self.weight_bytes(form) + num_visitors * self.visitor_bytes(num_tokens, form) + ACTIVATION_BYTES
 
+    def step_bytes(self, form: Format, num_tokens: int) -> int:
+        """What a step of one token reads behind `num_tokens`: the weights that it passes, and the conversation.
+
+        The recurrent states are written again too.
+        """
+        idle = self.parameters - self.active_parameters
+        matrices, rest = self._matrices - idle + self._embedding, self._text - self._matrices
+        number = 4 if form == "fp32" else STORED_BYTES
+        weights = matrices * (1 if form == "int8" else number) + rest * number
+        return weights + self.visitor_bytes(num_tokens, form) + self.visitor_bytes(0, form)
+
     @property
     def _embedding(self) -> int:
         return self.vocabulary * self.hidden

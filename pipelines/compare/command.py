@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from pipelines.batch.items import Item, find_items
 from pipelines.compare.pairs import Pair, Reply, answer_of
-from pipelines.compare.places import load
+from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, settings_of
-from pipelines.present.rates import decode_rate
+from pipelines.present.rates import cost_of, decode_rate
 from pipelines.present.told import told
 from pipelines.types import Result, Settings, UserError
 
@@ -43,6 +43,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="two names as --model takes them, or NAME@http://HOST:PORT/v1 for a model on a server",
     )
+    add("--prices", nargs=2, type=float, metavar="P", help="of an hour of each, to tell what their answers cost")
     add("--json", action="store_true", help="print a line of JSON for each question instead of the table")
     add_weights(parser)
     add_settings(parser)
@@ -51,6 +52,8 @@ def add_command(parser: argparse.ArgumentParser) -> None:
 def run_command(options: argparse.Namespace) -> int:
     """Ask both models everything, and print what they said; 0 is the exit code."""
     settings, items = settings_of(options), find_items(options.source, options.question)
+    for name in options.models:
+        check(name)
     replies = []
     for name in options.models:
         print(f"Loading the model {name} ...", file=sys.stderr)
@@ -59,7 +62,10 @@ def run_command(options: argparse.Namespace) -> int:
         replies.append([ask(item, engine, settings) for item in bar])
         del engine
     asked = [(item, Pair(*both)) for item, *both in zip(items, *replies, strict=True)]
-    print("\n".join(as_json(*one) for one in asked) if options.json else table(asked, options.models))
+    if options.json:
+        print("\n".join(as_json(*one) for one in asked))
+    else:
+        print(table(asked, options.models, options.prices or [settings.price_per_hour] * 2))
     return 0
 
 
@@ -77,7 +83,7 @@ def ask(item: Item, engine: Engine, settings: Settings) -> Reply:
     raise RuntimeError("an answer ended without its result")
 
 
-def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str]) -> str:
+def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str], prices: Sequence[float]) -> str:
     """A row for each question, what both come to, and the answers that differ."""
     rows, pairs = [HEAD, *(_row(*one) for one in asked)], [pair for _, pair in asked]
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
@@ -86,9 +92,8 @@ def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str]) -> str:
     overlaps = [pair.overlap for pair in pairs if pair.overlap is not None]
     boxes = f"; boxes lie on each other by {fmean(overlaps):.2f}" if overlaps else ""
     lines += ["", f"{same} of {len(pairs)} answers are the same{boxes}."]
-    lines += [
-        _sum(name, [pair.first if place == 0 else pair.second for pair in pairs]) for place, name in enumerate(names)
-    ]
+    sides = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    lines += list(map(_sum, names, sides, prices))
     for item, pair in asked:
         if not pair.is_same:
             first, second = pair.differing
@@ -124,7 +129,7 @@ def _row(item: Item, pair: Pair) -> tuple[str, ...]:
     )
 
 
-def _sum(name: str, replies: Sequence[Reply]) -> str:
+def _sum(name: str, replies: Sequence[Reply], price_per_hour: float) -> str:
     results = [reply for reply in replies if isinstance(reply, Result)]
     failed = f"; {len(replies) - len(results)} could not be answered" if len(results) < len(replies) else ""
     if not results:
@@ -132,7 +137,10 @@ def _sum(name: str, replies: Sequence[Reply]) -> str:
     spent_s = fmean(result.timing.total_ms for result in results) / 1000
     rates = [rate for result in results if (rate := decode_rate(result))]
     speed = f", {fmean(rates):.0f} tokens a second" if rates else ""
-    return f"{name}: {spent_s:.1f} s and {fmean(map(_num_tokens, results)):.0f} tokens an answer{speed}{failed}."
+    costs = [spent for result in results if (spent := cost_of(result.timing, price_per_hour)) is not None]
+    price = f", {fmean(costs):.2g} an answer at {price_per_hour:g} an hour" if costs else ""
+    tokens = fmean(map(_num_tokens, results))
+    return f"{name}: {spent_s:.1f} s and {tokens:.0f} tokens an answer{speed}{price}{failed}."
 
 
 def _num_tokens(result: Result) -> int:

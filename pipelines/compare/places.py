@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.types import WeightFormat
@@ -23,11 +25,23 @@ def split(place: str) -> tuple[str, str | None]:
     return place[:at].strip() or "demo", place[at + 1 :].strip()
 
 
+def check(place: str) -> None:
+    """Raise UserError for what can be no model, before another one has worked for nothing."""
+    from pipelines.catalogue.download import at_hub
+    from pipelines.engine.remote.server import host_of
+
+    name, base_url = split(place)
+    if base_url is not None:
+        host_of(base_url)
+    elif name not in ("demo", "auto") and not Path(name).expanduser().is_dir():
+        at_hub(name)
+
+
 def load(place: str, weights: WeightFormat = "full") -> Engine:
     """The engine. Raises UserError where it cannot be had."""
     from pipelines.models import Running, load_engine  # torch and transformers take seconds
 
     name, base_url = split(place)
     if base_url is None:
-        return load_engine(name, Running(weights=weights))
+        return load_engine(name, Running(weights=weights), lambda sentence: print(sentence, file=sys.stderr))
     return load_engine(name, Running("openai", base_url=base_url))

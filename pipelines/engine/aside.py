@@ -20,6 +20,8 @@ from pipelines.inputs import MERGE, ModelInputs, grid_of
 from pipelines.types import Gaze, Work
 
 T = TypeVar("T")
+Append = Callable[[torch.Tensor, torch.Tensor], None]
+"""Appends the embeddings of a piece of the prompt, at their position ids."""
 MAX_GAZE_BYTES = 128 * 1024**2
 
 
@@ -49,10 +51,10 @@ class Aside:
         most = max(MAX_GAZE_BYTES // (2 * max(int(is_visual.sum()), 1)), 1)
         num_rows = min(inputs.num_replied, most)
         first = inputs.num_tokens - num_rows - 1  # the position that predicts the first of these tokens
-        self._prefill(first)
-        watch = Watch(self._stack.model, self._slots, is_visual.nonzero()[:, 0])
-        with watch:
-            self._prefill(inputs.num_tokens - 1)
+        whole_pieces = max(first - self._length, 0) // self._scheduler.chunk_tokens * self._scheduler.chunk_tokens
+        self._prefill(self._length + whole_pieces, self._append)
+        watch = Watch(self._stack, self._slots, is_visual.nonzero()[:, 0], first)
+        self._prefill(inputs.num_tokens - 1, watch.prefill)
         if self._length < inputs.num_tokens - 1:
             return None
         grids = (grid_of(item.pixels) for item in inputs.media)
@@ -62,7 +64,7 @@ class Aside:
 
     def score(self, continuations: Sequence[Sequence[int]]) -> list[float] | None:
         """The log probability of each of several continuations (token ids) of the prompt; None where it was stopped."""
-        self._prefill(self._inputs.num_tokens)
+        self._prefill(self._inputs.num_tokens, self._append)
         if self._length < self._inputs.num_tokens:
             return None
         state = self._do(partial(self._slots.copy_out, 0))
@@ -80,15 +82,18 @@ class Aside:
             looks = [tower.see(frames, _unheard, number) for number, frames in inputs.unseen(self._num_seen)]
             self._features = torch.cat(looks)
 
-    def _prefill(self, end: int) -> None:
+    def _prefill(self, end: int, append: Append) -> None:
         while self._length < end and not self._stop.is_set():
             stop = min(self._length + self._scheduler.chunk_tokens, end)
-            self._do(partial(self._piece, stop))
+            self._do(partial(self._piece, stop, append))
 
-    def _piece(self, end: int) -> None:
+    def _piece(self, end: int, append: Append) -> None:
         start = self._length
         embeddings = self._stack.embed(self._inputs, start, end, self._features, self._num_seen)
-        self._hidden = self._stack.prefill(0, embeddings, self._positions[:, :, start:end], self._slots)
+        append(embeddings, self._positions[:, :, start:end])
+
+    def _append(self, embeddings: torch.Tensor, positions: torch.Tensor) -> None:
+        self._hidden = self._stack.prefill(0, embeddings, positions, self._slots)
 
     def _logprob(self, state: RowState, ids: Sequence[int]) -> float:
         assert self._hidden is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -81,11 +82,21 @@ def _joules_of(device: torch.device) -> Joules:
         return lambda: None
     try:
         import pynvml
-
-        pynvml.nvmlInit()
-        # by its own name: CUDA_VISIBLE_DEVICES changes the numbers
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except (ImportError, pynvml.NVMLError):
+    except ImportError:  # not on every platform
         return lambda: None
-    return lambda: float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    # by its own name: CUDA_VISIBLE_DEVICES changes the numbers
+    return counted_joules(pynvml, f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+
+
+def counted_joules(nvml: Any, name: str) -> Joules:
+    """What the GPU of that UUID has drawn, by an NVML; None wherever that has no answer, now or later."""
+
+    def drawn() -> float | None:
+        try:
+            nvml.nvmlInit()  # counts who began it, and is there for as long as the program
+            handle = nvml.nvmlDeviceGetHandleByUUID(name)
+            return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+        except nvml.NVMLError:
+            return None
+
+    return drawn if drawn() is not None else lambda: None

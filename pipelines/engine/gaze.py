@@ -1,101 +1,131 @@
 """Where the model looks: the attention of the full-attention layers from the tokens of a reply to the visual tokens.
 
 Three of four layers of the model are linear and have no attention matrix; every fourth has one, and its weights are
-those of the prompt's own visual tokens. They are computed beside the layer's own attention from its input, for a few
-query rows at a time, and only their mean over heads and layers is kept: the whole matrix never exists.
+those of the prompt's own visual tokens. Here these layers run with an attention of our own, which gives its weights
+beside its output, for a few query rows at a time: only their mean over heads and layers is kept, and the whole matrix
+never exists. What lies behind the last weights, as the head and most of the last layer, is left out.
 """
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.engine.slots import SlotCache
+from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.engine.stack import Stack
 
-MAX_SCORE_BYTES = 16 * 1024**2
-"""Of the scores of one layer that are in memory at once."""
+BLOCK_BYTES = {"cpu": 1024**2}
+"""Of the scores of one layer that are in memory at once: what the cache of a processor holds, and elsewhere"""
+LARGE_BLOCK_BYTES = 64 * 1024**2
+LEAST_ROWS = 16
+"""Fewer query rows at a time are no use, however many keys there are."""
 
 
 class Watch:
-    """While it is entered, notes where every token looks that is prefilled in row 0 of `slots`.
+    """Prefills row 0 of `slots`, and notes where each token looks from the position `first` on.
 
     `places` int64 [visual tokens] are the positions of the visual tokens in the prompt.
     """
 
-    def __init__(self, model: Any, slots: SlotCache, places: torch.Tensor) -> None:
-        layers = model.model.language_model.layers
-        self._modules = {
-            index: layers[index].self_attn for index, is_linear in enumerate(slots.is_linear) if not is_linear
-        }
-        self._slots, self._places = slots, places.to(model.device)
-        self._hooks: list[Any] = []
+    def __init__(self, stack: Stack, slots: SlotCache, places: torch.Tensor, first: int) -> None:
+        text = stack.model.model.language_model
+        self._num_watched = slots.is_linear.count(False) * text.config.num_attention_heads
+        last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
+        self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
+        self._stack, self._slots, self._places, self._first = stack, slots, places.to(stack.device), first
+        self._block_bytes = BLOCK_BYTES.get(stack.device.type, LARGE_BLOCK_BYTES)
         self._sums: dict[int, torch.Tensor] = {}
 
-    def __enter__(self) -> Self:
-        for index, module in self._modules.items():
-            hook = self._hook(index)
-            self._hooks.append(module.register_forward_hook(hook, with_kwargs=True))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
+    def prefill(self, embeddings: torch.Tensor, positions: torch.Tensor) -> None:
+        """Append a piece of a prompt, as `Stack.prefill` does, up to the last weights."""
+        num_tokens = embeddings.shape[1]
+        self._slots.reserve(self._slots.lengths[0] + num_tokens)
+        view, hidden = PrefillView(self._slots, 0, num_tokens), embeddings
+        turns = self._rotary(hidden, positions[1:].to(hidden.device))
+        for index, layer in enumerate(self._layers):
+            normed = layer.input_layernorm(hidden)
+            if self._slots.is_linear[index]:
+                mixed = layer.linear_attn(hidden_states=normed, cache_params=view, attention_mask=None)
+            else:
+                mixed = self._attend(layer.self_attn, index, normed, turns, view)
+            if mixed is not None:
+                hidden = hidden + mixed
+                hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+        self._slots.lengths[0] += num_tokens
+        self._stack.num_prefilled += num_tokens
 
     def weights(self) -> NDArray[np.float16]:
         """The mean over heads and layers, float16 [tokens, visual tokens]."""
         if not self._sums:
             return np.zeros((0, len(self._places)), np.float16)
         pieces = [self._sums[start] for start in sorted(self._sums)]
-        weights: NDArray[np.float16] = (torch.cat(pieces) / len(self._modules)).half().cpu().numpy()
+        weights: NDArray[np.float16] = torch.cat(pieces).div_(self._num_watched).half().cpu().numpy()
         return weights
 
-    def _hook(self, index: int) -> Any:
-        def note(module: Any, args: tuple[Any, ...], given: dict[str, Any], output: object) -> None:  # noqa: ARG001
-            hidden = given["hidden_states"]
-            if given["past_key_values"].holds(self._slots):
-                self._note(index, hidden, given["position_embeddings"])
+    def _attend(
+        self, module: Any, index: int, normed: torch.Tensor, turns: tuple[torch.Tensor, ...], view: PrefillView
+    ) -> torch.Tensor | None:
+        """What the layer's attention gives, [1, tokens, hidden]; None of the last one, after which nothing is noted."""
+        is_last, num_tokens, start = index + 1 == len(self._layers), normed.shape[1], self._slots.lengths[0]
+        queries, gate = module.q_proj(normed).view(num_tokens, -1, 2, module.head_dim).unbind(2)
+        queries = _turned(module.q_norm(queries), turns) * module.scaling
+        keys = _turned(module.k_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
+        values = module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
+        keys, values = (held[0] for held in view.update(keys[None], values[None], index))
+        rows = max(self._block_bytes // (4 * len(queries) * keys.shape[1]), LEAST_ROWS)
+        future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
+        seen = torch.zeros(num_tokens, keys.shape[1], device=keys.device)
+        given: list[torch.Tensor] = []
+        for begin in range(max(self._first - start, 0) if is_last else 0, num_tokens, rows):
+            part = queries[:, begin : begin + rows]
+            known = start + begin + part.shape[1]
+            weights = _weights(part, keys[:, :known], future)
+            torch.sum(weights, 0, out=seen[begin : begin + rows, :known])
+            if not is_last:
+                given.append(_gathered(weights, values[:, :known]))
+        self._note(start, seen)
+        if is_last:
+            return None
+        output = torch.cat(given).flatten(1) * gate.flatten(1).sigmoid()
+        mixed: torch.Tensor = module.o_proj(output)[None]
+        return mixed
 
-        return note
-
-    def _note(self, index: int, hidden: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> None:
-        start, num_tokens = self._slots.lengths[0], hidden.shape[1]
-        keys = self._slots.layers[index][0][0, :, : start + num_tokens]
-        module = self._modules[index]
-        num_heads = module.q_proj.out_features // (2 * module.head_dim)
-        rows = max(MAX_SCORE_BYTES // (4 * num_heads * keys.shape[1]), 1)
-        for begin in range(0, num_tokens, rows):
-            part = slice(begin, begin + rows)
-            query = _queries(module, hidden[:, part], tuple(turn[:, part] for turn in turns))
-            weights = _weights(query, keys, start + begin, module.scaling)[:, self._places]
-            known = self._sums.get(start + begin)
-            self._sums[start + begin] = weights if known is None else known.add_(weights)
+    def _note(self, start: int, seen: torch.Tensor) -> None:
+        """Add weights [tokens, keys] of the tokens at `start` and behind, those before `first` left out."""
+        seen = seen[max(self._first - start, 0) :]
+        if len(seen):  # then all visual tokens lie before it
+            here = seen.index_select(1, self._places)
+            known = self._sums.get(start)
+            self._sums[start] = here if known is None else known.add_(here)
 
 
-def _queries(module: Any, hidden: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Queries [heads, tokens, head_dim] of inputs [1, tokens, hidden], as `Qwen3_5Attention` makes them."""
-    query = module.q_proj(hidden).view(hidden.shape[1], -1, 2, module.head_dim)[:, :, 0]
-    query = module.q_norm(query).transpose(0, 1)
+def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Queries or keys [tokens, heads, head_dim], turned: [heads, tokens, head_dim]."""
     cos, sin = (turn[0] for turn in turns)
-    turning, still = query.split([cos.shape[-1], query.shape[-1] - cos.shape[-1]], dim=-1)
+    heads, width = heads.transpose(0, 1), cos.shape[-1]
+    turning, still = heads[..., :width], heads[..., width:]
     first, second = turning.chunk(2, dim=-1)
-    turned = turning * cos + torch.cat([-second, first], dim=-1) * sin
-    return torch.cat([turned, still], dim=-1)
+    return torch.cat([turning * cos + torch.cat([-second, first], dim=-1) * sin, still], dim=-1)
 
 
-def _weights(query: torch.Tensor, keys: torch.Tensor, start: int, scale: float) -> torch.Tensor:
-    """The mean over heads of the attention weights, float32 [tokens, keys], of tokens at `start` and behind.
+def _weights(queries: torch.Tensor, keys: torch.Tensor, future: torch.Tensor) -> torch.Tensor:
+    """Attention weights float32 [heads, tokens, keys] of scaled queries, which belong to the last of the keys.
 
-    `query` is [heads, tokens, head_dim], `keys` [key heads, keys, head_dim].
+    `queries` is [heads, tokens, head_dim], `keys` [key heads, keys, head_dim], and `future` says of tokens in a row
+    which of them lie behind which.
     """
-    num_heads, num_tokens, dim = query.shape
-    grouped = query.reshape(len(keys), -1, dim)
-    scores = (grouped @ keys.transpose(1, 2)).float().view(num_heads, num_tokens, -1) * scale
-    places = torch.arange(keys.shape[1], device=keys.device)
-    future = places > torch.arange(start, start + num_tokens, device=keys.device)[:, None]
-    return scores.masked_fill_(future, -torch.inf).softmax(-1).mean(0)
+    num_heads, num_tokens, dim = queries.shape
+    scores = torch.bmm(queries.reshape(len(keys), -1, dim), keys.transpose(1, 2)).float()
+    scores = scores.view(num_heads, num_tokens, -1)
+    scores[:, :, -num_tokens:].masked_fill_(future[:num_tokens, :num_tokens], -torch.inf)
+    return torch.softmax(scores, -1, out=scores)
+
+
+def _gathered(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """What tokens get of `values` [key heads, keys, head_dim] by their weights: [tokens, heads, head_dim]."""
+    num_heads, num_tokens, num_keys = weights.shape
+    given = torch.bmm(weights.to(values.dtype).view(len(values), -1, num_keys), values)
+    return given.view(num_heads, num_tokens, -1).transpose(0, 1)

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
+from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
 from pipelines.engine.places import Rotary, Rows, Span
 from pipelines.engine.slots import SlotCache, Window
@@ -23,13 +24,18 @@ from pipelines.types import WeightFormat
 
 
 class LeanStack:
-    """The layers of a `qwen3_5` text model over its slots."""
+    """The layers of a `qwen3_5` or `qwen3_5_moe` text model over its slots.
+
+    `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time,
+    and a piece of a prompt reads too many of them.
+    """
 
     def __init__(self, model: Any, slots: SlotCache, weights: WeightFormat = "full") -> None:
         text = model.model.language_model
         self._slots = slots
         self._embed, self._head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
         self._rotary = Rotary(text.rotary_emb, text.config.head_dim)
+        self.has_experts = hasattr(text.config, "num_experts")
         self._layers: list[_Layer] = []
         num_full = 0
         for index, layer in enumerate(text.layers):
@@ -74,10 +80,18 @@ class _Layer:
     def __init__(self, layer: Any, mixer: GatedDelta | Attention, weights: WeightFormat) -> None:
         self._before, self._between = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
         self._mixer = mixer
-        self._up = joined([layer.mlp.gate_proj, layer.mlp.up_proj], weights)
-        self._down = joined([layer.mlp.down_proj], weights)
+        self._feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else _Feed(layer.mlp, weights)
 
     def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
         hidden = hidden + self._mixer(self._before(hidden), where)
-        gate, up = self._up(self._between(hidden)).chunk(2, dim=-1)
-        return hidden + self._down(F.silu(gate) * up)
+        return hidden + self._feed(self._between(hidden))
+
+
+class _Feed:
+    def __init__(self, module: Any, weights: WeightFormat) -> None:
+        self._up = joined([module.gate_proj, module.up_proj], weights)
+        self._down = joined([module.down_proj], weights)
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        gate, up = self._up(hidden).chunk(2, dim=-1)
+        return self._down(F.silu(gate) * up)

@@ -89,7 +89,7 @@ class LocalEngine:
 
     def warm_up(self) -> None:
         """Do what the first requests would wait for: on a GPU, capture the decode step for every number of rows."""
-        self.scheduler.stack.warm_up()
+        self.scheduler.between(self.scheduler.stack.warm_up)
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
         """The model card's values; greedy where the checkpoint's own generation_config does not sample."""

@@ -29,6 +29,11 @@ class Replicas:
         self._lock = threading.Lock()
 
     @property
+    def engines(self) -> tuple[Engine, ...]:
+        """All of them."""
+        return tuple(self._engines)
+
+    @property
     def info(self) -> EngineInfo:
         """That of the first, with their number."""
         first = self._engines[0].info

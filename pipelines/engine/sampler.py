@@ -69,8 +69,8 @@ def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, f
     """
     ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices)
     logprobs = logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0]
-    # as one tensor, so that the device is waited for once
-    pairs: list[list[float]] = torch.stack([ids.double(), logprobs.double()], dim=-1).tolist()
+    # as one tensor, so that the device is waited for once; float32 holds every id below 16 million exactly
+    pairs: list[list[float]] = torch.stack([ids.float(), logprobs], dim=-1).tolist()
     return [(int(token_id), logprob) for token_id, logprob in pairs]
 
 
@@ -99,8 +99,9 @@ def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
     is_out = before >= column([sampling.top_p for sampling in samplings])
     is_out |= likely < column([sampling.min_p for sampling in samplings]) * likely[:, :1]
     is_out[:, 0] = False
-    reached = likely.masked_fill(is_out, 0.0).double().cumsum(-1)
-    mark = torch.tensor([choice.draw() for choice in choices], dtype=torch.float64, device=device)[:, None]
+    wide = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no wider numbers
+    reached = likely.masked_fill(is_out, 0.0).to(wide).cumsum(-1)
+    mark = torch.tensor([choice.draw() for choice in choices], dtype=wide, device=device)[:, None]
     place = torch.searchsorted(reached, mark * reached[:, -1:], right=True).clamp(max=values.shape[1] - 1)
     return ids.gather(1, place)[:, 0]
 

@@ -10,6 +10,7 @@ import atexit
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import nullcontext
 from threading import Condition, Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -108,13 +109,14 @@ class Scheduler:
 
     @torch.inference_mode()
     def _work(self) -> None:
-        if self.stack.device.type == "cuda":  # streams and events are those of the thread's current device
-            torch.cuda.set_device(self.stack.device)
-        while self._has_work():
-            self._drop_stopped()
-            self._run_errands()
-            self._begin()
-            self._step()
+        device = self.stack.device
+        # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            while self._has_work():
+                self._drop_stopped()
+                self._run_errands()
+                self._begin()
+                self._step()
 
     def _has_work(self) -> bool:
         with self._changed:

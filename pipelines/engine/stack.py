@@ -30,7 +30,8 @@ class Stack:
         self.num_prefilled = 0
         self._lean = LeanStack(model, self.slots, weights)
         self._graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
-        self._traces = StepTraces(self._lean, self.slots, can_trace=CAN_TRACE and self.device.type == "cpu")
+        can_trace = CAN_TRACE and self.device.type == "cpu" and not self._lean.has_experts
+        self._traces = StepTraces(self._lean, self.slots, can_trace=can_trace)
 
     def new_slots(self, rows: int) -> SlotCache:
         """Caches of their own, empty."""
@@ -101,8 +102,7 @@ class Stack:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs."""
         rows = 1
         while rows < self.slots.rows:
-            with torch.inference_mode():
-                self.decode([0] * rows, [0] * rows)
+            self.decode([0] * rows, [0] * rows)
             for row in range(rows):
                 self.slots.free(row)
             rows *= 2
@@ -115,7 +115,7 @@ class Stack:
     def _piece(self, row: int, hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor | None:
         """The last hidden state of a short piece, without what transformers' layers cost whatever they are given."""
         start, num_tokens = self.slots.lengths[row], len(hidden)
-        if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda"):
+        if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda") or self._lean.has_experts:
             return None
         if not start:
             self.slots.clear(row)

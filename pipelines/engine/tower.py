@@ -44,7 +44,7 @@ class Tower:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
         tower, device = self._model.model, self._model.device
-        enter(Work("send", medium=medium))
+        enter(Work("send", medium=medium, num_units=frames.pixels.nbytes))
         patches = cut(frames.pixels.to(device)).values
         enter(Work("vision", num_visual_tokens(grid_of(frames.pixels)), medium))
         grid = torch.tensor([grid_of(frames.pixels)], device=device)

@@ -77,9 +77,7 @@ def _int8_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tens
 
 def _has_int8_product(weight: torch.Tensor) -> bool:
     """Whether torch multiplies by int8 itself; elsewhere torchao widens the weights first, which is slow."""
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key(
-        "aten::_weight_int8pack_mm", "CUDA" if weight.is_cuda else "CPU"
-    )
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key("aten::_weight_int8pack_mm", weight.device.type.upper())
     return has_kernel and weight.shape[1] % INT8_GROUP == 0
 
 

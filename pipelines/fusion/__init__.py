@@ -6,7 +6,7 @@ from pipelines.fusion.fuse import fuse, gather
 from pipelines.fusion.look import ClipLook, SpanLook, look_of
 from pipelines.fusion.patches import patchify_clip, patchify_picture
 from pipelines.fusion.prompt import expand_prompt
-from pipelines.fusion.sights import seen_pixels, sights
+from pipelines.fusion.sights import resized, seen_pixels, sights
 from pipelines.fusion.sizes import refused, resize_clip, resize_picture
 from pipelines.inputs import Patches
 from pipelines.types import Limits
@@ -28,6 +28,7 @@ __all__ = [
     "refused",
     "resize_clip",
     "resize_picture",
+    "resized",
     "sample_frames",
     "seen_pixels",
     "sights",

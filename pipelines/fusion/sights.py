@@ -37,5 +37,11 @@ def seen_pixels(item: Media, sight: Sight) -> NDArray[np.uint8]:
     return seen
 
 
+def resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame uint8 [H, W, 3] in another size (height, width), as the model would get it."""
+    frame: NDArray[np.uint8] = resize(rgb[None], size)[0].permute(1, 2, 0).contiguous().numpy()
+    return frame
+
+
 def _sight(num_frames: int, frames: torch.Tensor) -> Sight:
     return Sight(frames.shape[3], frames.shape[2], num_frames, num_visual_tokens(grid_of(frames)))

@@ -77,7 +77,7 @@ class Gate:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._most(scope):
             raise Refusal(413, self._too_much())
-        if _is_upload(scope):
+        if is_upload(scope):
             self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
 
     def _knows(self, host: str) -> bool:
@@ -94,7 +94,7 @@ class Gate:
 
     def _most(self, scope: Scope) -> int:
         policy = self._policy()
-        return policy.max_file_bytes + FORM_BYTES if _is_upload(scope) else MAX_BODY_BYTES
+        return policy.max_file_bytes + FORM_BYTES if is_upload(scope) else MAX_BODY_BYTES
 
     def _admit(self, address: str, num_bytes: int) -> None:
         """Count an upload. Raises Refusal for too many of one address, or where the disk would hold too much."""
@@ -129,7 +129,7 @@ class Gate:
             num_bytes += len(body)
             if num_bytes > most:
                 raise Refusal(413, self._too_much())
-            if _is_upload(scope):
+            if is_upload(scope):
                 joined = tail + body
                 num_files += joined.count(FILE_MARK)
                 tail = joined[-len(FILE_MARK) + 1 :]
@@ -164,7 +164,8 @@ def address_of(scope: Scope, trusts_proxy: bool) -> str:
     return str(client[0]) if client else ""
 
 
-def _is_upload(scope: Scope) -> bool:
+def is_upload(scope: Scope) -> bool:
+    """Whether a request brings files."""
     return str(scope["path"]).rstrip("/").endswith("/upload")
 
 

@@ -16,7 +16,8 @@ class Policy:
     """Limits. `hosts` are the names that the server answers to besides addresses and localhost; None: to all.
 
     `max_per_address` counts questions that are answered or wait, `quota_bytes` what all uploads may take on the disk,
-    and uploads are deleted once they are `keep_uploads_s` old.
+    and uploads are deleted once they are `keep_uploads_s` old. Where they `may_change_model`, visitors may have another
+    model loaded for all of them, and downloaded first.
     """
 
     is_public: bool
@@ -30,6 +31,7 @@ class Policy:
     max_files_a_request: int = 20
     hosts: frozenset[str] | None = frozenset()
     trusts_proxy: bool = False
+    may_change_model: bool = False
 
     def lowered(self, settings: Settings) -> Settings:
         """The settings of a request, within the limits."""
@@ -69,6 +71,7 @@ PRIVATE_HOST = Policy(
     max_frames=768,
     max_per_address=32,
     max_uploads_a_minute=600,
+    may_change_model=True,
 )
 PUBLIC_HOST = Policy(
     is_public=True,
@@ -84,11 +87,24 @@ PUBLIC_HOST = Policy(
 
 
 def policy_of(
-    is_public: bool, names: list[str], environment: Mapping[str, str] = os.environ, *, is_proxied: bool = False
+    is_public: bool,
+    names: list[str],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    is_proxied: bool = False,
+    is_fixed: bool = False,
 ) -> Policy:
-    """The limits for a start of the server; a Space is public by itself, and behind a proxy that names its visitors."""
+    """The limits for a start of the server; a Space is public by itself, and behind a proxy that names its visitors.
+
+    Where it `is_fixed`, nobody changes the model.
+    """
     is_space = "SPACE_ID" in environment
     policy = PUBLIC_HOST if is_public or is_space else PRIVATE_HOST
     space_host = environment.get("SPACE_HOST")
     allowed = frozenset(name.lower() for name in [*names, *([space_host] if space_host else [])])
-    return replace(policy, hosts=allowed or policy.hosts, trusts_proxy=is_space or is_proxied)
+    return replace(
+        policy,
+        hosts=allowed or policy.hosts,
+        trusts_proxy=is_space or is_proxied,
+        may_change_model=policy.may_change_model and not is_fixed,
+    )

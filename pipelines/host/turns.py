@@ -30,11 +30,15 @@ class Visitor:
 
 
 class Turn:
-    """A place of one question; `flags` stop what runs for it when the server ends."""
+    """A place of one question; `flags` stop what runs for it when the server ends.
+
+    `waited_s` is from when to when it had to wait, by `time.perf_counter`; None where it had not.
+    """
 
     def __init__(self, visitor: Visitor) -> None:
         self.visitor = visitor
         self.flags: list[threading.Event] = []
+        self.waited_s: tuple[float, float] | None = None
 
 
 class Turns:
@@ -74,14 +78,20 @@ class Turns:
 
     def wait(self, turn: Turn) -> Iterator[None]:
         """Yield now and then until it is the turn of a question. Raises UserError where the server ends first."""
-        while True:
-            with self._changed:
-                if self.is_ending:
-                    raise UserError(ENDING)
-                if self._sessions[turn.visitor.session][0] is turn:
-                    return
-                self._changed.wait(LOOK_S)
+        since_s = time.perf_counter()
+        while not self._is_next(turn):
             yield
+            turn.waited_s = since_s, time.perf_counter()
+
+    def _is_next(self, turn: Turn) -> bool:
+        """Whether it is the turn of a question, or becomes it within a moment."""
+        with self._changed:
+            is_next = self._sessions[turn.visitor.session][0] is turn
+            if not is_next and not self.is_ending:
+                self._changed.wait(LOOK_S)
+            if self.is_ending:
+                raise UserError(ENDING)
+            return is_next
 
     def end(self, patience_s: float) -> bool:
         """Let nobody begin, stop those who run, and wait until they have ended; whether all have."""

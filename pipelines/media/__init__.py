@@ -9,8 +9,8 @@ from pipelines.media.content import is_readable_kind
 from pipelines.media.errors import Cancelled
 from pipelines.media.guarded import footage_guarded as footage
 from pipelines.media.guarded import make_ready
-from pipelines.media.guarded import probe_guarded as probe
 from pipelines.media.kept import open_once
+from pipelines.media.kept import probe_once as probe
 from pipelines.media.look import Look
 from pipelines.media.opening import open_media
 

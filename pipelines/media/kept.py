@@ -15,18 +15,21 @@ from pathlib import Path
 from pipelines.cache import Cache
 from pipelines.media.content import kind_of
 from pipelines.media.errors import Cancelled, unreadable
-from pipelines.media.guarded import open_guarded
+from pipelines.media.guarded import open_guarded, probe_guarded
 from pipelines.media.look import Look
-from pipelines.types import ClipReader, Media
+from pipelines.types import ClipReader, Media, Probe
 
 MAX_OPENED_BYTES = 256 * 1024**2
 MAX_DIGESTS = 4096
+MAX_PROBED_TIMES = 200_000
+"""Of the frames of all clips that were probed."""
 CHUNK_BYTES = 4 * 1024**2
 
 Identity = tuple[str, int, int, int, int]
 
 OPENED: Cache[tuple[str, Look, ClipReader], Media] = Cache(MAX_OPENED_BYTES, lambda item: item.rgb.nbytes)
 DIGESTS: Cache[Identity, str] = Cache(MAX_DIGESTS, lambda _: 1)
+PROBED: Cache[Identity, Probe] = Cache(MAX_PROBED_TIMES, lambda probe: 1 + len(getattr(probe, "times_s", ())))
 
 
 def open_once(
@@ -44,14 +47,27 @@ def open_once(
     return replace(item, name=path.name, content=content)
 
 
+def probe_once(path: Path) -> Probe:
+    """As `probe_guarded`; a file that did not change since is not looked at again."""
+    kind_of(path)
+    try:
+        return PROBED.get(_identity(path), partial(probe_guarded, path))
+    except OSError:
+        raise unreadable(path.name) from None
+
+
 def digest(path: Path, should_stop: Callable[[], bool]) -> str:
     """SHA-256 of a file's content. Raises Cancelled when `should_stop` says so."""
     try:
-        status = path.stat()
-        identity = (str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return DIGESTS.get(identity, partial(_digest, path, should_stop))
+        return DIGESTS.get(_identity(path), partial(_digest, path, should_stop))
     except OSError:
         raise unreadable(path.name) from None
+
+
+def _identity(path: Path) -> Identity:
+    """What changes where a file does. Raises OSError."""
+    status = path.stat()
+    return str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _digest(path: Path, should_stop: Callable[[], bool]) -> str:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from pipelines.types import Clip, Gaze, Request, Result
+from pipelines.types import Clip, Gaze, Grounding, Request, Result
 
 
 @dataclass
 class Answered:
-    """A request and its result without the frames of its media; `times_s` are those of its clips, by medium.
+    """A request and what its answer names; `times_s` are those of the frames of its clips, by medium.
 
-    `gaze` is where the model looked, once somebody has asked.
+    `result` is there without the frames of its media while the program runs, and None once it is opened again. `gaze`
+    is where the model looked, once somebody has asked.
     """
 
     request: Request
-    result: Result
+    grounding: Grounding
     times_s: dict[int, tuple[float, ...]]
+    result: Result | None = None
     gaze: Gaze | None = None
 
     @classmethod
     def of(cls, request: Request, result: Result) -> Self:
         """What is kept of a result."""
         times_s = {number: item.times_s for number, item in enumerate(result.media) if isinstance(item, Clip)}
-        return cls(request, replace(result, media=(), sights=()), times_s)
+        return cls(request, result.grounding, times_s, replace(result, media=(), sights=()))

@@ -69,6 +69,7 @@ def ask_in_turn(
                 yield Update(session.shown(), line(BEFORE_THIS, tone="busy"))
             if session.pending is None:
                 take()
+            session.wait(turn.waited_s)
             yield from _marked(session, turn, ask(session, settings, answer))
             if turns.is_ending:
                 yield Update(session.shown(), failed(ENDING))

@@ -18,7 +18,7 @@ from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, Event, Media, Picture, Result, Sight
+from pipelines.types import Clip, Event, Grounding, Media, Picture, Result, Sight
 
 if TYPE_CHECKING:
     from pipelines.present.sight import SeenPixels
@@ -33,6 +33,16 @@ POINT_HERE = (
     ' aria-pressed="false">Mark a part</button></p>'
 )
 """A finger needs the button: it scrolls otherwise."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """What a pane shows of a result, where the result itself is not there any more."""
+
+    media: tuple[Media, ...]
+    sights: tuple[Sight, ...]
+    grounding: Grounding
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ class Given:
     seen_pixels: SeenPixels | None = None
 
 
-def evidence_html(result: Result, given: Given) -> str:
+def evidence_html(result: Result | Exhibit, given: Given) -> str:
     """The pane for an answer."""
     if not result.media:
         return EMPTY
@@ -67,7 +77,7 @@ def evidence_html(result: Result, given: Given) -> str:
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
-def shown_media(result: Result, num_new_media: int, about: int | None = None) -> list[int]:
+def shown_media(result: Result | Exhibit, num_new_media: int, about: int | None = None) -> list[int]:
     """The media worth a look: those of the question and the one it is about, those with a mark, and never none."""
     num_media = len(result.media)
     new = set(range(num_media - num_new_media, num_media))
@@ -87,13 +97,13 @@ def _tab(index: int, media: Sequence[Media], is_chosen: bool) -> str:
     return f'<button type="button" role="tab" data-medium="{index}" {state}>{title(index, media)}</button>'
 
 
-def _medium(index: int, result: Result, marks: Sequence[Mark], given: Given, *, is_hidden: bool) -> str:
+def _medium(index: int, result: Result | Exhibit, marks: Sequence[Mark], given: Given, *, is_hidden: bool) -> str:
     here = [mark for mark in marks if mark.region.media_index == index]
     drawn, item = here[:MAX_MARKS], result.media[index]
     sight = result.sights[index] if result.sights else None
     legend = _legend(drawn, len(here))
     body = (
-        _clip(index, item, drawn, legend, _events_of(index, result), given)
+        _clip(index, item, drawn, legend, _events_of(index, result), given, sight)
         if isinstance(item, Clip)
         else f"{_picture(item, drawn, given.shelf)}{legend}"
     )
@@ -109,7 +119,15 @@ def _picture(item: Picture, marks: Sequence[Mark], shelf: Shelf | None) -> str:
     return drawn + POINT_HERE
 
 
-def _clip(index: int, item: Clip, marks: Sequence[Mark], legend: str, events: Sequence[Event], given: Given) -> str:
+def _clip(
+    index: int,
+    item: Clip,
+    marks: Sequence[Mark],
+    legend: str,
+    events: Sequence[Event],
+    given: Given,
+    sight: Sight | None,
+) -> str:
     player = ""
     if given.shelf and index < len(given.files):
         address = escape(given.shelf.address(given.files[index]))
@@ -120,10 +138,10 @@ def _clip(index: int, item: Clip, marks: Sequence[Mark], legend: str, events: Se
         )
     scale = timeline(events, marks, item.duration_s)
     figures = marked_figures(item, marks)
-    return f"{player}{scale}{POINT_HERE}{figures}{legend}{strip(item, marks)}"
+    return f"{player}{scale}{POINT_HERE}{figures}{legend}{strip(item, marks, sight.num_frames if sight else None)}"
 
 
-def _events_of(index: int, result: Result) -> tuple[Event, ...]:
+def _events_of(index: int, result: Result | Exhibit) -> tuple[Event, ...]:
     """An event names no medium: it belongs to the last clip."""
     clips = [at for at, item in enumerate(result.media) if isinstance(item, Clip)]
     return result.grounding.events if clips and clips[-1] == index else ()

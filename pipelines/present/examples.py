@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+FOLLOWING = ("And blue?", "Where is the blue square? Report bbox coordinates in JSON format.")
+"""Asked behind the first question about the first file."""
+SEVERAL = "({count} questions, one after the other)"
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,24 @@ def load_examples(folder: Path) -> list[Example]:
     return [Example(folder / entry["file"], entry["question"]) for entry in entries]
 
 
-def chosen(examples: list[Example], limit: int) -> list[Example]:
-    """At most `limit` examples: the first question about each file, then the second about each, and so on."""
-    num_seen: Counter[Path] = Counter()
-    rounds: list[tuple[int, Example]] = []
+@dataclass(frozen=True)
+class Card:
+    """What a visitor starts from: a file and a question about it, and those that follow it, one after the other."""
+
+    path: Path
+    questions: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What stands on it."""
+        first, *others = self.questions
+        return f"{first} {SEVERAL.format(count=len(self.questions))}" if others else first
+
+
+def cards(examples: list[Example]) -> list[Card]:
+    """One for the first question about each file, and one of several questions about the first file."""
+    first: dict[Path, Card] = {}
     for example in examples:
-        rounds.append((num_seen[example.path], example))
-        num_seen[example.path] += 1
-    return [example for _, example in sorted(rounds, key=itemgetter(0))[:limit]]
+        first.setdefault(example.path, Card(example.path, (example.question,)))
+    started = list(first.values())
+    return [*started, *(Card(card.path, (*card.questions, *FOLLOWING)) for card in started[:1])]

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pipelines.present.limit import amount
-from pipelines.present.rates import NAMES, STAGES, WORKING, cost, decode_rate, stage_rate, tokens_per_second
-from pipelines.types import ClockName, Outcome, Record, Span
+from pipelines.present.rates import (
+    GROUP_OF,
+    NAMES,
+    STAGES,
+    WORKING,
+    cost,
+    decode_rate,
+    saved_ms,
+    stage_rate,
+    tokens_per_second,
+)
+from pipelines.types import ClockName, Outcome, Record, Span, Stage, Upload
 
 CLOCKS: dict[ClockName, str] = {"perf_counter": "CPU", "cuda event": "CUDA"}
 CLOCKS_IN_WORDS = "CPU: perf_counter of the host. CUDA: events on the GPU's stream."
@@ -19,51 +31,94 @@ OUTCOMES: dict[Outcome, str] = {
     "failed": "failed",
 }
 NOTHING = "–"
+OTHER = "what no stage measured"
+UPLOAD = "the files on their way to this server, before anything was asked"
+Unit = Literal["tok", "frames", "B"]
+UNITS: Mapping[Stage, Unit] = {"frames": "frames", "send": "B"}
+"""Of what goes through a stage, where it is not tokens."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: spans of one stage that are about the same, or what no stage measured, without any."""
+    """A line of the table: spans of one stage that are about the same.
+
+    What no stage measured has none, and neither has what came before anything was asked: `aside` says so. `load` went
+    through it, or came of it: so many of `unit`.
+    """
 
     name: str
     meaning: str
     spans: tuple[Span, ...]
     duration_ms: float
+    group: str = "other"
+    load: int = 0
+    unit: Unit = "tok"
+    is_worth_a_rate: bool = True
+    clock: str = NOTHING
+    aside: str = ""
 
     @property
-    def num_tokens(self) -> int | None:
-        """What went through it or came of it."""
-        return sum(span.num_tokens for span in self.spans) or None
+    def amount(self) -> str:
+        """The load, as `140 tok`, `9 frames` or `1.2 MB`."""
+        if not self.load:
+            return NOTHING
+        return f"{amount(self.load)}B" if self.unit == "B" else f"{self.load:,} {self.unit}"
 
     @property
-    def rate(self) -> float | None:
-        """Tokens a second, where that says something."""
-        if not self.spans or self.spans[0].stage not in WORKING:
-            return None
-        return tokens_per_second(self.num_tokens or 0, self.duration_ms)
-
-    @property
-    def clock(self) -> str:
-        """What measured it, in a word."""
-        return ", ".join(sorted({CLOCKS[span.clock] for span in self.spans})) or NOTHING
+    def rate(self) -> str:
+        """How much of it went through in a second, where that says something."""
+        rate = tokens_per_second(self.load, self.duration_ms) if self.is_worth_a_rate else None
+        if rate is None:
+            return NOTHING
+        return f"{amount(rate)}B" if self.unit == "B" else number(rate)
 
 
 def rows(record: Record) -> list[Row]:
-    """The stages in order: a row for each medium where there are several, and for each number of requests in a step."""
-    timing = record.timing
+    """The stages as they began: a row for each medium where there are several, and for each number of requests in a
+    step. Uploads stand before them, and what no stage measured behind."""
+    return [*map(_upload, record.uploads), *_stages(record), Row("Other", OTHER, (), record.timing.other_ms)]
+
+
+def _upload(upload: Upload) -> Row:
+    return Row(
+        f"Upload · {upload.name}",
+        UPLOAD,
+        (),
+        upload.duration_ms,
+        load=upload.num_bytes,
+        unit="B",
+        clock=CLOCKS["perf_counter"],
+        aside="before it was asked",
+    )
+
+
+def _stages(record: Record) -> list[Row]:
     found: list[Row] = []
     for stage in STAGES:
-        spans = [span for span in timing.spans if span.stage == stage]
-        name, meaning = NAMES[stage]
+        spans = [span for span in record.timing.spans if span.stage == stage]
         has_several = len({span.medium for span in spans}) > 1
-        for kind in dict.fromkeys((span.medium, span.num_rows) for span in spans):
-            of_kind = tuple(span for span in spans if (span.medium, span.num_rows) == kind)
-            medium, num_rows = kind
+        for medium, num_rows in dict.fromkeys((span.medium, span.num_rows) for span in spans):
+            of_kind = tuple(span for span in spans if (span.medium, span.num_rows) == (medium, num_rows))
             about = f" · {_medium(record, medium)}" if has_several and medium is not None else ""
             shared = f" · shared by {num_rows}" if num_rows > 1 else ""
-            found.append(Row(name + about + shared, meaning, of_kind, sum(span.duration_ms for span in of_kind)))
-    found.append(Row("Other", "what no stage measured", (), timing.other_ms))
-    return found
+            found.append(_row(stage, of_kind, about + shared))
+    return sorted(found, key=lambda row: (row.spans[0].stage == "deliver", row.spans[0].start_ms))
+
+
+def _row(stage: Stage, spans: tuple[Span, ...], about: str) -> Row:
+    name, meaning = NAMES[stage]
+    unit = UNITS.get(stage, "tok")
+    return Row(
+        name + about,
+        meaning,
+        spans,
+        sum(span.duration_ms for span in spans),
+        GROUP_OF[stage],
+        sum(span.num_tokens if unit == "tok" else span.num_units for span in spans),
+        unit,
+        stage in WORKING or unit != "tok",
+        ", ".join(sorted({CLOCKS[span.clock] for span in spans})),
+    )
 
 
 def figures(record: Record) -> list[tuple[str, str]]:
@@ -79,8 +134,7 @@ def figures(record: Record) -> list[tuple[str, str]]:
             f"p50 {ms(gaps.p50_ms)}, p95 {ms(gaps.p95_ms)}, at most {ms(gaps.max_ms)} ms" if gaps else None,
         ),
         ("prompt", _prompt(record)),
-        ("of it kept", f"{tokens.kept:,} tokens" if tokens.kept else None),
-        ("not looked at again", f"{tokens.kept_visual:,} visual tokens" if tokens.kept_visual else None),
+        ("reused", _reused(record)),
         ("reply", f"{tokens.reasoning:,} thought + {tokens.answer:,} answered tokens"),
         (
             "memory",
@@ -133,6 +187,17 @@ def _prompt(record: Record) -> str:
     if record.engine.server:  # it counts them as one
         return f"{record.tokens.text:,} tokens"
     return f"{record.tokens.text:,} text + {record.tokens.visual:,} visual tokens"
+
+
+def _reused(record: Record) -> str | None:
+    """What was kept from before, and about what that saved."""
+    tokens, saved = record.tokens, saved_ms(record)
+    parts = [
+        *([f"{tokens.kept:,} of {tokens.text + tokens.visual:,} tokens not prefilled"] if tokens.kept else []),
+        *([f"{tokens.kept_visual:,} visual tokens not looked at"] if tokens.kept_visual else []),
+        *([f"about {ms(saved)} ms saved, at the rates of this request"] if saved is not None else []),
+    ]
+    return "; ".join(parts) or None
 
 
 def _rate(value: float | None) -> str | None:

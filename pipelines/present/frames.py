@@ -16,9 +16,12 @@ LARGE_PX = 960
 
 def nearest_frame(clip: Clip, time_s: float | None) -> int:
     """The sampled frame next to a time; the first one for a place without a time."""
-    if time_s is None:
-        return 0
-    return min(range(len(clip.times_s)), key=lambda frame: abs(clip.times_s[frame] - time_s))
+    return 0 if time_s is None else nearest(clip.times_s, time_s)
+
+
+def nearest(times_s: Sequence[float], time_s: float) -> int:
+    """Which of some times is next to one."""
+    return min(range(len(times_s)), key=lambda number: abs(times_s[number] - time_s))
 
 
 def marks_by_frame(clip: Clip, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
@@ -43,8 +46,8 @@ def marked_figures(clip: Clip, marks: Sequence[Mark]) -> str:
     return "".join(_figure(clip, frame, of_frame, LARGE_PX) for frame, of_frame in chosen)
 
 
-def strip(clip: Clip, marks: Sequence[Mark]) -> str:
-    """What the model saw of the clip: its frames, small, with their times."""
+def strip(clip: Clip, marks: Sequence[Mark], num_seen: int | None = None) -> str:
+    """Frames of the clip, small, with their times: of those that the model saw, `num_seen` where that is known."""
     by_frame = marks_by_frame(clip, marks)
     chosen = chosen_frames(len(clip.times_s), list(by_frame))
     frames = "".join(
@@ -53,7 +56,7 @@ def strip(clip: Clip, marks: Sequence[Mark]) -> str:
         )
         for frame in chosen
     )
-    return f'<p class="gb-note">{_summary(clip, len(chosen))}</p><div class="gb-strip">{frames}</div>'
+    return f'<p class="gb-note">{_summary(clip, len(chosen), num_seen)}</p><div class="gb-strip">{frames}</div>'
 
 
 def _figure(clip: Clip, frame: int, marks: Sequence[Mark], max_side_px: int, classes: str = "gb-figure") -> str:
@@ -78,8 +81,9 @@ def _alt(clip: Clip, frame: int) -> str:
     return f"{clip.name} at {_time(clip, frame)}"
 
 
-def _summary(clip: Clip, num_shown: int) -> str:
-    num_frames = len(clip.times_s)
-    frames = f"{num_frames} frame{'s' * (num_frames != 1)}"
-    shown = f", {num_shown} of them shown" if num_shown < num_frames else ""
+def _summary(clip: Clip, num_shown: int, num_seen: int | None) -> str:
+    if num_seen is None:
+        return f"Some frames of {seconds(clip.duration_s)}."
+    frames = f"{num_seen} frame{'s' * (num_seen != 1)}"
+    shown = f", {num_shown} of them shown" if num_shown < num_seen else ""
     return f"The model saw {frames} of {seconds(clip.duration_s)}{shown}."

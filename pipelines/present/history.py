@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from pipelines.compare.votes import Vote, latest
 from pipelines.types import Record, Span
 
 MAX_RECORDS = 50
+MAX_VOTES = 500
 
 
 @dataclass
 class History:
-    """The last requests, oldest first, each with its number; `num_seen` were there in all."""
+    """The last requests, oldest first, each with its number; `num_seen` were there in all.
+
+    `votes` are what the visitor thought of two replies to the same question, oldest first.
+    """
 
     records: list[Record] = field(default_factory=list)
     num_seen: int = 0
+    votes: list[Vote] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Keep one more, in the place of the oldest where there are too many."""
         self.records = [*self.records, record][-MAX_RECORDS:]
         self.num_seen += 1
+
+    def vote(self, vote: Vote) -> None:
+        """Keep a vote, in the place of an earlier one about the same replies."""
+        self.votes = latest([*self.votes, vote])[-MAX_VOTES:]
 
     @property
     def numbered(self) -> list[tuple[int, Record]]:

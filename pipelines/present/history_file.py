@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from pipelines.present.rates import STAGES, WORKING, cost, stage_rate
-from pipelines.types import Record
+from pipelines.present.rates import STAGES, WORKING, cost, stage_rate, tokens_per_second
+from pipelines.types import Record, Stage
 
 Value = str | float | int | None
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -36,6 +36,10 @@ def as_values(record: Record) -> dict[str, Value]:
         "time_to_answer_ms": timing.time_to_answer_ms,
         **{f"{stage}_ms": timing.stage_ms.get(stage, 0.0) for stage in STAGES},
         "other_ms": timing.other_ms,
+        "upload_ms": sum(upload.duration_ms for upload in record.uploads),
+        "upload_bytes": sum(upload.num_bytes for upload in record.uploads),
+        "frames_per_s": _units_per_s(record, "frames"),
+        "sent_bytes_per_s": _units_per_s(record, "send"),
         **{f"{stage}_tokens_per_s": stage_rate(record, stage) for stage in WORKING},
         "gap_p50_ms": gaps.p50_ms if gaps else None,
         "gap_p95_ms": gaps.p95_ms if gaps else None,
@@ -56,14 +60,23 @@ def as_values(record: Record) -> dict[str, Value]:
     return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
 
+def _units_per_s(record: Record, stage: Stage) -> float | None:
+    num_units = sum(span.num_units for span in record.timing.spans if span.stage == stage)
+    return tokens_per_second(num_units, record.timing.stage_ms.get(stage, 0.0))
+
+
 def as_json_file(records: Sequence[Record]) -> str:
     """A JSON array, one object a request, oldest first."""
     return json.dumps([as_values(record) for record in records], ensure_ascii=False, indent=1)
 
 
 def as_csv_file(records: Sequence[Record]) -> str:
-    """A line of names, then one a request. Text that a spreadsheet would compute is marked as text."""
-    lines = [as_values(record) for record in records]
+    """A line of names, then one a request."""
+    return as_csv([as_values(record) for record in records])
+
+
+def as_csv(lines: Sequence[Mapping[str, Value]]) -> str:
+    """A line of names, then the lines, which have the same ones. Text that a spreadsheet would compute is marked."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(lines[0]) if lines else [])
     writer.writeheader()

@@ -57,11 +57,15 @@ def _row(item: Listed, is_here: bool) -> str:
 
 @dataclass(frozen=True)
 class Remembered:
-    """What a browser's tab remembers over a reload: the open conversation, and the draft with its files' paths."""
+    """What a browser's tab remembers over a reload: the open conversation, and the draft with its files' paths.
+
+    The conversation may be one that a link led to.
+    """
 
     id: str = ""
     question: str = ""
     files: tuple[str, ...] = ()
+    is_linked: bool = False
 
     @classmethod
     def of_json(cls, text: str) -> Remembered:
@@ -69,6 +73,7 @@ class Remembered:
         try:
             value = json.loads(text)
             files = value.get("files", [])
-            return cls(str(value.get("id", "")), str(value.get("text", "")), tuple(str(file) for file in files))
+            id, question, is_linked = value.get("id", ""), value.get("text", ""), value.get("is_linked") is True
+            return cls(str(id), str(question), tuple(str(file) for file in files), is_linked)
         except (ValueError, AttributeError, TypeError):
             return cls()

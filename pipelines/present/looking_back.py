@@ -6,8 +6,8 @@ from threading import Event as Flag
 
 from pipelines.asides import check_claim, gaze
 from pipelines.engine import Engine
+from pipelines.present.heat import NOT_TOLD, heat_html
 from pipelines.present.session import Session
-from pipelines.present.word_by_word import NOT_TOLD, heat_html
 from pipelines.types import UserError
 
 DOUBTFUL = 0.5
@@ -21,7 +21,7 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
         first, stop = map(int, str(places).split())
     except ValueError:
         return NOT_TOLD
-    if last is None:
+    if last is None or last.result is None:
         return NOT_TOLD
     try:
         if last.gaze is None:
@@ -34,7 +34,7 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
 def checked(session: Session, number: object, engine: Engine) -> Checked:
     """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful."""
     last = session.answered
-    regions = last.result.grounding.regions if last else ()
+    regions = last.grounding.regions if last else ()
     try:
         at = int(str(number)) - 1
     except ValueError:

@@ -6,10 +6,10 @@ Numbers alone: no question, no name of a file and nobody's conversation is told.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from pipelines.present.facts import OUTCOMES
 from pipelines.present.rates import STAGES
 from pipelines.types import Observe, Outcome, Progress, Record, UserError
 
@@ -29,11 +29,13 @@ class Metrics:
         self._whole = Histogram("glassbox_request_seconds", "Time of a request", registry=of, buckets=first)
         self._first = Histogram("glassbox_first_token_seconds", "To the first token", registry=of, buckets=first)
         self._tokens = Counter("glassbox_tokens", "Tokens by kind", ["kind"], registry=of)
+        self._uploads = Histogram("glassbox_upload_seconds", "Time of an upload", registry=of, buckets=first)
+        self._uploaded = Counter("glassbox_uploaded_bytes", "Bytes that were asked about", registry=of)
         self._memory = Gauge("glassbox_memory_bytes", "Memory of the model's device", ["at"], registry=of)
         self._joules = Counter("glassbox_joules", "Energy of the GPU while requests ran", registry=of)
         self._busy = Gauge("glassbox_busy_requests", "Requests on their way, those that wait included", registry=of)
         self._waiting = Gauge("glassbox_waiting_requests", "Requests that wait for their turn", registry=of)
-        for outcome in get_args(Outcome):  # a counter that is not there yet cannot be told from one at 0
+        for outcome in OUTCOMES:  # a counter that is not there yet cannot be told from one at 0
             self._requests.labels(outcome)
         for kind in ERRORS:
             self._errors.labels(kind)
@@ -69,6 +71,9 @@ class Metrics:
             self._first.observe(timing.time_to_first_token_ms / 1000)
         for kind in ("text", "visual", "reasoning", "answer", "kept", "kept_visual"):
             self._tokens.labels(kind).inc(getattr(tokens, kind))
+        for upload in record.uploads:
+            self._uploads.observe(upload.duration_ms / 1000)
+            self._uploaded.inc(upload.num_bytes)
         if usage is not None:
             self._memory.labels("peak").set(usage.peak_bytes)
             self._memory.labels("present").set(usage.present_bytes)

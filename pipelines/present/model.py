@@ -10,13 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.engine import Engine
+from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
 from pipelines.models import DEMO, Running, load_engine
-from pipelines.present.loading import Load, Loading
+from pipelines.present.loading import Load, Work
 from pipelines.present.metrics import Metrics
+from pipelines.present.pace import Pace, Paces
 from pipelines.run import answer, foresee
-from pipelines.types import Deltas, Observe, Probe, Request, Roofline, Settings, Sight, UserError
+from pipelines.types import (
+    Deltas,
+    Observe,
+    Probe,
+    Progress,
+    Record,
+    Request,
+    Roofline,
+    Settings,
+    Sight,
+    UserError,
+    WeightFormat,
+)
 
 
 class Model:
@@ -31,14 +45,16 @@ class Model:
         self.running = Running()
         self.policy = PRIVATE_HOST
         self.metrics: Metrics | None = None
+        self.paces = Paces()
+        self.arrivals = Arrivals()
         self._engine = engine
         self._is_given = engine is not None
         self._loading = threading.Lock()
 
     @property
     def may_change(self) -> bool:
-        """Whether visitors may have another model: where it was loaded here, and not for strangers."""
-        return not (self._is_given or self.policy.is_public or self.running.is_remote)
+        """Whether visitors may have another model: where it was loaded here, and the host lets them."""
+        return self.policy.may_change_model and not (self._is_given or self.running.is_remote)
 
     def load(self) -> Engine:
         """The engine, after loading it where that is still to be done."""
@@ -46,7 +62,7 @@ class Model:
             if self._engine is None:
                 print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
                 make_ready()
-                self._engine = load_engine(self.name, self.running)
+                self._engine = load_engine(self.name, self.running, _to_stderr)
                 info = self._engine.info
                 how = f"; {info.kernels}" if info.kernels else ""
                 print(f"{info.model} on {info.place}{how}", file=sys.stderr, flush=True)
@@ -57,17 +73,21 @@ class Model:
         with self._loading:
             self._engine, self._is_given = engine, True
 
-    def swap(self, name: str, cancel: threading.Event, load: Load = load_engine) -> Iterator[float]:
+    def swap(
+        self, name: str, cancel: threading.Event, load: Load = load_engine, *, weights: WeightFormat = "full"
+    ) -> Iterator[float]:
         """Load another model beside the one that answers, and answer with it from then on; yields the seconds so far.
 
-        Answers that run are written to their end by the model that began them. Once `cancel` is set, all stays as it
-        is. Raises UserError where the other cannot be had, and then all stays as it is too.
+        Its weights are held as this host's are, but for those that fit in other `weights` only. Answers that run are
+        written to their end by the model that began them. Once `cancel` is set, all stays as it is. Raises UserError
+        where the other cannot be had, and then all stays as it is too.
         """
-        loading = Loading(name, self.running, load)
+        running = self.running if weights == "full" else replace(self.running, weights=weights)
+        loading = Work(lambda: load(name, running))
         yield from loading.wait(cancel)
         if cancel.is_set():
             return
-        engine = loading.engine()
+        engine = loading.result()
         with self._loading:
             self._engine, self.name = engine, name
         del engine, loading
@@ -77,22 +97,53 @@ class Model:
         """What a file is, and how the model will see it."""
         return foresee(path, self.policy.lowered(settings), self.load().vision)
 
-    def answer(self, request: Request, stop: threading.Event, observe: Observe, hurry: threading.Event) -> Deltas:
-        """Answer within the limits of the host; the engine knows who comes first."""
-        request, engine = replace(request, settings=self.policy.lowered(request.settings)), self.load()
+    def measured(self) -> Pace | None:
+        """How fast the present model answered its last requests."""
+        return self.paces.of(self.load().info.model)
+
+    def pace(self) -> Pace:
+        """The same, or what its device could do at best: measured when that is first asked for."""
+        return self.measured() or Pace.at_best(self.load().roofline())
+
+    def answer(
+        self,
+        request: Request,
+        stop: threading.Event,
+        observe: Observe,
+        hurry: threading.Event,
+        engine: Engine | None = None,
+    ) -> Deltas:
+        """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
+        settings, uploads = self.policy.lowered(request.settings), self.arrivals.of(request.media)
+        request, engine = replace(request, settings=settings, uploads=uploads), engine or self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
-        yield from answer(request, engine, stop, self.metrics.observing(observe) if self.metrics else observe, hurry)
+        observe = self.metrics.observing(observe) if self.metrics else observe
+        yield from answer(request, engine, stop, self._pacing(observe), hurry)
 
     def roofline(self) -> Roofline | None:
         """The best that its device does, where that is known."""
         return self.load().roofline()
+
+    def _pacing(self, observe: Observe) -> Observe:
+        """`observe`, and what a request took is kept to foretell others."""
+
+        def observed(told: Progress | Record) -> None:
+            if isinstance(told, Record):
+                self.paces.note(told)
+            observe(told)
+
+        return observed
 
     def forget(self, conversation: str) -> None:
         """Free what the engine keeps of a conversation that is over."""
         with self._loading:
             if self._engine is not None:
                 self._engine.forget(conversation)
+
+
+def _to_stderr(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def free_memory() -> None:
@@ -102,3 +153,5 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

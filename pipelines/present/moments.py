@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.fusion import resized
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,17 +19,21 @@ TOLERANCE_S = 1e-3
 
 @dataclass(frozen=True)
 class AtTimes:
-    """A way of looking at a clip that takes the frames that are shown at these times."""
+    """A way of looking at a clip that takes the frames that are shown at these times.
+
+    They are in their full size, or in that of `size`: height and width in px, as a model would see them.
+    """
 
     times_s: tuple[float, ...]
+    size: tuple[int, int] | None = None
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
         """The numbers of the frames."""
         return sorted({shown_at(times_s, time_s) for time_s in self.times_s})
 
     def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:  # noqa: ARG002
-        """The frame as it is."""
-        return rgb
+        """One frame, uint8 [height, width, 3]."""
+        return rgb if self.size is None else resized(rgb, self.size)
 
 
 def shown_at(times_s: Sequence[float], time_s: float) -> int:

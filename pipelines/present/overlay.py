@@ -33,6 +33,9 @@ PALETTE = (
 )
 """Okabe and Ito's colours, told apart by the colour-blind, each with the ink that is legible on it."""
 
+SIDES = {"A": PALETTE[3], "B": PALETTE[0]}
+"""Of two answers on one picture, each has one colour for all of its marks, and the second one's lines are dashed."""
+
 MAX_SIDE_PX = 1600
 MAX_MARKS = 300
 """No more are drawn of one answer: a model in a loop names thousands."""
@@ -46,10 +49,19 @@ CHARACTER_PX = 7.6
 
 @dataclass(frozen=True)
 class Mark:
-    """A region of the answer with the number that it goes by on the page, from 1."""
+    """A region of the answer with the number that it goes by on the page, from 1.
+
+    `side` is "A" or "B" where two answers are drawn on the same picture.
+    """
 
     number: int
     region: Region
+    side: str = ""
+
+    @property
+    def name(self) -> str:
+        """What is written on it."""
+        return f"{self.side}{self.number}"
 
     @property
     def label(self) -> str:
@@ -59,7 +71,7 @@ class Mark:
     @property
     def colours(self) -> tuple[str, str]:
         """The mark's colour, and the ink on it."""
-        return PALETTE[(self.number - 1) % len(PALETTE)]
+        return SIDES.get(self.side) or PALETTE[(self.number - 1) % len(PALETTE)]
 
 
 def data_uri(rgb: NDArray[np.uint8], max_side_px: int = MAX_SIDE_PX) -> str:
@@ -97,18 +109,19 @@ def marks_svg(marks: Sequence[Mark], *, is_labelled: bool = True) -> str:
     """The marks alone, to lie over a picture of any size."""
     if not marks:
         return ""
-    spoken = "; ".join(f"{mark.number}: {mark.label}" for mark in marks)
+    spoken = "; ".join(f"{mark.name}: {mark.label}" for mark in marks)
     has_labels = is_labelled and len(marks) <= MAX_LABELLED
     drawn = "".join(_mark_svg(mark, has_labels) for mark in marks)
     return f'<svg class="gb-marks" role="img" aria-label="{escape(spoken)}">{drawn}</svg>'
 
 
 def _mark_svg(mark: Mark, has_label: bool) -> str:
-    text = f"{mark.number} {_short(mark.label)}" if has_label else str(mark.number)
+    text = f"{mark.name} {_short(mark.label)}" if has_label else mark.name
     shape = _box_svg(mark.region.box, mark) if mark.region.box else _point_svg(mark)
     place = " ".join(f"{value:g}" for value in mark.region.box or mark.region.point or ())
+    classes = f"gb-mark{' gb-dashed' * (mark.side == 'B')}"
     return (
-        f'<g class="gb-mark" data-marks="{mark.number}" data-place="{place}"><title>{escape(mark.label)}</title>'
+        f'<g class="{classes}" data-marks="{mark.number}" data-place="{place}"><title>{escape(mark.label)}</title>'
         f"{shape}{_tag_svg(mark, text)}</g>"
     )
 
@@ -126,15 +139,20 @@ def _point_svg(mark: Mark) -> str:
 
 
 def _tag_svg(mark: Mark, text: str) -> str:
-    """The number and label: above the mark where there is room, else below its edge, and never out to the right."""
+    """The number and label: above the mark where there is room, else below its edge, and never out to the right.
+
+    Of two answers the second has its own at the lower edge, as both mark the same things.
+    """
     colour, ink = mark.colours
-    x1, y1, x2, _ = mark.region.box or (*(mark.region.point or (0.0, 0.0)), 0.0, 0.0)
+    x1, y1, x2, y2 = mark.region.box or (*(mark.region.point or (0.0, 0.0)), 0.0, 0.0)
     gap_px = 0 if mark.region.box else 11
     width_px = round(len(text) * CHARACTER_PX + 12)
     is_right = x1 > 550
     x = max(x1, x2) if is_right else x1
     left_px = -width_px - gap_px if is_right else gap_px
     top_px = (-TAG_HEIGHT_PX if y1 > 90 else 0) if mark.region.box else -TAG_HEIGHT_PX // 2
+    if mark.side == "B" and mark.region.box:
+        y1, top_px = y2, (-TAG_HEIGHT_PX if y2 > 930 else 0)
     return (
         f'<svg class="gb-tag" x="{x / 10:.2f}%" y="{y1 / 10:.2f}%">'
         f'<rect x="{left_px}" y="{top_px}" width="{width_px}" height="{TAG_HEIGHT_PX}" rx="3" fill="{colour}"/>'

@@ -1,10 +1,7 @@
 // What the page remembers in this tab, and its keys. Runs once, before the page is built.
-window.glassbox = (() => {
+Object.assign(window.glassbox, (() => {
   const DRAFT = "glassbox-draft", HERE = "glassbox-conversation";
   let isAsked = false; // the composer was emptied by asking, and its question may yet come back
-
-  // a sentence with its values put in
-  const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
   function keepDraft(message) {
     const files = (message?.files ?? []).map((file) => file.path);
@@ -16,7 +13,7 @@ window.glassbox = (() => {
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
-    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", ...draft });
+    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", is_linked: Boolean(linked), ...draft });
   }
 
   const shown = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
@@ -44,11 +41,10 @@ window.glassbox = (() => {
   });
 
   return {
-    say,
     keepDraft,
     remembered,
     asked: () => { isAsked = true; },
     answered: (message) => { isAsked = false; keepDraft(message); },
     remember: (id) => sessionStorage.setItem(HERE, id),
   };
-})();
+})());

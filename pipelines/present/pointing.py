@@ -1,8 +1,8 @@
 """Asking with the mouse: a part of a picture, of a frame or of a clip's time that the next question is about.
 
-The part goes into the prompt as words, and what it shows goes along as a further picture in full resolution. Regions
-are told in whole tens of the 0 to 1000: as fine as a hand drags, and the only ones that the shipped model was taught.
-The picture that goes along is cut as it was dragged.
+The part goes into the prompt as words, and what it shows goes along in full resolution: a region as a further picture,
+cut as it was dragged, and a span as some of its frames, whose times stand in the words. Regions are told in whole tens
+of the 0 to 1000: as fine as a hand drags, and the only ones that the shipped model was taught.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LEAST_PX = 32
 """A smaller picture is no use to a model: it sees tokens of this side."""
 STEP = 10
+NUM_FRAMES = 4
+"""Of a span, evenly spread over it, as far as it has so many."""
 THUMBNAIL_PX = 96
 NOTHING_THERE = "Nothing is marked: drag over the picture or over the time of the clip again."
 
@@ -44,6 +46,15 @@ class Pointing:
     end_s: float | None = None
 
     @property
+    def moments_s(self) -> tuple[float, ...]:
+        """The times at which it is looked at: those in the middle of equal parts of a span."""
+        start_s = self.start_s or 0.0
+        if self.end_s is None:
+            return (start_s,)
+        step_s = (self.end_s - start_s) / NUM_FRAMES
+        return tuple(start_s + step_s * (number + 0.5) for number in range(NUM_FRAMES))
+
+    @property
     def region(self) -> tuple[int, ...]:
         """The box in whole steps, at least one wide and high."""
         x1, y1, x2, y2 = self.box or (0.0, 0.0, 1000.0, 1000.0)
@@ -54,17 +65,17 @@ class Pointing:
 
 @dataclass(frozen=True)
 class Pointed:
-    """What the next question is about: in words, as the file of a picture of it, and the medium that has it."""
+    """What the next question is about: in words, as files of pictures of it, and the medium that has it."""
 
     words: str
-    file: Path
+    files: tuple[Path, ...]
     medium: int
 
     def told(self, draft: Draft) -> Draft:
         """The draft as a question about it; one without a question stays as it is."""
         if not draft.question.strip():
             return draft
-        return Draft(f"{self.words}: {draft.question}", (*draft.files, self.file), self.medium)
+        return Draft(f"{self.words}: {draft.question}", (*draft.files, *self.files), self.medium)
 
 
 def pointing_of(value: object, num_media: int) -> Pointing:
@@ -83,37 +94,38 @@ def pointing_of(value: object, num_media: int) -> Pointing:
 
 def point(pointing: Pointing, files: Sequence[Path], shelf: Shelf) -> Pointed:
     """Cut out what is marked, from the file itself. Raises UserError where that cannot be read any more."""
-    moments = [moment for moment in (pointing.start_s, pointing.end_s) if moment is not None]
-    item = open_once(files[pointing.medium], AtTimes((sum(moments) / max(1, len(moments)),)))
-    rgb = item.rgb[0] if isinstance(item, Clip) else item.rgb
-    left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), rgb.shape[1], rgb.shape[0])
-    return Pointed(_words(pointing, files), shelf.keep(rgb[top:bottom, left:right]), pointing.medium)
+    item = open_once(files[pointing.medium], AtTimes(pointing.moments_s))
+    frames, times_s = (item.rgb, item.times_s) if isinstance(item, Clip) else (item.rgb[None], ())
+    left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), frames.shape[2], frames.shape[1])
+    kept = tuple(shelf.keep(rgb[top:bottom, left:right]) for rgb in frames)
+    return Pointed(_words(pointing, files, times_s), kept, pointing.medium)
 
 
 def pointed_html(pointed: Pointed | None) -> str:
     """The chip over the composer that shows what the next question is about."""
     if pointed is None:
         return ""
-    with Image.open(pointed.file) as picture:
-        source = data_uri(np_rgb(picture), THUMBNAIL_PX)
+    images = "".join(f'<img src="{data_uri(_rgb(path), THUMBNAIL_PX)}" alt="">' for path in pointed.files)
     return (
-        f'<p class="gb-pointed"><img src="{source}" alt=""><span>{escape(pointed.words)}</span>'
+        f'<p class="gb-pointed">{images}<span>{escape(pointed.words)}</span>'
         '<button type="button" aria-label="Ask about all of it again">×</button></p>'
     )
 
 
-def np_rgb(picture: Image.Image) -> NDArray[np.uint8]:
-    """The pixels, uint8 [height, width, 3]."""
+def _rgb(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a picture that was kept, uint8 [height, width, 3]."""
     import numpy as np
 
-    return np.asarray(picture.convert("RGB"))
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
-def _words(pointing: Pointing, files: Sequence[Path]) -> str:
+def _words(pointing: Pointing, files: Sequence[Path], times_s: Sequence[float]) -> str:
     whose = f" of {_title(pointing.medium, files)}" if len(files) > 1 else ""
     start_s, end_s = pointing.start_s, pointing.end_s
     if start_s is not None and end_s is not None:
-        return f"Between {start_s:.1f} and {end_s:.1f} seconds{whose}"
+        shown = ", ".join(f"{time_s:.1f}" for time_s in times_s)
+        return f"Between {start_s:.1f} and {end_s:.1f} seconds{whose} (see the frames at {shown} seconds)"
     when = "" if start_s is None else f"At {start_s:.1f} seconds, in"
     return f"{when or 'In'} this region {list(pointing.region)}{whose}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from pipelines.types import Record, Reported, Result, Stage
+from pipelines.types import Record, Reported, Result, Stage, Timing
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
@@ -14,12 +14,12 @@ WORKING: tuple[Stage, ...] = ("vision", "prefill", *DECODING)
 WAITING: tuple[Stage, ...] = ("queue", "others")
 """Those in which the machine works for others."""
 NAMES: Mapping[Stage, tuple[str, str]] = {
-    "queue": ("Queue", "waiting for those who came before"),
+    "queue": ("Queue", "waiting for those who came before, at this host and at the engine"),
     "open": ("Open", "reading the files, and decoding pictures"),
     "frames": ("Frames", "decoding the frames of clips"),
     "fuse": ("Fuse", "words and pixels into one prompt"),
     "restore": ("Restore", "bringing back what was kept of the conversation"),
-    "send": ("Send", "pixels to the device, cut into patches there"),
+    "send": ("Send", "pixels to the device, cut into patches there; or the question to a server"),
     "vision": ("Vision", "the vision tower"),
     "prefill": ("Prefill", "the prompt through the language model, up to the first token"),
     "think": ("Think", "the reasoning, token by token"),
@@ -27,8 +27,19 @@ NAMES: Mapping[Stage, tuple[str, str]] = {
     "look": ("Look closer", "what the calls asked for: parts cut out of pictures, more frames of clips"),
     "answer": ("Answer", "the answer, token by token"),
     "others": ("Others", "the model's turns for other requests"),
-    "deliver": ("Deliver", "between whoever asks and the model: the page and its queue, places read out of the answer"),
+    "deliver": ("Overhead", "between whoever asks and the model: the page, and places read out of the answer"),
 }
+GROUPS: Mapping[str, tuple[Stage, ...]] = {
+    "waiting": ("queue", "others"),
+    "files": ("open", "frames", "fuse"),
+    "seeing": ("restore", "send", "vision", "look"),
+    "prefill": ("prefill",),
+    "thinking": ("think", "tool"),
+    "answering": ("answer",),
+    "overhead": ("deliver",),
+}
+"""The stages as colours show them."""
+GROUP_OF: Mapping[Stage, str] = {stage: group for group, stages in GROUPS.items() for stage in stages}
 
 HOUR_MS = 3_600_000
 
@@ -66,10 +77,24 @@ def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:
 
 
 def cost(record: Record) -> float | None:
-    """The price of the request's share of the machine, where an hour has one.
+    """The price of the request's share of the machine, where an hour has one."""
+    return cost_of(record.timing, record.price_per_hour)
 
-    A decode step is shared by its rows; waiting for others is theirs.
-    """
-    spans = [span for span in record.timing.spans if span.stage not in WAITING]
+
+def cost_of(timing: Timing, price_per_hour: float) -> float | None:
+    """The same for what a reply took. A decode step is shared by its rows; waiting for others is theirs."""
+    spans = [span for span in timing.spans if span.stage not in WAITING]
     used_ms = sum(span.duration_ms / span.num_rows for span in spans)
-    return record.price_per_hour * used_ms / HOUR_MS if record.price_per_hour else None
+    return price_per_hour * used_ms / HOUR_MS if price_per_hour else None
+
+
+def saved_ms(record: Record) -> float | None:
+    """About what was saved by what was kept: its prefill and its look, at the rates of this very request.
+
+    None where nothing was kept, or where this request did nothing of the kind that could tell a rate.
+    """
+    tokens = record.tokens
+    parts: tuple[tuple[int, Stage], ...] = (tokens.kept, "prefill"), (tokens.kept_visual, "vision")
+    rates = [(kept, stage_rate(record, stage)) for kept, stage in parts if kept]
+    known = [kept / rate * 1000 for kept, rate in rates if rate]
+    return sum(known) if known else None

@@ -64,7 +64,8 @@ class Session:
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
     on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
     one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
-    about, and `system` the system prompt of the last one that was answered.
+    about, and `system` the system prompt of the last one that was answered. `script` are questions of a card, the next
+    one first: each is offered when the one before it was answered.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -84,7 +85,9 @@ class Session:
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
     system: str = ""
+    script: tuple[str, ...] = ()
     _asked_s: float | None = None
+    _waited_s: tuple[float, float] | None = None
     _noted_s: float | None = None
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
@@ -170,9 +173,23 @@ class Session:
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
         self.sent = Request(
-            draft.question, draft.files, settings, history, self.resumed, self.name, self._asked_s, draft.about
+            draft.question,
+            draft.files,
+            settings,
+            history,
+            self.resumed,
+            self.name,
+            self._asked_s,
+            draft.about,
+            self._waited_s,
         )
         return self.sent
+
+    def wait(self, waited_s: tuple[float, float] | None) -> None:
+        """Note from when to when the question on its way waited for its turn, where it did."""
+        self._waited_s = waited_s
+        if waited_s is not None and self._asked_s is not None:
+            self._asked_s = min(self._asked_s, waited_s[0])  # it may have been taken on its way afterwards
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
@@ -198,6 +215,7 @@ class Session:
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()
+        self._offer_next(self.pending.question)
         self.pending = self.resumed = None
         self._replaced = ()
 
@@ -208,12 +226,20 @@ class Session:
         self.pending = self.resumed = None
         self._replaced = ()
 
+    def _offer_next(self, asked: str) -> None:
+        """Return the next question of a card where `asked` was the one before; who asks another leaves the card."""
+        if not self._is_composed:  # it was asked again
+            return
+        self.script = self.script[1:] if self.script[:1] == (asked,) else ()
+        if self.script and self.returned is None:
+            self.returned = Draft(self.script[0])
+
     def _begin(self, draft: Draft, place: int, *, is_composed: bool = True) -> None:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._is_composed = draft, None, None, is_composed
         self._flags = threading.Event(), threading.Event()
-        self._asked_s = time.perf_counter()
+        self._asked_s, self._waited_s = time.perf_counter(), None
 
     @property
     def _both(self) -> tuple[threading.Event, threading.Event]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipelines.present.facts import CLOCKS_IN_WORDS, Row, figures, headline, ms, number, rows, runs_on
+from pipelines.present.bars import whole_ms
+from pipelines.present.facts import CLOCKS_IN_WORDS, Row, figures, headline, ms, rows, runs_on
 from pipelines.present.limit import limits
 from pipelines.types import Record, Roofline, Span
 
@@ -13,9 +14,9 @@ def timing_text(record: Record, best: Roofline | None = None) -> str:
     """The table, the figures, and what ran."""
     found = rows(record)
     width = max(len(row.name) for row in found)
-    total_ms = max([record.timing.total_ms, *(span.end_ms for span in record.timing.spans)]) or 1.0
+    total_ms = whole_ms(record)
     axis = f"0{ms(total_ms) + ' ms':>{BAR_WIDTH - 1}}"
-    head = f"  {'stage':<{width}}  {axis}  {'ms':>9}{'tokens':>9}{'tok/s':>9}  clock"
+    head = f"  {'stage':<{width}}  {axis}  {'ms':>9}{'amount':>11}{'a second':>10}  clock"
     lines = [head, *(_line(row, width, total_ms) for row in found)]
     lines.append(f"  {'Total':<{width}}  {'':<{BAR_WIDTH}}  {ms(record.timing.total_ms):>9}")
     pairs = [*headline(record), *figures(record), *((one.name, one.in_words) for one in limits(record, best))]
@@ -28,8 +29,9 @@ def _notes(record: Record) -> list[str]:
 
 
 def _line(row: Row, width: int, total_ms: float) -> str:
-    cells = f"{ms(row.duration_ms):>9}{number(row.num_tokens):>9}{number(row.rate):>9}"
-    return f"  {row.name:<{width}}  {_bars(row.spans, total_ms)}  {cells}  {row.clock}"
+    cells = f"{ms(row.duration_ms):>9}{row.amount:>11}{row.rate:>10}"
+    lane = f"{row.aside:<{BAR_WIDTH}}" if row.aside else _bars(row.spans, total_ms)
+    return f"  {row.name:<{width}}  {lane}  {cells}  {row.clock}"
 
 
 def _bars(spans: tuple[Span, ...], total_ms: float) -> str:

@@ -8,9 +8,9 @@ function rest(event) {
   clearTimeout(resting);
   if (!word || word === shown) return;
   resting = setTimeout(() => {
-    shown?.classList.remove("gb-pointed");
+    shown?.classList.remove("gb-asked");
     shown = word;
-    word.classList.add("gb-pointed");
+    word.classList.add("gb-asked");
     trigger("select", { index: word.dataset.tokens, value: "" });
   }, RESTS_MS);
 }

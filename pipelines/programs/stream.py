@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 
 from pipelines.present.model import Model
 from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.told import Told, told, told_so_far
 from pipelines.types import Delta, Look, Progress, Record, Request, Result
+
+WAITED: ContextVar[tuple[float, float] | None] = ContextVar("waited", default=None)
+"""From when to when what is asked in this context waited for its turn, by `time.perf_counter`."""
 
 
 def stream(model: Model, request: Request) -> Iterator[Told]:
@@ -19,7 +23,7 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
     Only at a yield does a server learn that nobody listens; then, as on every other way out, the answer is stopped.
     Raises UserError for what the program's author can put right.
     """
-    request = replace(request, conversation=secrets.token_hex(16))
+    request = replace(request, conversation=secrets.token_hex(16), waited_s=WAITED.get())
     stop, pump = threading.Event(), Pump[Delta | Look | Result]()
     text = {"reasoning": "", "answer": "", "tool_call": ""}
     info = model.load().info

@@ -21,7 +21,16 @@ from pipelines.types.media import (
 )
 from pipelines.types.places import Box, Event, Grounding, Point, Region
 from pipelines.types.reply import Channel, Delta, Gaze, Look, Said, Token
-from pipelines.types.request import MAX_SYSTEM_CHARACTERS, EngineName, Request, Sampling, Settings, Turn, WeightFormat
+from pipelines.types.request import (
+    LONG_SYSTEM,
+    MAX_SYSTEM_CHARACTERS,
+    EngineName,
+    Request,
+    Sampling,
+    Settings,
+    Turn,
+    WeightFormat,
+)
 from pipelines.types.result import (
     Deltas,
     EngineInfo,
@@ -34,9 +43,10 @@ from pipelines.types.result import (
     ThoughtEnd,
     TokenCounts,
 )
-from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Usage, Work
+from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Stage, Task, Timing, Upload, Usage, Work
 
 __all__ = [
+    "LONG_SYSTEM",
     "MAX_SYSTEM_CHARACTERS",
     "Box",
     "Channel",
@@ -88,6 +98,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Turn",
+    "Upload",
     "Usage",
     "UserError",
     "Vision",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipelines.types.media import ClipReader
+from pipelines.types.times import Upload
 
 if TYPE_CHECKING:
     from pipelines.types.result import Result
@@ -18,6 +19,7 @@ WeightFormat = Literal["full", "int8", "fp8"]
 
 MAX_SYSTEM_CHARACTERS = 8_000
 """Of a system prompt: some 2,000 tokens, which every question of the conversation begins with."""
+LONG_SYSTEM = f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it."
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class Request:
 
     `resumed` is the reply to this very question that ran out of tokens, and goes on. `conversation` names the visitor's
     conversation: what an engine keeps of it serves nobody else. `asked_s` is when it was asked, by `time.perf_counter`;
-    None is now. `about` is the medium, counted from 0 over `files`, that the question is about where it is not what
-    came last.
+    None is now. `waited_s` is from when to when, on the same clock, it waited for another question of its visitor, and
+    `uploads` is how its files came here. `about` is the medium, counted from 0 over `files`, that the question is about
+    where it is not what came last.
     """
 
     question: str
@@ -105,6 +108,8 @@ class Request:
     conversation: str = ""
     asked_s: float | None = None
     about: int | None = None
+    waited_s: tuple[float, float] | None = None
+    uploads: tuple[Upload, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from typing import Literal
 from pipelines.types.media import Media, Sight
 from pipelines.types.places import Grounding
 from pipelines.types.reply import Delta, Look, Said
-from pipelines.types.times import Progress, Timing, Usage
+from pipelines.types.times import Progress, Timing, Upload, Usage
 
 FinishReason = Literal["stop", "length", "cancelled"]
 ThoughtEnd = Literal["budget", "asked", "loop"]
@@ -111,7 +111,7 @@ class Record:
     """What one request took, however it ended.
 
     `asked_at` is when it was asked, in Unix seconds; `price_per_hour` what an hour of the machine costs, in whatever
-    currency, and 0 where that is not known.
+    currency, and 0 where that is not known. `uploads` came before it was asked.
     """
 
     question: str
@@ -124,6 +124,7 @@ class Record:
     asked_at: float
     usage: Usage | None = None
     price_per_hour: float = 0.0
+    uploads: tuple[Upload, ...] = ()
 
 
 Observe = Callable[[Progress | Record], None]

@@ -24,7 +24,9 @@ class Work:
     """A piece of work that begins, and lasts until the next one does.
 
     `num_tokens` of the prompt go through it, `medium` is the number of the picture or clip that it is about. A decode
-    step is shared by `num_rows` requests, and the reply to this one holds `num_before` tokens before it.
+    step is shared by `num_rows` requests, and the reply to this one holds `num_before` tokens before it. `num_units`
+    are frames that are decoded, or bytes that are sent. `at_s` is when it began, by `time.perf_counter`, where whoever
+    does it told later; None is now.
     """
 
     task: Task
@@ -32,6 +34,8 @@ class Work:
     medium: int | None = None
     num_rows: int = 1
     num_before: int = 0
+    num_units: int = 0
+    at_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Span:
     """A stretch of one stage: when it began after the question was asked, and how long it took, in ms, by `clock`.
 
     `num_tokens` went through it or came out of it, shared in each step with `num_rows` - 1 other requests; `medium` is
-    the number of the picture or clip that it was about.
+    the number of the picture or clip that it was about. `num_units` are frames of "frames" and bytes of "send".
     """
 
     stage: Stage
@@ -49,10 +53,23 @@ class Span:
     num_tokens: int = 0
     num_rows: int = 1
     medium: int | None = None
+    num_units: int = 0
 
     @property
     def end_ms(self) -> float:
         return self.start_ms + self.duration_ms
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Files on their way to this server, before anything was asked about them.
+
+    `duration_ms` is the time from the first byte of the request that brought them until they were kept.
+    """
+
+    name: str
+    num_bytes: int
+    duration_ms: float
 
 
 @dataclass(frozen=True)
@@ -109,6 +126,13 @@ class Usage:
     peak_bytes: int
     present_bytes: int
     joules: float | None = None
+
+    def behind(self, before: Usage | None) -> Usage:
+        """That of a request of which this is the rest: it asked its model before, and then a tool."""
+        if before is None:
+            return self
+        drawn = None if self.joules is None or before.joules is None else self.joules + before.joules
+        return Usage(max(self.peak_bytes, before.peak_bytes), self.present_bytes, drawn)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from contextvars import ContextVar
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from typing import Any, Self
@@ -36,6 +37,8 @@ VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 2.0, 4, 
 TIMEOUT_S = 300.0
 CONNECT_S = 10.0
 TICK_S = 0.05
+SENT: ContextVar[Callable[[], None]] = ContextVar("sent")
+"""In the context of an exchange: whom to tell when its question is on the way to the server."""
 NO_KEY = "none"
 """A server of one's own asks for no key, and the client insists on one."""
 
@@ -61,7 +64,8 @@ class RemoteEngine:
         timeout = httpx2.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
         key = os.environ.get("OPENAI_API_KEY") or NO_KEY
         # a connection for each exchange: none lies idle when a server or this program ends
-        web = openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_keepalive_connections=0))
+        hooks = {"request": [_watch_sending]}
+        web = openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_keepalive_connections=0), event_hooks=hooks)
         client = openai.AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout, max_retries=0, http_client=web)
         try:
             server = _begin(look_up(client, host, model)).result()
@@ -75,13 +79,14 @@ class RemoteEngine:
     ) -> Iterator[Step]:
         """Yield the reply piece by piece. A thought that is to end is ended by asking again without one.
 
-        Raises UserError for what the server refuses or fails at.
+        From outside, what can be told apart is the sending, up to the last byte of the question, and the prefill with
+        all that the server does before it. Raises UserError for what the server refuses or fails at.
         """
         if inputs.media and self._habits.sees is False:
             raise UserError(BLIND_MODEL.format(model=self._server.model, host=self._server.host))
-        enter(Work("prefill"))
+        enter(Work("send"))
         watch, num_tokens = _Watch(settings, hurry or Flag()), 0
-        with closing(self._reply(inputs, settings, settings.max_new_tokens, stop)) as reply:
+        with closing(self._reply(inputs, settings, settings.max_new_tokens, enter, stop)) as reply:
             for step in reply:
                 yield step
                 if isinstance(step, Piece):
@@ -92,7 +97,7 @@ class RemoteEngine:
             else:
                 return
         plainly, left = replace(settings, thinking=False), max(1, settings.max_new_tokens - num_tokens)
-        for step in self._reply(inputs, plainly, left, stop):
+        for step in self._reply(inputs, plainly, left, enter, stop):
             yield replace(step, reply=None, reasoning=None) if isinstance(step, Reported) else step
 
     def roofline(self) -> Roofline | None:
@@ -110,10 +115,12 @@ class RemoteEngine:
     def forget(self, conversation: str) -> None:
         """Nothing is kept here of any conversation."""
 
-    def _reply(self, inputs: ModelInputs, settings: Settings, max_new_tokens: int, stop: Flag) -> Generator[Step]:
+    def _reply(
+        self, inputs: ModelInputs, settings: Settings, max_new_tokens: int, enter: Enter, stop: Flag
+    ) -> Generator[Step]:
         """The steps of one exchange, which ends when whoever reads them leaves."""
         outbox = SimpleQueue[Step | Exception]()
-        exchange = _begin(self._exchange(inputs, settings, max_new_tokens, outbox.put))
+        exchange = _begin(self._exchange(inputs, settings, max_new_tokens, enter, outbox.put))
         try:
             while not stop.is_set():
                 try:
@@ -130,12 +137,18 @@ class RemoteEngine:
             exchange.cancel()
 
     async def _exchange(
-        self, inputs: ModelInputs, settings: Settings, max_new_tokens: int, put: Callable[[Step | Exception], None]
+        self,
+        inputs: ModelInputs,
+        settings: Settings,
+        max_new_tokens: int,
+        enter: Enter,
+        put: Callable[[Step | Exception], None],
     ) -> None:
         """Ask, and tell all that comes; last why it ended, or what went wrong."""
         reading: Reading | None = None
         try:
-            stream = await self._open(inputs, settings, max_new_tokens)
+            SENT.set(partial(enter, Work("prefill")))
+            stream = await self._open(inputs, settings, max_new_tokens, enter)
             is_plain = not settings.thinking or self._habits.answers_plainly
             reading = Reading(self._server.host, is_plain=is_plain)
             async with stream:
@@ -154,10 +167,11 @@ class RemoteEngine:
         except Exception as error:  # raised again where the reply is read
             put(error)
 
-    async def _open(self, inputs: ModelInputs, settings: Settings, max_new_tokens: int) -> Any:
+    async def _open(self, inputs: ModelInputs, settings: Settings, max_new_tokens: int, enter: Enter) -> Any:
         """The stream of the reply, asked for as the server takes it, and again where that is safe."""
         num_tries = 0
         while True:
+            enter(Work("send"))
             sent = await asyncio.to_thread(write, inputs.messages, inputs.media, self._habits.clip_form)
             has_clip = any(item.is_clip for item in inputs.media)
             ask = Ask(sent, settings, settings.thinking, max_new_tokens, bool(inputs.media), has_clip)
@@ -191,6 +205,17 @@ class _Watch:
         if self._left is not None:
             self._left -= piece.num_tokens
         return "asked" if self._hurry.is_set() else "budget" if self._left is not None and self._left <= 0 else None
+
+
+async def _watch_sending(request: httpx2.Request) -> None:
+    """Have an exchange told when the last byte of its question has left."""
+    sent = SENT.get(None)
+
+    async def trace(event: str, _: object) -> None:
+        if sent is not None and event.endswith("send_request_body.complete"):
+            sent()
+
+    request.extensions = {**request.extensions, "trace": trace}
 
 
 def _begin(work: Coroutine[Any, Any, Any]) -> Future[Any]:

@@ -1,0 +1,57 @@
+"""How fast a model could be here, and what memory it takes, told before any of it is loaded.
+
+Of a token the bytes of the weights are what it costs, so the device's own rate of reading bounds it: see
+`pipelines.engine.roofline`. That rate is measured, in a fraction of a second; the rest is counted from the config.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pipelines.catalogue.choosing import TOKENS, VISITORS
+from pipelines.catalogue.shape import Format, Shape
+
+IN_USE_TOKENS = 1_024
+"""Of a conversation, where a rate is told."""
+SMALL_PARAMETERS = 10**8
+"""A smaller model is loaded before anybody has read what it would need."""
+
+
+def tokens_per_s(shape: Shape, form: Format) -> float:
+    """Tokens a second at most, of one visitor, on the device on which a model would run now."""
+    num_bytes = shape.step_bytes(form, IN_USE_TOKENS)
+    return _bytes_per_s(min(num_bytes, 2**28)) / num_bytes
+
+
+def forecast(name: str, shape: Shape, form: Format) -> str:
+    """The same as a sentence with the memory; empty for a small model, which needs none."""
+    if shape.parameters < SMALL_PARAMETERS:
+        return ""
+    memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9
+    rate = tokens_per_s(shape, form)
+    return (
+        f"{name} in {form} takes {memory:.1f} GB with a conversation of {TOKENS:,} tokens, and gives at most "
+        f"{as_rate(rate)} tokens a second, by what the device reads as busy as it is now."
+    )
+
+
+def forecast_label(shape: Shape, form: Format) -> str:
+    """The same in a few words."""
+    memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9
+    return f"{form}, {memory:.1f} GB, at most {as_rate(tokens_per_s(shape, form))} tok/s"
+
+
+def as_rate(rate: float) -> str:
+    """With a decimal where it is small."""
+    return f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"
+
+
+@cache
+def _bytes_per_s(num_bytes: int) -> float:
+    import torch  # takes seconds
+
+    from pipelines.engine.placement import device_of
+    from pipelines.engine.roofline import bandwidth
+
+    with torch.inference_mode():
+        return bandwidth(device_of(), num_bytes)

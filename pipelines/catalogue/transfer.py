@@ -1,0 +1,110 @@
+"""A large file over HTTP, which goes on where it stopped: what came stays beside its place until it is whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+
+from pipelines.types import UserError
+
+MAX_TRIES = 4
+"""In a row that brought nothing."""
+WAIT_S = 0.5
+SILENCE_S = 30.0
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The download was stopped; what came is kept."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file at the hub: where it is, what to ask with, its bytes and its SHA-256 in hexadecimal."""
+
+    name: str
+    url: str
+    headers: dict[str, str]
+    size: int
+    sha256: str
+
+    def part(self, place: Path) -> Path:
+        """Where it grows, before it is at its place."""
+        return place.with_name(f"{self.sha256}.glassbox-part")
+
+
+def fetch(file: RemoteFile, place: Path, tell: Callable[[int], None], stop: Flag) -> None:
+    """Bring a file to `place`, from what of it is there already; `tell` hears the bytes that are there.
+
+    Raises Stopped once `stop` is set, and UserError where the connection or the disk fails, or the file is not what it
+    should be; that one is removed, the others go on the next time.
+    """
+    part = file.part(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with telling_of_disk(file.name):
+        num_tries, before = 0, _size(part)
+        while _size(part) < file.size:
+            if not _more(file, part, tell, stop):
+                num_tries = num_tries + 1 if _size(part) == before else 0
+                before = _size(part)
+                if num_tries >= MAX_TRIES:
+                    raise UserError(
+                        f"The connection broke at {before / 1e9:.2f} of {file.size / 1e9:.2f} GB of {file.name}: what "
+                        "came is kept, so try again and it goes on from there."
+                    )
+                if stop.wait(WAIT_S * num_tries):
+                    raise Stopped
+        if _size(part) != file.size or _sha256(part) != file.sha256:
+            part.unlink()
+            raise UserError(f"{file.name} arrived damaged, and was removed: download it again.")
+        part.replace(place)
+
+
+def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> bool:
+    """Take what comes, up to the end of the file or of the connection; whether it came to the end."""
+    from httpx2 import HTTPError
+    from huggingface_hub import get_session
+
+    begun = _size(part)
+    asked = {**file.headers, "Accept-Encoding": "identity", **({"Range": f"bytes={begun}-"} if begun else {})}
+    try:
+        with get_session().stream("GET", file.url, headers=asked, timeout=SILENCE_S, follow_redirects=True) as reply:
+            if reply.status_code not in (200, 206):
+                return False
+            with part.open("ab" if reply.status_code == 206 else "wb") as out:
+                for chunk in reply.iter_raw():
+                    out.write(chunk)
+                    tell(out.tell())
+                    if stop.is_set():
+                        raise Stopped
+        return True
+    except HTTPError:
+        return False
+
+
+@contextmanager
+def telling_of_disk(name: str) -> Iterator[None]:
+    """What a disk refuses, as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise UserError(
+                f"The disk is full, and {name} is not whole: make room, or set HF_HOME to a larger disk. What came is "
+                "kept, so try again and it goes on from there."
+            ) from error
+        raise
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

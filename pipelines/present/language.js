@@ -1,0 +1,113 @@
+// The page in the language of the browser. Whoever writes a text writes it in English; here it is replaced as it comes
+// into the page, by what the catalogue of the language holds for it, and stays as it is where that holds nothing.
+// What the model, a person or a file is named with is nobody's to translate: it stands under translate="no".
+window.glassbox = (() => {
+  const CATALOGUES = window.gradio_config?.i18n_translations ?? {};
+  const WIDE = ["zh-CN", "ja"]; // no space between sentences
+  const ATTRIBUTES = ["title", "aria-label", "placeholder", "alt"];
+  const LEFT = "[translate=no], script, style, code, textarea, [data-tokens], #chat .message .md";
+  const OURS = "#chat .bot p:only-child > em:only-child"; // notes of the page in the place of an answer
+  const MOST_KEPT = 2000;
+
+  const wanted = navigator.language ?? "en";
+  const language = [wanted, wanted.split("-")[0], ...(wanted.startsWith("zh") ? ["zh-CN"] : [])]
+    .find((code) => code in CATALOGUES);
+  const texts = CATALOGUES[language] ?? {};
+  const kept = new Map();
+
+  // "{n} of {m} frames": a name of one letter stands for a number, a longer one for any text
+  function patternOf([from, to]) {
+    const parts = from.split(/\{(\w+)\}/);
+    const source = parts.map((part, at) => {
+      if (at % 2) return part.length === 1 ? "([\\d.,]+)" : "(.+?)";
+      return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    });
+    const names = parts.filter((_, at) => at % 2), length = from.replace(/\{\w+\}/g, "").length;
+    return { names, length, to, shape: new RegExp(`^${source.join("")}$`, "s") };
+  }
+
+  const patterns = Object.entries(texts).filter(([from]) => from.includes("{")).map(patternOf)
+    .sort((one, other) => other.length - one.length);
+
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+  // The text in the reader's language, with its values put in.
+  const say = (text, values = {}) => fill(texts[text] ?? text, values);
+
+  function whole(text) {
+    if (Object.hasOwn(texts, text)) return texts[text];
+    for (const { names, shape, to } of patterns) {
+      const found = shape.exec(text);
+      if (found) return fill(to, Object.fromEntries(names.map((name, at) => [name, told(found[at + 1])])));
+    }
+    return undefined;
+  }
+
+  const BETWEEN = [[/ · /, " · "], [/(?<=[.!?]) (?=[A-Z“"])/, WIDE.includes(language) ? "" : " "], [/; /, "; "], [/, /, ", "]];
+
+  // A text that was put together is told part by part.
+  function told(text) {
+    const found = whole(text);
+    if (found !== undefined) return found;
+    for (const [between, join] of BETWEEN) {
+      const parts = text.split(between);
+      if (parts.length > 1) return parts.map(told).join(join);
+    }
+    return text;
+  }
+
+  function translated(text) {
+    const [, before, words, after] = /^([\s·]*)(.*?)([\s·]*)$/s.exec(text);
+    if (!/\p{L}/u.test(words)) return text;
+    if (!kept.has(words)) {
+      if (kept.size >= MOST_KEPT) kept.clear(); // lines with numbers that run
+      kept.set(words, told(words));
+    }
+    return before + kept.get(words) + after;
+  }
+
+  const isOurs = (element) => {
+    const nearest = element?.closest(`${LEFT}, ${OURS}`);
+    return !nearest || nearest.matches(OURS);
+  };
+
+  function takeText(node) {
+    const text = translated(node.data);
+    if (text !== node.data) node.data = text;
+  }
+
+  function takeAttributes(element) {
+    for (const name of ATTRIBUTES) {
+      const value = element.getAttribute(name);
+      const text = value && translated(value);
+      if (value && text !== value) element.setAttribute(name, text);
+    }
+  }
+
+  function take(node) {
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (isOurs(node.parentElement)) takeText(node);
+    } else if (node.nodeType === Node.ELEMENT_NODE) {
+      if (isOurs(node) || node.matches("textarea")) takeAttributes(node);
+      for (const child of node.childNodes) take(child);
+    }
+  }
+
+  function follow() {
+    document.documentElement.lang = language;
+    const observer = new MutationObserver((changes) => {
+      for (const { type, target, addedNodes } of changes) {
+        if (type === "childList") addedNodes.forEach(take);
+        else if (type === "characterData") take(target);
+        else if (isOurs(target) || target.matches("textarea")) takeAttributes(target);
+      }
+      observer.takeRecords(); // of what was just written here
+    });
+    observer.observe(document, {
+      subtree: true, childList: true, characterData: true, attributeFilter: ATTRIBUTES,
+    });
+  }
+
+  if (language) follow();
+  return { say };
+})();

@@ -1,0 +1,174 @@
+"""Two replies to one question beside each other: what each says that the other does not, and both on one picture.
+
+Everything that a model wrote is escaped, and shown as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from pipelines.compare.pairs import Pair, Part, regions_of
+from pipelines.present.comparing import NAMES, Comparison, Side
+from pipelines.present.evidence import title
+from pipelines.present.facts import NOTHING, headline
+from pipelines.present.frames import marked_figures
+from pipelines.present.overlay import SIDES, Mark, data_uri, figure
+from pipelines.present.pair import pair_table
+from pipelines.present.shelf import Shelf
+from pipelines.present.timeline import seconds, timeline
+from pipelines.types import Clip, Event, Media, Record, Result
+
+EMPTY = (
+    '<div class="gb-compared gb-empty"><p>Two models answer the same question about the same files, one after the '
+    "other: what differs is marked, and both are drawn on one picture.</p></div>"
+)
+MAX_DRAWN = 60
+"""Marks of each that are drawn."""
+
+
+def compared_html(comparison: Comparison) -> str:
+    """Both replies as they are now."""
+    if not comparison.sides:
+        return EMPTY
+    pair = comparison.pair
+    parts = pair.parts if pair and _both(pair) else (None, None)
+    sides = "".join(map(_side_html, NAMES, comparison.sides, parts))
+    verdict = f'<p class="gb-verdict">{escape(_verdict(pair))}</p>' if pair and _both(pair) else ""
+    records = [side.record for side in comparison.sides if side.record is not None]
+    table = ""
+    if pair is not None and len(records) == 2:
+        inner = pair_table(records[0], records[1], (NAMES[0], NAMES[1]))
+        table = (
+            f'<details class="gb-costs"><summary>What each took</summary><div class="gb-past">{inner}</div></details>'
+        )
+    asked = f'<p class="gb-asked" translate="no">{escape(comparison.draft.question)}</p>'
+    votable = " gb-votable" if comparison.can_be_judged else ""
+    return (
+        f'<div class="gb-compared{votable}">{asked}<div class="gb-sides">{sides}</div>{verdict}'
+        f"{comparison.drawn}{table}</div>"
+    )
+
+
+def drawn_html(comparison: Comparison, shelf: Shelf | None) -> str:
+    """What both named, on one picture in two styles, for whatever of the media either named something of."""
+    pair = comparison.pair
+    results = [side.reply for side in comparison.sides if isinstance(side.reply, Result)]
+    if pair is None or not results:
+        return ""
+    media = next((result.media for result in results if result.media), ())
+    marks = [
+        Mark(number, region, name)
+        for name, reply in zip(NAMES, (pair.first, pair.second), strict=True)
+        for number, region in enumerate(regions_of(reply)[:MAX_DRAWN], 1)
+    ]
+    events = [reply.grounding.events if isinstance(reply, Result) else () for reply in (pair.first, pair.second)]
+    shown = sorted({mark.region.media_index for mark in marks if mark.region.media_index < len(media)})
+    clips = [index for index, item in enumerate(media) if isinstance(item, Clip)]
+    if any(events) and clips and clips[-1] not in shown:
+        shown.append(clips[-1])
+    figures = "".join(
+        _medium_html(index, media, marks, events if clips and index == clips[-1] else [(), ()], shelf)
+        for index in shown or ([len(media) - 1] if media else [])
+    )
+    return f"{figures}{_places_html(marks, pair)}"
+
+
+def _medium_html(
+    index: int, media: Sequence[Media], marks: Sequence[Mark], events: Sequence[Sequence[Event]], shelf: Shelf | None
+) -> str:
+    item = media[index]
+    here = [mark for mark in marks if mark.region.media_index == index]
+    heading = f'<h3>{title(index, media)} <span translate="no">{escape(item.name)}</span></h3>'
+    if not isinstance(item, Clip):
+        source = shelf.put(item.rgb) if shelf else data_uri(item.rgb)
+        return heading + figure(
+            source, (item.width, item.height), here, item.name, classes="gb-figure gb-whole-picture"
+        )
+    scales = "".join(
+        f'<p class="gb-lane"><b class="gb-{name}">{name}</b></p>'
+        + timeline(of_side, [mark for mark in here if mark.side == name], item.duration_s)
+        for name, of_side in zip(NAMES, events, strict=True)
+    )
+    return heading + scales + marked_figures(item, here)
+
+
+def _places_html(marks: Sequence[Mark], pair: Pair) -> str:
+    """A chip for each place, which says where the other answer has it too."""
+    if not marks:
+        return ""
+    chips = []
+    for mark in marks:
+        mine = pair.partners[NAMES.index(mark.side)]
+        other = NAMES[1 - NAMES.index(mark.side)]
+        like = mine.get(mark.number - 1)
+        told = f"only {mark.side}" if like is None else f"as {other}{like + 1}"
+        colour, ink = SIDES[mark.side]
+        when = "" if mark.region.time_s is None else f" <time>{seconds(mark.region.time_s)}</time>"
+        chips.append(
+            f'<li class="gb-chip{" gb-alone" * (like is None)}"><b style="background:{colour};color:{ink}">{mark.name}'
+            f'</b> <span translate="no">{escape(mark.label)}</span>{when} <em>{told}</em></li>'
+        )
+    return f'<ol class="gb-chips" aria-label="Places that the answers name">{"".join(chips)}</ol>'
+
+
+def _side_html(name: str, side: Side, parts: Sequence[Part] | None) -> str:
+    info = side.info
+    where = f" <span>· {escape(info.place)}</span>" if info else ""
+    model = escape(info.model if info else side.place)
+    head = f'<h2 translate="no"><b class="gb-{name}">{name}</b> {model}{where}</h2>'
+    return f'<section class="gb-side" aria-label="{name}">{head}{_said(side, parts)}</section>'
+
+
+def _said(side: Side, parts: Sequence[Part] | None) -> str:
+    if isinstance(side.reply, str):
+        return f'<p class="gb-refused">{escape(side.reply)}</p>'
+    result = side.reply
+    reasoning = result.reasoning if result else side.reasoning
+    is_open = " open" if result is None and not side.answer.strip() else ""
+    thought = ""
+    if reasoning.strip():
+        tokens = f" · {result.tokens.reasoning:,} tokens" if result else ""
+        words = f'<p translate="no">{escape(reasoning.strip())}</p>'
+        thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
+    answer = _marked(parts) if parts is not None else escape((result.answer if result else side.answer).strip())
+    below = f'<p class="gb-note">{_took(side.record)}</p>' if side.record else ""
+    if result is not None and not result.answer.strip():
+        return f'{thought}<p class="gb-note">It ended without an answer.</p>{below}'
+    doing = escape(side.doing or "Waiting")
+    waiting = f'<p class="gb-note"><span>{doing}</span> …</p>' if result is None and not answer else ""
+    return f'{thought}{waiting}<p class="gb-said" translate="no">{answer}</p>{below}'
+
+
+def _took(record: Record) -> str:
+    """The figures that are read first, each name apart from its value."""
+    told = ((name, value) for name, value in headline(record) if value != NOTHING)
+    return " · ".join(f"<span>{escape(name)}</span> {escape(value)}" for name, value in told)
+
+
+def _marked(parts: Sequence[Part]) -> str:
+    """The answer with what the other has not marked, and the space around a mark left outside of it."""
+    written = []
+    for part in parts:
+        bare = part.text.strip()
+        if not part.is_own or not bare:
+            written.append(escape(part.text))
+            continue
+        before, _, after = part.text.partition(bare)
+        written.append(f"{before}<mark>{escape(bare)}</mark>{after}")
+    return "".join(written).strip()
+
+
+def _verdict(pair: Pair) -> str:
+    first, second = (regions_of(reply) for reply in (pair.first, pair.second))
+    told = ["Both answers are the same." if pair.is_same else "What only one of them says is marked."]
+    if first or second:
+        shared = len(pair.partners[0])
+        told.append(f"Of the places, A names {len(first)}, B {len(second)}, and {shared} are the same.")
+    if first and second and pair.overlap is not None:
+        told.append(f"Their boxes lie on each other by {pair.overlap:.0%}.")
+    return " ".join(told)
+
+
+def _both(pair: Pair) -> bool:
+    return isinstance(pair.first, Result) and isinstance(pair.second, Result)

@@ -1,0 +1,60 @@
+"""The other side of the page in a real browser: two models on one question, and a vote."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, example, shoot
+from tests.dialect_server import Stream, dialect_server, said
+from tests.page_server import PageServer
+
+pytestmark = pytest.mark.browser
+THERE = (
+    'A circle.\n[{"bbox_2d": [80, 70, 330, 410], "label": "circle"}, {"bbox_2d": [500, 500, 900, 900], "label": "?"}]'
+)
+
+
+@pytest.mark.parametrize(("size", "name"), [(DESK, "desk"), (PHONE, "phone")], ids=["desk", "phone"])
+def test_two_models_side_by_side_and_a_vote(
+    page_server: PageServer, open_page: OpenPage, size: tuple[int, int], name: str
+) -> None:
+    shapes = example("png")
+    with dialect_server(Stream(said(THERE)), model="other") as server:
+        page = open_page(page_server, size)
+        page.fill("#composer textarea", shapes.question)
+        turn_over = page.locator("#turn-over")
+        turn_over.click()
+        expect(turn_over).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#chat")).to_be_hidden()
+        composer = page.locator("#compare-composer")
+        expect(composer.locator("textarea")).to_have_value(shapes.question)
+        page.set_input_files("#compare-composer input[type=file]", shapes.path)
+        expect(composer.locator(".thumbnail-item")).to_have_count(1)
+        other = page.get_by_label("Model B")
+        other.fill(f"other@{server.base_url}")
+        other.press("Enter")
+        composer.locator(".submit-button").click()
+        expect(page.locator("#compare-line")).to_contain_text("Their answers differ.", timeout=SLOW_MS)
+        expect(composer.locator(".submit-button")).to_be_visible()
+    sides = page.locator("#replies .gb-side")
+    expect(sides).to_have_count(2)
+    expect(sides.last).to_contain_text("other · a server at 127.0.0.1")
+    expect(sides.last.locator("mark").first).to_be_visible()
+    expect(page.locator("#replies .gb-dashed .gb-box")).to_have_count(2)
+    page.get_by_role("button", name="B is better").click()
+    expect(page.locator("#compare-line")).to_contain_text("Your vote is kept: B is better.")
+    page.locator("#votes .label-wrap").click()
+    expect(page.locator("#ballot")).to_contain_text("Won: other 1")
+    with page.expect_download() as download:
+        page.locator("#ballot").get_by_text("JSON").click()
+    assert json.loads(download.value.path().read_text())[0]["choice"] == "second"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shoot(page, f"{name}-compare")
+    turn_over.click()
+    expect(page.locator("#chat")).to_be_visible()
+    expect(page.locator("#composer textarea")).to_have_value(shapes.question)
+    page.locator("#requests .label-wrap").first.click()
+    expect(page.locator("#past th[scope=row]")).to_have_count(2)

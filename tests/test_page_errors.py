@@ -1,0 +1,72 @@
+"""What goes wrong for a person who asks, in a real browser: a sentence that says what to do, and nothing typed is lost.
+
+Files that cannot be read, nothing to send and a reply that is cut off stand in `test_page_browser`, uploads too large
+or too many in `test_page_upload`, and a server that dies in `test_page_kept`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_steps import OpenPage, ask, shoot, wait_for_end
+from tests.page_server import QUEUED, SCRIPTED, TOO_LARGE, PageServer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def strict_server() -> Iterator[PageServer]:
+    """A scripted page on which one question may be asked from an address at a time."""
+    server = PageServer(SCRIPTED, options=["1"])
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def expect_draft(page: Page, question: str) -> None:
+    expect(page.locator("#composer textarea")).to_have_value(question)
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+
+
+def test_too_little_memory_is_told_with_what_to_do(
+    strict_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(strict_server)
+    ask(page, TOO_LARGE, picture)
+    wait_for_end(page, "The CPU ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation.")
+    expect_draft(page, TOO_LARGE)
+    shoot(page, "desk-out-of-memory")
+
+
+def test_the_place_in_the_queue_is_told_and_can_be_left(
+    strict_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(strict_server)
+    ask(page, QUEUED, picture)
+    expect(page.locator("#status")).to_contain_text("Waiting · 2 before you")
+    shoot(page, "desk-queue")
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")
+
+
+def test_a_used_up_quota_is_told_and_the_question_stays(
+    strict_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    first, second = open_page(strict_server), open_page(strict_server)
+    ask(first, "Hello")
+    expect(first.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
+    ask(second, "Is it a square?", picture)
+    wait_for_end(second, "Your address has 1 questions here, as many as it may: wait until one has ended.")
+    expect_draft(second, "Is it a square?")
+    first.click("#composer .stop-button")
+    wait_for_end(first, "Stopped by you")
+    second.click("#composer .submit-button")
+    expect(second.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
+    second.click("#composer .stop-button")
+    wait_for_end(second, "Stopped by you")

@@ -1,0 +1,104 @@
+"""The settings in a real browser: what they cost before a question is asked, presets, the system prompt, and Reset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser_steps import (
+    OpenPage,
+    add,
+    ask,
+    choose_fast,
+    example,
+    open_settings,
+    set_number,
+    shoot,
+    wait_for_end,
+)
+from tests.page_server import SAY, PageServer
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_preset_fills_the_fields_and_a_field_makes_it_custom(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server)
+    open_settings(page)
+    sampling, top_k = page.get_by_label("Sampling"), page.get_by_label("number input for Top-k")
+    sampling.click()
+    page.get_by_role("option", name="Thinking, general").click()
+    expect(top_k).to_have_value("20")
+    expect(page.get_by_label("number input for Temperature")).to_have_value("1")
+    expect(page.get_by_label("number input for Presence penalty")).to_have_value("1.5")
+    set_number(page, "Top-k", "40")
+    expect(sampling).to_have_value("Custom")
+    shoot(page, "desk-advanced")
+    page.wait_for_function("JSON.stringify(localStorage).length > 40")
+    page.reload()
+    ask(page, "How many red shapes are there?", example("png").path)
+    wait_for_end(page, "Done")
+    open_settings(page)
+    expect(top_k).to_have_value("40")
+    expect(sampling).to_have_value("Custom")
+    page.click("#reset")
+    expect(sampling).to_have_value("As the model's card advises")
+    expect(top_k).to_have_value("0")
+
+
+def test_a_number_that_is_being_typed_is_not_complained_of(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    open_settings(page)
+    set_number(page, "New tokens at most", "512")
+    expect(page.locator("#outlook")).to_contain_text("at most 512 new")
+    set_number(page, "New tokens at most", "1")
+    expect(page.locator("#outlook")).to_contain_text("at most 64 new")
+    expect(page.locator(".toast-body")).to_have_count(0)
+
+
+def test_every_choice_tells_its_cost_before_the_question_is_asked(page_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(page_server)
+    expect(page.locator("#outlook")).to_contain_text("at most 2,048 new")
+    ask(page, "How many red shapes are there?", example("png").path)
+    wait_for_end(page, "Done")
+    add(page, example("png").path)
+    add(page, example("mp4").path)
+    told = re.compile(r"\d+ visual tokens · .* s to read · \d+ tokens of thought \(.* s\) · \d+ of answer \(.* s\)")
+    expect(page.locator("#outlook")).to_contain_text(told)
+    open_settings(page)
+    costs = page.locator("#choice-costs")
+    for name in ("Mode", "Thought at most", "Picture detail", "Clip detail"):
+        expect(costs.locator("dt", has_text=name)).to_be_visible()
+    expect(costs.locator("b", has_text="Think: about")).to_be_visible()
+    expect(costs).to_contain_text(re.compile(r"Seconds as in the last"))
+    page.get_by_label("Fast").check()
+    expect(costs.locator("b", has_text="Fast: about")).to_be_visible()
+    expect(costs.locator("dt", has_text="Thought")).to_have_count(0)
+    shoot(page, "desk-outlook")
+
+
+def test_a_system_prompt_comes_before_the_question(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.fill("#system textarea", f"{SAY}I was told so beforehand.")
+    page.get_by_label("Toggle Sidebar").last.click()
+    ask(page, "Hello")
+    expect(page.locator("#chat .bot").last).to_contain_text("I was told so beforehand.")
+    wait_for_end(page, "Done")
+
+
+def test_a_system_prompt_that_is_too_long_is_told_and_the_question_stays(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(scripted_server)
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.fill("#system textarea", "long " * 2_000)
+    page.get_by_label("Toggle Sidebar").last.click()
+    expect(page.locator("#outlook")).to_contain_text("longer than 8,000 characters: shorten it")
+    ask(page, "Is it a square?", picture)
+    wait_for_end(page, "The system prompt is longer than 8,000 characters: shorten it.")
+    expect(page.locator("#composer textarea")).to_have_value("Is it a square?")
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
