@@ -2,8 +2,9 @@
 
 The shipped model on drawn scenes, whose every box is known, greedily, by the way that the page goes: where it looked as
 it wrote a word, read off the very map that the page lays over the picture; whether it holds a true claim likelier than
-a false one; and what a heat map costs beside a prefill of the same reply. The hash tells which weights these were. How
-often a closer look leads to the right answer is the row `zoom` of `make demo-eval`.
+a false one; what a heat map costs beside a prefill of the same reply; and how long places are looked for in a megabyte
+of what no model should write. The hash tells which weights these were. How often a closer look leads to the right
+answer is the row `zoom` of `make demo-eval`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pipelines.demo.scenes import draw_scene
 from pipelines.demo.things import COLOURS, SHAPES, FractionBox, Thing
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse
+from pipelines.grounding import parse_grounding
 from pipelines.models import DEMO_FOLDER
 from pipelines.present import heat
 from pipelines.present.words import Word, words_of
@@ -43,6 +45,7 @@ SETTINGS = Settings(sampling=Sampling())
 QUESTION = "Describe the picture."
 LOOKS = "top of the map lies in the box", "middle of the token that weighs most does"
 SIDE_PX, NUM_REPLIED, REPEATS = 1024, 300, 21
+MEGABYTE = 1_000_000
 WEIGHTS = DEMO_FOLDER / "model.safetensors"
 
 
@@ -86,7 +89,7 @@ def lies_in(point: Point, box: FractionBox) -> bool:
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
-def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
+def checks(engine: LocalEngine, count: int, thinking: bool, is_point: bool = False) -> Iterator[str]:
     """A mark with its true label, and with a false one: that of another thing, or one of another colour and kind."""
     rng, settings = random.Random("check"), replace(SETTINGS, thinking=thinking)
     likelier, told = [], []
@@ -98,14 +101,16 @@ def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
         made_up = f"{rng.choice(colours)} {rng.choice(kinds)}"
         false = rng.choice(others) if others and rng.random() < 0.5 else made_up
         x1, y1, x2, y2 = map(float, thing.box_coords)
-        marks = [Region(label, box=(x1, y1, x2, y2)) for label in (thing.name, false)]
+        middle = (x1 + x2) / 2, (y1 + y2) / 2
+        box = None if is_point else (x1, y1, x2, y2)
+        marks = [Region(label, box, middle if is_point else None) for label in (thing.name, false)]
         picture = Picture("scene", scene.rgb)
         true_p, false_p = (asides.check(picture, mark, engine, settings, Flag()) or 0.0 for mark in marks)
         likelier.append(true_p > false_p)
         told += [true_p > 0.5, false_p < 0.5]
-    how = "thinking" if thinking else "not thinking"
-    yield row(f"check, {how}: the true claim is likelier than the false one", likelier, "pairs")
-    yield row(f"check, {how}: a claim is on its side of one half", told, "claims")
+    how = f"of a {'point' if is_point else 'box'}, {'thinking' if thinking else 'not thinking'}"
+    yield row(f"check {how}: the true claim is likelier than the false one", likelier, "pairs")
+    yield row(f"check {how}: a claim is on its side of one half", told, "claims")
 
 
 def row(what: str, met: Sequence[bool], things: str) -> str:
@@ -126,6 +131,18 @@ def cost(engine: LocalEngine) -> str:
     shown, prefill = (median(pair[side] for pair in times) for side in (0, 1))
     what = f"A heat map of {NUM_REPLIED} tokens about {inputs.num_visual_tokens} visual tokens takes {shown:.1f} ms"
     return f"{what}, one prefill of them {prefill:.1f} ms: {shown / prefill:.2f} x (medians of {REPEATS})."
+
+
+def readings() -> Iterator[str]:
+    """`parse_grounding` of a megabyte of one thing, in milliseconds of the processor."""
+    for unit in ("[", "{", "9", '"', '{"bbox_2d": [1, 2, 3, 4], "label": "x"}, '):
+        text = unit * (MEGABYTE // len(unit))
+        times = []
+        for _ in range(REPEATS):
+            began_s = time.process_time()
+            parse_grounding(text)
+            times.append((time.process_time() - began_s) * 1000)
+        yield f"| `{unit.strip()}` | {median(times):.1f} ms |"
 
 
 def spent_ms(engine: LocalEngine, work: Callable[[], object]) -> float:
@@ -159,9 +176,10 @@ def main() -> None:
     engine = LocalEngine.load(DEMO_FOLDER, "demo")
     print(f"{engine.info.place}, {processor()}, torch {torch.__version__}, {count} scenes each")
     print(f"Weights: {weights_hash()} (SHA-256 of {WEIGHTS.name}, its first 16 digits)\n")
-    print(f"{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
+    print("\n".join(["| a megabyte of | is read in |", "|---|---|", *readings()]), flush=True)
+    print(f"\n{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        checked = (checks(engine, count, thinking) for thinking in (True, False))
+        checked = (checks(engine, count, *how) for how in ((True, False), (False, False), (True, True)))
         for line in chain(heat_maps(engine, Path(folder), count), *checked):
             print(line, flush=True)
 

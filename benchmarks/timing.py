@@ -1,8 +1,9 @@
 """The timing itself, held against others: `make bench-timing`.
 
-What measuring costs, on and off in turn; the engine's own tokens a second against a stopwatch around the command line,
-which knows nothing but when text comes out of it; and on a GPU the time by CUDA events against that of torch.profiler,
-from the first kernel of a request to the end of the last. It exits with 1 where one of them is beyond its bound.
+What measuring costs; real requests of every kind beside a stopwatch around them; the engine's own tokens a second
+beside a stopwatch around the command line, which knows nothing but when text comes out of it; and on a GPU the time by
+CUDA events beside that of torch.profiler, from the first kernel of a request to the end of the last. It exits with 1
+where one of them is beyond its bound.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import platform
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,21 +23,22 @@ from typing import Any
 
 import torch
 
+from benchmarks import kinds, measuring
+from benchmarks.measuring import answered
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse, look_of
 from pipelines.inputs import ModelInputs
 from pipelines.media import open_media
 from pipelines.models import load_engine
-from pipelines.present.rates import DECODING
 from pipelines.timing import Stopwatch
-from pipelines.types import Message, Sampling, Settings, Timing, Token, Work
+from pipelines.types import Message, Sampling, Settings, Timing
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "assets" / "examples" / "shapes.png"
 QUESTION = "List all objects in the picture."
 SETTINGS = Settings(sampling=Sampling(), max_new_tokens=256)
-MAX_COST, MAX_APART = 0.01, 0.03
-TURNS, RUNS, MARKS = 40, 5, 2000
+MAX_COST, MAX_APART, MAX_LEFT = 0.01, 0.03, 0.02
+RUNS = 7
 TABLE = re.compile(r"\n  stage ")
 REPLY = re.compile(r"reply +([\d,]+) thought \+ ([\d,]+) answered")
 
@@ -69,56 +70,22 @@ def prompt(engine: LocalEngine) -> ModelInputs:
     return fuse([message], [media], engine.checkpoint, True)
 
 
-def answered(engine: LocalEngine, inputs: ModelInputs, watch: Stopwatch | None) -> float:
-    """Seconds of one request, timed by `watch` or by nobody: of the processor, where that does the work.
-
-    Other programs make a request last longer, and its own work hardly.
-    """
-    seconds = time.process_time if engine.clock.name == "perf_counter" else time.perf_counter
-    enter: Callable[[Work], None] = watch.enter if watch else lambda _work: None
-    began_s = seconds()
-    for step in engine.generate(inputs, SETTINGS, enter, threading.Event()):
-        if watch and isinstance(step, Token):
-            watch.note_token("answer")
-    engine.scheduler.wait_idle()
-    return seconds() - began_s
+def cost_of_marks(engine: LocalEngine) -> Finding:
+    """What the marks of a request take by themselves, beside all of the request."""
+    found = measuring.marks_of(engine, prompt(engine), SETTINGS)
+    told = f"{found.num_marks} marks of a request, {found.mark_ms * 1000:.2f} µs each"
+    if found.num_looks:
+        told += f", and {found.num_looks} looks at memory, {found.look_ms * 1000:.0f} µs each"
+    return Finding(
+        f"{told}: ms", f"{found.spent_ms:.3f}", f"{found.whole_ms:.1f}", found.spent_ms / found.whole_ms, MAX_COST
+    )
 
 
 def cost_of_measuring(engine: LocalEngine) -> Finding:
-    """Requests with and without a stopwatch in turn; what is left of others' work is in both."""
-    inputs = prompt(engine)
-    answered(engine, inputs, None)
-    ratios, spent = [], []
-    for turn in range(TURNS):
-        order = [Stopwatch(engine.clock), None] if turn % 2 else [None, Stopwatch(engine.clock)]
-        timed = {watch is not None: answered(engine, inputs, watch) for watch in order}
-        ratios.append(timed[True] / timed[False])
-        spent.append((timed[True], timed[False]))
-    ours, theirs = (median(pair[side] for pair in spent) * 1000 for side in (0, 1))
-    return Finding("a request, measured or not, ms", f"{ours:.1f}", f"{theirs:.1f}", median(ratios) - 1, MAX_COST)
-
-
-def cost_of_a_step(engine: LocalEngine) -> Finding:
-    """What a stopwatch does at each token, by itself, beside a request's time for each of its tokens."""
-    inputs = prompt(engine)
-    answered(engine, inputs, None)
-    watch = Stopwatch(engine.clock)
-    token_ms = (
-        answered(engine, inputs, watch) / sum(watch.stop().stage_tokens.get(stage, 0) for stage in DECODING) * 1000
-    )
-    alone = Stopwatch(engine.clock)
-    began_s = time.thread_time()
-    for number in range(MARKS):
-        alone.enter(Work("decode", num_before=number))
-        alone.note_token("answer")
-    spent_ms = (time.thread_time() - began_s) / MARKS * 1000
-    return Finding(
-        "the marks of a token, ms, in the time of one",
-        f"{spent_ms:.4f}",
-        f"{token_ms:.2f}",
-        spent_ms / token_ms,
-        MAX_COST,
-    )
+    """Steps with and without measuring in turn: it holds where all of the interval lies below the bound."""
+    found = measuring.turned_on_and_off(engine, prompt(engine), SETTINGS)
+    told = f"a step measured, or not, ms: {found}"
+    return Finding(told, f"{found.on_ms:.3f}", f"{found.off_ms:.3f}", found.high, MAX_COST)
 
 
 def outside(model: str) -> Finding:
@@ -166,10 +133,10 @@ def by_profiler(engine: LocalEngine) -> Finding:
     from torch.profiler import ProfilerActivity, profile
 
     inputs = prompt(engine)
-    answered(engine, inputs, None)
+    answered(engine, inputs, SETTINGS, None)
     watch = Stopwatch(engine.clock)
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        answered(engine, inputs, watch)
+        answered(engine, inputs, SETTINGS, watch)
     ours = _on_device_ms(watch.stop())
     kernels = [event for event in profiler.events() or () if event.device_type == DeviceType.CUDA]
     first, last = min(one.time_range.start for one in kernels), max(one.time_range.end for one in kernels)
@@ -195,19 +162,24 @@ def main() -> int:
         parser.error("only a model on this machine can be measured")
     print(f"{options.model} on {engine.info.place}, {platform.machine()}, torch {torch.__version__}\n")
     print("| what | ours | beside it | apart | bound | |\n|---|---|---|---|---|---|")
-    checks: list[Callable[[], Finding]] = [
-        lambda: cost_of_a_step(engine),
-        lambda: cost_of_measuring(engine),
-        lambda: outside(options.model),
-    ]
-    if torch.cuda.is_available():
-        checks.append(lambda: by_profiler(engine))
     are_kept = []
-    for check in checks:
-        finding = check()
+    for finding in findings(engine, options.model):
         print(finding, flush=True)
         are_kept.append(finding.is_kept)
+    print("\n| kind of request | stages, ms | stopwatch, ms | other, ms | apart |\n|---|---|---|---|---|")
+    for whole in kinds.wholes(engine):
+        print(whole, flush=True)
+        are_kept.append(whole.apart <= MAX_LEFT)
     return 0 if all(are_kept) else 1
+
+
+def findings(engine: LocalEngine, model: str) -> Iterator[Finding]:
+    """All that is held against something else."""
+    yield cost_of_marks(engine)
+    yield cost_of_measuring(engine)
+    yield outside(model)
+    if torch.cuda.is_available():
+        yield by_profiler(engine)
 
 
 if __name__ == "__main__":

@@ -157,17 +157,19 @@ class Answering:
         """Everything there is to say of the request."""
         if self._finish_reason == "stop":
             self._reply.settle()
-        written, inputs = self._reply.written, self._inputs
+        written, inputs, tokens = self._reply.written, self._inputs, self._tokens()
+        seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
+        grounding = parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current())
         return Result(
             engine=self._engine.info,
             reasoning=written.reasoning,
             answer=written.remark,
-            grounding=parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current()),
+            grounding=grounding,
             timing=self._timing,
-            tokens=self._tokens(),
+            tokens=tokens,
             finish_reason=self._finish_reason,
             media=self._media,
-            sights=sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else (),
+            sights=seen,
             thought_end=self._thought_end,
             token_ids=tuple(self._reply.ids),
             looks=tuple(self._looks),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from math import ceil
 from time import perf_counter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pipelines.types import ClockName, Gaps, Span, Stage, Task, Timing, Work
 
@@ -77,15 +77,13 @@ class CudaClock:
         return float(start.elapsed_time(end))
 
 
-@dataclass(frozen=True)
-class _Begun:
+class _Begun(NamedTuple):  # made at every token, and in half the time of a frozen dataclass
     work: Work
     host: Mark
     device: Mark | None
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Work from its beginning to its end, and the tokens that went through it or came out of it."""
 
     stage: Stage
@@ -149,7 +147,7 @@ class Stopwatch:
     def note_units(self, num_units: int) -> None:
         """Note how much of the work that began last is done, by whoever does it."""
         last = self._begun[-1]
-        self._begun[-1] = replace(last, work=replace(last.work, num_units=num_units))
+        self._begun[-1] = last._replace(work=replace(last.work, num_units=num_units))
 
     def note_token(self, stage: Stage) -> None:
         """Note a token as it arrives, and what it belongs to."""

@@ -136,7 +136,8 @@ class ZeroGpuEngine:
         on_host = Placement("cpu", placement.dtype, placement.device_name, placement.num_threads)
         model = load_model(folder, name, on_host).to(placement.device)
         checkpoint = Checkpoint.open(folder)
-        info = EngineInfo(name, placement.device_name, placement.dtype_name, checkpoint.context_tokens)
+        facts = placement.device_name, placement.dtype_name, checkpoint.context_tokens
+        info = EngineInfo(name, *facts, engine="lent")
         weight_bytes = sum(weight.nbytes for weight in model.parameters())
         make = partial(LocalEngine, model, checkpoint, name, placement)
         return cls(info, checkpoint, make, lend, refusals, weight_bytes)

@@ -15,8 +15,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
+from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, SAMPLE_FPS
 from pipelines.demo.scenes import draw_named
 from pipelines.demo.scoring import iou
+from pipelines.fusion import sample_frames
 from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import SAY, PageServer
 
@@ -100,6 +102,34 @@ def test_marks_lie_where_the_scene_has_its_things(page_server: PageServer, open_
         page.click("#new-chat")
         expect(page.locator("#evidence .gb-empty")).to_be_visible()
     assert sum(overlaps) / len(overlaps) > 0.6
+
+
+def test_marks_lie_where_a_clip_has_its_things_at_a_time(
+    page_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page, overlaps = open_page(page_server), []
+    for seed in (5, 6, 7, 8):
+        moving = draw_clip(random.Random(seed), CLIP_SIZE, tuple(frame / CLIP_FPS for frame in range(CLIP_FRAMES)))
+        write_clip(tmp_path / f"{seed}.mp4", moving.rgb)
+        seen = moving.sampled(sample_frames(CLIP_FRAMES, CLIP_FPS, SAMPLE_FPS, MIN_FRAMES, MAX_FRAMES))
+        actor, time = seen.actors[0], seen.patch_times[1]
+        thing = actor.at(1)
+        assert thing is not None
+        question = f"Where is the {actor.name} at {time} seconds? Report bbox coordinates in JSON format."
+        ask(page, question, tmp_path / f"{seed}.mp4")
+        expect(page.locator("#evidence h2").first).to_contain_text(f"{seed}.mp4", timeout=120_000)
+        wait_for_end(page, "Done")
+        marked = page.locator("#evidence .gb-frame-marked")
+        assert [abs(float(when or 0) - float(time)) < 0.4 for when in attributes(marked, "data-time")] == [True]
+        truth = [1000 * side for side in thing.box]
+        overlaps.append(max((iou(tuple(box), tuple(truth)) for box in drawn_boxes(page)), default=0.0))
+        page.click("#new-chat")
+        expect(page.locator("#evidence .gb-empty")).to_be_visible()
+    assert sum(overlaps) / len(overlaps) > 0.4
+
+
+def attributes(found: Locator, name: str) -> list[str | None]:
+    return [one.get_attribute(name) for one in found.all()]
 
 
 def test_a_turned_photograph_is_marked_upright(
@@ -296,10 +326,13 @@ def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open
     say(page, "It turns.", clip)
     drag(page, page.locator("#evidence .gb-timeline"), (0.25, 0.5), (0.75, 0.5))
     expect(page.locator("#pointed")).to_contain_text("Between 1.0 and 3.0 seconds")
+    expect(page.locator("#pointed img")).to_have_count(4)
     shoot(page, "desk-span")
     ask(page, "What happens?")
     wait_for_end(page, "Done")
-    expect(page.locator("#chat .user-row").last).to_contain_text("Between 1.0 and 3.0 seconds: What happens?")
+    asked = page.locator("#chat .user-row").last
+    expect(asked).to_contain_text("Between 1.0 and 3.0 seconds (see the frames at 1.2, 1.8, 2.2, 2.8 seconds): What")
+    expect(asked.locator("img")).to_have_count(4)
     page.click("#new-chat")
     expect(page.locator("#evidence .gb-empty")).to_be_visible()
     expect(page.locator("#pointed p")).to_have_count(0)

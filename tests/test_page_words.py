@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 
 from pipelines.demo.cases import make_cases
 from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, ask, choose_fast, example, shoot, wait_for_end
-from tests.page_server import PageServer
+from tests.media_makers import write_clip
+from tests.page_server import SAY, PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -35,6 +36,28 @@ def test_the_model_looks_closer_and_answers(page_server: PageServer, open_page: 
     shoot(page, "desk-looked-closer")
 
 
+def test_frames_of_a_span_of_a_clip_come_into_the_chain_and_six_looks_at_most(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The model calls again and again; the seventh call is told that none is left, and ends it."""
+    arguments = {"start_s": "0.5", "end_s": "1.5", "num_frames": "4"}
+    parameters = "".join(f"<parameter={name}>\n{value}\n</parameter>\n" for name, value in arguments.items())
+    call = f"<tool_call>\n<function=clip_frames_tool>\n{parameters}</function>\n</tool_call>"
+    page = open_page(scripted_server, DESK)
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.get_by_label("Fast").check()
+    page.get_by_label("Look closer").check()
+    page.get_by_label("Toggle Sidebar").last.click()
+    ask(page, SAY + call, write_clip(tmp_path / "clip.mp4", frames=60))
+    wait_for_end(page, "Done")
+    looks = page.locator("#chat .gb-look")
+    expect(looks).to_have_count(7)
+    expect(looks.first).to_contain_text(re.compile(r"Look 1: .*0\.5.*1\.5.* · \d+ ms"))
+    expect(looks.first.locator("img")).to_have_count(4)
+    expect(looks.last).to_contain_text("no call is left")
+    shoot(page, "desk-looked-at-frames")
+
+
 @pytest.mark.parametrize(("size", "is_dark"), [(DESK, False), (PHONE, True)], ids=["desk", "phone"])
 def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
     page_server: PageServer, open_page: OpenPage, size: tuple[int, int], is_dark: bool
@@ -52,7 +75,9 @@ def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
     heat = page.locator("#evidence .gb-whole-picture .gb-stage").evaluate(
         "stage => getComputedStyle(stage, '::after').backgroundImage"
     )
-    assert heat.startswith('url("data:image/png')
+    assert heat.startswith("radial-gradient(circle at ")
+    assert 'url("data:image/png' in heat
+    expect(page.locator("#by-word .gb-asked")).to_have_count(1)
     shoot(page, f"{'desk' if size == DESK else 'phone'}-words")
 
 

@@ -74,6 +74,11 @@ def test_a_label_of_markup_is_text(region: Region) -> None:
     assert "&lt;img src=x" in html
 
 
+def test_a_file_name_that_runs_from_right_to_left_turns_nothing_else() -> None:
+    html = evidence_html(result(picture(name="\u202egnp.<b>")), Given(1))
+    assert "<bdi>\u202egnp.&lt;b&gt;</bdi>, 40 × 30" in html
+
+
 @pytest.mark.parametrize(
     "box",
     [

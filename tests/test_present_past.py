@@ -74,7 +74,7 @@ def test_old_requests_give_way_and_keep_their_numbers() -> None:
 
 def test_showing_a_request_is_part_of_it() -> None:
     history = of(lasting(100, Span("answer", 0, 100)))
-    history.extend_last(50.0)
+    history.end_last(150.0)
     (kept,) = history.records
     assert (kept.timing.total_ms, kept.timing.stage_ms) == (150, {"answer": 100, "deliver": 50})
 

@@ -27,6 +27,15 @@ from tests.present_values import HOSTILE, TIMING
 
 SIZE = (400, 300)
 BOX = '[{"bbox_2d": [100, 200, 300, 600], "label": "red corner"}, {"point_2d": [500, 500], "label": "=1+1"}]'
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "images": {"id": int, "file_name": str, "width": int, "height": int, "time_s": (int, float)},
+    "annotations": {
+        "id": int, "image_id": int, "category_id": int, "bbox": list, "area": (int, float), "iscrowd": int,
+        "keypoints": list, "num_keypoints": int,
+    },
+    "categories": {"id": int, "name": str, "keypoints": list, "skeleton": list},
+}  # fmt: skip
+OPTIONAL = ("time_s", "keypoints", "num_keypoints", "skeleton")
 TO_STORED = {
     1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
@@ -104,6 +113,33 @@ def test_coco_opens_again(photo: Path, folder: Path) -> None:
     assert [one["bbox"] for one in told["annotations"]] == [[40, 60, 80, 120], [200, 150, 0, 0]]
     names = {one["id"]: one["name"] for one in told["categories"]}
     assert [names[one["category_id"]] for one in told["annotations"]] == ["red corner", "=1+1"]
+
+
+def test_coco_keeps_to_its_schema(photo: Path, tmp_path: Path, folder: Path) -> None:
+    """Of cocodataset.org, "Data format": its fields and their types, ids that are there once, and boxes in pictures."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    answer = f'{BOX}\n\nVideo 1:\n[{{"time": 1, "bbox_2d": [1, 2, 1000, 1000], "label": "red corner"}}]'
+    (path,) = marks_as_coco(last_claim(answer, photo, clip), folder)
+    told = json.loads(path.read_text(encoding="utf-8"))
+    for name, fields in FIELDS.items():
+        for one in told[name]:
+            assert set(one) <= set(fields)
+            assert all(isinstance(one[field], kind) for field, kind in fields.items() if field in one)
+            assert set(one) >= {field for field in fields if field not in OPTIONAL}
+    assert set(told) == set(FIELDS)
+    images = {one["id"]: one for one in told["images"]}
+    categories = {one["id"]: one for one in told["categories"]}
+    assert (len(images), len(categories), len(told["annotations"])) == (2, 2, 3)
+    assert len({one["id"] for one in told["annotations"]}) == 3
+    assert len({one["name"] for one in told["categories"]}) == 2
+    for one in told["annotations"]:
+        image, (x, y, width, height) = images[one["image_id"]], one["bbox"]
+        assert 0 <= x <= x + width <= image["width"]
+        assert 0 <= y <= y + height <= image["height"]
+        assert one["area"] == pytest.approx(width * height, abs=0.01)
+        has_point = "keypoints" in one
+        assert len(one.get("keypoints", [])) == 3 * has_point
+        assert ("keypoints" in categories[one["category_id"]]) or not has_point
 
 
 def test_a_table_opens_again(photo: Path, folder: Path) -> None:

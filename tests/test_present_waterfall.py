@@ -130,6 +130,13 @@ def test_steps_in_company_are_stated_as_shared() -> None:
     ]
 
 
+def test_the_pieces_of_a_prompt_are_told() -> None:
+    spans = (Span("prefill", 0, 1), *(Span("prefill", 10 * at, 10, num_tokens=512) for at in range(3)))
+    pieces = record(Timing(spans, 31, None, "perf_counter"))
+    assert [(row.name, row.amount) for row in rows(pieces)[:-1]] == [("Prefill · 3 pieces", "1,536 tok")]
+    assert waterfall_html(pieces).count('y="6"') == 4
+
+
 def test_a_stage_entered_twice_has_two_bars_and_one_sum() -> None:
     timing = Timing((Span("think", 0, 10), Span("answer", 10, 5), Span("think", 15, 10)), 25, 1, "perf_counter")
     html = waterfall_html(record(timing))
@@ -172,6 +179,12 @@ def test_a_server_is_timed_from_here() -> None:
     told = record(engine=EngineInfo("m", "vLLM", "", 0, server="http://127.0.0.1:1/v1"))
     assert "timed from here" in waterfall_html(told)
     assert dict(figures(told))["prompt"] == "20 tokens"
+
+
+def test_a_gpu_that_is_lent_is_timed_by_the_process_that_holds_it() -> None:
+    lent = record(engine=EngineInfo("4B", "a shared GPU (ZeroGPU)", "bfloat16", 4096, engine="lent"))
+    assert "Timed by the CPU of the process that holds the GPU" in waterfall_html(lent)
+    assert "that holds the GPU" not in waterfall_html(record())
 
 
 def test_figures_tell_what_was_measured_and_nothing_else() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import random
 import re
@@ -12,14 +13,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.asides import check, grounded, with_article
+from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.scenes import draw_named
 from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
-from pipelines.present.heat import heat_html, soft, top
+from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
+from pipelines.present.looking_back import checked, where_it_looked
+from pipelines.present.reopened import reopened
+from pipelines.present.session import Session
+from pipelines.present.shelf import Shelf
+from pipelines.present.word_by_word import EMPTY, words_html
 from pipelines.present.words import words_of
 from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Settings, Token
 
@@ -36,15 +44,36 @@ def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> Non
     assert words_of([], "answer") == []
 
 
+def no_frame(number: int, time_s: float) -> NDArray[np.uint8]:
+    raise AssertionError(f"no frame was asked for: {number} {time_s}")
+
+
+def test_a_frame_that_the_strip_leaves_out_is_taken_from_the_file() -> None:
+    """Of 200 frames 32 are shown; the one that weighs most is none of them."""
+    weights = np.zeros((1, 400), np.float16)
+    weights[0, 4 * 2 + 1] = 0.5
+    asked: list[tuple[int, float]] = []
+
+    def frame_at(number: int, time_s: float) -> NDArray[np.uint8]:
+        asked.append((number, time_s))
+        return np.zeros((20, 30, 3), np.uint8)
+
+    answered = Answered(Request("?", (Path("a.mp4"),)), Grounding(), {0: tuple(n / 2 for n in range(200))})
+    html = heat_html(Gaze(weights, ((100, 2, 2),)), range(1), answered, frame_at)
+    assert asked == [(0, 2.0)]
+    assert "<figcaption>2.0 s</figcaption>" in html
+    assert "#heat .gb-frame .gb-stage::after" in html
+
+
 def test_the_heat_map_of_a_clip_brings_the_frames_that_weigh_most_forward() -> None:
     weights = np.zeros((1, 12), np.float16)
     weights[0, 9] = 0.5
     answered = Answered(Request("?", (Path("a.mp4"),)), Grounding(), {0: (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)})
-    html = heat_html(Gaze(weights, ((3, 2, 2),)), range(1), answered)
+    html = heat_html(Gaze(weights, ((3, 2, 2),)), range(1), answered, no_frame)
     forward = html[: html.index("order:-1")].rsplit("}", 1)[-1]
     assert forward.count('data-time="2"') == forward.count('data-time="2.5"') == 1
     assert "50% of the attention" in html
-    assert "cannot be told" in heat_html(Gaze(weights, ((3, 2, 2),)), range(5, 6), answered)
+    assert "cannot be told" in heat_html(Gaze(weights, ((3, 2, 2),)), range(5, 6), answered, no_frame)
 
 
 def test_the_map_that_is_drawn_is_highest_between_the_tokens_that_share_the_weight() -> None:
@@ -52,7 +81,7 @@ def test_the_map_that_is_drawn_is_highest_between_the_tokens_that_share_the_weig
     weights = np.zeros((1, 20), np.float16)
     weights[0, [6, 7, 11]] = 0.4, 0.2, 0.1
     answered = Answered(Request("?", (Path("a.png"),)), Grounding(), {})
-    html = heat_html(Gaze(weights, ((1, 4, 5),)), range(1), answered)
+    html = heat_html(Gaze(weights, ((1, 4, 5),)), range(1), answered, no_frame)
     drawn = base64.b64decode(re.findall(r"base64,([^)]+)", html)[0])
     alpha = np.asarray(Image.open(io.BytesIO(drawn)))[..., 3]
     assert alpha.shape == (154, 192)
@@ -105,3 +134,19 @@ def test_what_stands_next_to_a_mark_does_not_count() -> None:
     assert part.content == "one alone"
     large = Picture("large", np.zeros((3000, 10, 3), np.uint8))
     assert grounded(large).rgb.shape == (3000, 2048, 3)
+
+
+def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: Path) -> None:
+    """A red circle that is called a green star is doubtful."""
+    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    scene = draw_named(random.Random(3), [("circle", "red")], (256, 256))
+    Image.fromarray(scene.rgb).save(tmp_path / "circle.png")
+    box = list(scene.things[0].box_coords)
+    said = json.dumps([{"bbox_2d": box, "label": "red circle"}, {"bbox_2d": box, "label": "green star"}])
+    session = Session(rounds=[Round(Draft("Where?", (tmp_path / "circle.png",)), Reply(said))])
+    _, session.answered = reopened(session.rounds, Shelf(tmp_path))
+    right, wrong = (checked(session, number, engine) for number in ("1", "2"))
+    assert (right["number"], right["is_doubtful"]) == ("1", False)
+    assert (wrong["number"], wrong["is_doubtful"]) == ("2", True)
+    assert where_it_looked(session, "0 1", engine) == NOT_TOLD
+    assert words_html(None) == EMPTY

@@ -145,6 +145,17 @@ def test_an_answer_streams_and_only_grows(scripted_server: PageServer) -> None:
     assert (last, result["finish_reason"], result["tokens"]["reasoning"]) == ("complete", "length", 64)
 
 
+def test_the_wait_for_a_question_before_is_part_of_a_request(scripted_server: PageServer) -> None:
+    """The engine of this page knows no queue: what stands there is the host's."""
+    client = Client(scripted_server.address, verbose=False)
+    scripted_server.drain()
+    first = client.submit("Hello", max_new_tokens=50, api_name="/ask")
+    scripted_server.wait_for(BEGUN)
+    second = client.submit("And?", thinking=False, api_name="/ask").result(timeout=60)
+    assert first.result(timeout=60)["timing"]["queue_ms"] == 0
+    assert 0 < second["timing"]["queue_ms"] < second["timing"]["total_ms"]
+
+
 def test_a_client_that_goes_away_stops_its_answer(scripted_server: PageServer) -> None:
     scripted_server.drain()
     with urllib.request.urlopen(begin(scripted_server, "ask", {"question": "Hello"}), timeout=60) as response:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.engine.stack import Stack
 
-BLOCK_BYTES = {"cpu": 1024**2}
+BLOCK_BYTES = {"cpu": 512 * 1024}
 """Of the scores of one layer that are in memory at once: what the cache of a processor holds, and elsewhere"""
 LARGE_BLOCK_BYTES = 64 * 1024**2
 LEAST_ROWS = 16
@@ -35,7 +35,9 @@ class Watch:
         self._num_watched = slots.is_linear.count(False) * text.config.num_attention_heads
         last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
         self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
-        self._stack, self._slots, self._places, self._first = stack, slots, places.to(stack.device), first
+        self._stack, self._slots, self._first = stack, slots, first
+        self._low, self._high = int(places[0]), int(places[-1]) + 1
+        self._places = places.to(stack.device) - self._low
         self._block_bytes = BLOCK_BYTES.get(stack.device.type, LARGE_BLOCK_BYTES)
         self._sums: dict[int, torch.Tensor] = {}
 
@@ -62,7 +64,10 @@ class Watch:
         if not self._sums:
             return np.zeros((0, len(self._places)), np.float16)
         pieces = [self._sums[start] for start in sorted(self._sums)]
-        weights: NDArray[np.float16] = torch.cat(pieces).div_(self._num_watched).half().cpu().numpy()
+        summed = torch.cat(pieces)
+        if len(self._places) < summed.shape[1]:
+            summed = summed.index_select(1, self._places)
+        weights: NDArray[np.float16] = summed.div_(self._num_watched).half().cpu().numpy()
         return weights
 
     def _attend(
@@ -73,33 +78,36 @@ class Watch:
         queries, gate = module.q_proj(normed).view(num_tokens, -1, 2, module.head_dim).unbind(2)
         queries = _turned(module.q_norm(queries), turns) * module.scaling
         keys = _turned(module.k_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
-        values = module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
+        # nobody asks for what the last layer gives, and the slots serve this pass alone
+        values = keys if is_last else module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
         keys, values = (held[0] for held in view.update(keys[None], values[None], index))
         rows = max(self._block_bytes // (4 * len(queries) * keys.shape[1]), LEAST_ROWS)
         future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
-        seen = torch.zeros(num_tokens, keys.shape[1], device=keys.device)
+        grouped, turned_keys = queries.unflatten(0, (len(keys), -1)), keys.transpose(1, 2)
+        unseen = max(self._first - start, 0) // rows * rows if is_last else 0
+        noted: list[torch.Tensor] = []
         given: list[torch.Tensor] = []
-        for begin in range(max(self._first - start, 0) if is_last else 0, num_tokens, rows):
-            part = queries[:, begin : begin + rows]
-            known = start + begin + part.shape[1]
-            weights = _weights(part, keys[:, :known], future)
-            torch.sum(weights, 0, out=seen[begin : begin + rows, :known])
+        for begin in range(unseen, num_tokens, rows):
+            part = grouped[:, :, begin : begin + rows]
+            known = start + begin + part.shape[2]
+            weights = _weights(part, turned_keys[..., :known], future)
+            if known > self._first:
+                noted.append(weights[:, :, self._low : self._high].sum(0))
             if not is_last:
                 given.append(_gathered(weights, values[:, :known]))
-        self._note(start, seen)
+        self._note(start + num_tokens, noted)
         if is_last:
             return None
         output = torch.cat(given).flatten(1) * gate.flatten(1).sigmoid()
         mixed: torch.Tensor = module.o_proj(output)[None]
         return mixed
 
-    def _note(self, start: int, seen: torch.Tensor) -> None:
-        """Add weights [tokens, keys] of the tokens at `start` and behind, those before `first` left out."""
-        seen = seen[max(self._first - start, 0) :]
-        if len(seen):  # then all visual tokens lie before it
-            here = seen.index_select(1, self._places)
-            known = self._sums.get(start)
-            self._sums[start] = here if known is None else known.add_(here)
+    def _note(self, end: int, noted: list[torch.Tensor]) -> None:
+        """Add weights [tokens, visual tokens] of the tokens up to `end`, those before `first` left out."""
+        if noted:
+            seen = torch.cat(noted)[min(self._first - end, 0) :]
+            known = self._sums.get(end)
+            self._sums[end] = seen if known is None else known.add_(seen)
 
 
 def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -114,12 +122,11 @@ def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tenso
 def _weights(queries: torch.Tensor, keys: torch.Tensor, future: torch.Tensor) -> torch.Tensor:
     """Attention weights float32 [heads, tokens, keys] of scaled queries, which belong to the last of the keys.
 
-    `queries` is [heads, tokens, head_dim], `keys` [key heads, keys, head_dim], and `future` says of tokens in a row
-    which of them lie behind which.
+    `queries` is [key heads, heads of each, tokens, head_dim], `keys` [key heads, head_dim, keys], and `future` says of
+    tokens in a row which of them lie behind which.
     """
-    num_heads, num_tokens, dim = queries.shape
-    scores = torch.bmm(queries.reshape(len(keys), -1, dim), keys.transpose(1, 2)).float()
-    scores = scores.view(num_heads, num_tokens, -1)
+    num_tokens = queries.shape[2]
+    scores = torch.bmm(queries.flatten(1, 2), keys).float().view(-1, num_tokens, keys.shape[2])
     scores[:, :, -num_tokens:].masked_fill_(future[:num_tokens, :num_tokens], -torch.inf)
     return torch.softmax(scores, -1, out=scores)
 

@@ -55,6 +55,8 @@ class LocalEngine:
     """A `qwen3_5` or `qwen3_5_moe` model on this machine."""
 
     engine_name: EngineName = "local"
+    tells_of_steps = True
+    """Whether its steps are announced where they are done; else they are timed as their tokens come, by the host."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class LocalEngine:
         kernels = kernels_of(model.device, weights)
         facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
-        self.clock: Clock = CudaClock() if placement.is_cuda else HostClock()
+        self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)

@@ -27,6 +27,7 @@ class ReferenceEngine(LocalEngine):
 
     engine_name = "reference"
     _generating = Lock()
+    tells_of_steps = False
 
     def generate(
         self,

@@ -130,13 +130,9 @@ class PrefillView:
     """The part of a transformers `Cache` that layers call, for one row that is given tokens behind what it holds."""
 
     def __init__(self, cache: SlotCache, row: int, num_tokens: int) -> None:
-        self._cache, self._layers, self._row = cache, cache.layers, slice(row, row + 1)
+        self._layers, self._row = cache.layers, slice(row, row + 1)
         self._start = cache.lengths[row]
         self._end = self._start + num_tokens
-
-    def holds(self, cache: SlotCache) -> bool:
-        """Whether it is a view of these slots."""
-        return self._cache is cache
 
     def is_recording_past(self, layer_idx: int) -> bool:  # noqa: ARG002
         """Never: nothing is rolled back."""

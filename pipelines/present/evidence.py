@@ -149,7 +149,8 @@ def _events_of(index: int, result: Result | Exhibit) -> tuple[Event, ...]:
 
 def _heading(index: int, media: Sequence[Media], sight: Sight | None) -> str:
     item = media[index]
-    facts = [escape(item.name), f"{item.width} × {item.height}", *([seen_in_words(item, sight)] if sight else [])]
+    name = f"<bdi>{escape(item.name)}</bdi>"  # one that runs from right to left turns nothing around it
+    facts = [name, f"{item.width} × {item.height}", *([seen_in_words(item, sight)] if sight else [])]
     return f"{title(index, media)} <span>{', '.join(facts)}</span>"
 
 

@@ -32,6 +32,10 @@ OUTCOMES: dict[Outcome, str] = {
 }
 NOTHING = "–"
 OTHER = "what no stage measured"
+LENT = (
+    " Timed by the CPU of the process that holds the GPU: what is launched in one stage may end in the next. "
+    "Queue holds the wait for the GPU and the start of that process."
+)
 UPLOAD = "the files on their way to this server, before anything was asked"
 Unit = Literal["tok", "frames", "B"]
 UNITS: Mapping[Stage, Unit] = {"frames": "frames", "send": "B"}
@@ -101,7 +105,8 @@ def _stages(record: Record) -> list[Row]:
             of_kind = tuple(span for span in spans if (span.medium, span.num_rows) == (medium, num_rows))
             about = f" · {_medium(record, medium)}" if has_several and medium is not None else ""
             shared = f" · shared by {num_rows}" if num_rows > 1 else ""
-            found.append(_row(stage, of_kind, about + shared))
+            pieces = sum(span.num_tokens > 0 for span in of_kind) if stage == "prefill" else 1
+            found.append(_row(stage, of_kind, about + shared + (f" · {pieces} pieces" if pieces > 1 else "")))
     return sorted(found, key=lambda row: (row.spans[0].stage == "deliver", row.spans[0].start_ms))
 
 
@@ -163,7 +168,8 @@ def runs_on(record: Record) -> str:
     kernels = f"; {engine.kernels}" if engine.kernels else ""
     if engine.server:
         return f"{engine.model} on {engine.place}; timed from here: Prefill holds the way there and the server's queue."
-    return f"{engine.model} on {engine.place}, engine {engine.engine}{kernels}."
+    clock = LENT if engine.engine == "lent" else ""
+    return f"{engine.model} on {engine.place}, engine {engine.engine}{kernels}.{clock}"
 
 
 def seconds(duration_ms: float | None) -> str | None:

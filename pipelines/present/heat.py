@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.present.answered import Answered
+from pipelines.present.frames import THUMBNAIL_PX, chosen_frames, nearest
+from pipelines.present.overlay import data_uri, figure
+from pipelines.present.timeline import seconds
 from pipelines.types import Gaze, Point
 
 NOT_TOLD = '<p class="gb-note">Where the model looked cannot be told of this reply.</p>'
@@ -29,10 +32,15 @@ MOST_ALPHA = 0.8
 RED, GREEN, BLUE = 213, 94, 0
 RING = "transparent 6px,#fff 6.5px 8.5px,#111 9px 10.5px,transparent 11px"
 Map = NDArray[np.float32]
+FrameAt = Callable[[int, float], NDArray[np.uint8]]
+"""The frame of a medium at a time in seconds, uint8 [height, width, 3]. May raise UserError."""
 
 
-def heat_html(gaze: Gaze | None, tokens: range, answered: Answered) -> str:
-    """The style that shows where the model looked as it wrote these tokens, and a line that tells how much."""
+def heat_html(gaze: Gaze | None, tokens: range, answered: Answered, frame_at: FrameAt) -> str:
+    """The style that shows where the model looked as it wrote these tokens, and a line that tells how much.
+
+    Of a clip the frame that weighs most comes forward, from the file where the pane shows only some of many frames.
+    """
     if gaze is None:
         return NOT_TOLD
     weights = gaze.of(tokens)[: len(answered.request.files)]
@@ -45,17 +53,17 @@ def heat_html(gaze: Gaze | None, tokens: range, answered: Answered) -> str:
     }
     first = max(maps, key=lambda place: float(maps[place].max()))
     most = float(maps[first].max())
-    rules = []
-    for place, heat in maps.items():
-        rules.append(_rule(_stages(place, answered), heat / most, is_first=place == first))
+    rules = [_rule(_stages(place, answered), heat / most, is_first=place == first) for place, heat in maps.items()]
+    missing = ""
     if first[0] in answered.times_s:
         forward = ",".join(_frames(first, answered.times_s[first[0]]))
         rules.append(f"{forward}{{order:-1;outline:2px solid #d55e00;outline-offset:2px}}")
+        missing = _missing(first, answered, frame_at)
     share = sum(float(one.sum()) for one in weights)
     note = (
         f'<p class="gb-note">{share:.0%} of the attention went to what was seen. The ring is where most of it met.</p>'
     )
-    return f"<style>{''.join(rules)}</style>{note}"
+    return f"<style>{''.join(rules)}</style>{missing}{note}"
 
 
 def soft(weights: NDArray[np.float32]) -> Map:
@@ -87,6 +95,20 @@ def _stages(place: tuple[int, int], answered: Answered) -> list[str]:
     return [f"{frame} .gb-stage" for frame in _frames(place, answered.times_s[number])]
 
 
+def _missing(place: tuple[int, int], answered: Answered, frame_at: FrameAt) -> str:
+    """A frame of a patch, where the strip shows none of it."""
+    number, patch = place
+    times_s, regions = answered.times_s[number], answered.grounding.regions
+    marked = [nearest(times_s, one.time_s or 0.0) for one in regions if one.media_index == number]
+    if {2 * patch, 2 * patch + 1} & set(chosen_frames(len(times_s), marked)):
+        return ""
+    time_s = times_s[2 * patch]
+    rgb = frame_at(number, time_s)
+    size = (rgb.shape[1], rgb.shape[0])
+    shown = figure(data_uri(rgb, THUMBNAIL_PX), size, [], "", caption=seconds(time_s), classes="gb-frame")
+    return f'<div class="gb-strip">{shown}</div>'
+
+
 def _frames(place: tuple[int, int], times_s: Sequence[float]) -> list[str]:
     number, patch = place
     shown = times_s[2 * patch : 2 * patch + 2]
@@ -100,7 +122,8 @@ def _section(number: int) -> str:
 def _rule(stages: Sequence[str], heat: Map, *, is_first: bool) -> str:
     x, y = top(heat)
     ring = f"radial-gradient(circle at {x / 10:.2f}% {y / 10:.2f}%,{RING})," if is_first else ""
-    after = ",".join(f"{stage}::after" for stage in stages)
+    here = [*stages, "#heat .gb-frame .gb-stage"] if is_first else stages
+    after = ",".join(f"{stage}::after" for stage in here)
     picture = f"background:{ring}url({_png(heat)}) 0 0/100% 100%"
     return f'{after}{{content:"";position:absolute;inset:0;pointer-events:none;{picture}}}'
 

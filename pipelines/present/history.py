@@ -36,14 +36,14 @@ class History:
         """The records with their numbers, from 1 on."""
         return list(enumerate(self.records, self.num_seen - len(self.records) + 1))
 
-    def extend_last(self, shown_ms: float) -> None:
-        """Count the time that showing the last one took to it."""
+    def end_last(self, total_ms: float) -> None:
+        """The last one was done so long after it was asked, when it was shown."""
         if self.records:
-            self.records[-1] = delivered(self.records[-1], shown_ms)
+            self.records[-1] = delivered(self.records[-1], total_ms)
 
 
-def delivered(record: Record, shown_ms: float) -> Record:
-    """The record of a request that was done so much later, when it was shown."""
+def delivered(record: Record, total_ms: float) -> Record:
+    """The record of a request that took so long in all, until it was shown."""
     timing = record.timing
-    span = Span("deliver", timing.total_ms, shown_ms)
+    span = Span("deliver", timing.total_ms, max(total_ms - timing.total_ms, 0.0))
     return replace(record, timing=replace(timing, spans=(*timing.spans, span), total_ms=span.end_ms))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event as Flag
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.asides import check_claim, gaze
 from pipelines.engine import Engine
+from pipelines.media import open_once
 from pipelines.present.heat import NOT_TOLD, heat_html
+from pipelines.present.moments import AtTimes
 from pipelines.present.session import Session
-from pipelines.types import UserError
+from pipelines.types import Clip, Request, UserError
 
 DOUBTFUL = 0.5
 Checked = dict[str, str | bool]
@@ -26,9 +32,14 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
     try:
         if last.gaze is None:
             last.gaze = gaze(last.request, last.result, engine, Flag())
+        return heat_html(last.gaze, range(first, stop), last, partial(_frame_at, last.request))
     except UserError:
         return NOT_TOLD
-    return heat_html(last.gaze, range(first, stop), last)
+
+
+def _frame_at(request: Request, number: int, time_s: float) -> NDArray[np.uint8]:
+    item = open_once(request.files[number], AtTimes((time_s,)))
+    return item.rgb[0] if isinstance(item, Clip) else item.rgb
 
 
 def checked(session: Session, number: object, engine: Engine) -> Checked:

@@ -89,6 +89,7 @@ class Session:
     _asked_s: float | None = None
     _waited_s: tuple[float, float] | None = None
     _noted_s: float | None = None
+    """When what is noted and not yet shown was asked."""
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
     _is_composed: bool = True
@@ -194,13 +195,13 @@ class Session:
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
         self.history.add(record)
-        self._noted_s = time.perf_counter()
+        self._noted_s = self._asked_s
 
     def take_record(self) -> Record | None:
         """What the last request took, once: now it is shown, and done."""
         if self._noted_s is None:
             return None
-        self.history.extend_last((time.perf_counter() - self._noted_s) * 1000)
+        self.history.end_last((time.perf_counter() - self._noted_s) * 1000)
         self._noted_s = None
         return self.history.records[-1]
 

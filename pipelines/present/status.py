@@ -20,7 +20,7 @@ DOING: dict[Stage, str] = {
     "frames": "Reading the frames",
     "fuse": "Putting words and patches together",
     "restore": "Remembering",
-    "send": "Looking",
+    "send": "Sending",
     "vision": "Looking",
     "prefill": "Reading the question",
     "think": "Thinking",

@@ -95,7 +95,7 @@ class ToldKept(TypedDict):
 
 
 ToldTiming = dict[str, float | str | None]
-"""Milliseconds and tokens a second by stage, and the clock that measured them."""
+"""Milliseconds and tokens a second by stage, the gaps between tokens, and the clock that measured them."""
 
 
 class Told(TypedDict):
@@ -210,12 +210,17 @@ def _event(event: Event) -> ToldEvent:
 
 
 def _timing(result: Result) -> ToldTiming:
-    timing = result.timing
+    timing, gaps = result.timing, result.timing.gaps
     stages = {f"{stage}_ms": _rounded(timing.stage_ms.get(stage, 0.0)) for stage in STAGES}
     return {
         **stages,
         "total_ms": _rounded(timing.total_ms),
+        "other_ms": _rounded(timing.other_ms),
         "time_to_first_token_ms": _rounded(timing.time_to_first_token_ms),
+        "time_to_answer_ms": _rounded(timing.time_to_answer_ms),
+        "gap_p50_ms": _rounded(gaps.p50_ms if gaps else None),
+        "gap_p95_ms": _rounded(gaps.p95_ms if gaps else None),
+        "gap_max_ms": _rounded(gaps.max_ms if gaps else None),
         **{f"{stage}_tokens_per_s": _rounded(stage_rate(result, stage)) for stage in WORKING},
         "clock": timing.clock,
     }
