@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load try-space lock audit clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load churn ending try-space lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,12 @@ attack: $(VENV)/dev.stamp ## send a page thousands of requests made to do harm (
 
 load: $(VENV)/dev.stamp ## let 32 visitors in for LOAD_MINUTES (10)
 	$(BIN)/python -m tests.hostile.visitors
+
+churn: $(VENV)/dev.stamp ## ask 5,000 short questions, a fifth of them left in the middle
+	$(BIN)/python -m tests.hostile.visitors --questions 5000
+
+ending: $(VENV)/dev.stamp ## end a page in the middle of 32 answers
+	$(BIN)/python -m tests.hostile.endings
 
 examples: $(VENV)/run.stamp ## draw the example pictures and clips anew
 	$(BIN)/python -m pipelines.demo.examples

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines import page_components as parts
+from pipelines import page_library
 from pipelines.conversation import Draft
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
@@ -55,9 +56,7 @@ def answering(host: Host) -> Callable[..., Iterator[tuple[list[Any], str]]]:
     """The handler that answers the question on its way, of one host."""
 
     def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
-        settings = Choices(*controls).settings()
-        for update in ask_in_turn(session, settings, host.model.answer, host.turns, host.visitor()):
-            yield update.chat, update.status
+        yield from answered(host, session, controls)
 
     return answer_pending
 
@@ -71,11 +70,26 @@ def asking(host: Host) -> Callable[..., Iterator[tuple[list[Any], str]]]:
         def take() -> None:
             session.begin(draft_of(message, uploads()))
 
-        settings = Choices(*controls).settings()
-        for update in ask_in_turn(session, settings, host.model.answer, host.turns, host.visitor(), take):
-            yield update.chat, update.status
+        yield from answered(host, session, controls, take)
 
     return ask_question
+
+
+def answered(
+    host: Host, session: Session, controls: Sequence[Any], take: Callable[[], None] = lambda: None
+) -> Iterator[tuple[list[Any], str]]:
+    """The chat and the status line as an answer grows, for as long as somebody listens.
+
+    It is kept here and not when the page asks for what follows: the server may end before.
+    """
+
+    def keep() -> None:
+        page_library.keep(host.archive, session)
+
+    settings, visitor = Choices(*controls).settings(), host.visitor()
+    updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
+    for update in host.listened(updates):
+        yield update.chat, update.status
 
 
 def stop(session: Session) -> None:

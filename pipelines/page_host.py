@@ -1,24 +1,29 @@
 """What all handlers share: the models, whose turn it is, what is kept, and who asks. The framework's doors are shut.
 
-Importing this module changes how Gradio takes files by URL and answers other sites: both only ever harm here.
+Importing this module changes how Gradio takes files by URL, answers other sites, and tells sessions that are gone: all
+of that only ever harms here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import gradio as gr
-from gradio import processing_utils, routes, utils
+from gradio import processing_utils, queueing, routes, utils
 from gradio.context import LocalContext
 
 from pipelines.archive import Archive
-from pipelines.host import Policy, Turns, Visitor
+from pipelines.host import Audience, Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
 from pipelines.present.model import Model
 from pipelines.present.rivals import Rivals
 from pipelines.present.session import Session
 from pipelines.present.swapping import Machine
+
+Item = TypeVar("Item")
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
@@ -26,6 +31,19 @@ async def refuse_url(url: str, *_: object, **__: object) -> str:
     raise gr.Error(f"{url[:80]} cannot be read: add the picture or the clip itself.", print_exception=False)
 
 
+tell_listener = queueing.Queue.send_message
+
+
+def tell_if_heard(queue: queueing.Queue, event: queueing.Event, message: queueing.EventMessage) -> None:
+    """Stand in for Gradio's telling of how an event goes, which raises where its session is not known any more.
+
+    That ended the loop of the queue: one event of a session without a name, and nobody was answered from then on.
+    """
+    if event.session_hash in queue.pending_messages_per_session:
+        tell_listener(queue, event, message)
+
+
+queueing.Queue.send_message = tell_if_heard
 processing_utils.async_ssrf_protected_download = refuse_url
 vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 
@@ -44,6 +62,7 @@ class Host:
     archive: Archive
     rivals: Rivals
     machine: Machine = field(default_factory=Machine)
+    audience: Audience = field(default_factory=Audience)
 
     @classmethod
     def of(cls, model: Model, archive: Archive | None = None, machine: Machine | None = None) -> Host:
@@ -60,6 +79,10 @@ class Host:
         request = LocalContext.request.get(None)
         scope = request.request.scope if request is not None and request.request is not None else {"headers": []}
         return Visitor(str(getattr(request, "session_hash", "")), address_of(scope, self.model.policy.trusts_proxy))
+
+    def listened(self, updates: Iterator[Item]) -> Iterator[Item]:
+        """The updates, for as long as whoever sent the request that is being handled listens."""
+        return self.audience.heard(updates, self.visitor().session, str(LocalContext.event_id.get("")))
 
     def leave(self, session: Session) -> None:
         """What happens when a visitor has left a conversation."""

@@ -13,13 +13,15 @@ from starlette.middleware import Middleware
 
 from pipelines import page_components as parts
 from pipelines.archive import LOCAL_HOSTS, data_folder
-from pipelines.host import Gate
+from pipelines.host import Gate, Listening
 from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.ending import Ending
+from pipelines.host.login import LOGINS, SignedIn, check_login
 from pipelines.host.policy import policy_of
 from pipelines.models import Running
-from pipelines.options import add_model, positive
+from pipelines.options import add_model, positive, positive_number
 from pipelines.page_host import Host, uploads
+from pipelines.page_sessions import MAX_SESSIONS, keeping_house
 from pipelines.present.compression import StreamCompression
 from pipelines.present.headers import SecurityHeaders
 from pipelines.present.languages import catalogues
@@ -36,7 +38,12 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     options = parser().parse_args(arguments)
     model = host.model
     model.policy = policy_of(
-        options.public, options.allow_host, is_proxied=options.behind_proxy, is_fixed=options.fixed_model
+        options.public,
+        options.allow_host,
+        is_proxied=options.behind_proxy,
+        keep_minutes=options.keep_minutes,
+        login=options.login,
+        is_fixed=options.fixed_model,
     )
     model.name = options.model
     model.running = Running(
@@ -45,6 +52,8 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     host.rivals.named = tuple(options.compare)
     host.rivals.is_open = not model.policy.is_public and options.host in LOCAL_HOSTS
     try:
+        if options.login == "huggingface":
+            check_login(os.environ)
         if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
             host.archive.open(folder)
         model.load()
@@ -58,17 +67,24 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     except OSError:  # Gradio's own words speak of its arguments
         print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
         return USER_ERROR
+    wait_for_the_end(host, page)
+    return 0
+
+
+def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
+    """Return when the signal to end has come, and every stream has had its last word."""
     ending = Ending()
     ending.listen()
-    ending.wait(host.turns)
+    ending.wait(host.turns, host.audience)
     page.close(verbose=False)
-    return 0
 
 
 def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860) -> str:
     """Begin to serve the page at a name or address of this machine, and return where it is."""
-    page.delete_cache = host.model.policy.sweep
     host.turns.max_per_address = host.model.policy.max_per_address
+    if host.policy().login == "huggingface":
+        with page:
+            gr.LoginButton(size="sm")  # it brings the way to the hub, tells who is signed in, and lets them out
     password = os.environ.get(PASSWORD)
     _, address, _ = page.launch(
         server_name=name,
@@ -83,7 +99,8 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
         allowed_paths=[str(parts.EXAMPLES_FOLDER)],
-        app_kwargs={"middleware": middleware(host)},
+        app_kwargs={"middleware": middleware(host), "lifespan": keeping_house(host, page)},
+        state_session_capacity=2 * MAX_SESSIONS,
         footer_links=[],
         strict_cors=True,
         ssr_mode=False,
@@ -98,7 +115,9 @@ def middleware(host: Host) -> list[Middleware]:
     """What every request passes, the outermost first."""
     gate = Middleware(Gate, policy=host.policy, uploads=uploads)
     watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
-    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate]
+    signed_in = Middleware(SignedIn, login=lambda: host.policy().login)
+    listening = Middleware(Listening, audience=host.audience)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, listening]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,6 +149,18 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument(
+        "--login",
+        choices=LOGINS,
+        default=os.environ.get("GLASSBOX_LOGIN", "none"),
+        help="on a Space, let in who has signed in with Hugging Face alone",
+    )
+    options.add_argument(
+        "--keep-minutes",
+        type=positive_number,
+        metavar="N",
+        help="delete uploads and forget visitors sooner than after a day, or an hour on a public host",
+    )
     options.add_argument(
         "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
     )

@@ -71,21 +71,32 @@ def wire_library(
         """The list and the open conversation's id, as both are now."""
         if not archive.is_on:
             return gr.skip(), ""
-        return listing_html(archive.listed(search), session.name, search, archive.notice), session.name
+        try:
+            return listing_html(archive.listed(search), session.name, search, archive.notice), session.name
+        except UserError as error:
+            return listing_html([], notice=str(error)), session.name
 
     def opened(id: str, session: Session) -> Session:
         """The session of a kept conversation; `session` itself where there is none."""
         kept = archive.find(id) if archive.is_on else None
         if kept is None or id == session.name:
             return session
-        view.leave(session)
         rounds = archive.rounds(kept, view.uploads())
+        view.leave(session)
         return Session(rounds=rounds, returned=Draft(""), history=session.history, system=kept.system, _name=id)
 
     def act(search: str, session: Session, pressed: gr.SelectData) -> tuple[Any, ...]:
         wanted = Pressed.of(pressed.value)
         if wanted is None or not archive.is_on:
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
+        try:
+            return *done(wanted, session), *listed(search, session)
+        except UserError as error:
+            gr.Warning(str(error))
+            return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
+
+    def done(wanted: Pressed, session: Session) -> tuple[Any, ...]:
+        """Do what a person wants; the page then, the file to save, and the system prompt. Raises UserError."""
         shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
             session = opened(wanted.id, session)
@@ -100,7 +111,7 @@ def wire_library(
                 view.leave(session)
                 session = Session(returned=Draft(""), history=session.history)
                 shown = session, *view.show(session)
-        return *shown, file, system, *listed(search, session)
+        return *shown, file, system
 
     def take_in(path: str, search: str, session: Session) -> tuple[Any, ...]:
         try:
@@ -113,7 +124,10 @@ def wire_library(
     def restore(text: str, session: Session) -> tuple[Any, ...]:
         """Show what this tab held before it was loaded again."""
         remembered = Remembered.of_json(text)
-        session = opened(remembered.id, session)
+        try:
+            session = opened(remembered.id, session)
+        except UserError as error:
+            gr.Warning(str(error))
         draft = _draft(remembered, view.uploads())
         if draft.files != tuple(map(Path, remembered.files)):
             gr.Warning(LOST_FILES)
@@ -140,7 +154,7 @@ def wire_library(
         act,
         [parts.search, view.session],
         [view.session, *view.components, parts.download, *view.system, *outputs],
-        **AT_ONCE,
+        **PRIVATE,
     )
     parts.download.change(None, None, None, js=CLICK_EXPORT)
     parts.upload.upload(

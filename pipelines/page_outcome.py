@@ -1,4 +1,4 @@
-"""What follows an answer: it is kept, drawn, timed, laid beside earlier ones, and looked back at word by word."""
+"""What follows an answer: it is drawn, timed, laid beside earlier ones, and looked back at word by word."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines import page_components as parts
-from pipelines import page_library
+from pipelines.disk import is_full
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.present import evidence, looking_back, pair, past, status, waterfall, word_by_word
@@ -26,6 +26,8 @@ CHECKED = """(told) => {
   button.closest(".gb-chip").classList.toggle("gb-doubtful", told.is_doubtful);
 }"""
 """Runs in the browser: what a check came to is written on its mark."""
+
+NO_ROOM = '<p class="gb-error">What was seen could not be drawn: the disk of the server is full.</p>'
 
 
 def wire_outcome(
@@ -50,7 +52,6 @@ def finishing(host: Host) -> Callable[[Session], tuple[Any, ...]]:
     """The handler that follows an answer."""
 
     def finish(session: Session) -> tuple[Any, ...]:
-        page_library.keep(host.archive, session)
         return drawn(session, host.model.roofline)
 
     return finish
@@ -63,7 +64,12 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
     if result is not None:
         about, shelf = session.rounds[-1].draft.about, Shelf(uploads())
         given = evidence.Given(session.num_new_media, about, session.files, shelf, seen_pixels)
-        seen = evidence.evidence_html(result, given)
+        try:
+            seen = evidence.evidence_html(result, given)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            seen = NO_ROOM
         session.result = None  # it holds every frame, and the page needs them no more
     record = session.take_record()
     if record is not None:

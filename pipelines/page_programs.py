@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from functools import wraps
-from typing import cast
 
 import gradio as gr
 
@@ -38,12 +36,10 @@ def telling(host: Host, endpoint: Endpoint) -> Endpoint:
                 for _ in host.turns.wait(turn):
                     yield None
                 WAITED.set(turn.waited_s)
-                running = cast(Generator[object, None, None], endpoint(*values))
-                with closing(running) as results:  # else the engine would go on for nobody
-                    for value in results:
-                        if host.turns.is_ending:
-                            raise UserError(ENDING)
-                        yield value
+                for value in host.listened(endpoint(*values)):
+                    if host.turns.is_ending:
+                        raise UserError(ENDING)
+                    yield value
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:

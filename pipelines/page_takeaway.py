@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.disk import is_full
 from pipelines.page_components import PRIVATE
 from pipelines.present.album import conversation_report
 from pipelines.present.claims import Claimed, claims
@@ -74,6 +75,9 @@ def takeaway(session: gr.State, uploads: Callable[[], Path]) -> None:
         )
 
 
+NO_ROOM = "Nothing could be written: the disk of the server is full."
+
+
 def _swept(folder: Path) -> Path:
     """The folder without what was taken longer ago than a day."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,8 +91,8 @@ def _taking(write: Write, uploads: Callable[[], Path]) -> Callable[..., Any]:
     """The handler that writes the files; what is wrong is told, and changes nothing."""
 
     def take(session: Session, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how it is asked for
-        folder = _swept(uploads() / "taken")
         try:
+            folder = _swept(uploads() / "taken")
             progress(0.0, desc="Writing")
             paths = write(
                 claims(session.rounds),
@@ -97,6 +101,11 @@ def _taking(write: Write, uploads: Callable[[], Path]) -> Callable[..., Any]:
             )
         except UserError as error:
             gr.Warning(str(error))
+            return gr.skip()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            gr.Warning(NO_ROOM)
             return gr.skip()
         return gr.File([str(path) for path in paths], visible=True)
 

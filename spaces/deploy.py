@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KINDS = ROOT / "spaces"
 BUILT = ROOT / "build" / "space"
 PROGRAM = ("app.py", "pipelines", "assets", "LICENSE")
+LOGIN = "requirements-login.txt"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshot*.png")
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 SIZES = {size: f"Qwen/Qwen3.5-{size}" for size in ("0.8B", "2B", "4B", "9B")}
@@ -62,6 +63,7 @@ class Plan:
     model: str | None = None
     hardware: str | None = None
     is_private: bool = False
+    has_login: bool = False
 
     def __post_init__(self) -> None:
         if not HUB_ID.fullmatch(self.repo_id):
@@ -94,9 +96,12 @@ def build(plan: Plan, folder: Path) -> Path:
         if file.is_file():
             shutil.copy(file, folder / file.name)
     wanted = requirements((ROOT / "requirements.txt").read_text(encoding="utf-8"), plan.kind)
+    told = preloading((folder / "README.md").read_text(encoding="utf-8"), plan.model)
+    if plan.has_login:
+        wanted += (ROOT / LOGIN).read_text(encoding="utf-8")
+        told = told.replace("\nlicense:", "\nhf_oauth: true\nlicense:", 1)
     (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
-    readme = folder / "README.md"
-    readme.write_text(preloading(readme.read_text(encoding="utf-8"), plan.model), encoding="utf-8")
+    (folder / "README.md").write_text(told, encoding="utf-8")
     return folder
 
 
@@ -138,6 +143,8 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
         )
         api.request_space_hardware(plan.repo_id, hardware)
         api.add_space_variable(plan.repo_id, "GRADIO_ANALYTICS_ENABLED", "False")
+        if plan.has_login:
+            api.add_space_variable(plan.repo_id, "GLASSBOX_LOGIN", "huggingface")
         if plan.model is not None:
             api.add_space_variable(plan.repo_id, "GLASSBOX_MODEL", plan.model)
         commit = api.upload_folder(
@@ -182,11 +189,12 @@ def main(arguments: Sequence[str] | None = None, api: HfApi | None = None) -> in
     parser.add_argument("--model", help="demo, 0.8B, 2B, 4B, 9B or a hub id (default: as the kind begins)")
     parser.add_argument("--hardware", help="another flavour of the hub's hardware than the kind asks for")
     parser.add_argument("--private", action="store_true", help="where it is created, for you alone")
+    parser.add_argument("--login", action="store_true", help="let in who has signed in with Hugging Face alone")
     parser.add_argument("--folder", type=Path, default=BUILT, help="where to build it (default: build/space)")
     parser.add_argument("--dry-run", action="store_true", help="build it, and upload nothing")
     options = parser.parse_args(arguments)
     try:
-        plan = Plan(options.space, options.kind, options.model, options.hardware, options.private)
+        plan = Plan(options.space, options.kind, options.model, options.hardware, options.private, options.login)
         folder = build(plan, options.folder)
         print(folder if options.dry_run else deploy(plan, folder, api or HfApi()))
     except DeployError as error:

@@ -11,9 +11,11 @@ second. The roomy page has the model that ships, on a machine where every other 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 READY, BEGUN, FREED, OUTGOING = "Glassbox is on ", "engine begun", "engine freed", "outgoing: "
+HOLDS = "holds: "
 SCRIPTED, ROOMY = "scripted", "roomy"
 THOUGHT = "Let me look at the picture.\n" + "".join(f"Step {step} of the thought. " for step in range(1, 301))
 REPLY = f"{THOUGHT}</think>\n\nIt shows a circle."
@@ -60,12 +63,16 @@ class PageServer:
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         file_limit: int | None = None,
+        *,
+        is_quiet: bool = False,
     ) -> None:
         """`file_limit` bounds the bytes of each file that it writes, as a disk that is full does."""
         self.port = port or _free_port()
+        self.uploads = Path(tempfile.gettempdir(), f"glassbox-test-{self.port}")
+        self._is_quiet = is_quiet
         command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
         # a server that ends deletes what it cached, and shares it with none that goes on
-        own = {"GRADIO_TEMP_DIR": f"{tempfile.gettempdir()}/glassbox-test-{self.port}", **(environment or {})}
+        own = {"GRADIO_TEMP_DIR": str(self.uploads), **(environment or {})}
         if file_limit:
             command = ["prlimit", f"--fsize={file_limit}", *command]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -88,6 +95,11 @@ class PageServer:
         """Whether the process is still there."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended, if it did."""
+        return self._process.poll()
+
     def wait_for(self, text: str, timeout_s: float = 60.0) -> str:
         """The next line that holds `text`."""
         while True:
@@ -105,6 +117,12 @@ class PageServer:
                 self.printed.append(line)
         return self.printed
 
+    def holds(self) -> dict[str, int]:
+        """What the page keeps of its visitors: sessions, and questions that are answered or wait."""
+        os.kill(self.number, signal.SIGUSR1)
+        told: dict[str, int] = json.loads(self.wait_for(HOLDS).removeprefix(HOLDS))
+        return told
+
     def kill(self) -> None:
         """End the process as a crash would."""
         self._process.kill()
@@ -120,7 +138,8 @@ class PageServer:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            print(line, end="")  # shown with the test that fails
+            if not self._is_quiet:
+                print(line, end="")  # shown with the test that fails
             self._lines.put(line.rstrip())
         self._lines.put(None)
 
@@ -191,6 +210,11 @@ def _scripted_model() -> Model:
     return Model(engine=ToldEngine(Checkpoint.open(DEMO_FOLDER)))
 
 
+def tell(num_sessions: int, num_questions: int) -> None:
+    """Tell what the page keeps of its visitors."""
+    print(HOLDS + json.dumps({"sessions": num_sessions, "questions": num_questions}), flush=True)
+
+
 def main() -> None:
     """Serve one page until the process is ended."""
     model, port, data, *options = sys.argv[1:]
@@ -199,10 +223,11 @@ def main() -> None:
     from pipelines.archive import Archive
     from pipelines.catalogue.device import Device
     from pipelines.page_host import Host
-    from pipelines.page_launch import serve
+    from pipelines.page_launch import serve, wait_for_the_end
     from pipelines.present.model import Model
     from pipelines.present.swapping import Machine
 
+    host, page = app.host, app.demo
     if model in (SCRIPTED, ROOMY):
         archive = Archive(None if data == "none" else Path(data))
         chosen = _scripted_model() if model == SCRIPTED else Model()
@@ -210,8 +235,11 @@ def main() -> None:
             chosen.policy = replace(chosen.policy, max_per_address=int(options[0]))
         host = Host.of(chosen, archive, Machine(lambda: Device("CPU", 10**11, "fp32")))
         page = app.build(host)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda *_: tell(len(page.state_holder.session_data), host.turns.num_questions))
+    if model in (SCRIPTED, ROOMY):
         print(READY + serve(host, page, port=int(port)), flush=True)
-        page.block_thread()
+        wait_for_the_end(host, page)
     else:
         sys.exit(app.main(["--model", model, "--port", port, "--data", data, *options]))
 

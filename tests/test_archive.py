@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import resource
 import sqlite3
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from pipelines.archive import Archive, export, import_file
 from pipelines.archive.kept import Kept
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.types import UserError
+from tests.hostile.mutants import mutant
 
 REPLY = Reply("A circle.", "Look.", "stop", 2.0, 40, "asked")
 
@@ -172,6 +178,75 @@ def test_a_locked_database_is_left_and_a_fresh_one_begun(
     holder.close()
     again = Archive(tmp_path / "data")
     assert [listed.id for listed in again.listed()] == ["a"]
+
+
+def test_a_clock_that_is_set_back_leaves_the_newest_first(tmp_path: Path, picture: Path) -> None:
+    clock = iter([3e9, 1e9, 2e9, 1e9])
+    archive = Archive(tmp_path / "data", lambda: next(clock))
+    for id in ("a", "b", "c", "a"):
+        archive.save(id, rounds_about(picture, "What is it?"))
+    assert [listed.id for listed in archive.listed()] == ["a", "c", "b"]
+
+
+def test_two_who_find_the_same_damage_set_it_aside_once(archive: Archive, tmp_path: Path, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    (tmp_path / "data" / "conversations.sqlite3").write_bytes(b"This is no database. " * 400)
+    with ThreadPoolExecutor(2) as pool:
+        told = [pool.submit(archive.save, id, rounds_about(picture, "And now?")).exception() for id in ("b", "c")]
+    assert any("were set aside" in str(error) for error in told)
+    assert len(list((tmp_path / "data").glob("conversations-damaged-*"))) == 1
+    assert {listed.id for listed in archive.listed()} == {"b", "c"}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond some bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_nothing_is_half_written(archive: Archive, tmp_path: Path, uploads: Path, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    bundle = export(archive, "a", tmp_path / "out")
+    kept = archive.find("a")
+    assert bundle is not None
+    assert kept is not None
+    elsewhere, other = Archive(tmp_path / "elsewhere"), tmp_path / "other.png"
+    other.write_bytes(b"other" * 100)
+    with full_disk():
+        for act in (
+            lambda: archive.save("b", rounds_about(other, "And this?")),
+            lambda: archive.rounds(kept, uploads),
+            lambda: export(archive, "a", tmp_path / "out2"),
+            lambda: import_file(elsewhere, bundle),
+        ):
+            with pytest.raises(UserError, match="disk is full"):
+                act()
+    assert [listed.id for listed in archive.listed()] == ["a"]
+    assert [path.read_bytes() for path in media(archive)] == [picture.read_bytes()]
+    assert elsewhere.listed() == []
+    assert not media(elsewhere)
+    assert not list((tmp_path / "out2").glob("*"))
+    assert opened(archive, import_file(elsewhere, bundle) and "a", uploads)[0].draft.files[0].exists()
+
+
+def test_no_mutant_of_a_bundle_does_more_than_be_refused(archive: Archive, tmp_path: Path, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    bundle = export(archive, "a", tmp_path / "out")
+    assert bundle is not None
+    whole, rng, fates = bundle.read_bytes(), random.Random(5), set()
+    for _ in range(200):
+        bundle.write_bytes(mutant(whole, whole, rng))
+        try:
+            import_file(archive, bundle)
+            fates.add("kept")
+        except UserError:
+            fates.add("refused")
+    assert "refused" in fates
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

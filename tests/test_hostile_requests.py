@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.hostile.requests import run
+from tests.hostile.tab import Tab
 from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmful_labels
 from tests.page_server import PageServer
 
@@ -15,9 +17,22 @@ NUM_TEXTS, NUM_EVENTS, SEED = 300, 60, 11
 
 
 def test_nothing_gives_way(page_server: PageServer, tmp_path: Path) -> None:
-    report = run(page_server, tmp_path, NUM_TEXTS, NUM_EVENTS, SEED)
+    report = run(page_server, tmp_path, NUM_TEXTS, NUM_EVENTS, SEED, every=11)
     assert report.problems == []
-    assert report.sent.total() > 1000
+    assert report.sent.total() > 900
+
+
+def test_events_of_a_session_without_a_name_end_nothing(page_server: PageServer) -> None:
+    """Some of them ended the loop of the queue, and the page answered nobody any more."""
+    with httpx.Client(base_url=page_server.address, timeout=60) as client:
+        functions = client.get("config").json()["dependencies"]
+        for function in [found for found in functions if found["queue"]] * 2:
+            body = {"fn_index": function["id"], "data": [None] * len(function["inputs"]), "session_hash": ""}
+            assert client.post("gradio_api/queue/join", json=body).status_code == 200
+    with Tab(page_server.address) as tab:
+        for _ in tab.ask("What is a circle?"):
+            pass
+        assert tab.status.startswith("Done")
 
 
 def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,7 @@ def test_a_file_over_the_limit_is_not_even_sent(
 REFUSALS = [
     (413, "large.png is too large for this server: choose a smaller file."),
     (429, "This server holds too many files now: try large.png again in a minute."),
+    (507, "There is no room left for large.png on this server: try again later."),
     (500, "large.png could not be uploaded (500): add it again."),
     (None, "The connection broke while large.png was uploaded: add it again."),
 ]

@@ -10,33 +10,51 @@ import hashlib
 import json
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 from pipelines.archive.kept import Kept, draw_id
 from pipelines.archive.store import Archive
+from pipelines.disk import is_full
 from pipelines.types import UserError
 
 DESCRIPTION = "conversation.json"
 MAX_DESCRIPTION_BYTES = 32 * 1024**2
 MAX_BYTES = 1024**3
 MAX_ENTRIES = 200
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError,
+    RuntimeError,  # an entry with a password; what is nested too deep
+)  # fmt: skip
+"""What reading a file of a stranger raises."""
 NOT_OURS = "This is not an exported conversation: choose a .zip file that Glassbox exported."
 
 
 def export(archive: Archive, id: str, folder: Path) -> Path | None:
-    """Write a conversation into a ZIP in `folder`; None where there is no such conversation."""
+    """Write a conversation into a ZIP in `folder`; None where there is no such conversation.
+
+    Raises UserError where it cannot be read, or the disk has no room.
+    """
     kept = archive.find(id)
     if kept is None:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_file_name(kept.title)}.zip"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(archive, kept, target)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise UserError("The conversation could not be exported: see whether the disk is full.") from error
+    return target
+
+
+def _write(archive: Archive, kept: Kept, target: Path) -> None:
     with zipfile.ZipFile(target, "w") as bundle:
         text = json.dumps(kept.as_json(), ensure_ascii=False, indent=2)
         bundle.writestr(DESCRIPTION, text, zipfile.ZIP_DEFLATED)
         for content in sorted({file.content for past in kept.rounds for file in past.files}):
             if (source := archive.path_of(content)).is_file():  # media are compressed already
                 bundle.write(source, f"media/{content}")
-    return target
 
 
 def import_file(archive: Archive, path: Path) -> str:
@@ -50,7 +68,9 @@ def import_file(archive: Archive, path: Path) -> str:
             kept = Kept.of_json(json.loads(_description(bundle)))
             for content in {file.content for past in kept.rounds for file in past.files}:
                 _unpack(bundle, content, archive.path_of(content))
-    except (zipfile.BadZipFile, NotImplementedError, KeyError, ValueError, OSError, RecursionError) as error:
+    except BROKEN as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise UserError("The conversation could not be imported: the disk is full.") from error
         raise UserError(NOT_OURS) from error
     id = draw_id()
     archive.add(id, kept)

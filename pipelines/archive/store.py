@@ -1,7 +1,8 @@
 """The archive: a folder with a SQLite database and the files of the conversations, told by their content.
 
-Nothing is ever deleted that a person did not delete. A database that is damaged is renamed and a fresh one begun; one
-that another program holds is left where it is, and a fresh one is begun beside it. `notice` tells of either.
+Nothing is ever deleted that a person did not delete. A database that is damaged, at the start or later, is renamed and
+a fresh one begun; one that another program holds at the start is left where it is, and a fresh one begun beside it.
+`notice` tells of either. Every method raises UserError where the database cannot be had.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import json
 import logging
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from pipelines.archive.kept import Kept, KeptFile, KeptRound, Listed, title_of
+from pipelines.archive.kept import Kept, KeptFile, KeptRound, Listed, draw_id, title_of
 from pipelines.conversation import Draft, Round
 from pipelines.types import UserError
 
@@ -27,6 +29,10 @@ LOGGER = logging.getLogger(__name__)
 DATABASE = "conversations.sqlite3"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 BUSY_TIMEOUT_S = 3.0
+FAILED = "a conversation could not be kept or read"
+NOT_REACHED = "Conversations could not be kept or read just now: see whether the disk is full."
+IN_USE = "The kept conversations are in use by another program: end it, or try again in a moment."
+GONE = "The file of the conversations was gone from its folder: a fresh one was begun."
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversation (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, updated_s REAL NOT NULL, num_rounds INTEGER NOT NULL,
@@ -43,12 +49,18 @@ def data_folder(chosen: str | None, host: str) -> Path | None:
     return user_data_path("glassbox", appauthor=False) if host in LOCAL_HOSTS else None
 
 
+class RenewedError(UserError):
+    """The database was damaged and has been set aside, and a fresh one begun: what was to be done can be done anew."""
+
+
 class Archive:
     """Conversations in a folder; without a folder, nothing is kept."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, now_s: Callable[[], float] = time.time) -> None:
         self._folder: Path | None = None
         self._database = Path()
+        self._mending = threading.Lock()
+        self._now_s = now_s
         self.notice = ""
         if folder is not None:
             self.open(folder)
@@ -91,18 +103,25 @@ class Archive:
                 KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply, past.draft.about)
                 for past in rounds
             )
-            with self._connected() as connection:
-                row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-                title = row[0] if row else title_of(rounds[0].draft.question)
-                _write(connection, id, Kept(title, kept, system))
-        except (OSError, sqlite3.Error) as error:
-            LOGGER.exception("a conversation could not be kept")
-            raise UserError("This conversation could not be kept: see whether the disk is full.") from error
+        except OSError as error:
+            LOGGER.exception(FAILED)
+            raise UserError(NOT_REACHED) from error
+        whole = Kept(title_of(rounds[0].draft.question), kept, system)
+        try:
+            self._keep(id, whole)
+        except RenewedError:
+            self._keep(id, whole)
+            raise
+
+    def _keep(self, id: str, kept: Kept) -> None:
+        with self._connected() as connection:
+            row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
+            self._write(connection, id, replace(kept, title=row[0]) if row else kept)
 
     def add(self, id: str, kept: Kept) -> None:
         """Keep a conversation whose files are here already."""
         with self._connected() as connection:
-            _write(connection, id, kept)
+            self._write(connection, id, kept)
 
     def listed(self, search: str = "", limit: int = 200) -> list[Listed]:
         """The conversations that hold every word of `search`, the newest first."""
@@ -128,17 +147,21 @@ class Archive:
 
     def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
         """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
-        return [
-            Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
-            for past in kept.rounds
-        ]
+        try:
+            return [
+                Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
+                for past in kept.rounds
+            ]
+        except OSError as error:
+            LOGGER.exception(FAILED)
+            raise UserError(NOT_REACHED) from error
 
     def rename(self, id: str, title: str) -> None:
         """Give a conversation another title."""
         kept = self.find(id)
         if kept is not None and title.strip():
             with self._connected() as connection:
-                _write(connection, id, replace(kept, title=title_of(title)), is_touched=False)
+                self._write(connection, id, replace(kept, title=title_of(title)), is_touched=False)
 
     def delete(self, id: str) -> None:
         """Delete a conversation, and those of its files that no other one has."""
@@ -155,15 +178,32 @@ class Archive:
         """Where a file of that content lies, if it is here."""
         return (self._folder or Path()) / "media" / content
 
+    def _write(self, connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> None:
+        said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
+        words = "\n".join([kept.title, *said]).lower()
+        body = json.dumps(kept.as_json(), ensure_ascii=False)
+        newer = ", updated_s = excluded.updated_s" if is_touched else ""
+        connection.execute(
+            # the clock may have been set back meanwhile, and the list shows the newest first
+            "INSERT INTO conversation VALUES "
+            "(?, ?, max(?, (SELECT coalesce(max(updated_s), 0) + 1e-3 FROM conversation)), ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, num_rounds = excluded.num_rounds, "
+            f"words = excluded.words, body = excluded.body{newer}",
+            (id, kept.title, self._now_s(), len(kept.rounds), words, body),
+        )
+
     def _take(self, path: Path) -> KeptFile:
         """Keep a file; one whose content is here already is not copied again."""
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         place = self.path_of(content)
         if not place.exists():
-            part = place.with_suffix(".part")
-            shutil.copyfile(path, part)
-            part.replace(place)
+            part = place.with_suffix(f".{draw_id()}.part")
+            try:
+                shutil.copyfile(path, part)
+                part.replace(place)
+            finally:
+                part.unlink(missing_ok=True)
         return KeptFile(path.name, content)
 
     def _bring(self, files: Sequence[KeptFile], uploads: Path) -> Iterator[Path]:
@@ -176,8 +216,8 @@ class Archive:
                 yield target
 
     def _check(self) -> None:
-        """Look whether the database can be read and written, and make its table."""
-        with self._connected() as connection:
+        """Look whether the database can be read and written, and make its table. Raises sqlite3.Error."""
+        with self._open() as connection:
             if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("damaged")
             connection.execute(SCHEMA)
@@ -199,23 +239,39 @@ class Archive:
                 part.rename(aside.with_name(aside.name + suffix))
         self.notice = f'The conversations kept so far are damaged: they were set aside as "{aside.name}".'
 
+    def _renew(self, error: sqlite3.DatabaseError) -> None:
+        """Set a damaged database aside, and begin a fresh one, unless another thread has done so already."""
+        with self._mending:
+            try:
+                self._check()
+            except sqlite3.DatabaseError:
+                self._set_aside(error)
+                self._check()
+
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
+        """As `_open`, with what goes wrong told in a sentence. Raises UserError."""
+        try:
+            with self._open() as connection:
+                yield connection
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise UserError(IN_USE) from error
+            LOGGER.exception(FAILED)
+            if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+                raise UserError(NOT_REACHED) from error
+            try:
+                self._renew(sqlite3.DatabaseError(str(error)))
+            except (OSError, sqlite3.Error) as again:
+                raise UserError(NOT_REACHED) from again
+            raise RenewedError(self.notice or GONE) from error
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection of this thread's own, and a transaction around what is done with it."""
         with closing(sqlite3.connect(self._database, timeout=BUSY_TIMEOUT_S)) as connection, connection:
             yield connection
-
-
-def _write(connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> None:
-    said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
-    words = "\n".join([kept.title, *said]).lower()
-    values = (id, kept.title, time.time(), len(kept.rounds), words, json.dumps(kept.as_json(), ensure_ascii=False))
-    newer = ", updated_s = excluded.updated_s" if is_touched else ""
-    connection.execute(
-        "INSERT INTO conversation VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET title = excluded.title, "
-        f"num_rounds = excluded.num_rounds, words = excluded.words, body = excluded.body{newer}",
-        values,
-    )
 
 
 def _contents(body: str) -> set[str]:

@@ -7,11 +7,14 @@ import threading
 import time
 from types import FrameType
 
+from pipelines.host.audience import Audience
 from pipelines.host.turns import Turns
 
 PATIENCE_S = 12.0
 LAST_WORDS_S = 1.0
 """For the last updates to leave; the page's server looks for them ten times a second."""
+SLOW_S = 6.0
+"""For streams that are still open then: a machine with much to do, a slow line."""
 LOOK_S = 0.2
 
 
@@ -26,7 +29,7 @@ class Ending:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
-    def wait(self, turns: Turns) -> bool:
+    def wait(self, turns: Turns, audience: Audience) -> bool:
         """Return when the server may end; whether every question had ended by itself."""
         while not self._asked.wait(LOOK_S):
             pass
@@ -34,6 +37,9 @@ class Ending:
         have_ended = turns.end(PATIENCE_S)
         if had_questions:
             time.sleep(LAST_WORDS_S)
+            deadline_s = time.monotonic() + SLOW_S
+            while audience.num_waiting and time.monotonic() < deadline_s:
+                time.sleep(LOOK_S)
         return have_ended
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:

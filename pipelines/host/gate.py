@@ -8,6 +8,7 @@ also where their length is not told, and so are the files of one request and wha
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import time
 from collections import deque
@@ -15,12 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.disk import is_full
 from pipelines.host.policy import MEGABYTE, Policy
+from pipelines.host.sweeping import files_in
 from pipelines.present.headers import Application, Message, Receive, Scope, Send
 
+LOGGER = logging.getLogger(__name__)
 MAX_BODY_BYTES = 8 * MEGABYTE
 """Of a request that uploads nothing: a conversation of many turns is far below it."""
 FORM_BYTES = MEGABYTE
+FULL = "The server's room for uploads is full: try again in an hour."
 FILE_MARK = b'filename="'
 NAME = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]/@]+)(:\d+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,6 +67,11 @@ class Gate:
         except Refusal as refusal:
             if not has_begun:
                 await _refuse(refusal, send)
+        except OSError as error:
+            if not is_full(error) or has_begun:
+                raise
+            LOGGER.error("the disk takes no more: %s", error)
+            await _refuse(Refusal(507, FULL), send)
 
     def _check(self, scope: Scope) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -107,14 +117,13 @@ class Gate:
         if len(recent) >= policy.max_uploads_a_minute:
             raise Refusal(429, "That are too many uploads in a minute: wait a little and add the rest.")
         if self._uploaded_bytes(now_s) + num_bytes > policy.quota_bytes:
-            raise Refusal(507, "The server's room for uploads is full: try again in an hour.")
+            raise Refusal(507, FULL)
         recent.append(now_s)
 
     def _uploaded_bytes(self, now_s: float) -> int:
         since_s, num_bytes = self._held
         if now_s - since_s > SIZE_LASTS_S or not since_s:
-            files = self._uploads().rglob("*")
-            num_bytes = sum(path.lstat().st_size for path in files if path.is_file())
+            num_bytes = sum(found.st_size for _, found in files_in(self._uploads()))
             self._held = now_s, num_bytes
         return num_bytes
 

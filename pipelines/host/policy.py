@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pipelines.host.login import Login
 from pipelines.types import Settings
 
 MEGABYTE = 1024**2
@@ -15,15 +16,17 @@ MEGABYTE = 1024**2
 class Policy:
     """Limits. `hosts` are the names that the server answers to besides addresses and localhost; None: to all.
 
-    `max_per_address` counts questions that are answered or wait, `quota_bytes` what all uploads may take on the disk,
-    and uploads are deleted once they are `keep_uploads_s` old. Where they `may_change_model`, visitors may have another
-    model loaded for all of them, and downloaded first.
+    `max_per_address` counts questions that are answered or wait, `quota_bytes` what all uploads may take on the disk.
+    Uploads are deleted once they are `keep_uploads_s` old, and the conversation of who has closed the page is forgotten
+    after `keep_left_s`, unless it is kept on disk. Where they `may_change_model`, visitors may have another model
+    loaded for all of them, and downloaded first.
     """
 
     is_public: bool
     max_file_bytes: int
     quota_bytes: int
     keep_uploads_s: int
+    keep_left_s: int
     max_new_tokens: int
     max_frames: int
     max_per_address: int
@@ -31,6 +34,7 @@ class Policy:
     max_files_a_request: int = 20
     hosts: frozenset[str] | None = frozenset()
     trusts_proxy: bool = False
+    login: Login = "none"
     may_change_model: bool = False
 
     def lowered(self, settings: Settings) -> Settings:
@@ -42,12 +46,6 @@ class Policy:
             max_frames=min(settings.max_frames, self.max_frames),
             num_frames=None if number is None else min(number, self.max_frames),
         )
-
-    @property
-    def sweep(self) -> tuple[int, int]:
-        """How often uploads are looked through, and how old they may be then, in seconds."""
-        every_s = max(60, self.keep_uploads_s // 6)
-        return every_s, self.keep_uploads_s - every_s
 
     @property
     def told(self) -> str:
@@ -67,6 +65,7 @@ PRIVATE_HOST = Policy(
     max_file_bytes=512 * MEGABYTE,
     quota_bytes=20 * 1024 * MEGABYTE,
     keep_uploads_s=86_400,
+    keep_left_s=3_600,
     max_new_tokens=2**31,
     max_frames=768,
     max_per_address=32,
@@ -78,6 +77,7 @@ PUBLIC_HOST = Policy(
     max_file_bytes=100 * MEGABYTE,
     quota_bytes=4 * 1024 * MEGABYTE,
     keep_uploads_s=3_600,
+    keep_left_s=1_800,
     max_new_tokens=1_024,
     max_frames=64,
     max_per_address=4,
@@ -92,19 +92,26 @@ def policy_of(
     environment: Mapping[str, str] = os.environ,
     *,
     is_proxied: bool = False,
+    keep_minutes: float | None = None,
+    login: Login = "none",
     is_fixed: bool = False,
 ) -> Policy:
     """The limits for a start of the server; a Space is public by itself, and behind a proxy that names its visitors.
 
-    Where it `is_fixed`, nobody changes the model.
+    `keep_minutes` is for hosts that want to hold less for long than is usual, and cannot make it longer. Where it
+    `is_fixed`, nobody changes the model.
     """
     is_space = "SPACE_ID" in environment
     policy = PUBLIC_HOST if is_public or is_space else PRIVATE_HOST
     space_host = environment.get("SPACE_HOST")
     allowed = frozenset(name.lower() for name in [*names, *([space_host] if space_host else [])])
+    keep_s = policy.keep_uploads_s if keep_minutes is None else round(60 * keep_minutes)
     return replace(
         policy,
         hosts=allowed or policy.hosts,
         trusts_proxy=is_space or is_proxied,
+        login=login,
+        keep_uploads_s=min(keep_s, policy.keep_uploads_s),
+        keep_left_s=min(keep_s, policy.keep_left_s),
         may_change_model=policy.may_change_model and not is_fixed,
     )

@@ -32,14 +32,18 @@ class Update:
     status: str
 
 
-def ask(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
+def ask(
+    session: Session, settings: Settings, answer: Answer, keep: Callable[[], None] = lambda: None
+) -> Iterator[Update]:
     """Answer the session's pending question, as a stream of what the page shows.
+
+    `keep` keeps the conversation once the reply is in it, and before that is told.
 
     What a user can put right is told in the status line, and anything else is logged and told as the server's fault;
     either way the question goes back to the user.
     """
     try:
-        yield from _stream(session, settings, answer)
+        yield from _stream(session, settings, answer, keep)
     except UserError as error:
         session.give_back()
         yield Update(session.shown(), failed(str(error)))
@@ -58,6 +62,7 @@ def ask_in_turn(
     turns: Turns,
     visitor: Visitor,
     take: Callable[[], None] = lambda: None,
+    keep: Callable[[], None] = lambda: None,
 ) -> Iterator[Update]:
     """As `ask`, once the question before it has ended. `take` puts the question on its way, where it is not yet.
 
@@ -70,7 +75,7 @@ def ask_in_turn(
             if session.pending is None:
                 take()
             session.wait(turn.waited_s)
-            yield from _marked(session, turn, ask(session, settings, answer))
+            yield from _marked(session, turn, ask(session, settings, answer, keep))
             if turns.is_ending:
                 yield Update(session.shown(), failed(ENDING))
     except UserError as error:
@@ -91,7 +96,7 @@ def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator
         session.is_running = False
 
 
-def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Update]:
+def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable[[], None]) -> Iterator[Update]:
     exchange, pump = Exchange(session.resumed), Pump[Arrival]()
     pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
     try:
@@ -110,4 +115,5 @@ def _stream(session: Session, settings: Settings, answer: Answer) -> Iterator[Up
         yield Update(session.shown(), line(STOPPED_EARLY))
     else:
         session.keep(exchange.result)
+        keep()
         yield Update(session.shown(), exchange.status())

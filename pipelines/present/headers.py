@@ -5,6 +5,7 @@ Scripts and styles may be inline, and scripts may be evaluated, because the page
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -14,6 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LOGGER = logging.getLogger(__name__)
 POLICY = {
     "default-src": "'self'",
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
@@ -35,8 +37,14 @@ HEADERS = (
 )
 
 
+FAULT = b"Something went wrong on the server. Try again."
+
+
 class SecurityHeaders:
-    """Adds the headers to every response of an ASGI application, streams included."""
+    """Adds the headers to every response of an ASGI application, streams included.
+
+    A fault that nobody caught is logged, and told in a sentence: what the framework would answer then has no headers.
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app
@@ -44,9 +52,24 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its response back with the headers."""
 
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 message["headers"] = [*message.get("headers", []), *HEADERS]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            if has_begun:
+                raise
+            LOGGER.exception("a request failed")
+            kind = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(FAULT)).encode())]
+            await send_with_headers({"type": "http.response.start", "status": 500, "headers": kind})
+            await send({"type": "http.response.body", "body": FAULT})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,12 @@ class Shelf:
             data = io.BytesIO()
             kind, options = ("PNG", {}) if is_lossless else ("JPEG", {"quality": 92, "subsampling": 0})
             Image.fromarray(rgb).save(data, kind, **options)
-            path.write_bytes(data.getvalue())
+            part = path.with_name(f"{key}.{secrets.token_hex(4)}.part")
+            try:  # what a full disk cut off must not be taken for the picture later
+                part.write_bytes(data.getvalue())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         return path
 
     @staticmethod

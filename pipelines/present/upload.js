@@ -63,6 +63,7 @@
       request.onload = () => {
         if (request.status === 413) return fail("{names} is too large for this server: choose a smaller file.");
         if (request.status === 429) return fail("This server holds too many files now: try {names} again in a minute.");
+        if (request.status === 507) return fail("There is no room left for {names} on this server: try again later.");
         if (request.status >= 300) return fail("{names} could not be uploaded ({status}): add it again.", { status: request.status });
         show("");
         resolve(new Response(request.response, { status: request.status, headers: { "Content-Type": "application/json" } }));

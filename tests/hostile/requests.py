@@ -1,8 +1,9 @@
 """Requests that are made to do harm, sent to a running page: `make attack`.
 
-Names, origins and methods; paths and addresses in the place of uploads, in every endpoint; floods; forged sessions and
-events; and, in this process, control tokens, Markdown, HTML and labels. The run fails where anything outside was
-reached, a canary was read, one visitor saw what is another's, or the server did not stay as it was.
+Names, origins and methods; paths and addresses in the place of uploads, in every endpoint and every component; floods;
+forged sessions and events; and, in this process, control tokens, Markdown, HTML and labels. The run fails where
+anything outside was reached, a canary was read, one visitor saw what is another's, a message names a folder of the
+server, a response lacks a header of security, or the server did not stay as it was.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
+import os
 import random
 import socket
 import sys
@@ -25,8 +27,9 @@ from typing import Any
 import httpx
 
 from tests.hostile.clips import PLAYLISTS
+from tests.hostile.tab import Tab
 from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmful_labels
-from tests.page_server import OUTGOING, PageServer
+from tests.page_server import OUTGOING, ROOT, PageServer
 
 CANARY = "canary-in-a-file-3f9c"
 SECRET = "secret-of-another-visitor-71ab"
@@ -47,6 +50,19 @@ MEDIA_TOOLS: dict[str, list[object]] = {
 }  # fmt: skip
 """What follows the file."""
 TIMEOUT_S = 60.0
+LISTEN_S = 10.0
+ENDS = ("process_completed", "close_stream", "unexpected_error")
+SECURE = {
+    "content-security-policy": "img-src 'self' data: blob:", "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}  # fmt: skip
+EXAMPLE = ROOT / "assets" / "examples" / "shapes.png"
+
+
+def shapes_of(path: str) -> tuple[object, ...]:
+    """The ways in which a path can stand in the place of what a component holds."""
+    file = upload(path)
+    return path, file, [file], {"text": "What is it?", "files": [file]}, {"video": file, "background": file}
 
 
 def upload(name: str) -> dict[str, Any]:
@@ -143,26 +159,75 @@ class Attacker:
         with connection.getresponse() as response:
             return response.status
 
+    def components(self, every: int) -> None:
+        """The path of a canary in every component that a handler of the page reads, in every form, or every n-th."""
+        shapes = shapes_of(str(self._canary))
+        tries = ((function, place) for function in self._functions for place in range(len(function["inputs"])))
+        for (function, place), shape in itertools.islice(itertools.product(tries, shapes), 0, None, every):
+            data: list[object] = [None] * len(function["inputs"])
+            data[place] = shape
+            self._event("paths in components", function, data, "components")
+
     def events(self, count: int) -> None:
         """Every handler of the page, with data that no page sends, in sessions that are made up."""
         for number in range(count):
             function = self._functions[number % len(self._functions)]
             data = [self._rng.choice(NONSENSE) for _ in function["inputs"]]
             session = self._rng.choice(("", "a", "../..", "x" * 5000, f"forged{number}"))
-            body = {"fn_index": function["id"], "data": data, "session_hash": session, "event_data": {"index": 10**9}}
-            route = "gradio_api/queue/join" if function.get("queue") else "gradio_api/run/predict"
-            self._send("forged events", "POST", route, json=body)
+            self._event("forged events", function, data, session)
+
+    def _event(
+        self, kind: str, function: dict[str, Any], data: list[object], session: str, forbidden: str = CANARY
+    ) -> str:
+        """Send an event, and read all that comes of it."""
+        body = {"fn_index": function["id"], "data": data, "session_hash": session, "event_data": {"index": 10**9}}
+        if not function["queue"]:
+            return self._send(kind, "POST", "gradio_api/run/predict", forbidden, json=body).text
+        if self._send(kind, "POST", "gradio_api/queue/join", forbidden, json=body).status_code != 200:
+            return ""
+        return self._listen(kind, session, forbidden) if session else ""  # nothing is ever sent to no name
+
+    def _listen(self, kind: str, session: str, forbidden: str, max_s: float = LISTEN_S) -> str:
+        """What comes on the stream of a session until an event has ended, or nothing comes for a while."""
+        self.report.sent[kind] += 1
+        told, params = "", {"session_hash": session}
+        try:
+            with self._client.stream("GET", "gradio_api/queue/data", params=params, timeout=max_s) as stream:
+                for line in stream.iter_lines():
+                    told += line
+                    if any(f'"msg":"{end}"' in line for end in ENDS):
+                        break
+                self._look_into(kind, "GET queue/data", forbidden, stream, told)
+        except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError):
+            pass  # nothing more comes, or the server ends the stream of a session that it does not know
+        return told
 
     def sessions(self) -> None:
-        """What one visitor asked is looked for by others, who guess at sessions and events."""
+        """What one visitor asked and uploaded is looked for by others, who guess at sessions, events and files."""
+        kind, own = "forged sessions", self._canary.with_name("own.txt")
+        own.write_text(SECRET)
+        with Tab(self._server.address) as tab:
+            uploaded = tab.upload(EXAMPLE)
+            for _ in tab.ask(f"{SECRET}?", [uploaded]):
+                pass
+            path = Path(tab.upload(own)["path"])
+            if self._client.get(f"gradio_api/file={path}").text != SECRET:
+                self.report.problems.append("the visitor does not see what is the visitor's own")
+            folders = [path.parent, *list(path.parents)[1:3], path.parent.with_name("0" * 64) / path.name]
+            for other in [*folders, path.with_name("a.txt"), Path("..") / path.name, Path(path.name)]:
+                self._send(kind, "GET", f"gradio_api/file={other}", SECRET)
+            for guess in (tab.session[:-1], tab.session[::-1], "a", "null", "*", "%", "../" + tab.session):
+                self._send(kind, "GET", f"gradio_api/call/ask/{guess}", SECRET)
+                self._listen(kind, guess, SECRET, 1.0)
+                for route in ("cancel", "reset"):
+                    body = {"session_hash": guess, "fn_index": 0, "event_id": guess}
+                    self._send(kind, "POST", f"gradio_api/{route}", SECRET, json=body)
+            for function in self._functions:
+                self._event(kind, function, [None] * len(function["inputs"]), "stranger", SECRET)
         asked = self._client.post("gradio_api/call/v2/ask", json={"question": f"{SECRET}?"})
-        event = asked.json().get("event_id", "")
+        event = str(asked.json().get("event_id", ""))
         for guess in (event[:-1], event[::-1], "a", "null", "../" + event):
-            self._send("forged sessions", "GET", f"gradio_api/call/ask/{guess}", forbidden=SECRET)
-        for function in self._functions:
-            body = {"fn_index": function["id"], "data": [None] * len(function["inputs"]), "session_hash": "stranger"}
-            if not function.get("queue"):
-                self._send("forged sessions", "POST", "gradio_api/run/predict", json=body, forbidden=SECRET)
+            self._send(kind, "GET", f"gradio_api/call/ask/{guess}", SECRET)
 
     def texts(self, count: int, seed: int) -> None:
         """Control tokens in questions, Markdown and HTML in answers, labels."""
@@ -178,6 +243,9 @@ class Attacker:
         """The server runs on, reached nothing, and answers a plain visitor."""
         self.report.problems += [f"connection: {peer}" for peer in connections]
         self.report.problems += [line for line in self._server.drain() if OUTGOING in line]
+        cached = (Path(place, name) for place, _, names in os.walk(self._server.uploads) for name in names)
+        taken = [path.name for path in cached if CANARY.encode() in path.read_bytes()]
+        self.report.problems += [f"a canary was taken in as {name}" for name in taken]
         if not self._server.is_running or self._client.get("config").status_code != 200:
             self.report.problems.append("the server is gone")
         events = self._ask("a plain question")
@@ -195,7 +263,7 @@ class Attacker:
             return begun.text
         return self._send(kind, "GET", f"gradio_api/call/{tool}/{begun.json()['event_id']}").text
 
-    def _send(self, kind: str, method: str, path: str, forbidden: str = CANARY, **more: Any) -> httpx.Response:
+    def _send(self, kind: str, method: str, path: str, forbidden: str = CANARY, /, **more: Any) -> httpx.Response:
         self.report.sent[kind] += 1
         try:
             response = self._client.request(method, path, **more)
@@ -204,10 +272,21 @@ class Attacker:
         except httpx.HTTPError as error:
             self.report.problems.append(f"{kind}: {method} {path[:80]}: {error!r}")
             return httpx.Response(599)
-        for word in (forbidden, CANARY, "Traceback (most recent", "root:x:"):
-            if word in response.text:
-                self.report.problems.append(f"{kind}: {method} {path[:80]} gave {word!r}")
+        self._look_into(kind, f"{method} {path}", forbidden, response, response.text)
         return response
+
+    def _look_into(self, kind: str, request: str, forbidden: str, response: httpx.Response, text: str) -> None:
+        """Note what must not be in a response."""
+        what = f"{kind}: {request[:100]}"
+        for word in (forbidden, CANARY, "Traceback (most recent", "root:x:"):
+            if word in text:
+                self.report.problems.append(f"{what} gave {word!r}")
+        is_error = response.status_code >= 400 or "event: error" in text or '"success":false' in text
+        folders = (str(folder) for folder in (ROOT, Path.home(), self._server.uploads))
+        if is_error and any(folder in text for folder in folders if folder not in request):
+            self.report.problems.append(f"{what} tells of a folder: {text[:300]}")
+        if missing := [name for name, value in SECURE.items() if value not in response.headers.get(name, "")]:
+            self.report.problems.append(f"{what} lacks {missing}")
 
 
 @contextmanager
@@ -230,8 +309,8 @@ def listening() -> Iterator[tuple[int, list[str]]]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def run(server: PageServer, folder: Path, num_texts: int, num_events: int, seed: int) -> Report:
-    """All attacks on one server."""
+def run(server: PageServer, folder: Path, num_texts: int, num_events: int, seed: int, every: int = 1) -> Report:
+    """All attacks on one server; of paths in components, every n-th."""
     canary = folder / "canary.txt"
     canary.write_text(CANARY)
     with listening() as (port, connections):
@@ -240,6 +319,7 @@ def run(server: PageServer, folder: Path, num_texts: int, num_events: int, seed:
         attacker.paths()
         attacker.playlists()
         attacker.floods()
+        attacker.components(every)
         attacker.events(num_events)
         attacker.sessions()
         attacker.texts(num_texts, seed)
@@ -254,7 +334,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
-    server = PageServer("demo")
+    server = PageServer("demo", is_quiet=True)
     try:
         with tempfile.TemporaryDirectory(prefix="attack-") as folder:
             report = run(server, Path(folder), options.texts, options.events, options.seed)

@@ -1,8 +1,9 @@
 """Many visitors at once, some of them rude, for some minutes: `make load` (`LOAD_MINUTES`, `LOAD_VISITORS`).
 
-Each visitor asks about a picture or a clip over the page's own queue, follows the stream, and asks again. A fifth
-closes the tab in the middle, a tenth sends hostile files. The run fails for an error that is no sentence, and where a
-minute after the last visitor the server holds more than it held before.
+Three of four hold a page as a browser does, ask about a picture or a clip, and ask on; the others are programs. A fifth
+go away in the middle, a tenth send hostile files. The run fails for an error that is no sentence, and where a minute
+after the last visitor the server holds more than it held before. `make churn` is the same with short answers and a
+number of questions in the place of a time.
 """
 
 from __future__ import annotations
@@ -16,45 +17,71 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from pipelines.present.choices import FAST, THINK, Choices
 from tests.hostile.clips import write_clips
 from tests.hostile.pictures import write_pictures
+from tests.hostile.tab import RefusedError, Tab
 from tests.page_server import ROOT, PageServer
 
 EXAMPLES = ROOT / "assets" / "examples"
 FILES = ("shapes.png", "signs.png", "newcomer.mp4", "moving-circle.mp4")
 QUESTIONS = ("How many red shapes are there?", "What is there?", "Which way does the circle move?")
-LEAVES, IS_HOSTILE = 0.2, 0.1
+LEAVES, IS_HOSTILE, IS_PROGRAM, ASKS_ON = 0.2, 0.1, 0.25, 0.5
 SETTLE_S = 60.0
 TIMEOUT_S = 120.0
 SENTENCE = re.compile(r"[A-Z\"][^\n<>]{8,400}[.!?]")
+KEEP_MINUTES = 0.6
+"""What visitors leave behind is cleared away after this, which is an hour or a day on a real host."""
+OPTIONS = ("--keep-minutes", str(KEEP_MINUTES))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How visitors ask: with answers of so many tokens, with a thought or not."""
+
+    max_new_tokens: int = 200
+    is_thinking: bool = True
+
+    @property
+    def choices(self) -> Choices:
+        """The settings of a page."""
+        return replace(Choices(), max_new_tokens=self.max_new_tokens, mode=THINK if self.is_thinking else FAST)
+
+
+SHORT = Manner(64, is_thinking=False)
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a process holds: memory in bytes, threads, open files, and files for uploads."""
+    """What a server holds: memory in bytes, threads, open files, uploads, sessions, questions."""
 
     memory: int
     threads: int
     descriptors: int
     uploads: int
+    sessions: int
+    questions: int
 
     @classmethod
-    def of(cls, number: int) -> Holdings:
+    def of(cls, server: PageServer) -> Holdings:
         """Those of a running page."""
-        status = Path(f"/proc/{number}/status").read_text()
-        uploads = Path(os.environ.get("GRADIO_TEMP_DIR", Path(tempfile.gettempdir()) / "gradio"))
+        status = Path(f"/proc/{server.number}/status").read_text()
+        told = server.holds()
         return cls(
             _kilobytes(status, "VmRSS") * 1024,
             _kilobytes(status, "Threads"),
-            sum(1 for _ in Path(f"/proc/{number}/fd").iterdir()),
-            sum(1 for path in uploads.rglob("*") if path.is_file()) if uploads.exists() else 0,
+            sum(1 for _ in Path(f"/proc/{server.number}/fd").iterdir()),
+            sum(len(names) for _, _, names in os.walk(server.uploads)),
+            told["sessions"],
+            told["questions"],
         )
 
 
@@ -69,7 +96,14 @@ class Report:
     left: int = 0
     problems: list[str] = field(default_factory=list)
     held: list[Holdings] = field(default_factory=list)
+    settled_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    took_s: float = 0.0
+
+    @property
+    def num_asked(self) -> int:
+        """Questions so far, whatever became of them."""
+        return self.answered + self.refused + self.left
 
     def table(self) -> str:
         """The figures, in Markdown."""
@@ -83,69 +117,96 @@ class Report:
             "memory before and after": f"{before.memory / 1e6:.0f} MB, {after.memory / 1e6:.0f} MB",
             "threads before and after": f"{before.threads}, {after.threads}",
             "open files before and after": f"{before.descriptors}, {after.descriptors}",
+            "uploads before and after": f"{before.uploads}, {after.uploads}",
+            "sessions before and after": f"{before.sessions}, {after.sessions}",
+            "back after": f"{self.settled_s:.0f} s",
         }
         return "\n".join(["| load | |", "|---|---|", *(f"| {name} | {told} |" for name, told in rows.items())])
 
 
 class Visitor:
-    """One browser tab after another, until the time is over."""
+    """One tab of a browser, or one program, after another."""
 
-    def __init__(self, server: PageServer, hostile: list[Path], report: Report, seed: int) -> None:
+    def __init__(
+        self, server: PageServer, hostile: list[Path], report: Report, seed: int, manner: Manner | None = None
+    ) -> None:
         self._server, self._hostile, self._report, self._lock = server, hostile, report, report.lock
+        self._manner = manner or Manner()
         self._rng = random.Random(seed)
 
-    def visit(self, until_s: float) -> None:
-        """Ask again and again."""
-        while time.monotonic() < until_s:
+    def visit(self, goes_on: Callable[[], bool]) -> None:
+        """Come and ask again and again."""
+        while goes_on():
             try:
-                with httpx.Client(base_url=self._server.address, timeout=TIMEOUT_S) as client:
-                    self._ask(client)
+                if self._rng.random() < IS_PROGRAM:
+                    self._as_program()
+                else:
+                    self._in_a_tab(goes_on)
+            except RefusedError as refusal:
+                self._refused(str(refusal))
             except Exception as error:
                 with self._lock:
                     self._report.problems.append(repr(error))
 
-    def _ask(self, client: httpx.Client) -> None:
-        is_hostile, leaves = self._rng.random() < IS_HOSTILE, self._rng.random() < LEAVES
-        path = self._rng.choice(self._hostile) if is_hostile else EXAMPLES / self._rng.choice(FILES)
-        with path.open("rb") as file:
-            uploaded = client.post("gradio_api/upload", files={"files": (path.name, file)})
-        if uploaded.status_code != 200:
-            self._refused(uploaded.text)
-            return
-        files = [{"path": uploaded.json()[0], "meta": {"_type": "gradio.FileData"}}]
-        body = {"question": self._rng.choice(QUESTIONS), "files": files, "thinking": True, "max_new_tokens": 200}
-        began_s = last_s = time.monotonic()
-        begun = client.post("gradio_api/call/v2/ask", json=body)
-        if begun.status_code != 200:
-            self._refused(begun.text)
-            return
-        gaps: list[float] = []
-        with client.stream("GET", f"gradio_api/call/ask/{begun.json()['event_id']}") as stream:
-            event = ""
+    def _path(self) -> Path:
+        is_hostile = self._rng.random() < IS_HOSTILE
+        return self._rng.choice(self._hostile) if is_hostile else EXAMPLES / self._rng.choice(FILES)
+
+    def _in_a_tab(self, goes_on: Callable[[], bool]) -> None:
+        """One conversation: about a file, and on about it. Raises RefusedError."""
+        with Tab(self._server.address, self._manner.choices, TIMEOUT_S) as tab:
+            files = [tab.upload(self._path())]
+            while True:
+                leaves, gaps = self._rng.random() < LEAVES, Gaps()
+                for _ in tab.ask(self._rng.choice(QUESTIONS), files):
+                    gaps.note()
+                    if leaves:
+                        self._count(gaps, left=1)
+                        return
+                self._count(gaps, answered=1)
+                files = []
+                if self._rng.random() > ASKS_ON or not goes_on():
+                    return
+
+    def _as_program(self) -> None:
+        """One question over the way for programs. Raises RefusedError."""
+        path, leaves = self._path(), self._rng.random() < LEAVES
+        with httpx.Client(base_url=self._server.address, timeout=TIMEOUT_S) as client:
+            with path.open("rb") as file:
+                uploaded = client.post("gradio_api/upload", files={"files": (path.name, file)})
+            if uploaded.status_code != 200:
+                raise RefusedError(uploaded.text)
+            files = [{"path": uploaded.json()[0], "meta": {"_type": "gradio.FileData"}}]
+            asked = {"question": self._rng.choice(QUESTIONS), "files": files, "thinking": self._manner.is_thinking}
+            begun = client.post("gradio_api/call/v2/ask", json={**asked, "max_new_tokens": self._manner.max_new_tokens})
+            if begun.status_code != 200:
+                raise RefusedError(begun.text)
+            self._follow(client, begun.json()["event_id"], leaves=leaves)
+
+    def _follow(self, client: httpx.Client, event_id: str, *, leaves: bool) -> None:
+        gaps, event = Gaps(), ""
+        with client.stream("GET", f"gradio_api/call/ask/{event_id}") as stream:
             for line in stream.iter_lines():
-                now_s = time.monotonic()
                 event = line.removeprefix("event: ") if line.startswith("event: ") else event
                 if not line.startswith("data: ") or event == "heartbeat":
                     continue
                 if event == "error":
-                    self._refused(_told(line))
-                    return
+                    raise RefusedError(_told(line))
                 if _has_text(line):
-                    gaps.append(now_s - last_s)
-                    last_s = now_s
-                if leaves and len(gaps) > 2:
-                    self._count(gaps, left=1)
-                    return
+                    gaps.note()
+                    if leaves:
+                        self._count(gaps, left=1)
+                        return
         if event != "complete":
-            raise RuntimeError(f"a stream ended after {now_s - began_s:.0f} s with {event!r}")
+            raise RuntimeError(f"a stream ended with {event!r}")
         self._count(gaps, answered=1)
 
-    def _count(self, gaps: list[float], answered: int = 0, left: int = 0) -> None:
+    def _count(self, gaps: Gaps, answered: int = 0, left: int = 0) -> None:
         with self._lock:
             self._report.answered += answered
             self._report.left += left
-            self._report.first_token_s += gaps[:1]
-            self._report.gaps_s += gaps[1:]
+            self._report.first_token_s += gaps.seconds[:1]
+            self._report.gaps_s += gaps.seconds[1:]
 
     def _refused(self, sentence: str) -> None:
         with self._lock:
@@ -154,38 +215,76 @@ class Visitor:
                 self._report.problems.append(f"no sentence: {sentence[:200]!r}")
 
 
-def run(server: PageServer, folder: Path, minutes: float, num_visitors: int, seed: int, settle_s: float) -> Report:
-    """The visit of all, and what is left of it."""
-    report = Report()
-    hostile = [*write_pictures(folder), *write_clips(folder)]
-    Visitor(server, hostile, report, seed).visit(time.monotonic() + 1)  # what the first question loads stays
-    report.held.append(Holdings.of(server.number))
-    until_s = time.monotonic() + 60 * minutes
-    visitors = [Visitor(server, hostile, report, seed + number) for number in range(1, num_visitors + 1)]
-    threads = [threading.Thread(target=visitor.visit, args=(until_s,)) for visitor in visitors]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    _settle(server, report, settle_s)
-    return report
+class Gaps:
+    """Seconds from the asking to the first update of a reply, and between those that follow."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._last_s = time.monotonic()
+
+    def note(self) -> None:
+        """One came now."""
+        now_s = time.monotonic()
+        self.seconds.append(now_s - self._last_s)
+        self._last_s = now_s
+
+
+@dataclass(frozen=True)
+class Visit:
+    """How many visitors come, for how long, or until how many questions were asked."""
+
+    num_visitors: int
+    minutes: float = 60.0
+    num_questions: int | None = None
+    manner: Manner = Manner()
+
+    def run(self, server: PageServer, folder: Path, seed: int, settle_s: float = SETTLE_S) -> Report:
+        """The visit of all, and what is left of it."""
+        report = Report()
+        hostile = [*write_pictures(folder), *write_clips(folder)]
+        # what the first questions load stays
+        Visitor(server, hostile, report, seed, self.manner).visit(_until(time.monotonic() + 3))
+        report.held.append(Holdings.of(server))
+        began_s = time.monotonic()
+
+        def goes_on() -> bool:
+            is_enough = self.num_questions is not None and report.num_asked >= self.num_questions
+            return not is_enough and time.monotonic() < began_s + 60 * self.minutes
+
+        visitors = [Visitor(server, hostile, report, seed + 1 + n, self.manner) for n in range(self.num_visitors)]
+        threads = [threading.Thread(target=visitor.visit, args=(goes_on,)) for visitor in visitors]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        report.took_s = time.monotonic() - began_s
+        _settle(server, report, settle_s)
+        return report
+
+
+def _until(end_s: float) -> Callable[[], bool]:
+    return lambda: time.monotonic() < end_s
 
 
 def _settle(server: PageServer, report: Report, settle_s: float) -> None:
     """Wait until the server holds no more than before, and note where it does not come to that."""
-    before, deadline_s = report.held[0], time.monotonic() + settle_s
+    before, began_s = report.held[0], time.monotonic()
     while True:
-        now = Holdings.of(server.number)
+        now = Holdings.of(server)
         excess = [
             f"{name}: {was:,} before, {is_now:,} after"
             for name, was, is_now, slack in (
                 ("memory", before.memory, now.memory, MEMORY_SLACK),
                 ("threads", before.threads, now.threads, THREAD_SLACK),
                 ("open files", before.descriptors, now.descriptors, DESCRIPTOR_SLACK),
+                ("uploads", before.uploads, now.uploads, 0),
+                ("sessions", before.sessions, now.sessions, 0),
+                ("questions", before.questions, now.questions, 0),
             )
             if is_now > was + slack
         ]
-        if not excess or time.monotonic() > deadline_s:
+        report.settled_s = time.monotonic() - began_s
+        if not excess or report.settled_s > settle_s:
             report.held.append(now)
             report.problems += excess
             return
@@ -231,15 +330,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("LOAD_MINUTES", "10")))
     parser.add_argument("--visitors", type=int, default=int(os.environ.get("LOAD_VISITORS", "32")))
+    parser.add_argument("--questions", type=int, metavar="N", help="short ones, until there were so many")
     options = parser.parse_args()
-    server = PageServer("demo")
+    visit = Visit(options.visitors, options.minutes)
+    if options.questions:
+        visit = Visit(options.visitors, num_questions=options.questions, manner=SHORT)
+    server = PageServer("demo", options=OPTIONS, is_quiet=True)
     try:
         with tempfile.TemporaryDirectory(prefix="load-") as folder:
-            report = run(server, Path(folder), options.minutes, options.visitors, 1, SETTLE_S)
+            report = visit.run(server, Path(folder), 1)
     finally:
         server.close()
     print(report.table())
-    print(f"\n{options.visitors} visitors, {options.minutes:g} minutes, problems: {len(report.problems)}")
+    print(
+        f"\n{options.visitors} visitors, {report.num_asked:,} questions in {report.took_s / 60:.1f} minutes, "
+        f"problems: {len(report.problems)}"
+    )
     print(*report.problems[:50], sep="\n")
     return 1 if report.problems else 0
 
