@@ -89,7 +89,7 @@ def lies_in(point: Point, box: FractionBox) -> bool:
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
-def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
+def checks(engine: LocalEngine, count: int, thinking: bool, is_point: bool = False) -> Iterator[str]:
     """A mark with its true label, and with a false one: that of another thing, or one of another colour and kind."""
     rng, settings = random.Random("check"), replace(SETTINGS, thinking=thinking)
     likelier, told = [], []
@@ -101,14 +101,16 @@ def checks(engine: LocalEngine, count: int, thinking: bool) -> Iterator[str]:
         made_up = f"{rng.choice(colours)} {rng.choice(kinds)}"
         false = rng.choice(others) if others and rng.random() < 0.5 else made_up
         x1, y1, x2, y2 = map(float, thing.box_coords)
-        marks = [Region(label, box=(x1, y1, x2, y2)) for label in (thing.name, false)]
+        middle = (x1 + x2) / 2, (y1 + y2) / 2
+        box = None if is_point else (x1, y1, x2, y2)
+        marks = [Region(label, box, middle if is_point else None) for label in (thing.name, false)]
         picture = Picture("scene", scene.rgb)
         true_p, false_p = (asides.check(picture, mark, engine, settings, Flag()) or 0.0 for mark in marks)
         likelier.append(true_p > false_p)
         told += [true_p > 0.5, false_p < 0.5]
-    how = "thinking" if thinking else "not thinking"
-    yield row(f"check, {how}: the true claim is likelier than the false one", likelier, "pairs")
-    yield row(f"check, {how}: a claim is on its side of one half", told, "claims")
+    how = f"of a {'point' if is_point else 'box'}, {'thinking' if thinking else 'not thinking'}"
+    yield row(f"check {how}: the true claim is likelier than the false one", likelier, "pairs")
+    yield row(f"check {how}: a claim is on its side of one half", told, "claims")
 
 
 def row(what: str, met: Sequence[bool], things: str) -> str:
@@ -177,7 +179,7 @@ def main() -> None:
     print("\n".join(["| a megabyte of | is read in |", "|---|---|", *readings()]), flush=True)
     print(f"\n{cost(engine)}\n\n| what | share | of |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        checked = (checks(engine, count, thinking) for thinking in (True, False))
+        checked = (checks(engine, count, *how) for how in ((True, False), (False, False), (True, True)))
         for line in chain(heat_maps(engine, Path(folder), count), *checked):
             print(line, flush=True)
 

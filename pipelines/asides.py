@@ -42,8 +42,8 @@ MARGIN = 0.125
 GROUND = 2.0
 """The side of the plain ground that the part is shown on, in its longer sides: what is cut close is harder to tell."""
 MAX_GROUND_PX = 2048
-POINT_SIDE = 120.0
-"""Of the region around a point, in thousandths."""
+POINT_SIDE = 320.0
+"""Of the region around a point, in thousandths: how large a thing is that has it in its middle is not known."""
 MAX_LABEL = 100
 MAX_THOUGHT = 512
 """Tokens of the thought about one region."""

@@ -92,7 +92,9 @@ def test_a_token_reads_the_experts_that_it_chooses_alone(engine: LocalEngine) ->
 
 
 def test_the_catalogue_counts_what_is_loaded(folder: Path, engine: LocalEngine) -> None:
-    shape = model_in(folder, "tiny").shape
+    tiny = model_in(folder, "tiny")
+    shape = tiny.shape
+    assert tiny.thinks
     assert shape.parameters == sum(one.numel() for one in engine.model.parameters())
     assert shape.active_parameters < shape.parameters
 

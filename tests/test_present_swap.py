@@ -17,11 +17,12 @@ from pipelines.catalogue.device import Device
 from pipelines.catalogue.download import Fetched, HubModel, Told, download
 from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
+from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step, progress
 from pipelines.engine.replicas import Replicas
 from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
+from pipelines.present.loading import LeftError, Work
 from pipelines.present.model import Model
 from pipelines.present.swapping import Bring, Machine, Swapping
 from pipelines.run import answer
@@ -78,6 +79,37 @@ def test_a_cancelled_swap_changes_nothing(checkpoint: Checkpoint) -> None:
     *_, result = ask(model)
     assert isinstance(result, Result)
     assert result.engine.model == model.name == "first"
+
+
+def test_a_loading_tells_how_far_it_is_and_ends_at_the_next_weight_once_it_is_cancelled() -> None:
+    """Loaded for real, a weight at a time: the second report is held until the visitor has cancelled."""
+    cancel, may_go_on, shares = Flag(), Flag(), list[float]()
+
+    def load() -> Engine:
+        told = progress.report_of()
+        assert told is not None
+
+        def held(share: float) -> None:
+            shares.append(share)
+            if len(shares) == 2:
+                assert may_go_on.wait(30)
+            told(share)
+
+        with progress.reporting(held):
+            return load_engine("demo", Running())
+
+    work = Work(load)
+    waiting = work.wait(cancel)
+    while not work.share:
+        next(waiting)
+    assert 0 < work.share < 0.1
+    cancel.set()
+    assert list(waiting) == []
+    may_go_on.set()
+    work.join()
+    assert len(shares) == 2
+    with pytest.raises(LeftError):
+        work.result()
 
 
 def test_a_model_that_cannot_be_had_leaves_the_old_one(checkpoint: Checkpoint) -> None:
@@ -162,8 +194,10 @@ def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.Mo
     questions = [replace(QUESTION, conversation=name, settings=Settings(sampling=Sampling())) for name in "abcd"]
     with ThreadPoolExecutor(4) as pool:
         replies = list(pool.map(lambda request: list(answer(request, both))[-1], questions))
-    [alone] = {reply.answer for reply in [list(answer(questions[0], engines[0]))[-1]] if isinstance(reply, Result)}
-    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone] * 4
+    *_, alone = answer(replace(questions[0], conversation="alone"), engines[0])
+    engines[0].forget("alone")
+    assert isinstance(alone, Result)
+    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone.answer] * 4
     kept = [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)]
     assert len(kept) == 2
     assert all(kept)

@@ -26,8 +26,8 @@ class Model:
 
     @property
     def thinks(self) -> bool:
-        """Whether its card lets it think by default. The shipped model was taught to."""
-        return self.name == DEMO or self.shape.hidden > SMALL_HIDDEN
+        """Whether its card lets it think by default. The shipped model was taught to, and mixtures are narrow."""
+        return self.name == DEMO or self.shape.hidden > SMALL_HIDDEN or self.shape.experts > 0
 
 
 def _qwen(name: str, text: tuple[int, ...], vision: tuple[int, ...], *, is_tied: bool = True) -> Model:

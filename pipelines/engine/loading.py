@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import Qwen3_5ForConditionalGeneration, Qwen3_5MoeForCondition
 from transformers.utils import logging
 
 from pipelines.engine.placement import Placement
+from pipelines.engine.progress import report
 from pipelines.types import UserError
 
 DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
@@ -49,8 +51,30 @@ def _class_of(folder: Path) -> Any:
     return Qwen3_5MoeForConditionalGeneration if is_mixture else Qwen3_5ForConditionalGeneration
 
 
+class _Told:
+    """A progress bar of transformers whose steps are reported."""
+
+    def __init__(self, bar: Any, num_steps: int) -> None:
+        self._bar, self._num_steps = bar, num_steps
+
+    def __iter__(self) -> Iterator[Any]:
+        for done, step in enumerate(self._bar, 1):
+            yield step
+            report(done / self._num_steps)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bar, name)
+
+
+def _told(make: Callable[..., Any], values: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Make a progress bar as transformers asks for it, and report the steps of what it iterates over."""
+    bar = make(*values, **keywords)
+    return _Told(bar, len(values[0])) if values and isinstance(values[0], Sized) and values[0] else bar
+
+
 def _quieten() -> None:
-    """Keep transformers' advice out of the user's terminal, and its progress bar out of files."""
+    """Keep transformers' advice out of the user's terminal, its progress bar out of files, and hear how far it is."""
     logging.set_verbosity_error()
+    logging.set_tqdm_hook(_told)
     if not sys.stderr.isatty():
         logging.disable_progress_bar()

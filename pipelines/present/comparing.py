@@ -194,12 +194,12 @@ class Comparing:
         loading = self._rivals.engine(side.place, comparison.stop)
         while True:
             try:
-                spent_s = next(loading)
+                far = next(loading)
             except StopIteration as end:
                 engine: Engine | None = end.value
                 return engine
             side.doing = "Loading"
-            yield line(f"Loading {side.place}", f" · {spent_s:.1f} s", "busy")
+            yield line(f"Loading {side.place}", far, "busy")
 
     def _answer(self, comparison: Comparison, side: Side, engine: Engine, settings: Settings) -> Iterator[str]:
         draft, stop = comparison.draft, comparison.stop

@@ -54,8 +54,8 @@ class Rivals:
         found = [DEMO, *(one.name for one in KNOWN if self._is_here(one) is not None)] if self.is_open else []
         return list(dict.fromkeys([self.present, *found, *self.named]))
 
-    def engine(self, place: str, cancel: threading.Event) -> Generator[float, None, Engine | None]:
-        """The engine of a place, loaded where that is still to be done; yields the seconds so far.
+    def engine(self, place: str, cancel: threading.Event) -> Generator[str, None, Engine | None]:
+        """The engine of a place, loaded where that is still to be done; yields how far it is.
 
         None once `cancel` is set. Raises UserError for a model that may not be named here or cannot be had.
         """
@@ -66,7 +66,7 @@ class Rivals:
         while not self._lock.acquire(timeout=TICK_S):  # another visitor's is on its way: two might not fit
             if cancel.is_set():
                 return None
-            yield 0.0
+            yield ""
         try:
             if self._kept is None or self._kept[0] != place:
                 self._kept = None
@@ -74,7 +74,8 @@ class Rivals:
                 name, base_url = split(place)
                 running = self._running(name, base_url)
                 loading = Work(lambda: self._load(name, running))
-                yield from loading.wait(cancel)
+                for spent_s in loading.wait(cancel):
+                    yield f" · {loading.share:.0%} · {spent_s:.1f} s"
                 if cancel.is_set():
                     return None
                 self._kept = place, loading.result()
