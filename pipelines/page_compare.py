@@ -119,11 +119,14 @@ def wire_compare(
         button.click(voting(host, choice), [comparison, session], [pane.line, pane.votes], **PRIVATE)
 
 
-def filled(chat: dict[str, Any], own: dict[str, Any], session: Session) -> Any:
+def filled(chat: dict[str, Any] | None, own: dict[str, Any] | None, session: Session) -> Any:
     """What the composer begins with: what the chat's holds, or the last question; never in the place of something."""
-    if own.get("text") or own.get("files"):
+    if own and (own.get("text") or own.get("files")):
         return gr.skip()
-    draft = draft_of(chat, uploads())
+    try:
+        draft = draft_of(chat, uploads())
+    except UserError:  # only a program sends such; asking tells it what is wrong
+        return gr.skip()
     if not draft.question.strip() and not draft.files and session.rounds:
         draft = session.rounds[-1].draft
         draft = draft if draft.files else Draft(draft.question, session.files)
@@ -135,7 +138,7 @@ def begin(message: dict[str, Any], comparison: Comparison, first: str | None, se
     if comparison.is_running:
         return gr.skip(), gr.skip(), gr.skip()
     try:
-        comparison.begin(draft_of(message, uploads()), (first or "", second or ""))
+        comparison.begin(draft_of(message, uploads()), (str(first or ""), str(second or "")))
     except UserError as error:
         comparison.sides = ()
         return gr.skip(), status.failed(str(error)), EMPTY

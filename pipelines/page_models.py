@@ -46,7 +46,7 @@ def model_choice() -> ModelChoice:
         about = html("", "model-about")
         line = html(status.line(), "model-line")
         with gr.Row():
-            load = gr.Button("Use it", size="sm", variant="primary", elem_id="use-model")
+            load = gr.Button("Use it", size="sm", elem_id="use-model")
             cancel = gr.Button("Cancel", size="sm", elem_id="cancel-model")
     return ModelChoice(box, names, about, load, cancel, line)
 

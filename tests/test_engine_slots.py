@@ -19,6 +19,7 @@ from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
+from pipelines.engine.traces import CAN_TRACE, StepTraces
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
@@ -82,12 +83,13 @@ def result_of(request: Request, engine: LocalEngine) -> Result:
     return last
 
 
-@pytest.mark.parametrize("chunk_tokens", [1, 7, 64])
-@pytest.mark.parametrize("case", ["picture", "clip and picture"])
+@pytest.mark.parametrize("chunk_tokens", [1, 7, 64, 4096])
+@pytest.mark.parametrize("case", CASES)
 def test_a_prompt_in_pieces(engine: LocalEngine, case: str, chunk_tokens: int) -> None:
     engine.scheduler.chunk_tokens = chunk_tokens
-    inputs = inputs_of(engine, case)
-    assert run(engine, inputs) == oracle(engine, inputs, 80)
+    for thinking in (True, False):
+        inputs = inputs_of(engine, case, thinking)
+        assert run(engine, inputs) == oracle(engine, inputs, 80)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -95,7 +97,7 @@ def test_random_weights_in_the_shapes_of_the_small_one(random_engine: LocalEngin
     inputs = inputs_of(random_engine, case)
     short = replace(GREEDY, max_new_tokens=12)
     expected = oracle(random_engine, inputs, 12)
-    for chunk_tokens in (512, 7):
+    for chunk_tokens in (4096, 64, 7, 1):
         random_engine.scheduler.chunk_tokens = chunk_tokens
         random_engine.scheduler.snapshots.clear()
         assert run(random_engine, inputs, short) == expected
@@ -316,11 +318,11 @@ def test_a_step_is_free_of_what_a_graph_would_freeze(engine: LocalEngine) -> Non
     from torch.fx.experimental.proxy_tensor import make_fx
 
     stack = Stack(engine.model, 3)
-    step = stack._step
     with torch.inference_mode():
         stack.slots.reserve(600)
         given = torch.tensor([[5, 6], [0, 0], [0, 0]])
-        frozen = make_fx(lambda: step(given[0], given[1], given[2], 512, is_masked=True), tracing_mode="real")()
+        window = stack.slots.window(slice(2), 512, is_masked=True)
+        frozen = make_fx(lambda: stack._lean.step(given, window), tracing_mode="real")()
         for tensor in (tensor for pair in stack.slots.layers for tensor in pair):
             tensor.zero_()
         before = [tuple(tensor.clone() for tensor in pair) for pair in stack.slots.layers]
@@ -333,8 +335,62 @@ def test_a_step_is_free_of_what_a_graph_would_freeze(engine: LocalEngine) -> Non
             for tensor, values in zip(pair, kept, strict=True):
                 tensor.copy_(values)
         for number, logits in zip(numbers, replayed, strict=True):
-            tokens, held, positions = torch.tensor(number)
-            assert torch.allclose(step(tokens, held, positions, 512, is_masked=True), logits, atol=1e-5)
+            assert torch.allclose(stack._lean.step(torch.tensor(number), window), logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_tokens", [1, 3, 20, 64])
+@pytest.mark.parametrize("start", [0, 2, 70])
+def test_a_short_piece_is_what_the_layers_of_transformers_make_of_it(
+    engine: LocalEngine, start: int, num_tokens: int
+) -> None:
+    """Also where it is filled up to a fixed size, as a graph needs it: what fills it up leaves no trace."""
+    stack = Stack(engine.model, 3)
+    torch.manual_seed(num_tokens)
+    with torch.inference_mode():
+        stack.slots.reserve(512)
+        ids = torch.randint(0, 1000, (1, start + num_tokens))
+        embeddings = engine.model.model.language_model.embed_tokens(ids)
+        positions = torch.stack([torch.arange(start + num_tokens)] * 4)[:, None]
+        positions[2] += 3  # height and width differ from the time, as within a picture
+        for row in range(3):
+            if start:
+                stack._run(embeddings[:, :start], positions[:, :, :start], stack.slots, row)
+                stack.slots.lengths[row] = start
+        tail, places = embeddings[:, start:], positions[:, :, start:]
+        expected = stack._run(tail, places, stack.slots, 0)
+        exact = stack._piece(1, tail[0], places[1:, 0])
+        if not start:
+            stack.slots.clear(2)
+        fill = 64 - num_tokens
+        window = stack.slots.window(slice(2, 3), 512, is_masked=True)
+        padded = torch.nn.functional.pad(tail[0], (0, 0, 0, fill)), torch.nn.functional.pad(places[1:, 0], (0, fill))
+        filled = stack._lean.piece(2, padded[0], torch.tensor([[start], [num_tokens]]), padded[1], window)
+        assert exact is not None
+        assert torch.allclose(exact, expected, atol=1e-4)
+        assert torch.allclose(filled, expected, atol=1e-4)
+        size = start + num_tokens
+        for is_linear, pair in zip(stack.slots.is_linear, stack.slots.layers, strict=True):
+            for tensor in pair:
+                rows = tensor if is_linear else tensor[:, :, :size]
+                assert torch.allclose(rows[1], rows[0], atol=1e-3)
+                assert torch.allclose(rows[2], rows[0], atol=1e-3)
+
+
+def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngine) -> None:
+    """Rows of one and of different lengths, longer windows than at recording, and buffers that have moved."""
+    traced, plain = Stack(engine.model, 4), Stack(engine.model, 4)
+    plain._traces = StepTraces(plain._lean, plain.slots, can_trace=False)
+    with torch.inference_mode():
+        for rows in (1, 1, 2, 3, 2, 1):
+            for turn in range(5):
+                tokens = [7 * turn + row for row in range(rows)]
+                logits = [stack.decode(tokens, stack.slots.lengths[:rows]) for stack in (traced, plain)]
+                assert torch.allclose(logits[0], logits[1], atol=1e-4)
+        for stack in (traced, plain):
+            stack.slots.reserve(1000)
+        assert torch.allclose(traced.decode([9], [25]), plain.decode([9], [25]), atol=1e-4)
+    assert bool(traced._traces._traces) == CAN_TRACE
+    assert not plain._traces._traces
 
 
 def test_the_reference_is_generate(loaded: LocalEngine) -> None:

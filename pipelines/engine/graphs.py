@@ -1,73 +1,117 @@
-"""The decode step as CUDA graphs: hundreds of launches become one.
+"""The decode step, and short pieces of prompts, as CUDA graphs: hundreds of launches become one.
 
 A graph is captured for a number of rows and a window of the caches, in the moment when it is first needed, without any
-compiler. It reads and writes fixed buffers: the tokens and places given here, and the slots, whose growth makes all
-graphs void.
+compiler. It reads and writes fixed buffers: the numbers given here, and the slots, whose growth makes all graphs void.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 
-from pipelines.engine.lean import LeanStep
+from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
 WARM_UPS = 2
+PIECE_TOKENS = 64
+"""What a piece is filled up to."""
 
 
-class StepGraphs:
-    """Stands for a `LeanStep` on a GPU; rows and windows are rounded up to powers of two."""
+class Graphs:
+    """Stands for a `LeanStack` on a GPU; rows and windows are rounded up to powers of two."""
 
-    def __init__(self, step: LeanStep, slots: SlotCache) -> None:
-        self._step, self._slots = step, slots
-        self._graphs: dict[tuple[int, int], _StepGraph] = {}
+    def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
+        self._stack, self._slots = stack, slots
+        self._graphs: dict[tuple[str, int, int], _Graph] = {}
         self._buffers: tuple[int, ...] = ()
+        self._stream: torch.cuda.Stream | None = None
+        self._can_piece = True
 
-    def __call__(self, given: torch.Tensor, window: int) -> torch.Tensor:
-        """As `LeanStep`, of its tokens, held and positions in one, int64 [3, rows].
+    def step(self, given: torch.Tensor, size: int) -> torch.Tensor:
+        """As `LeanStack.step`, where the first `size` places are looked at. The next step overwrites the logits."""
+        num_rows = given.shape[1]
+        rows, size = min(_power_of_two(num_rows), self._slots.rows - 1), self._size(size)
 
-        The logits are overwritten by the next step.
+        def step(given: torch.Tensor) -> torch.Tensor:
+            return self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
+
+        padded = torch.nn.functional.pad(given, (0, rows - num_rows))
+        return self._replayed(("step", rows, size), step, [padded])[:num_rows]
+
+    def piece(self, row: int, hidden: torch.Tensor, held: int, positions: torch.Tensor) -> torch.Tensor | None:
+        """As `LeanStack.piece`, for at most `PIECE_TOKENS`; None where it cannot be captured on this device.
+
+        The slots have room for `PIECE_TOKENS` behind what is held.
         """
-        buffers = tuple(tensor.data_ptr() for pair in self._slots.layers for tensor in pair)
-        if buffers != self._buffers:
+        if not self._can_piece:
+            return None
+        num_tokens = len(hidden)
+        size, fill = self._size(held + num_tokens), PIECE_TOKENS - num_tokens
+
+        def piece(hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+            window = self._slots.window(slice(row, row + 1), size, is_masked=True)
+            return self._stack.piece(row, hidden, numbers, positions, window)
+
+        numbers = torch.tensor([[held], [num_tokens]]).to(hidden.device)
+        padded = [
+            torch.nn.functional.pad(hidden, (0, 0, 0, fill)),
+            numbers,
+            torch.nn.functional.pad(positions, (0, fill)),
+        ]
+        try:
+            return self._replayed(("piece", row, size), piece, padded).clone()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # a library that synchronises within its triangular solver cannot be captured
+            self._can_piece = False
+            return None
+
+    def _size(self, size: int) -> int:
+        return min(max(_power_of_two(size), LEAST_WINDOW), self._slots.capacity)
+
+    def _replayed(
+        self, key: tuple[str, int, int], work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        if self._slots.addresses != self._buffers:
             self._graphs.clear()
-            self._buffers = buffers
-        rows = min(_power_of_two(given.shape[1]), self._slots.rows - 1)
-        window = min(max(_power_of_two(window), LEAST_WINDOW), self._slots.capacity)
-        if (rows, window) not in self._graphs:
-            self._graphs[rows, window] = _StepGraph(self._step, self._slots, rows, window)
-        return self._graphs[rows, window](given)
+            self._buffers = self._slots.addresses
+        if key not in self._graphs:
+            if self._stream is None:
+                self._stream = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]
+            with self._slots.unchanged():
+                self._graphs[key] = _Graph(work, inputs, self._stream)
+        return self._graphs[key](inputs)
 
 
-class _StepGraph:
-    def __init__(self, step: LeanStep, slots: SlotCache, rows: int, window: int) -> None:
-        device = slots.layers[0][0].device
-        self._given = torch.zeros(3, rows, dtype=torch.int64, device=device)
-        tokens, held, positions = self._given
-        # warming up runs the step, which changes recurrent states; keys and values are written over by the next one
-        linear = [pair for pair, is_linear in zip(slots.layers, slots.is_linear, strict=True) if is_linear]
-        before = [[tensor.clone() for tensor in pair] for pair in linear]
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(device))
+class _Graph:
+    """Some work on buffers of its own, captured on a stream beside the current one.
+
+    It is warmed up with the numbers that it is wanted for: what it writes to the caches then is written again by the
+    first replay, and nowhere else.
+    """
+
+    def __init__(
+        self, work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream
+    ) -> None:
+        self._inputs = [one.clone() for one in inputs]
+        current = torch.cuda.current_stream(inputs[0].device)
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
-                step(tokens, held, positions, window, is_masked=True)
-        torch.cuda.current_stream(device).wait_stream(stream)
+                work(*self._inputs)
+        current.wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # other threads read the events of their requests meanwhile
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._logits = step(tokens, held, positions, window, is_masked=True)
-        for pair, kept in zip(linear, before, strict=True):
-            for tensor, values in zip(pair, kept, strict=True):
-                tensor.copy_(values)
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+            self._output = work(*self._inputs)
 
-    def __call__(self, given: torch.Tensor) -> torch.Tensor:
-        num_rows = given.shape[1]
-        self._given.zero_()
-        self._given[:, :num_rows] = given
+    def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
         self._graph.replay()
-        return self._logits[:num_rows]
+        return self._output
 
 
 def _power_of_two(number: int) -> int:

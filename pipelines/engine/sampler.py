@@ -68,7 +68,7 @@ def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, f
     The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves.
     """
     ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices)
-    logprobs = logits.gather(1, ids[:, None])[:, 0].float() - logits.float().logsumexp(-1)
+    logprobs = logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0]
     # as one tensor, so that the device is waited for once; float32 holds every id below 16 million exactly
     pairs: list[list[float]] = torch.stack([ids.float(), logprobs], dim=-1).tolist()
     return [(int(token_id), logprob) for token_id, logprob in pairs]

@@ -8,10 +8,14 @@ transformers `Cache` that its layers call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
 
 LEAST_CAPACITY = 512
 """Tokens; capacities double from here. Growing copies what is there, and on a GPU asks for new graphs."""
@@ -34,6 +38,19 @@ class RowState:
         return sum(tensor.nbytes for pair in self.tensors for tensor in pair)
 
 
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The part of the caches that tokens look at: keys and values [rows, heads, window, head_dim] of each layer with
+    full attention, and all of the caches, where theirs are written, as `lists` [places, head_dim].
+
+    `numbers` int64 [window] count the places; they are None where every row holds a token at each of them.
+    """
+
+    pairs: Pairs
+    lists: Pairs
+    numbers: torch.Tensor | None = None
+
+
 class SlotCache:
     """`rows` caches of a `qwen3_5` text model, allocated as they are needed."""
 
@@ -43,6 +60,12 @@ class SlotCache:
         self._config, self._dtype, self._device = config, dtype, device
         self.is_linear = [kind == "linear_attention" for kind in config.layer_types]
         self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.addresses: tuple[int, ...] = ()
+        """Where the buffers lie: what is recorded on them is void where one has moved."""
+        self.first_places = torch.empty(0, dtype=torch.int64, device=device)
+        self._numbers = self.first_places
+        self._full: Pairs = []
+        self._lists: Pairs = []
 
     @property
     def num_bytes(self) -> int:
@@ -63,14 +86,55 @@ class SlotCache:
                 self.layers.append(old[index] if old else self._linear_states())
             else:
                 self.layers.append(self._grown(old[index] if old else None))
+        self._number_places()
+
+    def _number_places(self) -> None:
+        """Number the places of all rows and heads [rows, heads], as if keys were one long list of vectors."""
+        self.addresses = tuple(tensor.data_ptr() for pair in self.layers for tensor in pair)
+        heads = self._config.num_key_value_heads
+        first = torch.arange(self.rows * heads, device=self._device) * self.capacity
+        self.first_places = first.view(self.rows, heads)
+        self._numbers = torch.arange(self.capacity, device=self._device)
+        self._full = [pair for pair, is_linear in zip(self.layers, self.is_linear, strict=True) if not is_linear]
+        self._lists = [
+            (keys.view(-1, keys.shape[-1]), values.view(-1, values.shape[-1])) for keys, values in self._full
+        ]
+
+    def window(self, rows: slice, size: int, *, is_masked: bool) -> Window:
+        """The first `size` places of some rows; `is_masked` says that not every row holds a token at each of them."""
+        pairs = [(keys[rows, :, :size], values[rows, :, :size]) for keys, values in self._full]
+        return Window(pairs, self._lists, self._numbers[:size] if is_masked else None)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Undo what is done to the states within; keys and values that are written are written over by the next."""
+        before = [[tensor.clone() for tensor in pair] for pair in self.states]
+        try:
+            yield
+        finally:
+            for pair, kept in zip(self.states, before, strict=True):
+                for tensor, values in zip(pair, kept, strict=True):
+                    tensor.copy_(values)
+
+    @property
+    def states(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The convolution and recurrent states of all rows, of each linear layer."""
+        return [pair for pair, is_linear in zip(self.layers, self.is_linear, strict=True) if is_linear]
 
     def release(self) -> None:
         """Give all memory back; no row may be in use."""
         self.layers, self.capacity, self.lengths = [], 0, [0] * self.rows
+        self._full, self._lists, self.addresses = [], [], ()
 
     def free(self, row: int) -> None:
         """Forget what a row holds."""
         self.lengths[row] = 0
+
+    def clear(self, row: int) -> None:
+        """Have an empty row begin from states of zero."""
+        for pair in self.states:
+            for tensor in pair:
+                tensor[row].zero_()
 
     def move(self, source: int, target: int) -> None:
         """Bring a row to another place, whose content is lost."""

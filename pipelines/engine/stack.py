@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from pipelines.engine.graphs import StepGraphs
-from pipelines.engine.lean import LeanStep
+from pipelines.engine.graphs import PIECE_TOKENS, Graphs
+from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.engine.traces import CAN_TRACE, StepTraces
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
 
@@ -27,8 +28,10 @@ class Stack:
         self._dtype = model.model.language_model.embed_tokens.weight.dtype
         self.slots = self.new_slots(rows)
         self.num_prefilled = 0
-        self._step = LeanStep(model, self.slots, weights)
-        self._graphs = StepGraphs(self._step, self.slots) if self.device.type == "cuda" else None
+        self._lean = LeanStack(model, self.slots, weights)
+        self._graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
+        can_trace = CAN_TRACE and self.device.type == "cpu" and not self._lean.has_experts
+        self._traces = StepTraces(self._lean, self.slots, can_trace=can_trace)
 
     def new_slots(self, rows: int) -> SlotCache:
         """Caches of their own, empty."""
@@ -72,12 +75,10 @@ class Stack:
         slots = slots or self.slots
         start, num_tokens = slots.lengths[row], embeddings.shape[1]
         slots.reserve(start + num_tokens)
-        mask = None
-        if start:
-            after = torch.arange(start, start + num_tokens, device=self.device)
-            mask = torch.arange(start + num_tokens, device=self.device) <= after[:, None]
-            mask = mask[None, None]
-        hidden = self._run(embeddings, positions.to(self.device), mask, PrefillView(slots, row, num_tokens))
+        positions = positions.to(self.device)
+        hidden = self._piece(row, embeddings[0], positions[1:, 0]) if slots is self.slots else None
+        if hidden is None:
+            hidden = self._run(embeddings, positions, slots, row)
         slots.lengths[row] += num_tokens
         self.num_prefilled += num_tokens
         return hidden
@@ -89,9 +90,10 @@ class Stack:
         self.slots.reserve(window)
         given = torch.tensor([list(tokens), lengths, list(next_positions)]).to(self.device)
         if self._graphs is not None:
-            logits = self._graphs(given, window)
+            logits = self._graphs.step(given, window)
         else:
-            logits = self._step(given[0], given[1], given[2], window, is_masked=min(lengths) + 1 < window)
+            is_masked = min(lengths) + 1 < window
+            logits = self._traces(given, self.slots.window(slice(len(tokens)), window, is_masked=is_masked))
         for row in range(len(tokens)):
             self.slots.lengths[row] += 1
         return logits
@@ -110,14 +112,31 @@ class Stack:
         logits: torch.Tensor = self.model.lm_head(hidden)
         return logits
 
-    def _run(
-        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, view: PrefillView
-    ) -> torch.Tensor:
+    def _piece(self, row: int, hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor | None:
+        """The last hidden state of a short piece, without what transformers' layers cost whatever they are given."""
+        start, num_tokens = self.slots.lengths[row], len(hidden)
+        if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda") or self._lean.has_experts:
+            return None
+        if not start:
+            self.slots.clear(row)
+        if self._graphs is not None:
+            self.slots.reserve(start + PIECE_TOKENS)
+            return self._graphs.piece(row, hidden, start, positions)
+        window = self.slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)
+        return self._lean.piece(row, hidden, torch.tensor([[start], [num_tokens]]), positions, window)
+
+    def _run(self, embeddings: torch.Tensor, positions: torch.Tensor, slots: SlotCache, row: int) -> torch.Tensor:
+        start, num_tokens = slots.lengths[row], embeddings.shape[1]
+        mask = None
+        if start:
+            after = torch.arange(start, start + num_tokens, device=self.device)
+            mask = torch.arange(start + num_tokens, device=self.device) <= after[:, None]
+            mask = mask[None, None]
         output = self.model.model.language_model(
             inputs_embeds=embeddings,
             position_ids=positions,
             attention_mask={"full_attention": mask, "linear_attention": None},
-            past_key_values=view,
+            past_key_values=PrefillView(slots, row, num_tokens),
             use_cache=True,
         )
         last: torch.Tensor = output.last_hidden_state[:, -1]

@@ -1,0 +1,122 @@
+"""Gated DeltaNet (Yang et al. 2024, "Gated Delta Networks"): a step of many rows, or a piece of one, in few operations.
+
+The states of the slots change in place. A piece is one chunk of the parallel form: what its tokens write depends on
+what those before them wrote, a triangular system, which is solved at once where transformers goes row by row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from pipelines.engine.norms import Scale
+from pipelines.engine.places import Rows, Span
+from pipelines.engine.slots import SlotCache
+from pipelines.engine.weights import joined
+from pipelines.types import WeightFormat
+
+UNIT_EPS = 1e-6
+
+
+class GatedDelta:
+    """`Qwen3_5GatedDeltaNet` over the slots."""
+
+    def __init__(self, module: Any, slots: SlotCache, index: int, weights: WeightFormat) -> None:
+        self._slots, self._index = slots, index
+        self._in = joined([module.in_proj_qkv, module.in_proj_z, module.in_proj_b, module.in_proj_a], weights)
+        self._out = joined([module.out_proj], weights)
+        self._key_heads, self._heads = module.num_k_heads, module.num_v_heads
+        self._key_dim, self._value_dim = module.head_k_dim, module.head_v_dim
+        self._keys = self._key_heads * self._key_dim
+        self._widths = [module.conv_dim, module.value_dim, self._heads, self._heads]
+        self._kernel = module.conv1d.weight.detach()[:, 0]
+        self._taps = self._kernel.t().contiguous()
+        self._rate = -module.A_log.detach().float().exp()
+        self._bias = module.dt_bias.detach().float()
+        device = self._rate.device
+        self._unit = Scale(UNIT_EPS, 1, device)
+        self._norm = module.norm.weight.detach().float()
+        # what was seen is normed without the scale of its queries, so that scale goes into what is added
+        self._scale = Scale(module.layer_norm_epsilon * self._key_dim, self._value_dim, device)
+
+    def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
+        """What is added to `hidden` [tokens, hidden]."""
+        return self._step(hidden, where) if isinstance(where, Rows) else self._piece(hidden, where)
+
+    def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """One token of each row, [rows, hidden]."""
+        mixed, z, b, a = self._in(hidden).split_with_sizes(self._widths, dim=-1)
+        conv, state = (tensor[: rows.count] for tensor in self._slots.layers[self._index])
+        conv.copy_(torch.cat([conv[:, :, 1:], mixed[:, :, None]], dim=-1))
+        query, key, value = self._heads_of(F.silu((conv * self._kernel).sum(-1)).float())
+        state = state.view(-1, self._key_dim, self._value_dim)
+        query, key, value = (one.reshape(len(state), 1, -1) for one in (query, key, value))
+        state.mul_(self._decay(a).exp().view(-1, 1, 1))
+        change = (value - torch.bmm(key, state)) * b.float().sigmoid().view(-1, 1, 1)
+        state.addcmul_(key.transpose(1, 2), change)
+        return self._given(torch.bmm(query, state), z, hidden.dtype)
+
+    def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+        """Tokens of one row, [tokens, hidden]."""
+        mixed, z, b, a = self._in(hidden).split_with_sizes(self._widths, dim=-1)
+        conv, state = (tensor[span.row] for tensor in self._slots.layers[self._index])
+        num_taps, size = len(self._taps), span.size
+        past = torch.cat([conv.t()[1:], mixed])
+        lasting = torch.arange(num_taps, device=past.device) + (span.count - 1)
+        conv.copy_(past.index_select(0, lasting).t())
+        mixed = past[:size] * self._taps[0]
+        for tap in range(1, num_taps):
+            mixed = torch.addcmul(mixed, past[tap : tap + size], self._taps[tap])
+        query, key, value = (one.transpose(0, 1) for one in self._heads_of(F.silu(mixed).float()))
+        decay = torch.where(span.is_real[:, None], self._decay(a), 0.0).t()
+        strength = torch.where(span.is_real[:, None], b.float().sigmoid(), 0.0).t()
+        seen = _chunk(query, key, value, decay, strength[:, :, None], state)
+        return self._given(seen.transpose(0, 1).reshape(-1, 1, self._value_dim), z, hidden.dtype)
+
+    def _heads_of(self, mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries and keys of length 1 and values, [tokens, value heads, head_dim]."""
+        both = self._unit.normed(mixed[:, : 2 * self._keys].view(len(mixed), 2, self._key_heads, self._key_dim))
+        if self._key_heads != self._heads:  # several value heads share one
+            both = both.repeat_interleave(self._heads // self._key_heads, dim=2)
+        query, key = both.unbind(1)
+        return query, key, mixed[:, 2 * self._keys :].view(len(mixed), self._heads, self._value_dim)
+
+    def _decay(self, a: torch.Tensor) -> torch.Tensor:
+        """Logarithms of what is left of the state, [tokens, heads]."""
+        decay: torch.Tensor = self._rate * F.softplus(a.float() + self._bias)
+        return decay
+
+    def _given(self, seen: torch.Tensor, z: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """The layer's output, of what is seen [tokens x heads, 1, head_dim] and its gate [tokens, heads x head_dim]."""
+        normed = self._scale.normed(seen, self._norm).view(len(z), -1)
+        return self._out((normed * F.silu(z.float())).to(dtype))
+
+
+def _chunk(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    decay: torch.Tensor,
+    strength: torch.Tensor,
+    state: torch.Tensor,
+) -> torch.Tensor:
+    """What the tokens of a chunk see, [heads, tokens, head_dim] as `query`, `key` and `value`; `state` is brought on.
+
+    `decay` [heads, tokens] are logarithms, `strength` [heads, tokens, 1] is how much of a value is written.
+    """
+    size = decay.shape[1]
+    since = decay.cumsum(1)
+    between = (since[:, :, None] - since[:, None]).tril().exp().tril()
+    left, before = since.exp()[:, :, None], since[:, -1:, None]
+    weaker = key * strength
+    system = (torch.bmm(weaker, key.transpose(1, 2)) * between).tril(-1)
+    wanted = value * strength - torch.bmm(weaker * left, state)
+    written = torch.linalg.solve_triangular(
+        system + torch.eye(size, device=key.device), wanted, upper=False, unitriangular=True
+    )
+    seen = torch.bmm(query * left, state) + torch.bmm(torch.bmm(query, key.transpose(1, 2)) * between, written)
+    state.mul_(before.exp())
+    state.add_(torch.bmm((key * (before - since[:, :, None]).exp()).transpose(1, 2), written))
+    return seen

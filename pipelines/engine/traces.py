@@ -1,0 +1,71 @@
+"""The decode step recorded as a TorchScript trace: on a CPU, what a CUDA graph is on a GPU.
+
+A small model spends half of a step in the interpreter of Python. A trace runs the same operations, unchanged and in the
+same order, without it, and other threads run meanwhile. It is recorded in the moment when a number of rows is first
+needed, in some 20 ms, and knows the slots' buffers, whose growth makes all traces void.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch.jit._fuser import optimized_execution
+from torch.jit._trace import trace
+
+from pipelines.engine.lean import LeanStack
+from pipelines.engine.slots import SlotCache, Window
+
+CAN_TRACE = sys.version_info < (3, 14)
+"""Newer Pythons have no TorchScript: there the step runs as it is."""
+
+Traced = Callable[..., torch.Tensor]
+
+
+class StepTraces:
+    """Stands for `LeanStack.step` on a CPU."""
+
+    def __init__(self, stack: LeanStack, slots: SlotCache, *, can_trace: bool = CAN_TRACE) -> None:
+        self._stack, self._slots = stack, slots
+        self._traces: dict[tuple[int, bool], Traced] = {}
+        self._buffers: tuple[int, ...] = ()
+        self._can_trace = can_trace
+
+    def __call__(self, given: torch.Tensor, window: Window) -> torch.Tensor:
+        """As `LeanStack.step`."""
+        if not self._can_trace:
+            return self._stack.step(given, window)
+        if self._slots.addresses != self._buffers:
+            self._traces.clear()
+            self._buffers = self._slots.addresses
+        # what is written has to come in from outside: what no later operation reads would be left out of a trace
+        inputs = [tensor for pair in (*window.pairs, *window.lists) for tensor in pair]
+        if window.numbers is not None:
+            inputs.append(window.numbers)
+        which = given.shape[1], window.numbers is not None
+        if which not in self._traces:
+            try:
+                self._traces[which] = self._record(given, inputs, is_masked=which[1])
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:  # tensors of torchao's own cannot be recorded
+                self._can_trace = False
+                return self._stack.step(given, window)
+        with optimized_execution(False):  # fusing would take the first two runs, and change what is rounded
+            return self._traces[which](given, *inputs)
+
+    def _record(self, given: torch.Tensor, inputs: list[torch.Tensor], *, is_masked: bool) -> Traced:
+        def step(given: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:
+            tensors = inputs[:-1] if is_masked else inputs
+            pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+            half = len(pairs) // 2
+            return self._stack.step(given, Window(pairs[:half], pairs[half:], inputs[-1] if is_masked else None))
+
+        with self._slots.unchanged(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is deprecated, and of numbers that are the same each time
+            traced: Traced = trace(  # type: ignore[no-untyped-call]
+                step, (given, *inputs), check_trace=False
+            )
+        return traced
