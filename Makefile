@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence hostile examples attack load churn ending try-space lock audit clean
+.PHONY: help run test check lint format chromium demo-model demo-eval bench-fusion bench-engine bench-timing bench-evidence bench-page hostile examples attack load churn ending try-space lock audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,10 @@ bench-timing: $(VENV)/run.stamp ## hold the timing against a stopwatch, and on a
 
 bench-evidence: $(VENV)/run.stamp ## measure where the shipped model looks and what it holds true
 	$(BIN)/python -m benchmarks.evidence
+
+bench-page: $(VENV)/dev.stamp chromium ## measure the page: its start, its stream, a click meanwhile
+	$(BIN)/python -m benchmarks.page_start
+	$(BIN)/python -m benchmarks.page_stream
 
 hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files (about 3 minutes)
 	$(BIN)/python -m tests.hostile.files

@@ -40,6 +40,7 @@ def theme() -> gr.themes.Base:
     sans, mono = ("system-ui", "Segoe UI", "Helvetica Neue", "sans-serif"), ("ui-monospace", "Consolas", "monospace")
     base = gr.themes.Base(primary_hue="teal", neutral_hue="slate", radius_size="lg", font=sans, font_mono=mono)
     return base.set(
+        body_background_fill="*neutral_50",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
         block_info_text_color="*neutral_600",

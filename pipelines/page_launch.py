@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ from pipelines.present.metrics import Metrics
 from pipelines.types import UserError
 
 USER_ERROR = 2
+WHOLE = "glassbox"
+"""A catalogue goes to the browser as one text: Gradio translates what is a key of its own accord, values of controls
+too, which then come back as choices that nobody offered."""
 PASSWORD = "GLASSBOX_PASSWORD"
 """In the environment, as the arguments of a program are seen by everyone on its machine."""
 
@@ -94,7 +98,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860
         theme=parts.theme(),
         css_paths=list(parts.STYLES),
         head=parts.head(),
-        i18n=gr.I18n(**catalogues()),
+        i18n=gr.I18n(**{language: {WHOLE: json.dumps(texts)} for language, texts in catalogues().items()}),
         max_file_size=host.model.policy.max_file_bytes,
         auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
         auth_message="Any name, and the password of this host." if password else None,

@@ -23,7 +23,9 @@ CHECKED = """(told) => {
   const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
   if (!button) return;
   button.textContent = told.told;
-  button.closest(".gb-chip").classList.toggle("gb-doubtful", told.is_doubtful);
+  const chip = button.closest(".gb-chip");
+  chip.classList.toggle("gb-doubtful", told.is_doubtful);
+  chip.querySelector(".gb-show span").dataset.doubtful = glassbox.say("doubtful");
 }"""
 """Runs in the browser: what a check came to is written on its mark."""
 

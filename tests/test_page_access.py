@@ -135,5 +135,6 @@ def test_only_the_phase_is_announced(scripted_server: PageServer, open_page: Ope
     wait_for_end(page, "Stopped by you")
     heard = page.evaluate("window.heard")
     assert heard[-2] == "Thinking"
+    expect(page.locator("#chat [role=log]")).to_have_attribute("aria-live", "off")
     assert heard.count("Thinking") == 1
     assert len(heard) <= 6

@@ -182,7 +182,7 @@ def test_a_long_clip_shows_its_ends_and_its_marked_frames() -> None:
 
 def test_events_are_listed_and_lie_on_the_timeline() -> None:
     html = timeline([Event(1.0, 2.0, f"{HOSTILE} appears")], [], 4.0)
-    assert "1.0 s – 2.0 s</button> &lt;img" in html
+    assert '1.0 s – 2.0 s</button> <span translate="no">&lt;img' in html
     assert 'x="25.00%"' in html
     assert 'width="25.00%"' in html
 

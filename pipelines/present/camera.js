@@ -1,7 +1,9 @@
 // A photo or a short clip from the camera. It goes into the composer as a file that was picked, and is uploaded as one.
 const say = glassbox.say;
 element.innerHTML = `
-  <button type="button" class="gb-camera">${say("Camera")}</button>
+  <button type="button" class="gb-camera" aria-label="${say("Camera")}" title="${say("Camera")}">
+    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M4.5 7h3L9 4.5h6L16.5 7h3A1.5 1.5 0 0 1 21 8.5v9a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 17.5v-9A1.5 1.5 0 0 1 4.5 7z"/><circle cx="12" cy="13" r="3.6"/></svg>
+  </button>
   <dialog aria-label="${say("Camera")}">
     <video autoplay muted playsinline></video>
     <p role="status"></p>

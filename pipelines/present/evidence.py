@@ -169,6 +169,6 @@ def _chip(mark: Mark) -> str:
     time = "" if time_s is None else f' data-time="{time_s:g}"'
     return (
         f'<li class="gb-chip" data-marks="{mark.number}"><button type="button" class="gb-show"{time}>'
-        f'<b style="background:{colour};color:{ink}">{mark.number}</b> <span>{escape(mark.label)}</span>{when}'
-        f'</button><button type="button" class="gb-check" data-check="{mark.number}">Check</button></li>'
+        f'<b style="background:{colour};color:{ink}">{mark.number}</b> <span translate="no">{escape(mark.label)}</span>'
+        f'{when}</button><button type="button" class="gb-check" data-check="{mark.number}">Check</button></li>'
     )

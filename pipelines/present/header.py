@@ -33,7 +33,7 @@ def header_html(info: EngineInfo | None, *, may_change: bool = False) -> str:
 
 def _about(info: EngineInfo, may_change: bool) -> str:
     kernels = escape(info.kernels, quote=True)
-    runs = f'<b>{escape(info.model)}</b> on <span title="{kernels}">{escape(info.place)}</span>'
+    runs = f'<b translate="no">{escape(info.model)}</b> on <span title="{kernels}">{escape(info.place)}</span>'
     if info.model != DEMO or info.server:
         return f"{runs} · {info.context_tokens:,} tokens of context" if info.context_tokens else runs
     # a button beside it leads to one where the page may change it

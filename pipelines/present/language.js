@@ -5,17 +5,21 @@ window.glassbox = (() => {
   const CATALOGUES = window.gradio_config?.i18n_translations ?? {};
   const WIDE = ["zh-CN", "ja"]; // no space between sentences
   const ATTRIBUTES = ["title", "aria-label", "placeholder", "alt"];
-  const LEFT = "[translate=no], script, style, code, textarea, [data-tokens], #chat .message .md";
-  const OURS = "#chat .bot p:only-child > em:only-child"; // notes of the page in the place of an answer
+  const LEFT = "[translate=no], script, style, code, textarea, [data-tokens], #chat .message .md, #chat .example, "
+    + "#requests [role=option], .file-preview";
+  const OURS = "#chat .thought-group .title .md, #chat .bot p:only-child > em:only-child, #chat .bot summary, #chat .bot table:has([href^='#gb-']) th";
   const MOST_KEPT = 2000;
 
   const wanted = navigator.language ?? "en";
   const language = [wanted, wanted.split("-")[0], ...(wanted.startsWith("zh") ? ["zh-CN"] : [])]
     .find((code) => code in CATALOGUES);
-  const texts = CATALOGUES[language] ?? {};
+  const texts = Object.assign(Object.create(null), JSON.parse(CATALOGUES[language]?.glassbox ?? "{}"));
   const kept = new Map();
 
-  // "{n} of {m} frames": a name of one letter stands for a number, a longer one for any text
+  // "{n} of {m} frames": a name of one letter stands for a number, a longer one for any text, which is then told too,
+  // unless somebody named it so
+  const KEPT = /^(names?|title|model)$/;
+
   function patternOf([from, to]) {
     const parts = from.split(/\{(\w+)\}/);
     const source = parts.map((part, at) => {
@@ -34,26 +38,27 @@ window.glassbox = (() => {
   // The text in the reader's language, with its values put in.
   const say = (text, values = {}) => fill(texts[text] ?? text, values);
 
-  function whole(text) {
-    if (Object.hasOwn(texts, text)) return texts[text];
+  const value = (name, text) => (KEPT.test(name) ? text : told(text));
+
+  function fitting(text) {
     for (const { names, shape, to } of patterns) {
       const found = shape.exec(text);
-      if (found) return fill(to, Object.fromEntries(names.map((name, at) => [name, told(found[at + 1])])));
+      if (found) return fill(to, Object.fromEntries(names.map((name, at) => [name, value(name, found[at + 1])])));
     }
     return undefined;
   }
 
-  const BETWEEN = [[/ · /, " · "], [/(?<=[.!?]) (?=[A-Z“"])/, WIDE.includes(language) ? "" : " "], [/; /, "; "], [/, /, ", "]];
+  const SENTENCES = [/(?<=[.!?]) (?=[A-Z“"])/, WIDE.includes(language) ? "" : " "];
+
+  function split(text, [between, join]) {
+    const parts = text.split(between);
+    return parts.length > 1 ? parts.map(told).join(join) : undefined;
+  }
 
   // A text that was put together is told part by part.
   function told(text) {
-    const found = whole(text);
-    if (found !== undefined) return found;
-    for (const [between, join] of BETWEEN) {
-      const parts = text.split(between);
-      if (parts.length > 1) return parts.map(told).join(join);
-    }
-    return text;
+    return texts[text] ?? split(text, SENTENCES) ?? split(text, [" · ", " · "]) ?? fitting(text)
+      ?? split(text, ["; ", "; "]) ?? split(text, [", ", ", "]) ?? text;
   }
 
   function translated(text) {

@@ -50,7 +50,7 @@ def _row(item: Listed, is_here: bool) -> str:
     )
     return (
         f'<li data-id="{escape(item.id)}"{current}><button type="button" class="gb-title" data-act="open">'
-        f"<span>{escape(item.title)}</span><small>{when}</small></button>"
+        f'<span translate="no">{escape(item.title)}</span><small>{when}</small></button>'
         f'<div class="gb-acts">{buttons}</div></li>'
     )
 

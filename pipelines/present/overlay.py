@@ -112,7 +112,7 @@ def marks_svg(marks: Sequence[Mark], *, is_labelled: bool = True) -> str:
     spoken = "; ".join(f"{mark.name}: {mark.label}" for mark in marks)
     has_labels = is_labelled and len(marks) <= MAX_LABELLED
     drawn = "".join(_mark_svg(mark, has_labels) for mark in marks)
-    return f'<svg class="gb-marks" role="img" aria-label="{escape(spoken)}">{drawn}</svg>'
+    return f'<svg class="gb-marks" translate="no" role="img" aria-label="{escape(spoken)}">{drawn}</svg>'
 
 
 def _mark_svg(mark: Mark, has_label: bool) -> str:

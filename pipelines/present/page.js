@@ -9,7 +9,11 @@ Object.assign(window.glassbox, (() => {
     return JSON.stringify(files);
   }
 
+  // The status line tells how far an answer is; the chat itself would be read out as it grows.
+  const quiet = () => document.querySelector("#chat [role=log]")?.setAttribute("aria-live", "off");
+
   function remembered() {
+    quiet();
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
@@ -43,7 +47,7 @@ Object.assign(window.glassbox, (() => {
   return {
     keepDraft,
     remembered,
-    asked: () => { isAsked = true; },
+    asked: () => { isAsked = true; quiet(); },
     answered: (message) => { isAsked = false; keepDraft(message); },
     remember: (id) => sessionStorage.setItem(HERE, id),
   };

@@ -59,7 +59,8 @@ def _row(at: int, record: Record) -> str:
     )
     ended = "" if record.outcome == "stop" else f' <em class="gb-ended">{OUTCOMES[record.outcome]}</em>'
     written = "".join(f"<td{kind}>{cell}</td>" for cell, (_, kind) in zip(cells, COLUMNS, strict=True))
-    return f'<tr><th scope="row"><span title="{question}">{at}. {question}</span>{ended}</th>{written}</tr>'
+    asked = f'<span translate="no" title="{question}">{at}. {question}</span>'
+    return f'<tr><th scope="row">{asked}{ended}</th>{written}</tr>'
 
 
 def labels(history: History) -> list[tuple[str, int]]:

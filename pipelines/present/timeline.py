@@ -60,7 +60,7 @@ def _track_svg(track: Sequence[Mark], length_s: float, lane: int) -> str:
     y = 3 + LANE_PX * lane + (LANE_PX - 4) / 2
     dots = "".join(
         f'<circle class="gb-mark" data-marks="{mark.number}" data-time="{mark.region.time_s:g}" cx="{x:.2f}%"'
-        f' cy="{y:g}" r="5" fill="{mark.colours[0]}"><title>{escape(mark.label)}</title></circle>'
+        f' cy="{y:g}" r="5" fill="{mark.colours[0]}"><title translate="no">{escape(mark.label)}</title></circle>'
         for mark, x in places
     )
     return f'<line class="gb-track" x1="{places[0][1]:.2f}%" x2="{places[-1][1]:.2f}%" y1="{y:g}" y2="{y:g}"/>{dots}'
@@ -69,7 +69,8 @@ def _track_svg(track: Sequence[Mark], length_s: float, lane: int) -> str:
 def _list(events: Sequence[Event]) -> str:
     items = "".join(
         f'<li><button type="button" class="gb-seek" data-time="{event.start_s:g}" data-end="{event.end_s:g}">'
-        f"{seconds(event.start_s)} – {seconds(event.end_s)}</button> {escape(event.label)}</li>"
+        f"{seconds(event.start_s)} – {seconds(event.end_s)}</button>"
+        f' <span translate="no">{escape(event.label)}</span></li>'
         for event in events
     )
     return f'<ul class="gb-events" aria-label="Events">{items}</ul>' if events else ""

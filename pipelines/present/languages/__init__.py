@@ -1,7 +1,8 @@
 """The catalogues of the page's languages: what stands for an English text in each.
 
 A key is the English text as it is shown. `{n}`, a name of one letter, stands for a number in it, and a longer name such
-as `{names}` for any text. What a catalogue lacks is shown in English. `language.js` puts them to use.
+as `{names}` for any text, which is translated too unless it is called `name`, `names`, `title` or `model`: those are
+somebody's own words. What a catalogue lacks is shown in English. `language.js` puts them to use.
 """
 
 from __future__ import annotations
