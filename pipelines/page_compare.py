@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 
 from pipelines import page_components as parts
-from pipelines.compare.votes import Choice, keep, kept
+from pipelines.compare.votes import Choice, Vote, keep, kept
 from pipelines.conversation import Draft
 from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE, html
 from pipelines.page_host import Host, uploads
@@ -173,7 +173,6 @@ def finish(comparison: Comparison) -> tuple[Any, ...]:
 
 def voting(host: Host, choice: Choice) -> Callable[[Comparison, Session], tuple[Any, ...]]:
     """The handler of one button."""
-    assert choice in get_args(Choice)
 
     def vote(comparison: Comparison, session: Session) -> tuple[Any, ...]:
         given = comparison.judged(choice)
@@ -191,6 +190,6 @@ def voting(host: Host, choice: Choice) -> Callable[[Comparison, Session], tuple[
     return vote
 
 
-def all_votes(host: Host, session: Session) -> list[Any]:
+def all_votes(host: Host, session: Session) -> list[Vote]:
     """Those that are kept for good where there is a place for them, else those of this visit."""
     return kept(host.archive.folder) if host.archive.folder is not None else session.history.votes

@@ -173,12 +173,19 @@ class Stopwatch:
         )
 
     def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
-        """The same, with a decode step behind each token where the engine tells of none."""
+        """The same, with a decode step behind each token where the engine tells of none.
+
+        There is none behind a token that was read when the engine had ended already.
+        """
         if any(one.work.task == "decode" for one in begun):
             return begun
         arrived = enumerate(self._tokens, 1)
         steps = [_Begun(Work("decode", num_before=number), mark, None) for number, (_, mark) in arrived]
-        return sorted([*begun, *steps], key=lambda one: one.host)
+        found: list[_Begun] = []
+        for one in sorted([*steps, *begun], key=lambda one: one.host):
+            is_late = one.work.task == "decode" and bool(found) and found[-1].work.task == "deliver"
+            found += [] if is_late else [one]
+        return found
 
     def _pieces(self, begun: Sequence[_Begun]) -> list[_Piece]:
         pieces: list[_Piece] = []

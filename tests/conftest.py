@@ -76,9 +76,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         is_dark: bool = False,
         may_complain: bool = False,
         link: str = "",
+        language: str = "en-US",
     ) -> Page:
         page = browser.new_page(
-            viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if is_dark else "light"
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if is_dark else "light",
+            locale=language,
         )
         pages.append(page)
         page.set_default_timeout(30_000)
@@ -87,7 +90,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
             page.on("pageerror", lambda error: complain(str(error)))
         page.goto(link or server.address)
-        expect(page.locator("#about")).to_contain_text(" on ", timeout=SLOW_MS)
+        expect(page.locator("#about b")).to_be_visible(timeout=SLOW_MS)
         expect(page.locator("#composer textarea")).to_be_editable()
         return page
 

@@ -58,3 +58,20 @@ def test_two_models_side_by_side_and_a_vote(
     expect(page.locator("#composer textarea")).to_have_value(shapes.question)
     page.locator("#requests .label-wrap").first.click()
     expect(page.locator("#past th[scope=row]")).to_have_count(2)
+
+
+def test_the_other_side_speaks_german_and_leaves_what_a_model_said(
+    page_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(page_server, language="de-DE")
+    page.click("#turn-over")
+    expect(page.locator("#compare")).to_contain_text("Was Sie ein Modell auf einem Server fragen")
+    page.get_by_label("Modell B").fill("demo")
+    page.get_by_label("Modell B").press("Enter")
+    page.fill("#compare-composer textarea", "Hello, what can you do?")
+    page.click("#compare-composer .submit-button")
+    expect(page.locator("#compare-line")).to_contain_text("Beide sagen dasselbe.", timeout=SLOW_MS)
+    expect(page.locator("#replies .gb-verdict")).to_have_text("Beide Antworten sind gleich.")
+    expect(page.locator("#replies .gb-asked")).to_have_text("Hello, what can you do?")
+    page.get_by_role("button", name="Beide sind gut").click()
+    expect(page.locator("#compare-line")).to_contain_text("Ihre Stimme ist gespeichert: Beide sind gut.")

@@ -184,6 +184,21 @@ def test_an_engine_that_tells_of_no_steps_is_timed_by_what_arrives() -> None:
     assert {span.clock for span in spans} == {"perf_counter"}
 
 
+def test_a_token_that_is_read_late_takes_nothing_from_what_follows() -> None:
+    """It came with the prefill, and the engine ended behind it before anybody had read it."""
+    hands = Hands()
+    hands.spend(Work("prefill", 9), 30)
+    hands.watch.enter(Work("deliver"))
+    hands.turn(1)
+    hands.watch.note_token("answer")
+    hands.turn(1)
+    hands.watch.enter(Work("deliver"))
+    hands.turn(50)
+    timing = hands.watch.stop()
+    assert {stage: round(spent) for stage, spent in timing.stage_ms.items()} == {"prefill": 30, "deliver": 52}
+    assert timing.time_to_first_token_ms == pytest.approx(31)
+
+
 def test_gaps_between_tokens_hold_the_turns_of_others() -> None:
     hands = Hands()
     for number in range(1, 21):

@@ -70,16 +70,20 @@ class Amounts:
 
 @dataclass(frozen=True)
 class Course:
-    """The whole curriculum. `steps` is the length of each stage, in order of STAGES."""
+    """The whole curriculum. `steps` is the length of each stage, in order of STAGES.
+
+    `begins` tells a course for a model that knows nothing, which starts with few things and small pictures.
+    """
 
     encoder: Encoder
     steps: tuple[int, int, int]
     seed: int
     amounts: Amounts
+    begins: bool = True
 
     def lessons(self, stage: Stage, step: int, rank: int) -> Iterator[Lesson]:
         """The lessons of one process at one step of a stage."""
-        progress = step / self.steps[STAGES.index(stage)]
+        progress = step / self.steps[STAGES.index(stage)] if self.begins else 1.0
         common = random.Random(f"{self.seed} {stage} {step}")
         own = random.Random(f"{self.seed} {stage} {step} {rank}")
         if stage == "see":

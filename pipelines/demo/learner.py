@@ -56,11 +56,15 @@ class Learner:
         ]
         self.adam = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), eps=1e-9)
 
-    def learn(self, lessons: Iterable[Lesson], rate: float) -> Standing:
-        """One step at a learning rate, together with the other processes."""
+    def learn(self, lessons: Iterable[Lesson], rate: float, is_settling: bool = False) -> Standing:
+        """One step at a learning rate, together with the other processes.
+
+        While it is settling, what the visual tokens show teaches the heads alone: new heads know nothing yet, and a
+        tower that does would be led astray by them.
+        """
         for parameter in self.parameters:
             parameter.grad = None
-        standings = [self._study(lesson) for lesson in lessons]
+        standings = [self._study(lesson, is_settling) for lesson in lessons]
         self._share_gradients()
         self.muon.step(rate)
         for group in self.adam.param_groups:
@@ -69,7 +73,7 @@ class Learner:
         right = [standing.words_right for standing in standings if standing.words_right is not None]
         return Standing(sum(s.loss for s in standings), right[0] if right else None)
 
-    def _study(self, lesson: Lesson) -> Standing:
+    def _study(self, lesson: Lesson, is_settling: bool) -> Standing:
         """Add the gradient of one lesson."""
         material, right = lesson.material, None
         loss = torch.zeros(())
@@ -77,7 +81,8 @@ class Learner:
         visual = [self.model.model.visual(view.patches, grid_thw=view.grids).pooler_output for view in views]
         for view, tokens in zip(views, visual, strict=True):
             if view.dense is not None:
-                loss = loss + lesson.sight * self.heads.loss(tokens, view.dense)
+                shown = tokens.detach() if is_settling else tokens
+                loss = loss + lesson.sight * self.heads.loss(shown, view.dense)
         if isinstance(material, Batch):
             words, right = self._words(material, visual)
             loss = loss + lesson.words * words

@@ -28,6 +28,8 @@ class Muon:
     def step(self, rate: float, weight_decay: float = 0.02) -> None:
         """Update every parameter that has a gradient, in place."""
         active = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        if not active:
+            return
         updates = self._updates(active)
         if distributed.is_initialized():
             flat = torch.cat([update.flatten() for update in updates])

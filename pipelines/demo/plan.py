@@ -11,6 +11,7 @@ SEED = 2026
 STEPS = (1500, 600, 3500)
 RATES: dict[Stage, float] = {"see": 3e-3, "read": 2e-3, "answer": 2.5e-3}
 WARM_UP_STEPS = 15
+SETTLING_STEPS = 50
 OUT = Path("build/demo-training")
 
 
@@ -22,7 +23,7 @@ class Plan:
     seed: int = SEED
     out: Path = OUT
     amounts: Amounts = field(default_factory=Amounts)
-    stop_after: int | None = None
+    save_every_s: float = 60.0
     start: Path | None = None
     """A checkpoint whose weights the run begins with; without one it begins from nothing."""
 
@@ -44,6 +45,10 @@ class Plan:
                 return stage, step
             step -= length
         raise ValueError("the run is over")
+
+    def is_settling(self, step: int) -> bool:
+        """Whether the heads are still new beside weights that are not."""
+        return self.start is not None and step < SETTLING_STEPS
 
     def rate(self, step: int) -> float:
         """The learning rate of a step of the whole run."""

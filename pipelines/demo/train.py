@@ -30,7 +30,6 @@ from pipelines.demo.model import take_weights
 from pipelines.demo.plan import OUT, SEED, STEPS, Plan
 from pipelines.demo.tokenizer import Encoder, build_tokenizer
 
-SAVE_EVERY_S = 60.0
 CURVE = "curve.png"
 
 
@@ -41,7 +40,7 @@ class Run:
         torch.set_num_threads(1)
         self.plan, self.rank = plan, rank
         self.encoder = Encoder(build_tokenizer())
-        self.course = Course(self.encoder, plan.steps, plan.seed, plan.amounts)
+        self.course = Course(self.encoder, plan.steps, plan.seed, plan.amounts, begins=plan.start is None)
         self.learner = Learner(self.encoder, plan.seed)
         self.step = 0
         self.seconds = 0.0
@@ -52,22 +51,22 @@ class Run:
             take_weights(self.learner.model, self.encoder, plan.start)
 
     def go(self) -> None:
-        """Train to the end of the plan (or to `stop_after`), saving on the way."""
-        end = sum(self.plan.steps) if self.plan.stop_after is None else self.plan.stop_after
+        """Train to the end of the plan, saving on the way."""
+        end = sum(self.plan.steps)
         saved_at = started = time.monotonic()
         before = self.seconds
         with tqdm(total=end, initial=self.step, disable=self.rank > 0, mininterval=5.0, file=sys.stderr) as bar:
             while self.step < end:
                 stage, own = self.plan.stage_of(self.step)
                 lessons = self.course.lessons(stage, own, self.rank)
-                standing = self.learner.learn(lessons, self.plan.rate(self.step))
+                standing = self.learner.learn(lessons, self.plan.rate(self.step), self.plan.is_settling(self.step))
                 self.marks.append(Mark(self.step, standing.loss, standing.words_right))
                 self.step += 1
                 self.seconds = before + time.monotonic() - started
                 right = "" if standing.words_right is None else f", words {standing.words_right:.0%}"
                 bar.set_description(f"{stage}: loss {standing.loss:.3f}{right}", refresh=False)
                 bar.update()
-                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                if time.monotonic() - saved_at > self.plan.save_every_s:
                     saved_at = time.monotonic()
                     self.save()
         self.save()
@@ -105,7 +104,10 @@ class Run:
 def estimate_s(plan: Plan, rank: int) -> dict[Stage, float]:
     """Seconds that each stage will take on this machine, from a few steps of each on a model that is thrown away."""
     encoder = Encoder(build_tokenizer())
-    course, learner = Course(encoder, plan.steps, plan.seed, plan.amounts), Learner(encoder, plan.seed)
+    course, learner = (
+        Course(encoder, plan.steps, plan.seed, plan.amounts, plan.start is None),
+        Learner(encoder, plan.seed),
+    )
     estimates: dict[Stage, float] = {}
     for stage, length in zip(STAGES, plan.steps, strict=True):
         if not length:

@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 
-from pipelines.engine.graphs import PIECE_TOKENS, Graphs
+from pipelines.engine.graphs import LEAST_WINDOW, PIECE_TOKENS, Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.engine.traces import CAN_TRACE, StepTraces
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
+
+WARM_TOKENS = 4096
+"""The longest window that warming up is for: buffers of this capacity are kept while nothing runs."""
 
 
 class Stack:
@@ -99,10 +102,19 @@ class Stack:
         return logits
 
     def warm_up(self) -> None:
-        """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs."""
+        """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs.
+
+        There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last.
+        """
+        sizes = [1]
+        if self._graphs is not None:
+            self.slots.reserve(WARM_TOKENS)
+            sizes = [LEAST_WINDOW << number for number in range((WARM_TOKENS // LEAST_WINDOW).bit_length())]
         rows = 1
         while rows < self.slots.rows:
-            self.decode([0] * rows, [0] * rows)
+            for size in sizes:
+                self.slots.lengths[:rows] = [size - 1] * rows
+                self.decode([0] * rows, [0] * rows)
             for row in range(rows):
                 self.slots.free(row)
             rows *= 2
