@@ -90,13 +90,14 @@ def wire_library(
         if wanted is None or not archive.is_on:
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
         try:
-            return *done(wanted, session), *listed(search, session)
+            session, *shown = done(wanted, session)
+            return *shown, *listed(search, session)
         except UserError as error:
             gr.Warning(str(error))
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
 
     def done(wanted: Pressed, session: Session) -> tuple[Any, ...]:
-        """Do what a person wants; the page then, the file to save, and the system prompt. Raises UserError."""
+        """Do what a person wants; the session then, the page, the file to save, the system prompt. Raises UserError."""
         shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
             session = opened(wanted.id, session)
@@ -111,7 +112,7 @@ def wire_library(
                 view.leave(session)
                 session = Session(returned=Draft(""), history=session.history)
                 shown = session, *view.show(session)
-        return *shown, file, system
+        return session, *shown, file, system
 
     def take_in(path: str, search: str, session: Session) -> tuple[Any, ...]:
         try:

@@ -65,6 +65,7 @@ def test_the_other_side_speaks_german_and_leaves_what_a_model_said(
 ) -> None:
     page = open_page(page_server, language="de-DE")
     page.click("#turn-over")
+    expect(page.locator("#turn-over")).to_have_attribute("aria-pressed", "true")  # what was typed before is here now
     expect(page.locator("#compare")).to_contain_text("Was Sie ein Modell auf einem Server fragen")
     page.get_by_label("Modell B").fill("demo")
     page.get_by_label("Modell B").press("Enter")

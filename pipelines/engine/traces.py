@@ -8,6 +8,7 @@ needed, in some 20 ms, and knows the slots' buffers, whose growth makes all trac
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ CAN_TRACE = sys.version_info < (3, 14)
 """Newer Pythons have no TorchScript: there the step runs as it is."""
 
 Traced = Callable[..., torch.Tensor]
+
+_RECORDING = threading.Lock()
+"""One engine records at a time: what is not to be warned of is a setting of the whole process."""
 
 
 class StepTraces:
@@ -63,7 +67,7 @@ class StepTraces:
             half = len(pairs) // 2
             return self._stack.step(given, Window(pairs[:half], pairs[half:], inputs[-1] if is_masked else None))
 
-        with self._slots.unchanged(), warnings.catch_warnings():
+        with _RECORDING, self._slots.unchanged(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is deprecated, and of numbers that are the same each time
             traced: Traced = trace(  # type: ignore[no-untyped-call]
                 step, (given, *inputs), check_trace=False

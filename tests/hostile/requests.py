@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -68,6 +69,11 @@ def shapes_of(path: str) -> tuple[object, ...]:
 def upload(name: str) -> dict[str, Any]:
     """A file as a client names it, in both of the ways that there are."""
     return {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
+
+
+def of_session(name: str) -> str:
+    """Where what a session waits for is told."""
+    return f"gradio_api/queue/data?session_hash={quote(name, safe='')}"
 
 
 @dataclass
@@ -185,19 +191,19 @@ class Attacker:
             return self._send(kind, "POST", "gradio_api/run/predict", forbidden, json=body).text
         if self._send(kind, "POST", "gradio_api/queue/join", forbidden, json=body).status_code != 200:
             return ""
-        return self._listen(kind, session, forbidden) if session else ""  # nothing is ever sent to no name
+        return self._listen(kind, of_session(session), forbidden) if session else ""  # nothing is sent to no name
 
-    def _listen(self, kind: str, session: str, forbidden: str, max_s: float = LISTEN_S) -> str:
-        """What comes on the stream of a session until an event has ended, or nothing comes for a while."""
+    def _listen(self, kind: str, path: str, forbidden: str, max_s: float = LISTEN_S) -> str:
+        """What comes on a stream until an event has ended, or nothing comes for a while."""
         self.report.sent[kind] += 1
-        told, params = "", {"session_hash": session}
+        told = ""
         try:
-            with self._client.stream("GET", "gradio_api/queue/data", params=params, timeout=max_s) as stream:
+            with self._client.stream("GET", path, timeout=max_s) as stream:
                 for line in stream.iter_lines():
                     told += line
                     if any(f'"msg":"{end}"' in line for end in ENDS):
                         break
-                self._look_into(kind, "GET queue/data", forbidden, stream, told)
+                self._look_into(kind, f"GET {path}", forbidden, stream, told)
         except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError):
             pass  # nothing more comes, or the server ends the stream of a session that it does not know
         return told
@@ -217,8 +223,8 @@ class Attacker:
             for other in [*folders, path.with_name("a.txt"), Path("..") / path.name, Path(path.name)]:
                 self._send(kind, "GET", f"gradio_api/file={other}", SECRET)
             for guess in (tab.session[:-1], tab.session[::-1], "a", "null", "*", "%", "../" + tab.session):
-                self._send(kind, "GET", f"gradio_api/call/ask/{guess}", SECRET)
-                self._listen(kind, guess, SECRET, 1.0)
+                self._listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
+                self._listen(kind, of_session(guess), SECRET, 1.0)
                 for route in ("cancel", "reset"):
                     body = {"session_hash": guess, "fn_index": 0, "event_id": guess}
                     self._send(kind, "POST", f"gradio_api/{route}", SECRET, json=body)
@@ -227,7 +233,7 @@ class Attacker:
         asked = self._client.post("gradio_api/call/v2/ask", json={"question": f"{SECRET}?"})
         event = str(asked.json().get("event_id", ""))
         for guess in (event[:-1], event[::-1], "a", "null", "../" + event):
-            self._send(kind, "GET", f"gradio_api/call/ask/{guess}", SECRET)
+            self._listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
 
     def texts(self, count: int, seed: int) -> None:
         """Control tokens in questions, Markdown and HTML in answers, labels."""

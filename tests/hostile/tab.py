@@ -54,6 +54,11 @@ class Tab:
     ) -> None:
         self.close()
 
+    @property
+    def values(self) -> list[object]:
+        """What the components of the page hold."""
+        return list(self._values.values())
+
     def close(self) -> None:
         """Close the tab, whatever it waits for."""
         self._open.close()

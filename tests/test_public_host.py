@@ -1,0 +1,64 @@
+"""A page for strangers: its limits are told and hold, nothing is kept, and no message names a folder of the server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pipelines.host import PUBLIC_HOST
+from pipelines.present.choices import FAST, Choices
+from tests.hostile.tab import RefusedError, Tab
+from tests.page_server import ROOT, PageServer
+
+EXAMPLE = ROOT / "assets" / "examples" / "shapes.png"
+PASSWORD = "pass-71ab"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def public_server(data: Path) -> Iterator[PageServer]:
+    server = PageServer("demo", str(data), options=["--public"])
+    yield server
+    server.close()
+
+
+def test_its_limits_are_told_and_hold(public_server: PageServer, data: Path) -> None:
+    with Tab(public_server.address, Choices(mode=FAST, max_new_tokens=4096)) as tab:
+        assert any(PUBLIC_HOST.told in str(value) for value in tab.values)
+        for _ in tab.ask("How many red shapes are there?", [tab.upload(EXAMPLE)]):
+            pass
+        assert tab.status.startswith("Done")
+    assert list(data.iterdir()) == []
+
+
+def test_no_refusal_names_a_folder(public_server: PageServer, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "cut.png").write_bytes(EXAMPLE.read_bytes()[:200])
+    with Tab(public_server.address) as tab:
+        stranger = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+        files = [*(tab.upload(tmp_path / name) for name in ("notes.txt", "cut.png")), stranger]
+        for file in files:
+            with pytest.raises(RefusedError) as refusal:
+                list(tab.ask("What is it?", [file]))
+            assert not any(place in str(refusal.value) for place in (str(ROOT), tempfile.gettempdir(), "/etc"))
+
+
+def test_with_a_password_nobody_gets_in_without(tmp_path: Path) -> None:
+    server = PageServer("demo", str(tmp_path), options=["--public"], environment={"GLASSBOX_PASSWORD": PASSWORD})
+    try:
+        with httpx.Client(base_url=server.address, timeout=60) as client:
+            assert client.get("gradio_api/info").status_code == 401
+            assert client.post("gradio_api/call/ask", json={"data": []}).status_code == 401
+            assert client.post("login", data={"username": "any", "password": "other"}).status_code == 400
+            assert client.post("login", data={"username": "any", "password": PASSWORD}).status_code == 200
+            assert client.get("gradio_api/info").status_code == 200
+    finally:
+        server.close()
