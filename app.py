@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
@@ -29,7 +30,7 @@ from pipelines.present import header
 from pipelines.present.examples import cards, load_examples
 from pipelines.present.model import Model
 from pipelines.present.session import Session
-from pipelines.present.swapping import Swapping
+from pipelines.present.swapping import Swapping, first_loaded
 
 BETWEEN_LOOKS_S = 0.01
 """Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""
@@ -66,9 +67,11 @@ def build(host: Host) -> gr.Blocks:
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(started), session, pane.composer, **AT_ONCE)
 
-        def told() -> tuple[str, str]:
+        def told() -> Iterator[tuple[Any, Any]]:
+            for far in first_loaded(host.model):
+                yield header.header_html(None, far), gr.skip()
             info, may_change = host.model.load().info, host.model.may_change
-            return header.both_html(info, host.policy().told, may_change=may_change)
+            yield header.both_html(info, host.policy().told, may_change=may_change)
 
         page.load(told, None, [about, pane.limits], **PRIVATE)
         swapping = Swapping(host.model, host.machine)

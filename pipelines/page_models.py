@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -55,7 +55,7 @@ def wire_models(
     page: gr.Blocks,
     choice: ModelChoice,
     swapping: Swapping,
-    told: Callable[[], tuple[Any, ...]],
+    told: Callable[[], Iterator[tuple[Any, ...]]],
     about: list[Any],
     way: gr.Button,
 ) -> None:

@@ -25,9 +25,9 @@ def both_html(info: EngineInfo, told: str, *, may_change: bool = False) -> tuple
     return header_html(info, may_change=may_change), limits_html(info, told)
 
 
-def header_html(info: EngineInfo | None, *, may_change: bool = False) -> str:
-    """The title with the line about the model, or that it is on its way; the page may change it, or not."""
-    about = "The model is being loaded." if info is None else _about(info, may_change)
+def header_html(info: EngineInfo | None, far: str = "", *, may_change: bool = False) -> str:
+    """The title with the line about the model, or how `far` it is on its way; the page may change it, or not."""
+    about = f"<span>The model is being loaded.</span>{escape(far)}" if info is None else _about(info, may_change)
     return f'<header class="gb-header"><h1>Glassbox</h1><p>{about}</p></header>'
 
 

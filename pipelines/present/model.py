@@ -56,6 +56,11 @@ class Model:
         """Whether visitors may have another model: where it was loaded here, and the host lets them."""
         return self.policy.may_change_model and not (self._is_given or self.running.is_remote)
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is an engine."""
+        return self._engine is not None
+
     def load(self) -> Engine:
         """The engine, after loading it where that is still to be done."""
         with self._loading:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipelines.catalogue.choosing import IsHere, here
 from pipelines.catalogue.device import Device, memory_in_use, this_device
 from pipelines.catalogue.download import Fetched, HubModel, Told, download
+from pipelines.catalogue.known import KNOWN
 from pipelines.catalogue.transfer import Stopped
 from pipelines.present.loading import Load, Work
 from pipelines.present.model import Model
@@ -103,6 +104,20 @@ class Swapping:
             far = f" · {taken / 1e9:.1f} of {offer.weight_bytes / 1e9:.1f} GB · {spent_s:.1f} s"
             yield line(f"Loading {offer.name}", far, "busy")
         yield line(f"{present} stays." if self._cancel.is_set() else f"{offer.name} answers from now on.")
+
+
+def first_loaded(model: Model) -> Iterator[str]:
+    """Load the model where nobody did yet; yields how far that is. Raises UserError where it cannot be had."""
+    if model.is_loaded:
+        return
+    before, shapes = memory_in_use(), {known.name: known.shape for known in KNOWN}
+    total = shapes[model.name].weight_bytes(this_device().form) if model.name in shapes else 0
+    work = Work(model.load)
+    for spent_s in work.wait(threading.Event()):
+        taken = max(memory_in_use() - before, 0)
+        far = f" · {min(taken, total) / 1e9:.1f} of {total / 1e9:.1f} GB" if total else ""
+        yield f"{far} · {spent_s:.1f} s"
+    work.result()
 
 
 def _fetched(came: list[Fetched], spent_s: float) -> str:
