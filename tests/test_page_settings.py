@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_a_preset_fills_the_fields_and_a_field_makes_it_custom(page_server: PageServer, open_page: OpenPage) -> None:
-    page = open_page(page_server, may_complain=True)  # of what is on its way when the page is loaded again
+    page = open_page(page_server)
     open_settings(page)
     sampling, top_k = page.get_by_label("Sampling"), page.get_by_label("number input for Top-k")
     sampling.click()
