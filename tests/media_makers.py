@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +45,23 @@ class At:
         return rgb
 
 
+@contextmanager
+def priority_kept() -> Iterator[None]:
+    """Leave the process as urgent as it was.
+
+    SVT-AV1 makes one of root's a real-time process for good, and all that it starts later: a browser then takes the
+    whole machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, urgency = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, urgency)
+
+
 def write_clip(
     path: Path,
     codec: str = "libx264",
@@ -62,7 +81,7 @@ def write_clip(
 
     `options` go to the encoder and `muxer` to the container; `turn` is degrees to the left, and flips.
     """
-    with av.open(str(path), "w", format=container, options=muxer or {}) as output:
+    with priority_kept(), av.open(str(path), "w", format=container, options=muxer or {}) as output:
         stream = output.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
