@@ -44,6 +44,7 @@ def pieces(page: Page) -> set[str]:
     """What the page shows of its own, in pieces and without numbers."""
     texts = [piece for text in page.evaluate(SHOWN) for piece in re.split(r" · |(?<=[.!?]) |; |, |: ", text)]
     plain = {re.sub(r"\d[\d.,]*", "0", text).strip(" .,:·\n") for text in texts}
+    plain = {re.sub(r" [+−]0 m?s$", "", text) for text in plain}  # by how much a stage differs, whichever did most
     return {text for text in plain if re.search(r"[^\W\d_]{2}", text) and not UNITS.fullmatch(text)}
 
 
