@@ -14,7 +14,7 @@ import gradio as gr
 from pipelines import page_components as parts
 from pipelines.compare.votes import Choice, Vote, keep, kept
 from pipelines.conversation import Draft
-from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE, html
+from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE, html, question_box
 from pipelines.page_host import Host, uploads
 from pipelines.page_outcome import show_past
 from pipelines.present import ballot, status
@@ -55,15 +55,7 @@ def compare_pane() -> ComparePane:
     with gr.Column(elem_id="compare"):
         with gr.Row(elem_id="compare-models"):
             models, prices = zip(*map(_side, NAMES), strict=True)
-        composer = gr.MultimodalTextbox(
-            elem_id="compare-composer",
-            label="Question to both",
-            show_label=False,
-            file_count="multiple",
-            placeholder="Ask both about a picture or a clip …",
-            max_plain_text_length=100_000,
-            max_lines=8,
-        )
+        composer = question_box("compare-composer", "Question to both", "Ask both about a picture or a clip …")
         line = html(status.line(), "compare-line")
         with gr.Row(elem_id="vote"):
             buttons = {choice: gr.Button(text, size="sm", min_width=90) for choice, text in ballot.CHOICES.items()}

@@ -106,21 +106,26 @@ def chat_pane(cards: Sequence[Card]) -> ChatPane:
             leave_edit = gr.Button("Keep it as it was", size="sm", elem_id="leave-edit", scale=0, min_width=110)
         pencil = gr.HTML(elem_id="pencil", visible="hidden", js_on_load=script("pencil.js"))
         pointed = html("", "pointed", script("pointing.js"))
-        composer = gr.MultimodalTextbox(
-            elem_id="composer",
-            label="Question",
-            show_label=False,
-            file_count="multiple",
-            placeholder="Ask about a picture or a clip …",
-            max_plain_text_length=100_000,
-            max_lines=8,
-        )
+        composer = question_box("composer", "Question", "Ask about a picture or a clip …")
         html("", "camera", script("camera.js"))
         html("", "upload")
         costs = html("", "costs")
         outlook = html("", "outlook")
         limits = html(header.limits_html(None), "limits")
     return ChatPane(chat, line, answer_now, go_on, leave_edit, pencil, pointed, composer, costs, outlook, limits)
+
+
+def question_box(elem_id: str, label: str, placeholder: str) -> gr.MultimodalTextbox:
+    """Where a question is written and its files are added."""
+    return gr.MultimodalTextbox(
+        elem_id=elem_id,
+        label=label,
+        show_label=False,
+        file_count="multiple",
+        placeholder=placeholder,
+        max_plain_text_length=100_000,
+        max_lines=8,
+    )
 
 
 def asking_composer(draft: Draft | None = None) -> gr.MultimodalTextbox:

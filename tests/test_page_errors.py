@@ -62,7 +62,7 @@ def test_a_used_up_quota_is_told_and_the_question_stays(
     ask(first, "Hello")
     expect(first.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
     ask(second, "Is it a square?", picture)
-    wait_for_end(second, "Your address has 1 questions here, as many as it may: wait until one has ended.")
+    wait_for_end(second, "Your address has as many questions here as it may (1): wait until one has ended.")
     expect_draft(second, "Is it a square?")
     first.click("#composer .stop-button")
     wait_for_end(first, "Stopped by you")

@@ -35,12 +35,6 @@ def forecast(name: str, shape: Shape, form: Format) -> str:
     )
 
 
-def forecast_label(shape: Shape, form: Format) -> str:
-    """The same in a few words."""
-    memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9
-    return f"{form}, {memory:.1f} GB, at most {as_rate(tokens_per_s(shape, form))} tok/s"
-
-
 def as_rate(rate: float) -> str:
     """With a decimal where it is small."""
     return f"{rate:.1f}" if rate < 10 else f"{rate:.0f}"

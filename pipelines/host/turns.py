@@ -17,7 +17,7 @@ from pipelines.types import UserError
 
 ENDING = "The server is about to end; what is there is kept. Try again in a minute."
 SESSION_FULL = "One of your questions runs and one waits: stop one, or wait until one has ended."
-ADDRESS_FULL = "Your address has {count} questions here, as many as it may: wait until one has ended."
+ADDRESS_FULL = "Your address has as many questions here as it may ({count}): wait until one has ended."
 LOOK_S = 0.1
 
 
