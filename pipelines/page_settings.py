@@ -77,7 +77,7 @@ def settings_pane() -> SettingsPane:
 
 def _advanced(start: Choices) -> list[Any]:
     return [
-        gr.Dropdown(list(sampling.NAMES), value=start.preset, label="Sampling", info=choices.PRESET_COST),
+        _radio("Sampling", choices.PRESET_COST, start.preset, sampling.NAMES),
         _slider("Temperature", choices.TEMPERATURE_COST, start.temperature, (0, 2, 0.05)),
         _slider("Top-p", choices.TOP_P_COST, start.top_p, (0.05, 1, 0.05)),
         _slider("Top-k", choices.TOP_K_COST, start.top_k, (0, 200, 1)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,46 @@ def test_only_the_phase_is_announced(scripted_server: PageServer, open_page: Ope
     expect(page.locator("#chat [role=log]")).to_have_attribute("aria-live", "off")
     assert heard.count("Thinking") == 1
     assert len(heard) <= 6
+
+
+STOPS = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+    .filter((found) => found.tabIndex >= 0 && !found.disabled)
+    .filter((found) => !found.closest("[inert], details:not([open]) > :not(summary)"))
+    .filter((found) => found.type !== "radio" || found.checked)
+    .filter((found) => found.checkVisibility({visibilityProperty: true}) && found.getBoundingClientRect().width > 0)
+    .map((found, number) => {
+        found.dataset.stop = number;
+        const {top, bottom, left, right} = found.getBoundingClientRect();
+        const pane = found.closest("#top, #chat, #chat-pane, #evidence-pane, .sidebar")?.id || "else";
+        const isAside = right <= 0 || left >= innerWidth;
+        return {pane, top, bottom, isAside, html: found.outerHTML.slice(0, 160)};
+    })"""
+"""What can be reached by Tab, numbered in the order of the document, with where it is before anything is focused."""
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_tab_reaches_everything_in_reading_order(
+    size: tuple[int, int], page_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(page_server, size)
+    boxes = example("png", "bbox")
+    ask(page, boxes.question, boxes.path)
+    wait_for_end(page, "Done")
+    expect(page.locator("#evidence .gb-chips")).to_be_visible()
+    stops = page.evaluate(STOPS)
+    reached: list[int] = []
+    page.evaluate("document.activeElement.blur(); document.body.tabIndex = -1; document.body.focus()")
+    for _ in range(2 * len(stops)):
+        page.keyboard.press("Tab")
+        number = page.evaluate("document.activeElement.dataset.stop")
+        if number is not None and int(number) not in reached:
+            reached.append(int(number))
+    unreached = [stops[n] for n in range(len(stops)) if n not in reached]
+    assert not unreached, unreached
+    assert not [stop for stop in stops if stop["isAside"]], "what is folded away must take no focus"
+    assert reached == sorted(reached), [stops[n]["html"] for n in reached]
+    for pane in ("top", "chat-pane", "evidence-pane"):
+        inside = [stop for stop in stops if stop["pane"] == pane]
+        assert inside, pane
+        jumps = [(a["html"], b["html"]) for a, b in pairwise(inside) if b["bottom"] <= a["top"]]
+        assert jumps == [], pane

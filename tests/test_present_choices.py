@@ -134,9 +134,13 @@ def test_the_line_and_the_table_tell_tokens_and_seconds() -> None:
     assert "<b>Think: about 23 s</b> · Fast: about 21 s" in table
     assert "Brief: 256 tokens (2.6 s)" in table
     assert "Low: 64 tokens (0.3 s) · <b>Standard: 1,024 tokens (2.2 s)</b> · High: 2,000 tokens" in table
+    assert "<b>2 a second: 2 frames, 9,000 tokens (18 s)</b> · 4 a second: 2 frames, 9,000 tokens" in table
+    by_number = table_html(FILES, replace(START, frames_by=BY_NUMBER, max_frames=32), Here(foresee, PACE))
+    assert "16 frames: 2 frames, 9,000 tokens (18 s) · <b>32 frames: 2 frames, 9,000" in by_number
     assert "Seconds as in the last 3 requests." in table
     assert "Thought" not in table_html([], replace(START, mode=FAST), Here(foresee, PACE))
     assert "Picture detail" not in table_html([], START, Here(foresee, PACE))
+    assert "Frames" not in table_html([Path("a.png")], START, Here(foresee, PACE))
 
 
 def test_a_system_prompt_that_is_too_long_is_told_before_it_is_asked() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-from pipelines.present.choices import CLIP_DETAILS, DETAILS, EFFORTS, FAST, THINK, Choices
+from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, EFFORTS, FAST, THINK, Choices
 from pipelines.present.pace import Pace
 from pipelines.present.preview import Foresee
 from pipelines.types import (
@@ -26,6 +26,9 @@ from pipelines.types import (
     UserError,
 )
 
+SHOWN_RATES = (1.0, 2.0, 4.0)
+SHOWN_NUMBERS = (16, 64, 256)
+"""Frames of a clip, whose costs stand beside those of the chosen ones."""
 CHARACTERS_OF_A_TOKEN = 4
 """Of a system prompt, about."""
 AT_BEST = "Seconds at the best of this device: no request was measured yet."
@@ -50,6 +53,7 @@ class Outlook:
     `thought` and `answer` are as usual here, None where nothing was answered yet; `most` bounds both together.
     """
 
+    num_frames: int
     num_visual: int
     read_s: float | None
     thought: int | None
@@ -79,10 +83,11 @@ def foretell(files: Sequence[Path], choices: Choices, here: Here) -> Outlook:
     """The outlook of a question about files."""
     settings, pace = here.lowered(choices.settings()), here.pace
     sights = [sight for _, sight in _seen(files, settings, here)]
+    num_frames = sum(sight.num_frames for sight in sights)
     num_visual = sum(sight.num_visual_tokens or 0 for sight in sights)
     num_text = pace.text + len(settings.system) // CHARACTERS_OF_A_TOKEN
     parts = [
-        (sum(sight.num_frames for sight in sights), pace.frame_ms),
+        (num_frames, pace.frame_ms),
         (num_visual, pace.visual_ms),
         (num_visual + num_text, pace.prompt_ms),
     ]
@@ -90,6 +95,7 @@ def foretell(files: Sequence[Path], choices: Choices, here: Here) -> Outlook:
     bound = min(settings.max_thinking_tokens or settings.max_new_tokens, settings.max_new_tokens)
     usual = None if pace.thought is None else min(pace.thought, bound)
     return Outlook(
+        num_frames=num_frames,
         num_visual=num_visual,
         read_s=sum(count * (each or 0) for count, each in parts) / 1000 if is_known else None,
         thought=usual if settings.thinking else 0,
@@ -134,6 +140,7 @@ def table_html(files: Sequence[Path], choices: Choices, here: Here) -> str:
         ("Thought at most", _efforts(choices, here) if choices.mode == THINK else []),
         ("Picture detail", _details(files, choices, here)),
         ("Clip detail", _clip_details(files, choices, here)),
+        ("Frames of a clip", _frames(files, choices, here)),
     ]
     rows = "".join(f"<div><dt>{name}</dt><dd>{' · '.join(told)}</dd></div>" for name, told in groups if told)
     return f'<dl class="gb-facts gb-choices">{rows}</dl><p class="gb-note">{escape(_source(here.pace))}</p>'
@@ -163,6 +170,20 @@ def _clip_details(files: Sequence[Path], choices: Choices, here: Here) -> list[s
     clips = _of_kind(ProbedClip, files, here)
     looks = ((name, foretell(clips, replace(choices, clip_detail=name), here)) for name in CLIP_DETAILS)
     return [_option(name, _visual(look), is_chosen=name == choices.clip_detail) for name, look in looks if clips]
+
+
+def _frames(files: Sequence[Path], choices: Choices, here: Here) -> list[str]:
+    clips = _of_kind(ProbedClip, files, here)
+    if choices.frames_by == BY_NUMBER:
+        numbers = sorted({*SHOWN_NUMBERS, choices.max_frames})
+        ways = [(f"{number:,} frames", replace(choices, max_frames=number)) for number in numbers]
+    else:
+        rates = sorted({*SHOWN_RATES, choices.sample_fps})
+        ways = [(f"{rate:g} a second", replace(choices, sample_fps=rate)) for rate in rates]
+    looks = ((name, way, foretell(clips, way, here)) for name, way in ways if clips)
+    return [
+        _option(n, f"{look.num_frames:,} frames, {_visual(look)}", is_chosen=way == choices) for n, way, look in looks
+    ]
 
 
 def _visual(look: Outlook) -> str:
