@@ -307,6 +307,8 @@ def test_a_phone_shows_everything_in_one_column(
 ) -> None:
     page = open_page(scripted_server, PHONE, is_dark=is_dark)
     expect(page.locator("#composer")).to_be_in_viewport(ratio=1)
+    page.wait_for_function("[...document.querySelectorAll('#chat .example img')].every((image) => image.complete)")
+    expect(page.locator("#chat .example").first).to_be_in_viewport(ratio=1)
     choose_fast(page)
     ask(page, "What is in this picture?", media / "shapes.png")
     wait_for_end(page, "Done")

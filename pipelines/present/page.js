@@ -44,6 +44,19 @@ Object.assign(window.glassbox, (() => {
     }
   });
 
+  // The framework scrolls to the end of what it shows, past the first of the cards to start from.
+  const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
+  const cards = (list) => list?.querySelector(".examples");
+  const moved = ({ target }) => {
+    const found = cards(target.closest?.("#chat [role=log]"));
+    if (found) found.dataset.moved = "";
+  };
+  MOVES.forEach((move) => document.addEventListener(move, moved, { capture: true, passive: true }));
+  document.addEventListener("scroll", ({ target }) => {
+    const found = target.matches?.("#chat [role=log]") ? cards(target) : null;
+    if (found && !("moved" in found.dataset)) target.scrollTop = 0;
+  }, { capture: true, passive: true });
+
   return {
     keepDraft,
     remembered,
