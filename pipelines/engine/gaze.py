@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.engine.norms import Norm
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.engine.stack import Stack
 
@@ -35,6 +36,7 @@ class Watch:
         self._num_watched = slots.is_linear.count(False) * text.config.num_attention_heads
         last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
         self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
+        self._norms = [(Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)) for layer in self._layers]
         self._stack, self._slots, self._first = stack, slots, first
         self._low, self._high = int(places[0]), int(places[-1]) + 1
         self._places = places.to(stack.device) - self._low
@@ -47,15 +49,15 @@ class Watch:
         self._slots.reserve(self._slots.lengths[0] + num_tokens)
         view, hidden = PrefillView(self._slots, 0, num_tokens), embeddings
         turns = self._rotary(hidden, positions[1:].to(hidden.device))
-        for index, layer in enumerate(self._layers):
-            normed = layer.input_layernorm(hidden)
+        for index, (layer, (before, between)) in enumerate(zip(self._layers, self._norms, strict=True)):
+            normed = before(hidden)
             if self._slots.is_linear[index]:
                 mixed = layer.linear_attn(hidden_states=normed, cache_params=view, attention_mask=None)
             else:
                 mixed = self._attend(layer.self_attn, index, normed, turns, view)
             if mixed is not None:
                 hidden = hidden + mixed
-                hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+                hidden = hidden + layer.mlp(between(hidden))
         self._slots.lengths[0] += num_tokens
         self._stack.num_prefilled += num_tokens
 
@@ -76,8 +78,8 @@ class Watch:
         """What the layer's attention gives, [1, tokens, hidden]; None of the last one, after which nothing is noted."""
         is_last, num_tokens, start = index + 1 == len(self._layers), normed.shape[1], self._slots.lengths[0]
         queries, gate = module.q_proj(normed).view(num_tokens, -1, 2, module.head_dim).unbind(2)
-        queries = _turned(module.q_norm(queries), turns) * module.scaling
-        keys = _turned(module.k_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
+        queries = _turned(Norm(module.q_norm)(queries), turns) * module.scaling
+        keys = _turned(Norm(module.k_norm)(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
         # nobody asks for what the last layer gives, and the slots serve this pass alone
         values = keys if is_last else module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
         keys, values = (held[0] for held in view.update(keys[None], values[None], index))
