@@ -130,4 +130,7 @@ def test_warming_up_changes_no_reply() -> None:
 
 def test_one_line_says_which_kernels_run(int8_engine: LocalEngine) -> None:
     assert int8_engine.info.kernels == "decode: torch, int8 weights; prefill: torch"
+    assert kernels_of(torch.device("cpu"), "full") == "decode: TorchScript trace; prefill: torch"
+    assert kernels_of(torch.device("cpu"), "full", has_experts=True) == "decode: torch; prefill: torch"
+    assert kernels_of(torch.device("cuda"), "full", replays=False).startswith("decode: torch; prefill: ")
     assert kernels_of(torch.device("cuda"), "full").startswith("decode: CUDA graphs; prefill: ")

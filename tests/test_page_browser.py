@@ -15,6 +15,7 @@ from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.scenes import draw_named
 from pipelines.present.examples import FOLLOWING
 from tests.browser_steps import (
+    DESK,
     PHONE,
     OpenPage,
     add,
@@ -202,6 +203,36 @@ def test_stop_keeps_the_partial_text(scripted_server: PageServer, open_page: Ope
     thought.get_by_role("button").first.click()
     expect(thought).to_contain_text("Step 3 of the thought.", use_inner_text=True)
     scripted_server.wait_for(FREED)
+
+
+PARTS = ("#top", "#chat", "#status", "#composer", "#evidence-pane")
+PLACES = """(parts) => {
+    window.places = Object.fromEntries(parts.map((part) => [part, new Set()]));
+    const note = () => {
+        for (const part of parts) {
+            const {x, y, width, height} = document.querySelector(part).getBoundingClientRect();
+            window.places[part].add([x, y, width, height].map(Math.round).join(" "));
+        }
+        requestAnimationFrame(note);
+    };
+    note();
+}"""
+"""Notes, picture by picture of the screen, where the parts of the page are."""
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_nothing_jumps_while_an_answer_streams(
+    size: tuple[int, int], scripted_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(scripted_server, size)
+    ask(page, "Hello")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 2 of the thought.")
+    page.evaluate(PLACES, PARTS)
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 9 of the thought.")
+    places = page.evaluate("Object.entries(places).map(([part, found]) => [part, [...found]])")
+    assert [found for found in places if len(found[1]) > 1] == []
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")
 
 
 def test_answer_now_ends_the_thought(scripted_server: PageServer, open_page: OpenPage) -> None:

@@ -6,16 +6,22 @@ from importlib.util import find_spec
 
 import torch
 
+from pipelines.engine.traces import CAN_TRACE
 from pipelines.types import WeightFormat
 
 PREFILL = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
 """Packages that transformers takes up by itself on a GPU, and runs plain torch where they are not."""
 
 
-def kernels_of(device: torch.device, weights: WeightFormat) -> str:
-    """As `decode: CUDA graphs, int8 weights; prefill: flash-linear-attention, torch`."""
+def kernels_of(device: torch.device, weights: WeightFormat, *, has_experts: bool = False, replays: bool = True) -> str:
+    """As `decode: CUDA graphs, int8 weights; prefill: flash-linear-attention, torch`.
+
+    `replays` says that the engine records its step; on a CPU it does not for weights of torchao's own, nor for experts.
+    """
     is_gpu = device.type == "cuda"
-    decode = "CUDA graphs" if is_gpu else "torch"
+    is_traced = CAN_TRACE and device.type == "cpu" and weights == "full" and not has_experts
+    recorded = "CUDA graphs" if is_gpu else "TorchScript trace" if is_traced else "torch"
+    decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"
     found = [name for package, name in PREFILL.items() if is_gpu and find_spec(package)]
     prefill = found if len(found) == len(PREFILL) else [*found, "torch"]

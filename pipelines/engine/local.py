@@ -70,7 +70,8 @@ class LocalEngine:
         self.checkpoint = checkpoint
         self.vision: Vision = checkpoint
         self.model = model
-        kernels = kernels_of(model.device, weights)
+        has_experts = hasattr(model.config.text_config, "num_experts")
+        kernels = kernels_of(model.device, weights, has_experts=has_experts, replays=self.tells_of_steps)
         facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
