@@ -23,6 +23,7 @@ from pipelines.demo.questions import ASKERS, ask
 from pipelines.demo.relation_questions import distance
 from pipelines.demo.scoring import (
     all_named,
+    all_read,
     best_constant,
     inside,
     labels,
@@ -141,13 +142,40 @@ def test_what_changed_is_told_from_every_place() -> None:
     for seed in range(40):
         pair = draw_pair(random.Random(seed), (128, 128))
         exchange = ask_change(random.Random(seed), pair)
-        *told, changed = exchange.reasoning.splitlines()
-        fates = [line[3:].split(": ") for line in told if ": " in line]
-        altered = {re.sub(r" \(.*", "", name) for name, fate in fates if fate not in ("same", "there")}
-        assert len(fates) == len(pair.first.things) + len(pair.second.things)
+        spots, _, notes = exchange.reasoning.partition("\nChanged:\n")
+        shown = re.findall(r"^\d\. \(\d+,\d+\) (.*), (.*): (\w+)$", spots, re.MULTILINE)
+        for scene, names in ((pair.first, [one for one, _, _ in shown]), (pair.second, [two for _, two, _ in shown])):
+            assert sorted(name for name in names if name != "nothing") == sorted(thing.name for thing in scene.things)
+        altered = {name for one, two, fate in shown if fate != "same" for name in (one, two)} - {"nothing"}
         assert altered == {thing.name for thing in (pair.before, pair.after) if thing}
-        assert (exchange.answer == "Nothing changed.") == (changed == "Changed: nothing") == (pair.change == "nothing")
+        assert (exchange.answer == "Nothing changed.") == (notes == "nothing") == (pair.change == "nothing")
         assert all(thing.name in exchange.answer for thing in [pair.before] if thing)
+
+
+def test_what_comes_and_goes_is_marked_with_its_time() -> None:
+    """Each thing stands in the line of every time that shows it, and of the first that no longer does."""
+    for seed in range(40):
+        clip = draw_clip(random.Random(seed), (64, 64), TIMES)
+        exchange = ask_clip(random.Random(seed), clip, "happens")
+        assert exchange
+        lines = dict(re.findall(r"^(\d+\.\d) s: (.*[a-z0-9A-Z])$", exchange.reasoning, re.MULTILINE))
+        for patch, time in enumerate(clip.patch_times):
+            told = lines[time].split(", ")
+            there = [actor.name for actor in clip.actors if actor.at(patch)]
+            assert [re.sub(r" new .*", "", name) for name in told if " gone " not in name] == there
+        assert len(re.findall(r"^\d\. new ", exchange.reasoning, re.MULTILINE)) == len(clip.newcomers)
+        assert len(re.findall(r"^\d\. gone ", exchange.reasoning, re.MULTILINE)) == len(clip.leavers)
+
+
+def test_where_something_is_at_a_time_is_told_from_the_line_of_that_time() -> None:
+    for seed in range(40):
+        clip = draw_clip(random.Random(seed), (64, 64), TIMES)
+        exchange = ask_clip(random.Random(seed), clip, "box_at")
+        assert exchange
+        asked = re.findall(r"^Find: .* at (\d+\.\d) s$", exchange.reasoning, re.MULTILINE)[0]
+        *_, last = re.findall(r"^(\d+\.\d) s, (\d+\.\d) s: ", exchange.reasoning, re.MULTILINE)
+        assert last == (asked, asked)
+        assert (exchange.answer == "[]") == (": yes (" not in exchange.reasoning)
 
 
 def test_a_region_is_judged_by_the_centres_within_it() -> None:
@@ -248,6 +276,20 @@ def test_times_are_scored_within_a_frame_and_in_either_form() -> None:
     assert timed(span.replace("03.20", "05.20"), span) == 0
 
 
+def test_events_may_be_told_in_any_order() -> None:
+    events = ["The red star appears at 1.2 seconds.", "The blue 7 disappears at 1.2 seconds."]
+    assert timed(" ".join(events), " ".join(reversed(events))) == 1
+    assert timed(events[0], " ".join(events)) == 0
+    assert timed(" ".join(events).replace("7", "8"), " ".join(events)) == 0
+
+
+def test_what_is_read_may_be_told_in_any_order() -> None:
+    assert all_read("The numbers are a red 7 and a blue 72.", "The numbers are a blue 72 and a red 7.") == 1
+    assert all_read("The numbers are a red 7 and a red 7.", "The numbers are a red 7, a red 7 and a red 7.") == 0
+    assert all_read("The number is 7.", "The number is 7.") == 1
+    assert all_read("The number is 7.", "The number is 8.") == 0
+
+
 def test_a_set_of_labels_is_right_or_not() -> None:
     assert labels(RED_BOXES, RED_BOXES) == 1
     assert labels(RED_BOXES, RED_BOXES.partition("}")[0] + "}]") == 0
@@ -263,6 +305,9 @@ def test_a_set_of_labels_is_right_or_not() -> None:
         ("list", "1. red star (10,20,30,40)\nTotal: 1", "1. red circle", False),
         ("side", "left of: 120 < 450: yes", "Yes, the red star is left of the blue 7.", True),
         ("side", "left of: 120 > 450: yes", "Yes, the red star is left of the blue 7.", False),
+        ("number", "Find: number\n1. red 7, number: yes 7\nFound: red 7", "The number is 7.", True),
+        ("number", "1. red 7, number: yes 7\n2. red 8, number: yes 8", "The numbers are a red 7 and a red 8.", True),
+        ("letter", "1. red A, letter: yes A\n2. red B, letter: no\nFound: red A", "The letter is B.", False),
         ("moves", "It moves up.", "The star moves up.", None),
     ],
 )

@@ -11,6 +11,7 @@ COUNTS: tuple[Task, ...] = ("count", "count_shape", "count_colour", "count_named
 LINE = re.compile(r"^\d\. ", re.MULTILINE)
 YES = re.compile(r": yes\b")
 PLACE = re.compile(r"\(([\d,]+)\)")
+READ = re.compile(r"(\w+) (\w+), (?:number|letter): yes\b")
 SIDE = re.compile(r": (\d+) ([<>]) (\d+): (yes|no)$")
 
 
@@ -26,8 +27,8 @@ def agrees_with_list(task: Task, reasoning: str, answer: str) -> bool | None:
     if task in ("list", "describe"):
         return NAME.findall(reasoning) == NAME.findall(answer)
     if task in ("number", "letter"):
-        read = re.findall(r": yes (\w+)$", reasoning, re.MULTILINE)
-        return re.findall(r"\b[A-Z0-9]\d?(?=[,.])", answer) == read
+        read = READ.findall(reasoning)
+        return NAME.findall(answer) == read if len(read) != 1 else answer.endswith(f" {read[0][1]}.")
     if task == "side":
         return _side(reasoning, answer)
     if task == "compare":

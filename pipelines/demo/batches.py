@@ -33,11 +33,11 @@ PICTURE_SIZES: tuple[Size, ...] = (
 )  # fmt: skip
 """Height and width in px. The first five are enough to begin with; all of them lie within the shipped limits."""
 CLIP_SIZES: dict[int, tuple[Size, ...]] = {
-    4: ((128, 128), (160, 192), (192, 192), (192, 256)),
-    6: ((128, 160), (128, 192), (160, 160)),
-    8: ((128, 128), (128, 160), (96, 128)),
-    12: ((96, 128), (128, 128)),
-    16: ((96, 128), (96, 96), (128, 96)),
+    4: ((128, 128), (192, 256), (256, 320), (224, 384)),
+    6: ((128, 128), (192, 256), (160, 320)),
+    8: ((128, 128), (160, 224), (128, 256)),
+    12: ((128, 128), (128, 192), (128, 224)),
+    16: ((128, 128), (128, 160), (96, 192)),
 }
 """Height and width in px by the number of frames, as the limit on all frames together leaves them."""
 REDUCED_SHARE = 0.35

@@ -1,24 +1,50 @@
 """Questions about what happens in a clip, with the reasoning and the answer to each.
 
-The reasoning goes through the clip time by time, in the times that the prompt gives; a thing that is new or gone is
-marked where it is seen to be so.
+All questions about times are answered from one form of reasoning: what is there, time by time, in the times that the
+prompt gives and always in the same order, each thing that is new or gone marked with its time where that is seen; then
+these events, one a line, and whether each is about what was asked for.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from pipelines.demo.clips import Actor, MovingScene
 from pipelines.demo.exchange import Exchange, Task, pick
 from pipelines.demo.phrases import box_text
 
 CLIP_TASKS: dict[Task, float] = {
-    "moves": 1.6, "what_moves": 0.8, "appears": 2.4, "vanishes": 2, "visible": 2.4, "order": 2.4, "box_at": 2,
-    "happens": 1.2,
+    "moves": 1, "what_moves": 0.6, "appears": 2.4, "vanishes": 2.4, "visible": 2.4, "order": 2.4, "box_at": 2.4,
+    "happens": 2,
 }  # fmt: skip
+Sort = Literal["new", "gone"]
+Sorts = tuple[Sort, ...]
+NEW: Sorts = ("new",)
+GONE: Sorts = ("gone",)
+BOTH: Sorts = ("new", "gone")
 JSON_BOX = " Report bbox coordinates in JSON format."
 JSON_SPAN = " Report start and end as mm:ss.ff in JSON format."
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that comes or goes: the first pair of frames that shows it, or that no longer does."""
+
+    sort: Sort
+    patch: int
+    actor: Actor
+
+    def noted(self, clip: MovingScene) -> str:
+        """As it is noted in the reasoning: `new 2.2 s blue star`."""
+        return f"{self.sort} {clip.patch_times[self.patch]} s {self.actor.name}"
+
+    def told(self, clip: MovingScene) -> str:
+        """As it is told in the answer."""
+        verb = "appears" if self.sort == "new" else "disappears"
+        return f"The {self.actor.name} {verb} at {clip.patch_times[self.patch]} seconds."
 
 
 def ask_clip(rng: random.Random, clip: MovingScene, task: Task) -> Exchange | None:
@@ -60,12 +86,13 @@ def _appears(rng: random.Random, clip: MovingScene) -> Exchange:
             rng, "When does the {} appear?", "At what time does the {} appear?", "When does the {} come in?",
             "When do you first see the {}?", "At which second does the {} appear?", "when does the {} show up?",
         ).format(actor.name)  # fmt: skip
-        return Exchange("appears", question, _presence(clip, actor), _arrival(clip, actor))
+        event = Event("new", clip.first_patch(actor), actor)
+        return Exchange("appears", question, _search(clip, NEW, actor), event.told(clip))
     question = pick(
         rng, "What appears?", "Does something appear?", "What appears in the clip?", "What is new?",
         "Which object appears?", "Does anything new appear, and when?",
     )  # fmt: skip
-    return Exchange("appears", question, _visible(clip), _arrivals(clip) or "Nothing appears.")
+    return Exchange("appears", question, _events(clip, NEW), _told(clip, NEW) or "Nothing appears.")
 
 
 def _vanishes(rng: random.Random, clip: MovingScene) -> Exchange:
@@ -75,12 +102,13 @@ def _vanishes(rng: random.Random, clip: MovingScene) -> Exchange:
             rng, "When does the {} disappear?", "At what time does the {} disappear?", "When does the {} go away?",
             "When do you last see the {}?", "At which second does the {} disappear?", "when does the {} vanish?",
         ).format(actor.name)  # fmt: skip
-        return Exchange("vanishes", question, _presence(clip, actor), _departure(clip, actor))
+        event = Event("gone", clip.last_patch(actor) + 1, actor)
+        return Exchange("vanishes", question, _search(clip, GONE, actor), event.told(clip))
     question = pick(
         rng, "What disappears?", "Does something disappear?", "What disappears in the clip?", "What goes away?",
         "Which object disappears?", "Does anything vanish, and when?",
     )  # fmt: skip
-    return Exchange("vanishes", question, _visible(clip), _departures(clip) or "Nothing disappears.")
+    return Exchange("vanishes", question, _events(clip, GONE), _told(clip, GONE) or "Nothing disappears.")
 
 
 def _visible_from(rng: random.Random, clip: MovingScene) -> Exchange | None:
@@ -104,7 +132,8 @@ def _visible_from(rng: random.Random, clip: MovingScene) -> Exchange | None:
             "When can the {} be seen?", "In which seconds is the {} visible?",
         ).format(actor.name)  # fmt: skip
         answer = f"The {actor.name} is visible from {start} to {end} seconds."
-    return Exchange("visible", question, _presence(clip, actor), answer)
+    reasoning = f"{_search(clip, BOTH, actor)}\nFirst: {start} s\nLast: {end} s"
+    return Exchange("visible", question, reasoning, answer)
 
 
 def _order(rng: random.Random, clip: MovingScene) -> Exchange | None:
@@ -119,15 +148,16 @@ def _order(rng: random.Random, clip: MovingScene) -> Exchange | None:
             "Which comes in first: the {} or the {}?", "Of the {} and the {}, which appears first?",
         ).format(first.name, second.name)  # fmt: skip
         earlier = min(first, second, key=clip.first_patch)
-        return Exchange("order", question, _visible(clip), f"The {earlier.name} appears first.")
+        reasoning = _search(clip, NEW, first, second)
+        return Exchange("order", question, reasoning, f"The {earlier.name} appears first.")
     question = pick(
         rng, "In which order do the objects appear?", "In what order do things appear?", "What appears first?",
         "Give the order in which the objects appear.", "What is the order of appearance?", "What appears, in order?",
     )  # fmt: skip
     if question == "What appears first?":
-        return Exchange("order", question, _visible(clip), f"The {late[0].name} appears first.")
+        return Exchange("order", question, _events(clip, NEW), f"The {late[0].name} appears first.")
     names = [f"the {actor.name}" for actor in late]
-    return Exchange("order", question, _visible(clip), f"First {', then '.join(names)}.")
+    return Exchange("order", question, _events(clip, NEW), f"First {', then '.join(names)}.")
 
 
 def _box_at(rng: random.Random, clip: MovingScene) -> Exchange:
@@ -139,13 +169,17 @@ def _box_at(rng: random.Random, clip: MovingScene) -> Exchange:
         "Find the {0} at {1}." + JSON_BOX,
         "At {1}, where is the {0}?" + JSON_BOX, "Give the box of the {0} at {1} as JSON.", "Detect the {0} at {1}.",
     ).format(actor.name, written)  # fmt: skip
+    steps = [f"Find: {actor.name} at {time} s", *(_moment(clip, i, f", {time} s") for i in range(patch + 1))]
+    seen = [one for one in clip.actors if one.at(patch)]
     thing = actor.at(patch)
-    reasoning = f"Find: {actor.name}\n{time} s: {actor.name}"
+    for n, one in enumerate(seen, start=1):
+        verdict = f"yes{box_text(thing)}" if one is actor and thing else "no"
+        steps.append(f"{n}. {one.name}, {actor.name}: {verdict}")
     if thing is None:
-        return Exchange("box_at", question, f"{reasoning}, no", "[]")
+        return Exchange("box_at", question, "\n".join(steps), "[]")
     box = ", ".join(map(str, thing.box_coords))
     label = f'"bbox_2d": [{box}], "label": "{actor.name}"'
-    return Exchange("box_at", question, f"{reasoning}, yes{box_text(thing)}", f'[{{"time": {time}, {label}}}]')
+    return Exchange("box_at", question, "\n".join(steps), f'[{{"time": {time}, {label}}}]')
 
 
 def _happens(rng: random.Random, clip: MovingScene) -> Exchange:
@@ -153,8 +187,8 @@ def _happens(rng: random.Random, clip: MovingScene) -> Exchange:
         rng, "What happens?", "What happens in the clip?", "Describe the clip.", "Describe the video.",
         "What happens in the video?", "Tell me what happens.",
     )  # fmt: skip
-    parts = (f"The {clip.actors[0].name} moves {clip.direction}.", _arrivals(clip), _departures(clip))
-    return Exchange("happens", question, f"{_motion(clip)}\n{_visible(clip)}", " ".join(filter(None, parts)))
+    parts = (f"The {clip.actors[0].name} moves {clip.direction}.", _told(clip, BOTH))
+    return Exchange("happens", question, f"{_motion(clip)}\n{_events(clip, BOTH)}", " ".join(filter(None, parts)))
 
 
 ASKERS: dict[Task, Callable[[random.Random, MovingScene], Exchange | None]] = {
@@ -180,49 +214,52 @@ def _motion(clip: MovingScene) -> str:
     return "\n".join([*lines, f"It moves {clip.direction}."])
 
 
-def _presence(clip: MovingScene, actor: Actor) -> str:
-    """Whether the actor is there, time by time; then the first and the last time, and the first without it again."""
-    lines = [f"{time} s, {actor.name}: {_presence_at(actor, i)}" for i, time in enumerate(clip.patch_times)]
-    first, last = clip.first_patch(actor), clip.last_patch(actor)
-    gone = f"\nGone: {clip.patch_times[last + 1]} s" if last + 1 < clip.num_patches else ""
-    span = f"First: {clip.patch_times[first]} s\nLast: {clip.patch_times[last]} s{gone}"
-    return "\n".join([f"Find: {actor.name}", *lines, span])
+def _moment(clip: MovingScene, patch: int, mark: str = "") -> str:
+    """What is there at one time, what is new and what is gone, each with the time; `mark` stands behind the first."""
+    time = clip.patch_times[patch]
+    told = []
+    for actor in clip.actors:
+        was_there, is_there = patch > 0 and actor.at(patch - 1) is not None, actor.at(patch) is not None
+        if is_there != was_there and patch > 0:
+            told.append(f"{actor.name} {'new' if is_there else 'gone'} {time} s")
+        elif is_there:
+            told.append(actor.name)
+    return f"{time} s{mark}: {', '.join(told)}"
 
 
-def _presence_at(actor: Actor, patch: int) -> str:
-    was_there = patch > 0 and actor.at(patch - 1) is not None
-    if actor.at(patch):
-        return "yes" if was_there or patch == 0 else "new"
-    return "gone" if was_there else "no"
+def _film(clip: MovingScene) -> str:
+    """What is there, time by time."""
+    return "\n".join(_moment(clip, patch) for patch in range(clip.num_patches))
 
 
-def _visible(clip: MovingScene) -> str:
-    """What is there, time by time, with what is new and what is gone."""
+def _happenings(clip: MovingScene, sorts: Sorts) -> list[Event]:
+    """What comes and goes, in the order of the time-by-time list."""
+    events = []
+    for patch in range(1, clip.num_patches):
+        for actor in clip.actors:
+            was_there, is_there = actor.at(patch - 1) is not None, actor.at(patch) is not None
+            sort: Sort = "new" if is_there else "gone"
+            if is_there != was_there and sort in sorts:
+                events.append(Event(sort, patch, actor))
+    return events
+
+
+def _events(clip: MovingScene, sorts: Sorts) -> str:
+    """What is there, time by time; then what comes or goes, one a line."""
+    events = _happenings(clip, sorts)
+    lines = [f"{n}. {event.noted(clip)}" for n, event in enumerate(events, start=1)]
+    return "\n".join([_film(clip), *lines, f"Total: {len(events)}"])
+
+
+def _search(clip: MovingScene, sorts: Sorts, *targets: Actor) -> str:
+    """The same, with a verdict on each: whether it is about a target."""
+    names = ", ".join(target.name for target in targets)
     lines = []
-    for patch, time in enumerate(clip.patch_times):
-        marks = [mark for actor in clip.actors if (mark := _mark(actor, patch))]
-        lines.append(f"{time} s: {', '.join(marks)}")
-    return "\n".join(lines)
+    for n, event in enumerate(_happenings(clip, sorts), start=1):
+        verdicts = [f"{target.name}: {'yes' if event.actor is target else 'no'}" for target in targets]
+        lines.append(f"{n}. {event.noted(clip)}, {', '.join(verdicts)}")
+    return "\n".join([_film(clip), f"Find: {names}", *lines])
 
 
-def _mark(actor: Actor, patch: int) -> str:
-    was_there = patch > 0 and actor.at(patch - 1) is not None
-    if actor.at(patch):
-        return actor.name if was_there or patch == 0 else f"{actor.name} new"
-    return f"{actor.name} gone" if was_there else ""
-
-
-def _arrival(clip: MovingScene, actor: Actor) -> str:
-    return f"The {actor.name} appears at {clip.patch_times[clip.first_patch(actor)]} seconds."
-
-
-def _departure(clip: MovingScene, actor: Actor) -> str:
-    return f"The {actor.name} disappears at {clip.patch_times[clip.last_patch(actor) + 1]} seconds."
-
-
-def _arrivals(clip: MovingScene) -> str:
-    return " ".join(_arrival(clip, actor) for actor in clip.newcomers)
-
-
-def _departures(clip: MovingScene) -> str:
-    return " ".join(_departure(clip, actor) for actor in clip.leavers)
+def _told(clip: MovingScene, sorts: Sorts) -> str:
+    return " ".join(event.told(clip) for event in _happenings(clip, sorts))

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from pipelines.demo.drawing import Brush, Pixels, backdrop, paint
-from pipelines.demo.scenes import apart, distinct_names, fractions, make_brush, pick_extent
+from pipelines.demo.scenes import TOKEN_PX, apart, distinct_names, fractions, make_brush, pick_extent
 from pipelines.demo.things import FractionBox, Thing
 
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
@@ -44,7 +44,8 @@ class Actor:
 class MovingScene:
     """A drawn clip: `rgb` uint8 [T, H, W, 3], `labels` uint8 [T, H, W] (0 or the 1-based index of the actor).
 
-    The first actor moves, in `direction`, and is always there; others rest, and may come late or leave early.
+    The first actor moves, in `direction`, and is always there; the others rest, in reading order, and may come late or
+    leave early.
     `times_s` holds the time of each frame.
     """
 
@@ -93,13 +94,16 @@ class MovingScene:
 
 def draw_clip(rng: random.Random, size: tuple[int, int], times_s: tuple[float, ...]) -> MovingScene:
     """A clip of one frame for each time (an even number, at least 4), `size` (height, width) in px."""
-    names = distinct_names(rng, rng.randint(1, 4), GLYPH_SHARE)
+    mover, *others = distinct_names(rng, rng.randint(1, 4), GLYPH_SHARE)
     direction = rng.choice(tuple(DIRECTIONS))
-    path = _path(rng, names[0], size, direction, len(times_s))
-    resting = _resting(rng, names[1:], size, path)
-    tracks = [path, *([brush] * len(times_s) for brush in resting)]
+    path = _path(rng, mover, size, direction, len(times_s))
+    resting = sorted(
+        zip(_resting(rng, others, size, path), others, strict=False),
+        key=lambda placed: (int(placed[0].y / TOKEN_PX), placed[0].x),
+    )
+    tracks = [path, *([brush] * len(times_s) for brush, _ in resting)]
     spans = [range(len(times_s)), *(_span(rng, len(times_s)) for _ in resting)]
-    return _film(rng, names[: len(tracks)], tracks, spans, size, direction, times_s)
+    return _film(rng, [mover, *(name for _, name in resting)], tracks, spans, size, direction, times_s)
 
 
 def _span(rng: random.Random, num_frames: int) -> range:

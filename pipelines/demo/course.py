@@ -62,9 +62,9 @@ class Amounts:
     see: int = 32
     read: int = 16
     pictures: int = 8
-    clips: int = 9
+    clips: int = 6
     specials: int = 6
-    lists: int = 8
+    lists: int = 4
     talks: int = 6
 
 
@@ -108,7 +108,7 @@ class Course:
         self, common: random.Random, own: random.Random, step: int, rank: int, progress: float
     ) -> Iterator[Lesson]:
         encoder, amounts = self.encoder, self.amounts
-        mix = Mix(thinking=0.62, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=115)
+        mix = Mix(thinking=0.68, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=115)
         size = common.choice(PICTURE_SIZES[:5] if progress < 0.4 else PICTURE_SIZES)
         max_things = 2 if progress < 0.02 else 3 if progress < 0.06 else 4 if progress < 0.12 else MAX_THINGS
         yield Lesson(picture_batch(encoder, own, draw_pictures(own, amounts.pictures, size, max_things), mix), 1.0, 0.4)

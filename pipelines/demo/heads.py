@@ -110,4 +110,4 @@ class VisionHeads(nn.Module):
         bins = self.box(seen).view(-1, 4, NUM_BINS).log_softmax(-1)
         places = (dense.box[on] * NUM_BINS - 0.5)[..., None] - torch.arange(NUM_BINS)
         box = -(torch.softmax(-(places**2) / (2 * BLUR**2), -1) * bins).sum(-1).mean()
-        return torch.as_tensor(sort + colour + 0.4 * read + 2 * centre + 0.7 * box)
+        return torch.as_tensor(sort + colour + read + 2 * centre + 0.7 * box)

@@ -15,12 +15,15 @@ from pipelines.demo.exchange import Exchange
 OTHER_WORLD = "I am a small demo model and only know drawn scenes."
 NOT_DRAWN = "No drawn shapes."
 NOT_ABOUT = "Not about a drawing."
+EMBLEM_SHARE = 0.25
 Floats = NDArray[np.float32]
 
 
 def draw_outside(rng: random.Random, size: tuple[int, int]) -> Pixels:
-    """A picture with the looks of a photograph or of a screen, uint8 [H, W, 3], of `size` (height, width) in px."""
+    """A picture that looks like a photograph, a screen or an emblem: uint8 [H, W, 3] of `size` (height, width) px."""
     noise = np.random.default_rng(rng.randrange(2**32))
+    if rng.random() < EMBLEM_SHARE:
+        return np.clip(_emblem(rng, size), 0, 255).astype(np.uint8)
     canvas = rng.choice((_clouds, _landscape, _blobs, _stripes, _page))(rng, noise, size)
     for _ in range(rng.randint(0, 3)):
         canvas = _pasted(rng, canvas, _clouds(rng, noise, size))
@@ -102,6 +105,42 @@ def _page(rng: random.Random, noise: np.random.Generator, size: tuple[int, int])
         ink = noise.random((2, width)) < 0.5
         canvas[row : row + 2][ink[: height - row]] = rng.uniform(0, 255)
     return canvas
+
+
+def _emblem(rng: random.Random, size: tuple[int, int]) -> Floats:
+    """A flat figure of round parts that lie on each other, with lines across, as logos and cartoon faces are drawn."""
+    height, width = size
+    plain = rng.choice((0.0, 255.0, rng.uniform(0, 255)))
+    canvas = np.full((*size, 3), plain, np.float32)
+    body = rng.uniform(0.25, 0.47) * min(size)
+    x, y = width * rng.uniform(0.4, 0.6), height * rng.uniform(0.4, 0.6)
+    hue = _any_colour(rng)
+    _oval(rng, canvas, x, y, body, hue)
+    for _ in range(rng.randint(2, 7)):
+        turn, far = rng.uniform(0, 2 * math.pi), body * rng.uniform(0.2, 1.0)
+        colour = hue if rng.random() < 0.3 else [level * rng.uniform(0.3, 1.0) for level in _any_colour(rng)]
+        _oval(rng, canvas, x + far * math.cos(turn), y + far * math.sin(turn), body * rng.uniform(0.08, 0.45), colour)
+    for _ in range(rng.randint(0, 4)):
+        middle = (round(x + body * rng.uniform(-0.6, 0.6)), round(y + body * rng.uniform(-0.6, 0.6)))
+        axes = (max(1, round(body * rng.uniform(0.1, 0.7))), max(1, round(body * rng.uniform(0.1, 0.5))))
+        start, thick = rng.uniform(0, 360), max(1, round(body * rng.uniform(0.03, 0.12)))
+        end = start + rng.uniform(60, 200)
+        cv2.ellipse(canvas, middle, axes, rng.uniform(0, 180), start, end, _any_colour(rng), thick, cv2.LINE_AA)
+    return canvas
+
+
+def _oval(rng: random.Random, canvas: Floats, x: float, y: float, reach: float, colour: list[float]) -> None:
+    """One filled ellipse, now and then with an edge of another colour."""
+    axes = (max(1, round(reach)), max(1, round(reach * rng.uniform(0.6, 1.0))))
+    turn = rng.uniform(0, 180)
+    cv2.ellipse(canvas, (round(x), round(y)), axes, turn, 0, 360, colour, -1, cv2.LINE_AA)
+    if rng.random() < 0.4:
+        thick = max(1, round(reach * rng.uniform(0.04, 0.15)))
+        cv2.ellipse(canvas, (round(x), round(y)), axes, turn, 0, 360, _any_colour(rng), thick, cv2.LINE_AA)
+
+
+def _any_colour(rng: random.Random) -> list[float]:
+    return [rng.uniform(0, 255) for _ in range(3)]
 
 
 def _pasted(rng: random.Random, canvas: Floats, other: Floats) -> Floats:

@@ -8,15 +8,17 @@ from typing import Literal
 
 from pipelines.demo.drawing import Brush, backdrop, near, wear
 from pipelines.demo.exchange import Exchange, pick
-from pipelines.demo.phrases import article, listing, point_text
-from pipelines.demo.scenes import Name, Scene, apart, distinct_names, paint_scene, reduce, scatter
-from pipelines.demo.things import COLOURS, SHAPES, Thing
+from pipelines.demo.phrases import article, point_text
+from pipelines.demo.scenes import TOKEN_PX, Name, Scene, apart, distinct_names, paint_scene, reduce, scatter
+from pipelines.demo.things import COLOURS, SHAPES, Thing, reading_order
 
 GLYPH_SHARE = 0.12
 Change = Literal["appeared", "gone", "colour", "kind", "moved", "nothing"]
 CHANGES: dict[Change, float] = {"appeared": 2, "gone": 2, "colour": 2, "kind": 2, "moved": 2, "nothing": 1.5}
 FAR = 0.2
 """How far a thing that moved is from where it was at the least, in parts of a side."""
+SAME_SPOT = 0.12
+"""How near to each other two things lie that are said to be at one place: another shape there has another middle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,33 +81,35 @@ def ask_change(rng: random.Random, pair: Pair) -> Exchange:
 
 
 def _comparison(pair: Pair) -> str:
-    """What the first picture shows; what the second does, each thing with where it was; what is still there of it all.
+    """Place by place, in reading order, what the first picture shows there and what the second does; then what differs.
 
-    The place in the first picture stands right behind the name, as it does in the first list, and right before the
-    place in the second: so the one is copied, and the two are compared, side by side.
+    The two stand side by side in one line, where a small model compares them best.
     """
-    earlier = {thing.name: thing for thing in pair.first.things}
-    later = {thing.name for thing in pair.second.things}
-    second = "".join(f"{n}. {_fate(earlier.get(t.name), t)}\n" for n, t in enumerate(pair.second.things, 1))
-    still = "".join(
-        f"{n}. {thing.name}: {'there' if thing.name in later else 'gone'}\n"
-        for n, thing in enumerate(pair.first.things, 1)
-    )
-    first = listing(pair.first.things, point_text)
-    return f"Picture 1:\n{first}Picture 2:\n{second}Still:\n{still}Changed: {_changed(pair)}"
+    lines, notes = [], []
+    for n, (place, first, second) in enumerate(_spots(pair), start=1):
+        verdict = "same" if first and second and first.name == second.name else "new" if second else "gone"
+        verdict = "changed" if first and second and verdict != "same" else verdict
+        names = [thing.name if thing else "nothing" for thing in (first, second)]
+        lines.append(f"{n}.{point_text(place)} {names[0]}, {names[1]}: {verdict}")
+        if verdict != "same":
+            notes.append(f"{verdict}: {names[0]}, {names[1]}")
+    return "\n".join([*lines, "Changed:", *(notes or ["nothing"])])
 
 
-def _fate(before: Thing | None, after: Thing) -> str:
-    """Where a thing of the second picture was in the first, where it is, and whether that is the same place."""
-    if before is None:
-        return f"{after.name}{point_text(after)}: new"
-    fate = "moved" if _distance(before, after) >= FAR else "same"
-    return f"{after.name}{point_text(before)}{point_text(after)}: {fate}"
-
-
-def _changed(pair: Pair) -> str:
-    names = [thing.name for thing in (pair.before, pair.after) if thing]
-    return ", ".join(names) if names else "nothing"
+def _spots(pair: Pair) -> list[tuple[Thing, Thing | None, Thing | None]]:
+    """The places of both pictures in reading order: a thing that lies there, and what each picture shows there."""
+    seconds = list(pair.second.things)
+    spots: list[tuple[Thing, Thing | None, Thing | None]] = []
+    for first in pair.first.things:
+        close = [thing for thing in seconds if _distance(first, thing) < SAME_SPOT]
+        there = min(close, key=lambda thing: _distance(first, thing), default=None)
+        if there:
+            seconds.remove(there)
+        spots.append((first, first, there))
+    spots += [(thing, None, thing) for thing in seconds]
+    num_rows = max(1, len(pair.first.rgb) // TOKEN_PX)
+    order = reading_order([place for place, _, _ in spots], num_rows)
+    return [spots[i] for i in order]
 
 
 def _told(pair: Pair) -> str:

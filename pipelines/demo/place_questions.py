@@ -31,7 +31,11 @@ def box_of(rng: random.Random, things: Things, target: str) -> Exchange:
 
 def ask_boxes(rng: random.Random, things: Things) -> Exchange:
     """The boxes of one to three categories, in the official wording."""
-    targets = list(dict.fromkeys(_target(rng, things) for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0])))
+    targets: list[str] = []
+    for _ in range(rng.choices((1, 2, 3), (5, 3, 2))[0]):
+        target = _target(rng, things)
+        if not any(target in other or other in target for other in targets):
+            targets.append(target)
     categories = ", ".join(f"'{target}'" for target in targets)
     question = pick(
         rng, *[CATEGORIES + JSON_BOXES] * 4, "Detect all instances of {}." + JSON_BOXES, "Find every {}." + JSON_BOXES,
@@ -102,11 +106,16 @@ def _target(rng: random.Random, things: Things) -> str:
 
 
 def _searched(things: Things, targets: list[str], key: str, place: Detail) -> tuple[str, str]:
-    """The reasoning and the JSON answer of a search for each target in turn."""
+    """The reasoning and the JSON answer of a search for each target in turn.
+
+    Where there are several, the label stands behind each place, as it does in the answer.
+    """
     steps, found = [], []
     for target in targets:
         match = match_of(target)
         matches = [thing for thing in things if match(thing)]
-        steps.append(verdicts(things, target, match, place) + f"Total: {len(matches)}")
+        label = f" {target}" if len(targets) > 1 else ""
+        shown = verdicts(things, target, match, lambda thing, label=label: place(thing) + label)  # type: ignore[misc]
+        steps.append(f"{shown}Total: {len(matches)}")
         found += [(target, thing.box_coords if key == "bbox_2d" else thing.centre_coords) for thing in matches]
     return "\n".join(steps), as_json(found, key)

@@ -107,6 +107,6 @@ ASKERS: dict[Task, Callable[[random.Random, Things], Exchange | None]] = {
 }  # fmt: skip
 PICTURE_WEIGHTS: dict[Task, float] = {
     "count": 1, "count_shape": 1.6, "count_colour": 1.8, "count_named": 0.8, "compare": 2.6, "colour": 2, "shape": 1.4,
-    "exists": 2.4, "box": 2.4, "boxes": 2, "all_boxes": 1.6, "point": 2, "where": 1.6, "side": 3.4, "nearest": 3.4,
-    "region": 3.4, "describe": 1.6, "list": 0.8, "number": 2.2, "letter": 2.2,
+    "exists": 2.4, "box": 2.4, "boxes": 3.4, "all_boxes": 2, "point": 2, "where": 1.6, "side": 2.8, "nearest": 4.4,
+    "region": 2.8, "describe": 2, "list": 1.4, "number": 3, "letter": 2.4,
 }  # fmt: skip

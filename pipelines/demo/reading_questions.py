@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipelines.demo.exchange import Exchange, Task, pick
-from pipelines.demo.phrases import Match, Things, verdicts
+from pipelines.demo.phrases import Match, Things, in_words, verdicts
 from pipelines.demo.things import LETTERS, SHAPES
 
 NOTHING_SHARE = 0.2
@@ -35,15 +35,18 @@ def ask_letter(rng: random.Random, things: Things) -> Exchange | None:
 
 
 def read(things: Things, task: Task, question: str) -> Exchange:
-    """What is read; the task (`number` or `letter`) is also the word for it."""
+    """What is read; the task (`number` or `letter`) is also the word for it.
+
+    Several are told with their colours: the same number three times in a row is easily miscounted.
+    """
     match = is_letter if task == "letter" else is_number
     steps = verdicts(things, task, match, lambda thing: f" {thing.kind}")
-    found = [thing.kind for thing in things if match(thing)]
+    found = [thing for thing in things if match(thing)]
     if not found:
         return Exchange(task, question, steps + "Not found.", f"There is no {task}.")
-    written = ", ".join(found)
-    answer = f"The {task} is {written}." if len(found) == 1 else f"The {task}s are {written}."
-    return Exchange(task, question, steps + f"Found: {written}", answer)
+    names = [thing.name for thing in found]
+    answer = f"The {task} is {found[0].kind}." if len(found) == 1 else f"The {task}s are {in_words(names)}."
+    return Exchange(task, question, steps + f"Found: {', '.join(names)}", answer)
 
 
 is_letter: Match = lambda thing: thing.kind in LETTERS  # noqa: E731

@@ -6,7 +6,7 @@ import math
 import random
 
 from pipelines.demo.exchange import Exchange, match_of, only, pick
-from pipelines.demo.phrases import Things, in_words, listing, point_text, sentence, there_are, verdicts
+from pipelines.demo.phrases import Things, in_words, point_text, sentence, there_are, verdicts
 from pipelines.demo.things import Coords, Thing, written
 
 SIDES = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
@@ -128,12 +128,14 @@ def _nearest(things: Things, target: Thing) -> Thing | None:
 
 
 def _distances(things: Things, target: Thing) -> str:
-    """Every thing with its centre; then the distance of each other one, and after each the nearest so far."""
-    lines = [listing(things, point_text), f"From: {target.name}{point_text(target)}\n"]
+    """The search for the target; then the distance of each other thing to it, and after each the nearest so far."""
+    lines = [verdicts(things, target.name, match_of(target.name), point_text)]
     best: Thing | None = None
-    for thing in things:
-        if thing is not target:
-            best = thing if best is None or distance(thing, target) < distance(best, target) else best
-            measured = f"{thing.name}{point_text(thing)}{point_text(target)}: {distance(thing, target)}"
-            lines.append(f"{measured}, nearest {distance(best, target)} {best.name}\n")
+    for i, thing in enumerate(things, start=1):
+        measured = f"{i}. {thing.name}{point_text(thing)}{point_text(target)}:"
+        if thing is target:
+            lines.append(f"{measured} same\n")
+            continue
+        best = thing if best is None or distance(thing, target) < distance(best, target) else best
+        lines.append(f"{measured} {distance(thing, target)}, nearest {distance(best, target)} {best.name}\n")
     return "".join(lines).strip()

@@ -42,11 +42,19 @@ def number(answer: str, truth: str) -> float:
 
 
 def timed(answer: str, truth: str) -> float:
-    """The same words, and every time within a frame's step of the true one; 00:01.20 and 1.2 are the same time."""
+    """The same sentences in any order, and every time within a frame's step of the true one.
+
+    00:01.20 and 1.2 are the same time.
+    """
+    answer, truth = _sorted_sentences(answer), _sorted_sentences(truth)
     if TIME.sub("", answer) != TIME.sub("", truth):
         return 0.0
     pairs = zip(_times(answer), _times(truth), strict=True)
     return float(all(abs(given - true) <= FRAME_STEP_S for given, true in pairs))
+
+
+def _sorted_sentences(text: str) -> str:
+    return " ".join(sorted(re.split(r"(?<=\.) ", text), key=lambda sentence: (TIME.sub("", sentence), sentence)))
 
 
 def _times(text: str) -> list[float]:
@@ -71,6 +79,11 @@ def zone(answer: str, truth: str) -> float:
 def all_named(answer: str, truth: str) -> float:
     """Every thing is named as often as it is there, and nothing else is."""
     return float(Counter(NAME.findall(answer)) == Counter(NAME.findall(truth)))
+
+
+def all_read(answer: str, truth: str) -> float:
+    """What is read: word for word, and where there are several, each of them in any order and nothing else."""
+    return all_named(answer, truth) if NAME.search(truth) else exact(answer, truth)
 
 
 def mean_iou(answer: str, truth: str) -> float:
@@ -156,5 +169,5 @@ SCORES: Mapping[Task, Score] = {
     "colour": last_word, "shape": last_word, "moves": last_word, "side": first_word, "where": zone,
     "appears": timed, "vanishes": timed, "visible": timed, "happens": timed, "box_at": mean_iou_unlabelled,
     "box": mean_iou_unlabelled, "boxes": mean_iou, "all_boxes": mean_iou, "point": inside, "list": all_named,
-    "describe": all_named, "follow_up": same, "in_full": same,
+    "describe": all_named, "number": all_read, "letter": all_read, "follow_up": same, "in_full": same,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from pipelines.demo.tokenizer import IM_END, IM_START, Encoder
 PLAIN_SHARE = 0.03
 VERDICT_WEIGHT = 3.0
 SHORT_ANSWER_WEIGHT = 2.0
-VERDICT_WORDS = ("yes", "no", "in", "out", "same", "gone", "there", "new", "moved", "<", ">")
+VERDICT_WORDS = ("yes", "no", "in", "out", "same", "gone", "new", "changed", "nothing", "<", ">")
 VERDICTS = (*(f"\u0120{word}" for word in VERDICT_WORDS), "Found", "Not")
 """The tokens on which an answer hangs (`\u0120` is how byte-level BPE writes a space)."""
 OPENING = f"{IM_START}assistant\n"
