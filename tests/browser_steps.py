@@ -66,9 +66,15 @@ def wait_for_end(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.locator("#composer .submit-button")).to_be_visible()
 
 
+SETTLED = """() => Promise.allSettled(document.getAnimations()
+    .filter((found) => Number.isFinite(found.effect.getComputedTiming().endTime)).map((found) => found.finished))"""
+"""What slides is where it is going; what turns for ever goes on."""
+
+
 def shoot(page: Page, name: str) -> None:
     """Keep a picture of the page for people to look at."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.evaluate(SETTLED)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=name.startswith("phone"))
 
 

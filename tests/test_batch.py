@@ -29,6 +29,7 @@ from tests.media_makers import write_clip
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
 HOW_MANY = "How many objects are there?"
+STAR_AT = "Where is the blue star at 2.5 s? Report bbox coordinates in JSON format."
 RED_CIRCLES = (
     "Locate every instance that belongs to the following categories: 'red circle'. "
     "Report bbox coordinates in JSON format."
@@ -134,7 +135,7 @@ def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "newcomer.mp4", tmp_path / "a.mp4")
     (tmp_path / "list.txt").write_text("a.mp4", encoding="utf-8")
     out, annotations = tmp_path / "r.jsonl", tmp_path / "r.json"
-    arguments = ["batch", str(tmp_path / "list.txt"), "-q", RED_CIRCLES, "--out", str(out), "--greedy"]
+    arguments = ["batch", str(tmp_path / "list.txt"), "-q", STAR_AT, "--out", str(out), "--greedy"]
     assert main([*arguments, "--marked", str(tmp_path / "marked"), "--coco", str(annotations)]) == 0
     [line] = lines_of(out)
     assert line["regions"]
