@@ -66,7 +66,7 @@ class Watch:
         if not self._sums:
             return np.zeros((0, len(self._places)), np.float16)
         pieces = [self._sums[start] for start in sorted(self._sums)]
-        summed = torch.cat(pieces)
+        summed = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         if len(self._places) < summed.shape[1]:
             summed = summed.index_select(1, self._places)
         weights: NDArray[np.float16] = summed.div_(self._num_watched).half().cpu().numpy()
@@ -87,29 +87,31 @@ class Watch:
         future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
         grouped, turned_keys = queries.unflatten(0, (len(keys), -1)), keys.transpose(1, 2)
         unseen = max(self._first - start, 0) // rows * rows if is_last else 0
-        noted: list[torch.Tensor] = []
+        noted, is_new = self._noted(start, normed)
         given: list[torch.Tensor] = []
         for begin in range(unseen, num_tokens, rows):
             part = grouped[:, :, begin : begin + rows]
             known = start + begin + part.shape[2]
             weights = _weights(part, turned_keys[..., :known], future)
             if known > self._first:
-                noted.append(weights[:, :, self._low : self._high].sum(0))
+                seen = weights[:, max(self._first - start - begin, 0) :, self._low : self._high]
+                into = noted[known - seen.shape[1] - max(self._first, start) :][: seen.shape[1]]
+                torch.sum(seen, 0, out=into) if is_new else into.add_(seen.sum(0))
             if not is_last:
                 given.append(_gathered(weights, values[:, :known]))
-        self._note(start + num_tokens, noted)
         if is_last:
             return None
         output = torch.cat(given).flatten(1) * gate.flatten(1).sigmoid()
         mixed: torch.Tensor = module.o_proj(output)[None]
         return mixed
 
-    def _note(self, end: int, noted: list[torch.Tensor]) -> None:
-        """Add weights [tokens, visual tokens] of the tokens up to `end`, those before `first` left out."""
-        if noted:
-            seen = torch.cat(noted)[min(self._first - end, 0) :]
-            known = self._sums.get(end)
-            self._sums[end] = seen if known is None else known.add_(seen)
+    def _noted(self, start: int, normed: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Where a piece's weights are added up, float32 [its tokens from `first` on, visual], and whether it is new."""
+        is_new = start not in self._sums
+        if is_new:
+            num_rows = max(start + normed.shape[1] - max(self._first, start), 0)
+            self._sums[start] = normed.new_empty((num_rows, self._high - self._low), dtype=torch.float32)
+        return self._sums[start], is_new
 
 
 def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -26,6 +26,7 @@ import httpx
 import numpy as np
 
 from pipelines.present.choices import FAST, THINK, Choices
+from pipelines.present.status import DOING, ENDS
 from tests.hostile.clips import write_clips
 from tests.hostile.pictures import write_pictures
 from tests.hostile.tab import RefusedError, Tab
@@ -35,6 +36,8 @@ EXAMPLES = ROOT / "assets" / "examples"
 FILES = ("shapes.png", "signs.png", "newcomer.mp4", "moving-circle.mp4")
 QUESTIONS = ("How many red shapes are there?", "What is there?", "Which way does the circle move?")
 LEAVES, IS_HOSTILE, IS_PROGRAM, ASKS_ON = 0.2, 0.1, 0.25, 0.5
+WRITES = (DOING["think"], DOING["answer"], *ENDS.values())
+"""How a status line begins once the first token of a reply is there."""
 SETTLE_S = 60.0
 TIMEOUT_S = 120.0
 SENTENCE = re.compile(r"[A-Z\"][^\n<>]{8,400}[.!?]")
@@ -158,7 +161,9 @@ class Visitor:
             files = [tab.upload(self._path())]
             while True:
                 leaves, gaps = self._rng.random() < LEAVES, Gaps()
-                for _ in tab.ask(self._rng.choice(QUESTIONS), files):
+                for told in tab.ask(self._rng.choice(QUESTIONS), files):
+                    if not told.startswith(WRITES):
+                        continue  # it waits, or reads
                     gaps.note()
                     if leaves:
                         self._count(gaps, left=1)
