@@ -66,8 +66,11 @@ def wait_for_end(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.locator("#composer .submit-button")).to_be_visible()
 
 
-SETTLED = """() => Promise.allSettled(document.getAnimations()
-    .filter((found) => Number.isFinite(found.effect.getComputedTiming().endTime)).map((found) => found.finished))"""
+SETTLED = """() => Promise.race([
+    Promise.allSettled(document.getAnimations().filter((found) => found.playState === "running")
+        .filter((found) => Number.isFinite(found.effect.getComputedTiming().endTime)).map((found) => found.finished)),
+    new Promise((resolve) => setTimeout(resolve, 3000)),
+])"""
 """What slides is where it is going; what turns for ever goes on."""
 
 
