@@ -48,7 +48,7 @@ bench-page: $(VENV)/dev.stamp chromium ## measure the page: its start, its strea
 	$(BIN)/python -m benchmarks.page_start
 	$(BIN)/python -m benchmarks.page_stream
 
-hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files, and bombs (about 10 minutes)
+hostile: $(VENV)/dev.stamp ## feed the program thousands of broken files, and bombs (about 5 minutes)
 	$(BIN)/python -m tests.hostile.files
 
 attack: $(VENV)/dev.stamp ## send a page thousands of requests made to do harm (about 3 minutes)

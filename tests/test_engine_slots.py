@@ -19,7 +19,7 @@ from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
-from pipelines.engine.traces import CAN_TRACE, StepTraces
+from pipelines.engine.traces import HAS_TORCHSCRIPT, StepTraces
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
@@ -379,7 +379,7 @@ def test_a_short_piece_is_what_the_layers_of_transformers_make_of_it(
 def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngine) -> None:
     """Rows of one and of different lengths, longer windows than at recording, and buffers that have moved."""
     traced, plain = Stack(engine.model, 4), Stack(engine.model, 4)
-    plain._traces = StepTraces(plain._lean, plain.slots, can_trace=False)
+    plain._traces = StepTraces(plain._lean, plain.slots, is_traced=False)
     with torch.inference_mode():
         for rows in (1, 1, 2, 3, 2, 1):
             for turn in range(5):
@@ -389,7 +389,7 @@ def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngi
         for stack in (traced, plain):
             stack.slots.reserve(1000)
         assert torch.allclose(traced.decode([9], [25]), plain.decode([9], [25]), atol=1e-4)
-    assert bool(traced._traces._traces) == CAN_TRACE
+    assert bool(traced._traces._traces) == HAS_TORCHSCRIPT
     assert not plain._traces._traces
 
 

@@ -219,10 +219,9 @@ def _moment(clip: MovingScene, patch: int, mark: str = "") -> str:
     time = clip.patch_times[patch]
     told = []
     for actor in clip.actors:
-        was_there, is_there = patch > 0 and actor.at(patch - 1) is not None, actor.at(patch) is not None
-        if is_there != was_there and patch > 0:
-            told.append(f"{actor.name} {'new' if is_there else 'gone'} {time} s")
-        elif is_there:
+        if change := _change(actor, patch):
+            told.append(f"{actor.name} {change} {time} s")
+        elif actor.at(patch):
             told.append(actor.name)
     return f"{time} s{mark}: {', '.join(told)}"
 
@@ -234,14 +233,17 @@ def _film(clip: MovingScene) -> str:
 
 def _happenings(clip: MovingScene, sorts: Sorts) -> list[Event]:
     """What comes and goes, in the order of the time-by-time list."""
-    events = []
-    for patch in range(1, clip.num_patches):
-        for actor in clip.actors:
-            was_there, is_there = actor.at(patch - 1) is not None, actor.at(patch) is not None
-            sort: Sort = "new" if is_there else "gone"
-            if is_there != was_there and sort in sorts:
-                events.append(Event(sort, patch, actor))
-    return events
+    moments = ((actor, patch) for patch in range(clip.num_patches) for actor in clip.actors)
+    changes = ((_change(actor, patch), patch, actor) for actor, patch in moments)
+    return [Event(sort, patch, actor) for sort, patch, actor in changes if sort in sorts]
+
+
+def _change(actor: Actor, patch: int) -> Sort | None:
+    """Whether the actor comes or goes with that pair of frames; it does neither with the first."""
+    is_there = actor.at(patch) is not None
+    if patch == 0 or is_there == (actor.at(patch - 1) is not None):
+        return None
+    return "new" if is_there else "gone"
 
 
 def _events(clip: MovingScene, sorts: Sorts) -> str:

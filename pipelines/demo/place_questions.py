@@ -114,8 +114,11 @@ def _searched(things: Things, targets: list[str], key: str, place: Detail) -> tu
     for target in targets:
         match = match_of(target)
         matches = [thing for thing in things if match(thing)]
-        label = f" {target}" if len(targets) > 1 else ""
-        shown = verdicts(things, target, match, lambda thing, label=label: place(thing) + label)  # type: ignore[misc]
-        steps.append(f"{shown}Total: {len(matches)}")
+        detail = _labelled(place, target) if len(targets) > 1 else place
+        steps.append(verdicts(things, target, match, detail) + f"Total: {len(matches)}")
         found += [(target, thing.box_coords if key == "bbox_2d" else thing.centre_coords) for thing in matches]
     return "\n".join(steps), as_json(found, key)
+
+
+def _labelled(place: Detail, label: str) -> Detail:
+    return lambda thing: f"{place(thing)} {label}"

@@ -37,6 +37,8 @@ class Watch:
         last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
         self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
         self._norms = [(Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)) for layer in self._layers]
+        watched = ((index, layer.self_attn) for index, layer in enumerate(self._layers) if not slots.is_linear[index])
+        self._head_norms = {index: (Norm(module.q_norm), Norm(module.k_norm)) for index, module in watched}
         self._stack, self._slots, self._first = stack, slots, first
         self._low, self._high = int(places[0]), int(places[-1]) + 1
         self._places = places.to(stack.device) - self._low
@@ -78,8 +80,9 @@ class Watch:
         """What the layer's attention gives, [1, tokens, hidden]; None of the last one, after which nothing is noted."""
         is_last, num_tokens, start = index + 1 == len(self._layers), normed.shape[1], self._slots.lengths[0]
         queries, gate = module.q_proj(normed).view(num_tokens, -1, 2, module.head_dim).unbind(2)
-        queries = _turned(Norm(module.q_norm)(queries), turns) * module.scaling
-        keys = _turned(Norm(module.k_norm)(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
+        query_norm, key_norm = self._head_norms[index]
+        queries = _turned(query_norm(queries), turns) * module.scaling
+        keys = _turned(key_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
         # nobody asks for what the last layer gives, and the slots serve this pass alone
         values = keys if is_last else module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
         keys, values = (held[0] for held in view.update(keys[None], values[None], index))
@@ -87,15 +90,17 @@ class Watch:
         future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
         grouped, turned_keys = queries.unflatten(0, (len(keys), -1)), keys.transpose(1, 2)
         unseen = max(self._first - start, 0) // rows * rows if is_last else 0
-        noted, is_new = self._noted(start, normed)
+        noted_from = max(self._first, start)
+        noted, is_new = self._noted(start, max(start + num_tokens - noted_from, 0))
         given: list[torch.Tensor] = []
         for begin in range(unseen, num_tokens, rows):
             part = grouped[:, :, begin : begin + rows]
             known = start + begin + part.shape[2]
             weights = _weights(part, turned_keys[..., :known], future)
             if known > self._first:
-                seen = weights[:, max(self._first - start - begin, 0) :, self._low : self._high]
-                into = noted[known - seen.shape[1] - max(self._first, start) :][: seen.shape[1]]
+                at = max(self._first, start + begin)
+                seen = weights[:, at - start - begin :, self._low : self._high]
+                into = noted[at - noted_from : known - noted_from]
                 torch.sum(seen, 0, out=into) if is_new else into.add_(seen.sum(0))
             if not is_last:
                 given.append(_gathered(weights, values[:, :known]))
@@ -105,12 +110,12 @@ class Watch:
         mixed: torch.Tensor = module.o_proj(output)[None]
         return mixed
 
-    def _noted(self, start: int, normed: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    def _noted(self, start: int, num_rows: int) -> tuple[torch.Tensor, bool]:
         """Where a piece's weights are added up, float32 [its tokens from `first` on, visual], and whether it is new."""
         is_new = start not in self._sums
         if is_new:
-            num_rows = max(start + normed.shape[1] - max(self._first, start), 0)
-            self._sums[start] = normed.new_empty((num_rows, self._high - self._low), dtype=torch.float32)
+            size = num_rows, self._high - self._low
+            self._sums[start] = torch.empty(size, dtype=torch.float32, device=self._stack.device)
         return self._sums[start], is_new
 
 

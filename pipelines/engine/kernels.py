@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import torch
 
-from pipelines.engine.traces import CAN_TRACE
+from pipelines.engine.traces import can_trace
 from pipelines.types import WeightFormat
 
 PREFILL = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
@@ -16,10 +16,10 @@ PREFILL = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
 def kernels_of(device: torch.device, weights: WeightFormat, *, has_experts: bool = False, replays: bool = True) -> str:
     """As `decode: CUDA graphs, int8 weights; prefill: flash-linear-attention, torch`.
 
-    `replays` says that the engine records its step; on a CPU it does not for weights of torchao's own, nor for experts.
+    `replays` says that the engine records its step where it can.
     """
     is_gpu = device.type == "cuda"
-    is_traced = CAN_TRACE and device.type == "cpu" and weights == "full" and not has_experts
+    is_traced = can_trace(device, weights, has_experts=has_experts)
     recorded = "CUDA graphs" if is_gpu else "TorchScript trace" if is_traced else "torch"
     decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"

@@ -14,7 +14,7 @@ import torch
 from pipelines.engine.graphs import LEAST_WINDOW, PIECE_TOKENS, Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import PrefillView, SlotCache
-from pipelines.engine.traces import CAN_TRACE, StepTraces
+from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
 
@@ -33,8 +33,8 @@ class Stack:
         self.num_prefilled = 0
         self._lean = LeanStack(model, self.slots, weights)
         self._graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
-        can_trace = CAN_TRACE and self.device.type == "cpu" and not self._lean.has_experts
-        self._traces = StepTraces(self._lean, self.slots, can_trace=can_trace)
+        is_traced = can_trace(self.device, weights, has_experts=self._lean.has_experts)
+        self._traces = StepTraces(self._lean, self.slots, is_traced=is_traced)
 
     def new_slots(self, rows: int) -> SlotCache:
         """Caches of their own, empty."""

@@ -18,9 +18,10 @@ from torch.jit._trace import trace
 
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import SlotCache, Window
+from pipelines.types import WeightFormat
 
-CAN_TRACE = sys.version_info < (3, 14)
-"""Newer Pythons have no TorchScript: there the step runs as it is."""
+HAS_TORCHSCRIPT = sys.version_info < (3, 14)
+"""Newer Pythons have none: there the step runs as it is."""
 
 Traced = Callable[..., torch.Tensor]
 
@@ -28,18 +29,23 @@ _RECORDING = threading.Lock()
 """One engine records at a time: what is not to be warned of is a setting of the whole process."""
 
 
+def can_trace(device: torch.device, weights: WeightFormat, *, has_experts: bool) -> bool:
+    """Whether a step can be recorded: not tensors of torchao's own, nor a step that is another one for each token."""
+    return HAS_TORCHSCRIPT and device.type == "cpu" and weights == "full" and not has_experts
+
+
 class StepTraces:
     """Stands for `LeanStack.step` on a CPU."""
 
-    def __init__(self, stack: LeanStack, slots: SlotCache, *, can_trace: bool = CAN_TRACE) -> None:
+    def __init__(self, stack: LeanStack, slots: SlotCache, *, is_traced: bool) -> None:
         self._stack, self._slots = stack, slots
         self._traces: dict[tuple[int, bool], Traced] = {}
         self._buffers: tuple[int, ...] = ()
-        self._can_trace = can_trace
+        self._is_traced = is_traced
 
     def __call__(self, given: torch.Tensor, window: Window) -> torch.Tensor:
         """As `LeanStack.step`."""
-        if not self._can_trace:
+        if not self._is_traced:
             return self._stack.step(given, window)
         if self._slots.addresses != self._buffers:
             self._traces.clear()
@@ -50,13 +56,7 @@ class StepTraces:
             inputs.append(window.numbers)
         which = given.shape[1], window.numbers is not None
         if which not in self._traces:
-            try:
-                self._traces[which] = self._record(given, inputs, is_masked=which[1])
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:  # tensors of torchao's own cannot be recorded
-                self._can_trace = False
-                return self._stack.step(given, window)
+            self._traces[which] = self._record(given, inputs, is_masked=which[1])
         with optimized_execution(False):  # fusing would take the first two runs, and change what is rounded
             return self._traces[which](given, *inputs)
 
