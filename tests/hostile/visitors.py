@@ -28,6 +28,7 @@ import numpy as np
 from pipelines.present.choices import FAST, THINK, Choices
 from pipelines.present.status import DOING, ENDS
 from tests.hostile.clips import write_clips
+from tests.hostile.holdings import Holdings
 from tests.hostile.pictures import write_pictures
 from tests.hostile.tab import RefusedError, Tab
 from tests.page_server import ROOT, PageServer
@@ -38,7 +39,7 @@ QUESTIONS = ("How many red shapes are there?", "What is there?", "Which way does
 LEAVES, IS_HOSTILE, IS_PROGRAM, ASKS_ON = 0.2, 0.1, 0.25, 0.5
 WRITES = (DOING["think"], DOING["answer"], *ENDS.values())
 """How a status line begins once the first token of a reply is there."""
-SETTLE_S = 60.0
+SETTLE_S, LOOK_S = 60.0, 0.5
 TIMEOUT_S = 120.0
 SENTENCE = re.compile(r"[A-Z\"][^\n<>]{8,400}[.!?]")
 KEEP_MINUTES = 0.6
@@ -62,32 +63,6 @@ class Manner:
 SHORT = Manner(64, is_thinking=False)
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """What a server holds: memory in bytes, threads, open files, uploads, sessions, questions."""
-
-    memory: int
-    threads: int
-    descriptors: int
-    uploads: int
-    sessions: int
-    questions: int
-
-    @classmethod
-    def of(cls, server: PageServer) -> Holdings:
-        """Those of a running page."""
-        status = Path(f"/proc/{server.number}/status").read_text()
-        told = server.holds()
-        return cls(
-            _kilobytes(status, "VmRSS") * 1024,
-            _kilobytes(status, "Threads"),
-            sum(1 for _ in Path(f"/proc/{server.number}/fd").iterdir()),
-            sum(len(names) for _, _, names in os.walk(server.uploads)),
-            told["sessions"],
-            told["questions"],
-        )
-
-
 @dataclass
 class Report:
     """What visitors met."""
@@ -107,6 +82,19 @@ class Report:
     def num_asked(self) -> int:
         """Questions so far, whatever became of them."""
         return self.answered + self.refused + self.left
+
+    def settle(self, server: PageServer, settle_s: float) -> None:
+        """Wait until the server holds no more than before, and note where it does not come to that."""
+        began_s = time.monotonic()
+        while True:
+            now = Holdings.of(server)
+            excess = now.beyond(self.held[0])
+            self.settled_s = time.monotonic() - began_s
+            if not excess or self.settled_s > settle_s:
+                self.held.append(now)
+                self.problems += excess
+                return
+            time.sleep(LOOK_S)
 
     def table(self) -> str:
         """The figures, in Markdown."""
@@ -263,45 +251,12 @@ class Visit:
         for thread in threads:
             thread.join()
         report.took_s = time.monotonic() - began_s
-        _settle(server, report, settle_s)
+        report.settle(server, settle_s)
         return report
 
 
 def _until(end_s: float) -> Callable[[], bool]:
     return lambda: time.monotonic() < end_s
-
-
-def _settle(server: PageServer, report: Report, settle_s: float) -> None:
-    """Wait until the server holds no more than before, and note where it does not come to that."""
-    before, began_s = report.held[0], time.monotonic()
-    while True:
-        now = Holdings.of(server)
-        excess = [
-            f"{name}: {was:,} before, {is_now:,} after"
-            for name, was, is_now, slack in (
-                ("memory", before.memory, now.memory, MEMORY_SLACK),
-                ("threads", before.threads, now.threads, THREAD_SLACK),
-                ("open files", before.descriptors, now.descriptors, DESCRIPTOR_SLACK),
-                ("uploads", before.uploads, now.uploads, 0),
-                ("sessions", before.sessions, now.sessions, 0),
-                ("questions", before.questions, now.questions, 0),
-            )
-            if is_now > was + slack
-        ]
-        report.settled_s = time.monotonic() - began_s
-        if not excess or report.settled_s > settle_s:
-            report.held.append(now)
-            report.problems += excess
-            return
-        time.sleep(0.5)
-
-
-MEMORY_SLACK = 600 * 1024**2
-"""What is kept on purpose: opened files (256 MB), patches, states of conversations."""
-THREAD_SLACK = 48
-"""Gradio's pool of 40 worker threads stays once it has grown."""
-DESCRIPTOR_SLACK = 24
-"""Four workers with a connection and shared memory each, and connections that are kept open for a while."""
 
 
 def at(values: list[float], percent: float) -> float:
@@ -323,11 +278,6 @@ def _has_text(line: str) -> bool:
 def _told(line: str) -> str:
     value = json.loads(line.removeprefix("data: "))
     return str(value.get("error") if isinstance(value, dict) else value)
-
-
-def _kilobytes(status: str, name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+)", status)
-    return int(found[1]) if found else 0
 
 
 def main() -> int:
