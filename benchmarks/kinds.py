@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,7 +49,8 @@ class Whole:
 def wholes(engine: LocalEngine) -> Iterator[Whole]:
     """One of each kind."""
     yield _answered(engine, "picture", ABOUT_PICTURE)
-    yield _answered(engine, "clip", Request("Which way does the circle move?", (CLIP,), SETTINGS))
+    if find_spec("av"):  # a machine that is lent for its GPU may have nothing to read clips with
+        yield _answered(engine, "clip", Request("Which way does the circle move?", (CLIP,), SETTINGS))
     yield _looked_closer(engine)
     yield _queued(engine)
     yield _answered(engine, "stopped", ABOUT_PICTURE, is_stopped=True)

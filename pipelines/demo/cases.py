@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import gradio
 import numpy as np
 from PIL import Image
 
@@ -36,7 +35,6 @@ CLIP_SIZES = ((128, 128), (180, 240), (240, 320))
 NUM_FRAMES = (4, 6, 8, 12, 16)
 NOTHING = ("[]", "There is no number.", "There is no letter.")
 NEVER_NOTHING: tuple[Task, ...] = ("box", "boxes", "number", "letter")
-SAMPLES = Path(gradio.__file__).parent / "media_assets" / "images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +148,10 @@ def _worldly_case(rng: random.Random) -> Case:
 @lru_cache(maxsize=1)
 def _photos() -> tuple[Picture, ...]:
     """Gradio's sample pictures, which have nothing to do with drawn scenes."""
-    files = sorted(path for path in SAMPLES.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
+    import gradio  # for its sample pictures alone: a machine that only answers may be without it
+
+    samples = Path(gradio.__file__).parent / "media_assets" / "images"
+    files = sorted(path for path in samples.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
     return tuple(Picture(path.name, np.asarray(Image.open(path).convert("RGB"))) for path in files)
 
 

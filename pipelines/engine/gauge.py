@@ -60,9 +60,9 @@ def _memory_of(device: torch.device) -> Bytes:
     if device.type == "cuda":
 
         def allocated() -> tuple[int, int]:
-            most, now = torch.cuda.max_memory_allocated(device), torch.cuda.memory_allocated(device)
+            found = torch.cuda.memory_stats_as_nested_dict(device)["allocated_bytes"]["all"]
             torch.cuda.reset_peak_memory_stats(device)
-            return most, now
+            return found["peak"], found["current"]
 
         return allocated
     import psutil
