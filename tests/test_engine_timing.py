@@ -93,7 +93,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, engine: LocalEngine, hands: Hands
     places: dict[Stage, tuple[object, str]] = {
         "open": (pipelines.answering, "open_once"),
         "fuse": (pipelines.messages, "fuse"),
-        "vision": (engine.model.model, "get_image_features"),
+        "vision": (engine.model.model.visual, "forward"),
         "prefill": (engine.scheduler.stack, "prefill"),
         "think": (engine.scheduler.stack, "decode"),
         "deliver": (pipelines.answering, "parse_grounding"),

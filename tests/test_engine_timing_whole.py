@@ -91,12 +91,12 @@ def slowed(engine: LocalEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch)
     engine.scheduler.snapshots.clear()
     engine.scheduler.tower.clear()
     monkeypatch.setattr(engine, "clock", HostClock(lambda: ledger.seconds))
-    stack, tower = engine.scheduler.stack, engine.model.model
+    stack, tower = engine.scheduler.stack, engine.model.model.visual
     places: list[tuple[str, object, str]] = [
         ("fuse", pipelines.messages, "fuse"),
         ("restore", stack.slots, "copy_in"),
         ("send", pipelines.engine.tower, "cut"),
-        ("vision", tower, "get_image_features"),
+        ("vision", tower, "forward"),
         ("prefill", stack, "prefill"),
         ("decode", stack, "decode"),
         ("look", pipelines.tools, "follow"),
@@ -221,8 +221,8 @@ def test_one_that_fails(
         raise error
 
     stack = engine.scheduler.stack
-    owner: object = engine.model.model if task == "vision" else stack
-    name = "get_image_features" if task == "vision" else task
+    owner: object = engine.model.model.visual if task == "vision" else stack
+    name = "forward" if task == "vision" else task
     monkeypatch.setattr(owner, name, ledger.dear(task, fail))
     record, result, wall_ms = follow(engine, ledger, Request(QUESTION, (picture,), SETTINGS))
     assert (record.outcome, result) == (outcome, None)

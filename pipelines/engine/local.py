@@ -47,8 +47,9 @@ from pipelines.types import (
 
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
-CHUNK_TOKENS = 512
-"""Tokens of a prompt between two looks at who wants to stop, and two steps of those that run."""
+CHUNK_TOKENS = {"cuda": 2048}
+"""Tokens of a prompt between two looks at who wants to stop, and two steps of those that run, by the kind of device."""
+OTHER_CHUNK_TOKENS = 512
 
 
 class LocalEngine:
@@ -78,7 +79,8 @@ class LocalEngine:
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
-        self.scheduler = Scheduler(stack, Tower(model), Snapshots(), CHUNK_TOKENS, self.told)
+        chunk_tokens = CHUNK_TOKENS.get(model.device.type, OTHER_CHUNK_TOKENS)
+        self.scheduler = Scheduler(stack, Tower(model), Snapshots(), chunk_tokens, self.told)
         self._measuring = Lock()
         self._roofline: Roofline | None = None
 

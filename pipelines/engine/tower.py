@@ -43,10 +43,13 @@ class Tower:
     def _run(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
-        tower, device = self._model.model, self._model.device
+        tower, device = self._model.model.visual, self._model.device
         enter(Work("send", medium=medium, num_units=frames.pixels.nbytes))
         patches = cut(frames.pixels.to(device)).values
         enter(Work("vision", num_visual_tokens(grid_of(frames.pixels)), medium))
-        grid = torch.tensor([grid_of(frames.pixels)], device=device)
-        look = tower.get_video_features if frames.is_clip else tower.get_image_features
-        return torch.cat(list(look(patches, grid, return_dict=True).pooler_output))
+        num_frames, height, width = grid_of(frames.pixels)
+        grid = torch.tensor([[num_frames, height, width]], device=device)
+        # on the host, where its layers read them: a GPU would be waited for in each
+        ends = torch.arange(num_frames + 1, dtype=torch.int32) * (height * width)
+        features: torch.Tensor = tower(patches.to(tower.dtype), grid_thw=grid, cu_seqlens=ends).pooler_output
+        return features
