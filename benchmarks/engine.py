@@ -25,10 +25,8 @@ import torch
 from benchmarks.shapes import SHAPES, random_model
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, roofline
-from pipelines.engine.graphs import LEAST_WINDOW
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
-from pipelines.engine.stack import WARM_TOKENS
 from pipelines.fusion import fuse
 from pipelines.inputs import MERGE, ModelInputs
 from pipelines.models import DEMO_FOLDER
@@ -39,7 +37,6 @@ VISITORS = 4
 VISITOR_TOKENS = 192
 NUM_FRAMES = 16
 CUT_LAYERS = 4
-NUM_WINDOWS = (WARM_TOKENS // LEAST_WINDOW).bit_length()
 REPEATS = 3
 
 
@@ -216,7 +213,9 @@ def captured(pair: Pair) -> Iterator[str]:
     started = time.perf_counter()
     pair.ours.warm_up()
     torch.cuda.synchronize()
-    num_graphs = (pair.ours.scheduler.stack.slots.rows - 1).bit_length() * NUM_WINDOWS
+    graphs = pair.ours.scheduler.stack.graphs
+    assert graphs is not None
+    num_graphs = graphs.num_captured
     each = (time.perf_counter() - started) / num_graphs
     yield f"capture of the decode step, s for each of {num_graphs} graphs | {each:.2f} | | | "
 

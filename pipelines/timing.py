@@ -162,7 +162,7 @@ class Stopwatch:
         """End the last piece of work, wherever it stands, and read every clock."""
         self._is_stopped = True
         end = _Begun(Work("deliver"), self._host.mark(), None)
-        pieces = self._pieces([*self._with_steps(list(self._begun)), end])
+        pieces = self._pieces([*self._with_steps(self._worked()), end])
         return Timing(
             spans=tuple(self._spans(pieces)),
             total_ms=self._since_asked(end.host),
@@ -171,6 +171,15 @@ class Stopwatch:
             time_to_answer_ms=None if self._first_answer is None else self._since_asked(self._first_answer),
             gaps=self._gaps(pieces),
         )
+
+    def _worked(self) -> list[_Begun]:
+        """The work without a step that was begun ahead in vain: what follows begins, on the device, before it."""
+        begun = list(self._begun)
+        if self._device is not self._host and len(begun) > 1 and begun[-1].work.task == "deliver":
+            last, after = begun[-2:]
+            if last.work.task == "decode" and last.work.num_before > len(self._tokens):
+                begun[-2:] = [after._replace(device=last.device)]
+        return begun
 
     def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
         """The same, with a decode step behind each token where the engine tells of none.

@@ -7,10 +7,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.engine import Closed, LocalEngine
+from pipelines.engine.sampler import Chosen
 from pipelines.engine.thought import LEAST_REPEATED, LoopGuard, Thought
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
@@ -113,10 +115,10 @@ def test_a_model_that_circles_is_interrupted(engine: LocalEngine, monkeypatch: p
     inputs = fuse(*CASES["text"], engine.checkpoint, True)
     said: list[int] = []
 
-    def circling(_logits: object, _choices: object) -> list[tuple[int, float]]:
-        return [(ends if end in said else line[next(place) % len(line)], 0.0)]
+    def circling(_logits: object, _choices: object, _fed: object = None) -> Chosen:
+        return Chosen(torch.tensor([ends if end in said else line[next(place) % len(line)]]), torch.zeros(1))
 
-    monkeypatch.setattr("pipelines.engine.scheduler.choose", circling)
+    monkeypatch.setattr("pipelines.engine.scheduler.pick", circling)
     steps = []
     for step in engine.generate(inputs, Settings(max_new_tokens=500), ignore, threading.Event()):
         steps.append(step)

@@ -17,19 +17,20 @@ class Attention:
     """`Qwen3_5Attention` over the slots; `number` counts the layers of its kind."""
 
     def __init__(self, module: Any, number: int, rotary: Rotary, weights: WeightFormat) -> None:
-        self._number, self._rotary = number, rotary
+        self.number, self._rotary = number, rotary
         linears = (module.q_proj, module.k_proj, module.v_proj)
-        self._in, self._out = joined(linears, weights), joined([module.o_proj], weights)
-        self._dim, self._scale = module.head_dim, module.scaling
-        self._heads, self._key_heads = (one.out_features // self._dim for one in linears[:2])
-        self._heads //= 2
+        self.into, self.out = joined(linears, weights), joined([module.o_proj], weights)
+        self.dim, self.scale = module.head_dim, module.scaling
+        self.heads, self.key_heads = (one.out_features // self.dim for one in linears[:2])
+        self.heads //= 2
         # the projections give each query with its gate behind it, then the keys, then the values
-        numbers = [*range(0, 2 * self._heads, 2), *range(2 * self._heads, 2 * self._heads + self._key_heads)]
+        numbers = [*range(0, 2 * self.heads, 2), *range(2 * self.heads, 2 * self.heads + self.key_heads)]
         device = linears[0].weight.device
         self._turning = torch.tensor(numbers, device=device)
-        norms = [(Norm(module.q_norm), self._heads), (Norm(module.k_norm), self._key_heads)]
-        self._norm = torch.cat([norm.weight.expand(heads, -1) for norm, heads in norms])
-        self._length = Scale(module.q_norm.eps, self._dim, device)
+        self.norms = torch.stack([Norm(module.q_norm).weight, Norm(module.k_norm).weight])
+        self._norm = self.norms.repeat_interleave(torch.tensor([self.heads, self.key_heads], device=device), dim=0)
+        self.eps = module.q_norm.eps
+        self._length = Scale(self.eps, self.dim, device)
 
     def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
         """What is added to `hidden` [tokens, hidden]."""
@@ -38,33 +39,33 @@ class Attention:
     def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
         """One token of each row, [rows, hidden]."""
         query, gate = self._placed(hidden, rows)
-        keys, values = rows.window.pairs[self._number]
+        keys, values = rows.window.pairs[self.number]
         seen = self._seen(query[:, :, None], keys, values, rows.mask)
-        return self._out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
+        return self.out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
 
     def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
         query, gate = self._placed(hidden, span)
-        keys, values = span.window.pairs[self._number]
+        keys, values = span.window.pairs[self.number]
         seen = self._seen(query.transpose(0, 1)[None], keys, values, span.mask)
-        return self._out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
+        return self.out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
 
     def _placed(self, hidden: torch.Tensor, where: Rows | Span) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries, turned, and their gates, [tokens, heads, head_dim]; keys and values go to the slots."""
-        heads = self._in(hidden).view(len(hidden), -1, self._dim)
+        heads = self.into(hidden).view(len(hidden), -1, self.dim)
         turning = self._length.normed(heads.index_select(1, self._turning).float()) * self._norm
         turning = self._rotary.turned(turning.to(hidden.dtype), where.turns)
-        query, key = turning.split_with_sizes([self._heads, self._key_heads], dim=1)
-        values = heads[:, 2 * self._heads + self._key_heads :]
-        for cache, new in zip(where.window.lists[self._number], (key, values), strict=True):
+        query, key = turning.split_with_sizes([self.heads, self.key_heads], dim=1)
+        values = heads[:, 2 * self.heads + self.key_heads :]
+        for cache, new in zip(where.window.lists[self.number], (key, values), strict=True):
             flat = new if isinstance(where, Rows) else new.transpose(0, 1)
-            cache.index_copy_(0, where.places, flat.reshape(-1, self._dim))
-        return query, heads[:, 1 : 2 * self._heads : 2]
+            cache.index_copy_(0, where.places, flat.reshape(-1, self.dim))
+        return query, heads[:, 1 : 2 * self.heads : 2]
 
     def _seen(
         self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        is_shared = self._heads != self._key_heads
+        is_shared = self.heads != self.key_heads
         return F.scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, scale=self._scale, enable_gqa=is_shared
+            query, keys, values, attn_mask=mask, scale=self.scale, enable_gqa=is_shared
         )

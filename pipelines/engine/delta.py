@@ -24,22 +24,23 @@ class GatedDelta:
     """`Qwen3_5GatedDeltaNet` over the slots."""
 
     def __init__(self, module: Any, slots: SlotCache, index: int, weights: WeightFormat) -> None:
-        self._slots, self._index = slots, index
-        self._in = joined([module.in_proj_qkv, module.in_proj_z, module.in_proj_b, module.in_proj_a], weights)
-        self._out = joined([module.out_proj], weights)
-        self._key_heads, self._heads = module.num_k_heads, module.num_v_heads
-        self._key_dim, self._value_dim = module.head_k_dim, module.head_v_dim
-        self._keys = self._key_heads * self._key_dim
-        self._widths = [module.conv_dim, module.value_dim, self._heads, self._heads]
-        self._kernel = module.conv1d.weight.detach()[:, 0]
-        self._taps = self._kernel.t().contiguous()
-        self._rate = -module.A_log.detach().float().exp()
-        self._bias = module.dt_bias.detach().float()
-        device = self._rate.device
+        self._slots, self.index = slots, index
+        self.into = joined([module.in_proj_qkv, module.in_proj_z, module.in_proj_b, module.in_proj_a], weights)
+        self.out = joined([module.out_proj], weights)
+        self.key_heads, self.heads = module.num_k_heads, module.num_v_heads
+        self.key_dim, self.value_dim = module.head_k_dim, module.head_v_dim
+        self._keys = self.key_heads * self.key_dim
+        self._widths = [module.conv_dim, module.value_dim, self.heads, self.heads]
+        self.kernel = module.conv1d.weight.detach()[:, 0].contiguous()
+        self._taps = self.kernel.t().contiguous()
+        self.rate = -module.A_log.detach().float().exp()
+        self.bias = module.dt_bias.detach().float()
+        device = self.rate.device
         self._unit = Scale(UNIT_EPS, 1, device)
-        self._norm = module.norm.weight.detach().float()
+        self.norm = module.norm.weight.detach().float()
         # what was seen is normed without the scale of its queries, so that scale goes into what is added
-        self._scale = Scale(module.layer_norm_epsilon * self._key_dim, self._value_dim, device)
+        self.eps = module.layer_norm_epsilon
+        self._scale = Scale(self.eps * self.key_dim, self.value_dim, device)
 
     def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
         """What is added to `hidden` [tokens, hidden]."""
@@ -47,11 +48,11 @@ class GatedDelta:
 
     def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
         """One token of each row, [rows, hidden]."""
-        mixed, z, b, a = self._in(hidden).split_with_sizes(self._widths, dim=-1)
-        conv, state = (tensor[: rows.count] for tensor in self._slots.layers[self._index])
+        mixed, z, b, a = self.into(hidden).split_with_sizes(self._widths, dim=-1)
+        conv, state = (tensor[: rows.count] for tensor in self._slots.layers[self.index])
         conv.copy_(torch.cat([conv[:, :, 1:], mixed[:, :, None]], dim=-1))
-        query, key, value = self._heads_of(F.silu((conv * self._kernel).sum(-1)).float())
-        state = state.view(-1, self._key_dim, self._value_dim)
+        query, key, value = self._heads_of(F.silu((conv * self.kernel).sum(-1)).float())
+        state = state.view(-1, self.key_dim, self.value_dim)
         query, key, value = (one.reshape(len(state), 1, -1) for one in (query, key, value))
         state.mul_(self._decay(a).exp().view(-1, 1, 1))
         change = (value - torch.bmm(key, state)) * b.float().sigmoid().view(-1, 1, 1)
@@ -60,8 +61,8 @@ class GatedDelta:
 
     def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
-        mixed, z, b, a = self._in(hidden).split_with_sizes(self._widths, dim=-1)
-        conv, state = (tensor[span.row] for tensor in self._slots.layers[self._index])
+        mixed, z, b, a = self.into(hidden).split_with_sizes(self._widths, dim=-1)
+        conv, state = (tensor[span.row] for tensor in self._slots.layers[self.index])
         num_taps, size = len(self._taps), span.size
         past = torch.cat([conv.t()[1:], mixed])
         lasting = torch.arange(num_taps, device=past.device) + (span.count - 1)
@@ -73,25 +74,25 @@ class GatedDelta:
         decay = torch.where(span.is_real[:, None], self._decay(a), 0.0).t()
         strength = torch.where(span.is_real[:, None], b.float().sigmoid(), 0.0).t()
         seen = _chunk(query, key, value, decay, strength[:, :, None], state)
-        return self._given(seen.transpose(0, 1).reshape(-1, 1, self._value_dim), z, hidden.dtype)
+        return self._given(seen.transpose(0, 1).reshape(-1, 1, self.value_dim), z, hidden.dtype)
 
     def _heads_of(self, mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries and keys of length 1 and values, [tokens, value heads, head_dim]."""
-        both = self._unit.normed(mixed[:, : 2 * self._keys].view(len(mixed), 2, self._key_heads, self._key_dim))
-        if self._key_heads != self._heads:  # several value heads share one
-            both = both.repeat_interleave(self._heads // self._key_heads, dim=2)
+        both = self._unit.normed(mixed[:, : 2 * self._keys].view(len(mixed), 2, self.key_heads, self.key_dim))
+        if self.key_heads != self.heads:  # several value heads share one
+            both = both.repeat_interleave(self.heads // self.key_heads, dim=2)
         query, key = both.unbind(1)
-        return query, key, mixed[:, 2 * self._keys :].view(len(mixed), self._heads, self._value_dim)
+        return query, key, mixed[:, 2 * self._keys :].view(len(mixed), self.heads, self.value_dim)
 
     def _decay(self, a: torch.Tensor) -> torch.Tensor:
         """Logarithms of what is left of the state, [tokens, heads]."""
-        decay: torch.Tensor = self._rate * F.softplus(a.float() + self._bias)
+        decay: torch.Tensor = self.rate * F.softplus(a.float() + self.bias)
         return decay
 
     def _given(self, seen: torch.Tensor, z: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """The layer's output, of what is seen [tokens x heads, 1, head_dim] and its gate [tokens, heads x head_dim]."""
-        normed = self._scale.normed(seen, self._norm).view(len(z), -1)
-        return self._out((normed * F.silu(z.float())).to(dtype))
+        normed = self._scale.normed(seen, self.norm).view(len(z), -1)
+        return self.out((normed * F.silu(z.float())).to(dtype))
 
 
 def _chunk(

@@ -1,12 +1,15 @@
 """The decode step, and short pieces of prompts, as CUDA graphs: hundreds of launches become one.
 
-A graph is captured for a number of rows and a window of the caches, in the moment when it is first needed, without any
-compiler. It reads and writes fixed buffers: the numbers given here, and the slots, whose growth makes all graphs void.
+A graph is captured for a number of rows and a window of the caches, in the moment when it is first needed, without
+torch's compiler. It reads and writes fixed buffers: the numbers given here, and the slots, whose growth makes all
+graphs void. Where Triton is, the step is made of its kernels, which look at what is filled by themselves: one window is
+enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 import torch
 
@@ -14,6 +17,8 @@ from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
+LEAST_CAPABILITY = (8, 0)
+"""Of GPUs with bf16 and room enough beside their threads for what the kernels keep there."""
 WARM_UPS = 2
 PIECE_TOKENS = 64
 """What a piece is filled up to."""
@@ -24,17 +29,36 @@ class Graphs:
 
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
+        self._fused: Callable[[torch.Tensor], torch.Tensor] | None = None
+        if can_fuse(stack.embed.device, has_experts=stack.has_experts):
+            from pipelines.engine.fused_step import FusedStep
+
+            self._fused = FusedStep(stack, slots)
         self._graphs: dict[tuple[str, int, int], _Graph] = {}
         self._buffers: tuple[int, ...] = ()
         self._stream: torch.cuda.Stream | None = None
         self._can_piece = True
 
+    @property
+    def num_captured(self) -> int:
+        """Graphs that are at hand."""
+        return len(self._graphs)
+
+    def windows(self, most: int) -> list[int]:
+        """The windows that a step up to `most` places may have a graph for."""
+        if self._fused:
+            return [most]
+        return [LEAST_WINDOW << number for number in range((most // LEAST_WINDOW).bit_length())]
+
     def step(self, given: torch.Tensor, size: int) -> torch.Tensor:
         """As `LeanStack.step`, where the first `size` places are looked at. The next step overwrites the logits."""
         num_rows = given.shape[1]
-        rows, size = min(_power_of_two(num_rows), self._slots.rows - 1), self._size(size)
+        rows = min(_power_of_two(num_rows), self._slots.rows - 1)
+        size = self._slots.capacity if self._fused else self._size(size)
 
         def step(given: torch.Tensor) -> torch.Tensor:
+            if self._fused:
+                return self._fused(given)
             return self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
 
         padded = torch.nn.functional.pad(given, (0, rows - num_rows))
@@ -83,6 +107,13 @@ class Graphs:
             with self._slots.unchanged():
                 self._graphs[key] = _Graph(work, inputs, self._stream)
         return self._graphs[key](inputs)
+
+
+def can_fuse(device: torch.device, *, has_experts: bool) -> bool:
+    """Whether a step can be made of Triton's kernels: on an NVIDIA GPU from Ampere on, and not one of experts."""
+    if find_spec("triton") is None or torch.version.cuda is None or has_experts:
+        return False
+    return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
 
 
 class _Graph:

@@ -61,6 +61,16 @@ class Job:
         """Tokens of the reply that this request gave."""
         return len(self.ids) - self._num_prompt
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the next token is the last there is room for."""
+        return self.num_new_tokens + 1 >= self.max_new_tokens
+
+    @property
+    def forced(self) -> int | None:
+        """The next token, where it is not the model's choice."""
+        return self._forced[0] if self._forced else None
+
     def steps(self) -> Iterator[Step]:
         """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""
         is_cut = False

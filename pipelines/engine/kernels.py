@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import torch
 
+from pipelines.engine.graphs import can_fuse
 from pipelines.engine.traces import can_trace
 from pipelines.types import WeightFormat
 
@@ -20,7 +21,8 @@ def kernels_of(device: torch.device, weights: WeightFormat, *, has_experts: bool
     """
     is_gpu = device.type == "cuda"
     is_traced = can_trace(device, weights, has_experts=has_experts)
-    recorded = "CUDA graphs" if is_gpu else "TorchScript trace" if is_traced else "torch"
+    graphs = "CUDA graphs of Triton kernels" if is_gpu and can_fuse(device, has_experts=has_experts) else "CUDA graphs"
+    recorded = graphs if is_gpu else "TorchScript trace" if is_traced else "torch"
     decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"
     found = [name for package, name in PREFILL.items() if is_gpu and find_spec(package)]

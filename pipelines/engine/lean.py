@@ -33,20 +33,20 @@ class LeanStack:
     def __init__(self, model: Any, slots: SlotCache, weights: WeightFormat = "full") -> None:
         text = model.model.language_model
         self._slots = slots
-        self._embed, self._head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
-        self._rotary = Rotary(text.rotary_emb, text.config.head_dim)
+        self.embed, self.head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
+        self.rotary = Rotary(text.rotary_emb, text.config.head_dim)
         self.has_experts = hasattr(text.config, "num_experts")
-        self._layers: list[_Layer] = []
+        self.layers: list[Layer] = []
         num_full = 0
         for index, layer in enumerate(text.layers):
             mixer: GatedDelta | Attention
             if slots.is_linear[index]:
                 mixer = GatedDelta(layer.linear_attn, slots, index, weights)
             else:
-                mixer = Attention(layer.self_attn, num_full, self._rotary, weights)
+                mixer = Attention(layer.self_attn, num_full, self.rotary, weights)
                 num_full += 1
-            self._layers.append(_Layer(layer, mixer, weights))
-        self._norm = Norm(text.norm)
+            self.layers.append(Layer(layer, mixer, weights))
+        self.norm = Norm(text.norm)
 
     def step(self, given: torch.Tensor, window: Window) -> torch.Tensor:
         """Logits [rows, vocabulary] of the next tokens.
@@ -54,11 +54,11 @@ class LeanStack:
         `given` int64 [3, rows]: the tokens, how many stand before each in its row, and their rotary positions.
         """
         tokens, held, positions = given
-        hidden = F.embedding(tokens, self._embed)
-        rows = Rows(self._slots, held, self._rotary.turns(positions, hidden.dtype), window)
-        for layer in self._layers:
+        hidden = F.embedding(tokens, self.embed)
+        rows = Rows(self._slots, held, self.rotary.turns(positions, hidden.dtype), window)
+        for layer in self.layers:
             hidden = layer(hidden, rows)
-        return self._head(self._norm(hidden))
+        return self.head(self.norm(hidden))
 
     def piece(
         self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, window: Window
@@ -69,29 +69,35 @@ class LeanStack:
         many of its own count, `positions` int64 [3, tokens] the rotary ones.
         """
         held, count = numbers
-        turns = self._rotary.turns(positions, hidden.dtype)
+        turns = self.rotary.turns(positions, hidden.dtype)
         span = Span(self._slots, row, len(hidden), (held, count), turns, window)
-        for layer in self._layers:
+        for layer in self.layers:
             hidden = layer(hidden, span)
-        return self._norm(hidden.index_select(0, count - 1))
+        return self.norm(hidden.index_select(0, count - 1))
 
 
-class _Layer:
+class Layer:
+    """A layer: what is mixed from other places, then what each place makes of itself, each behind a norm."""
+
     def __init__(self, layer: Any, mixer: GatedDelta | Attention, weights: WeightFormat) -> None:
-        self._before, self._between = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
-        self._mixer = mixer
-        self._feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else _Feed(layer.mlp, weights)
+        self.before, self.between = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
+        self.mixer = mixer
+        self.feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else Feed(layer.mlp, weights)
 
     def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
-        hidden = hidden + self._mixer(self._before(hidden), where)
-        return hidden + self._feed(self._between(hidden))
+        """What comes of `hidden` [tokens, hidden], in the same shape."""
+        hidden = hidden + self.mixer(self.before(hidden), where)
+        return hidden + self.feed(self.between(hidden))
 
 
-class _Feed:
+class Feed:
+    """The gated feed-forward part."""
+
     def __init__(self, module: Any, weights: WeightFormat) -> None:
-        self._up = joined([module.gate_proj, module.up_proj], weights)
-        self._down = joined([module.down_proj], weights)
+        self.up = joined([module.gate_proj, module.up_proj], weights)
+        self.down = joined([module.down_proj], weights)
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        gate, up = self._up(hidden).chunk(2, dim=-1)
-        return self._down(F.silu(gate) * up)
+        """What is added to `hidden` [tokens, hidden]."""
+        gate, up = self.up(hidden).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)

@@ -12,7 +12,9 @@ class Norm:
     """Root mean square norm with weights around 0, as `Qwen3_5RMSNorm`."""
 
     def __init__(self, norm: Any) -> None:
-        self.weight = 1.0 + norm.weight.detach().float()
+        self.given = norm.weight.detach()
+        self.weight = 1.0 + self.given.float()
+        self.eps = norm.eps
         self._scale = Scale(norm.eps, self.weight.shape[-1], self.weight.device)
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:

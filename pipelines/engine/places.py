@@ -27,7 +27,7 @@ class Rotary:
         self._frequencies = torch.cat([frequencies, frequencies, still])
         self._signs = torch.cat([-torch.ones_like(frequencies), torch.ones_like(frequencies), still])
         order = torch.arange(head_dim, device=frequencies.device)
-        self._partners = torch.cat([order[half : 2 * half], order[:half], order[2 * half :]])
+        self.partners = torch.cat([order[half : 2 * half], order[:half], order[2 * half :]])
         numbers = torch.arange(half, device=frequencies.device)
         ends = 3 * torch.tensor(module.mrope_section, device=frequencies.device)
         axes = torch.where(numbers < ends[numbers % 3], numbers % 3, 0)
@@ -43,7 +43,7 @@ class Rotary:
 
     def turned(self, heads: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Heads [tokens, heads, head_dim], turned."""
-        return torch.addcmul(heads * turns[0], heads.index_select(-1, self._partners), turns[1])
+        return torch.addcmul(heads * turns[0], heads.index_select(-1, self.partners), turns[1])
 
 
 class Rows:

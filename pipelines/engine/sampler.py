@@ -43,17 +43,21 @@ class Choice:
         """A number from 0 to 1."""
         return self._random.random()
 
-    def penalised(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits [vocabulary] after the penalties."""
+    def penalised(self, logits: torch.Tensor, fed: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits [vocabulary] after the penalties; `fed` int64 [1] is the token before, where it may not be noted."""
         sampling = self.sampling
         if sampling.repetition_penalty != 1:
             if self._read is None:
                 self._read = _mask([*self._prompt, *self._reply], logits)
+            if fed is not None:
+                self._read.index_fill_(0, fed, value=True)
             weaker = torch.where(logits > 0, logits / sampling.repetition_penalty, logits * sampling.repetition_penalty)
             logits = torch.where(self._read, weaker, logits)
         if sampling.presence_penalty:
             if self._said is None:
                 self._said = _mask(self._reply, logits)
+            if fed is not None:
+                self._said.index_fill_(0, fed, value=True)
             logits = logits - sampling.presence_penalty * self._said
         return logits
 
@@ -62,20 +66,48 @@ class Choice:
         return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
 
 
-def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, float]]:
-    """The next token of each row with its log probability, for logits [rows, vocabulary].
+class Chosen:
+    """The next token of each row with its log probability, on the device: `ids` int64 [rows]."""
 
-    The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves.
+    def __init__(self, ids: torch.Tensor, logprobs: torch.Tensor) -> None:
+        self.ids = ids
+        # as one tensor, so that the device is waited for once; float32 holds every id below 16 million exactly
+        pairs = torch.stack([ids.float(), logprobs], dim=-1)
+        self._reached: torch.cuda.Event | None = None
+        if pairs.is_cuda:  # whatever is begun behind it is not waited for
+            self._pairs = torch.empty(pairs.shape, pin_memory=True).copy_(pairs, non_blocking=True)
+            self._reached = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._reached.record()
+        else:
+            self._pairs = pairs
+
+    def read(self) -> list[tuple[int, float]]:
+        """Wait for them."""
+        if self._reached is not None:
+            self._reached.synchronize()
+        pairs: list[list[float]] = self._pairs.tolist()
+        return [(int(token_id), logprob) for token_id, logprob in pairs]
+
+
+def pick(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None = None) -> Chosen:
+    """Choose the next token of each row, for logits [rows, vocabulary].
+
+    The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves:
+    `fed` int64 [rows] are those before, where they were not known yet when they were fed.
     """
-    ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices)
-    logprobs = logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0]
-    # as one tensor, so that the device is waited for once; float32 holds every id below 16 million exactly
-    pairs: list[list[float]] = torch.stack([ids.float(), logprobs], dim=-1).tolist()
-    return [(int(token_id), logprob) for token_id, logprob in pairs]
+    ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices, fed)
+    return Chosen(ids, logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0])
 
 
-def _sampled(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
-    rows = torch.stack([choice.penalised(row) for choice, row in zip(choices, logits.float(), strict=True)])
+def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, float]]:
+    """As `pick`, waiting for it."""
+    return pick(logits, choices).read()
+
+
+def _sampled(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None) -> torch.Tensor:
+    before = [None if fed is None else fed[row : row + 1] for row in range(len(choices))]
+    given = zip(choices, logits.float(), before, strict=True)
+    rows = torch.stack([choice.penalised(row, token) for choice, row, token in given])
     chosen = rows.argmax(-1)
     drawing = [row for row, choice in enumerate(choices) if choice.sampling.temperature > 0]
     if drawing:

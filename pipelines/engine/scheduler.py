@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import nullcontext
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -20,9 +21,9 @@ import torch
 
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
-from pipelines.engine.sampler import choose
+from pipelines.engine.sampler import Chosen, pick
 from pipelines.engine.snapshots import Snapshot, Snapshots
-from pipelines.engine.stack import Stack
+from pipelines.engine.stack import AHEAD, Stack
 from pipelines.engine.tower import Tower
 from pipelines.types import FinishReason, Work
 
@@ -40,6 +41,14 @@ def _close_all() -> None:
     # a thread that is inside the model when the interpreter ends takes the process down with it
     for scheduler in list(_ALIVE):
         scheduler.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    """A step that the device works on: its jobs, and what was chosen for each."""
+
+    jobs: list[Job]
+    chosen: Chosen
 
 
 class Scheduler:
@@ -65,6 +74,8 @@ class Scheduler:
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._beginning: tuple[Job, Iterator[None]] | None = None
+        self._pending: _Pending | None = None
+        self._runs_ahead = stack.device.type == "cuda"
         self._changed = Condition()
         self._thread: Thread | None = None
         self._is_closing = False
@@ -120,6 +131,8 @@ class Scheduler:
 
     def _has_work(self) -> bool:
         with self._changed:
+            if not self._running:
+                self._pending = None
             if not self._is_closing and (self._waiting or self._running or self._beginning or self._errands):
                 return True
             for _, future in self._errands:
@@ -212,7 +225,7 @@ class Scheduler:
                 self._snapshot(job, slot)
             yield
         job.next_position = int(positions[1:].max()) + 1
-        chosen = choose(self.stack.logits(hidden), [job.choice])
+        chosen = pick(self.stack.logits(hidden), [job.choice]).read()
         slots.move(slot, len(self._running))
         self._running.append(job)
         self._deliver(job, *chosen[0])
@@ -226,23 +239,59 @@ class Scheduler:
             start = stop
 
     def _step(self) -> None:
-        """One token for every row that runs."""
+        """One token for every row that runs.
+
+        A GPU gets the next step before the tokens of this one are read, so that it never waits for what is done with
+        them. It was in vain for a row that ends with its token: nothing of it is kept.
+        """
+        pending, self._pending = self._pending, None
+        if self._running and (pending is None or self._may_run_ahead(pending)):
+            self._pending = self._launched(pending)
+        if pending is None and not self._runs_ahead:
+            pending, self._pending = self._pending, None
+        if pending is not None:
+            self._read(pending)
+
+    def _may_run_ahead(self, pending: _Pending) -> bool:
+        """Whether no reply is at its last token, which is never fed: a state behind it could not be gone on from."""
+        return not any(job.is_last for job in pending.jobs if job in self._running)
+
+    def _launched(self, pending: _Pending | None) -> _Pending | None:
+        """Begin a step for all rows, behind a step whose tokens are still to be read."""
         running = list(self._running)
-        if not running:
-            return
         if self._beginning:
             self._beginning[0].enter(Work("others"))
-        for job in running:
-            job.enter(Work("decode", num_rows=len(running), num_before=job.num_new_tokens))
+        before = pending.jobs if pending else []
+        is_before = [job in before for job in running]
+        for job, ahead in zip(running, is_before, strict=True):
+            job.enter(Work("decode", num_rows=len(running), num_before=job.num_new_tokens + ahead))
         try:
-            logits = self.stack.decode([job.ids[-1] for job in running], [job.next_position for job in running])
-            chosen = choose(logits, [job.choice for job in running])
+            tokens = [_next(job, is_ahead=ahead) for job, ahead in zip(running, is_before, strict=True)]
+            chosen = None
+            if pending is not None and AHEAD in tokens:
+                order = [before.index(job) if job in before else 0 for job in running]
+                chosen = pending.chosen.ids
+                chosen = chosen if order == list(range(len(before))) else chosen[order]
+            logits, fed = self.stack.decode(tokens, [job.next_position for job in running], chosen)
+            picked = pick(logits, [job.choice for job in running], fed)
         except Exception as error:
             self._recover(error, running)
-            return
-        for job, (token_id, logprob) in zip(running, chosen, strict=True):
+            return None
+        for job in running:
             job.next_position += 1
-            self._deliver(job, token_id, logprob)
+        return _Pending(running, picked)
+
+    def _read(self, pending: _Pending) -> None:
+        """Wait for the tokens of a step, and hand them out."""
+        try:
+            chosen = pending.chosen.read()
+        except Exception as error:
+            self._pending = None
+            self._recover(error, list(self._running))
+            return
+        for job, (token_id, logprob) in zip(pending.jobs, chosen, strict=True):
+            if job in self._running:
+                self._deliver(job, token_id, logprob)
 
     def _deliver(self, job: Job, token_id: int, logprob: float) -> None:
         reason = job.take(token_id, logprob)
@@ -288,3 +337,10 @@ class Scheduler:
             if not self._running:
                 self.stack.slots.release()
             torch.cuda.empty_cache()
+
+
+def _next(job: Job, *, is_ahead: bool) -> int:
+    """What a job is fed: its last token, or what comes behind it, where that was not read yet."""
+    if not is_ahead:
+        return job.ids[-1]
+    return AHEAD if job.forced is None else job.forced

@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 
-from pipelines.engine.graphs import LEAST_WINDOW, PIECE_TOKENS, Graphs
+from pipelines.engine.graphs import PIECE_TOKENS, Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
 
+AHEAD = -1
+"""Stands for a token that was chosen on the device and not read yet."""
 WARM_TOKENS = 4096
 """The longest window that warming up is for: buffers of this capacity are kept while nothing runs."""
 
@@ -32,7 +34,7 @@ class Stack:
         self.slots = self.new_slots(rows)
         self.num_prefilled = 0
         self._lean = LeanStack(model, self.slots, weights)
-        self._graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
+        self.graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
         is_traced = can_trace(self.device, weights, has_experts=self._lean.has_experts)
         self._traces = StepTraces(self._lean, self.slots, is_traced=is_traced)
 
@@ -86,20 +88,28 @@ class Stack:
         self.num_prefilled += num_tokens
         return hidden
 
-    def decode(self, tokens: Sequence[int], next_positions: Sequence[int]) -> torch.Tensor:
-        """Append one token to each of the first rows, as many as `tokens`: logits [rows, vocabulary] of the next."""
+    def decode(
+        self, tokens: Sequence[int], next_positions: Sequence[int], ahead: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append one token to each of the first rows, as many as `tokens`: logits [rows, vocabulary] of the next.
+
+        Where a token is `AHEAD`, that of `ahead` int64 [rows] is taken, which only the device knows yet. Given back
+        with the logits are the tokens as they were taken, int64 [rows].
+        """
         lengths = self.slots.lengths[: len(tokens)]
         window = max(lengths) + 1
         self.slots.reserve(window)
         given = torch.tensor([list(tokens), lengths, list(next_positions)]).to(self.device)
-        if self._graphs is not None:
-            logits = self._graphs.step(given, window)
+        if ahead is not None:
+            given[0] = torch.where(given[0] == AHEAD, ahead, given[0])
+        if self.graphs is not None:
+            logits = self.graphs.step(given, window)
         else:
             is_masked = min(lengths) + 1 < window
             logits = self._traces(given, self.slots.window(slice(len(tokens)), window, is_masked=is_masked))
         for row in range(len(tokens)):
             self.slots.lengths[row] += 1
-        return logits
+        return logits, given[0]
 
     def warm_up(self) -> None:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs.
@@ -107,9 +117,9 @@ class Stack:
         There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last.
         """
         sizes = [1]
-        if self._graphs is not None:
+        if self.graphs is not None:
             self.slots.reserve(WARM_TOKENS)
-            sizes = [LEAST_WINDOW << number for number in range((WARM_TOKENS // LEAST_WINDOW).bit_length())]
+            sizes = self.graphs.windows(WARM_TOKENS)
         rows = 1
         while rows < self.slots.rows:
             for size in sizes:
@@ -131,9 +141,9 @@ class Stack:
             return None
         if not start:
             self.slots.clear(row)
-        if self._graphs is not None:
+        if self.graphs is not None:
             self.slots.reserve(start + PIECE_TOKENS)
-            return self._graphs.piece(row, hidden, start, positions)
+            return self.graphs.piece(row, hidden, start, positions)
         window = self.slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)
         return self._lean.piece(row, hidden, torch.tensor([[start], [num_tokens]]), positions, window)
 

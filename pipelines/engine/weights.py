@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,13 +20,24 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.types import UserError, WeightFormat
 
-Matrix = Callable[[torch.Tensor], torch.Tensor]
-"""A product with weights [outputs, inputs]: values [rows, inputs] give [rows, outputs]."""
 Quantise = Callable[[torch.Tensor], torch.Tensor]
 
 FP8_CAPABILITY = (8, 9)
 INT8_GROUP = 32
 """Torch's int8 kernel reads so many inputs at once, and goes astray where their number is no multiple of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Weights [outputs, inputs] as they lie in memory, with a scale [outputs] where they are quantised."""
+
+    product: Callable[[torch.Tensor], torch.Tensor]
+    weight: torch.Tensor
+    scale: torch.Tensor | None = None
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """The product with values [rows, inputs], [rows, outputs]."""
+        return self.product(values)
 
 
 def check_weights(weights: WeightFormat, device: torch.device) -> None:
@@ -57,12 +69,18 @@ def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
         end = start + linear.out_features
         linear.weight = nn.Parameter(weight[start:end], requires_grad=False)
         start = end
-    if weights == "int8" and _has_int8_product(weight):
-        scales = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
-        return partial(_int8_product, weight.qdata, scales)  # type: ignore[attr-defined]
-    if weights == "full" and weight.dtype == torch.bfloat16 and weight.device.type == "cpu":
-        return partial(_bf16_product, weight)
-    return lambda values: F.linear(values, weight)
+    plain = partial(_plain_product, weight)
+    if weights == "full":
+        is_bf16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
+        return Matrix(partial(_bf16_product, weight) if is_bf16 else plain, weight)
+    numbers: torch.Tensor = weight.qdata  # type: ignore[attr-defined]
+    scale: torch.Tensor = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
+    is_int8 = weights == "int8" and _has_int8_product(weight)
+    return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
+
+
+def _plain_product(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    return F.linear(values, weight)
 
 
 def _bf16_product(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,134 @@
+"""The decode step out of the kernels of `pipelines.engine.fused`: five a layer, or seven where it attends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from pipelines.engine import fused
+from pipelines.engine.attention import Attention
+from pipelines.engine.delta import GatedDelta
+from pipelines.engine.lean import Feed, LeanStack
+from pipelines.engine.norms import Norm
+from pipelines.engine.slots import SlotCache
+from pipelines.engine.tiles import Tile, tile_for
+from pipelines.engine.weights import Matrix
+
+MOST_ROWS = 16
+"""What tensor cores multiply at once."""
+OVERLAPPING = (9, 0)
+"""Compute capability of GPUs that launch a kernel before the one before has ended."""
+
+
+class FusedStep:
+    """Stands for `LeanStack.step` on a GPU, over the same slots and weights."""
+
+    def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
+        self._stack, self._slots = stack, slots
+        self.tile_for = tile_for
+        device = stack.embed.device
+        self.overlaps = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
+
+    def __call__(self, given: torch.Tensor) -> torch.Tensor:
+        """As `LeanStack.step`, whatever the rows hold: logits [rows, vocabulary] for `given` int64 [3, rows]."""
+        tokens, held, positions = given
+        stack = self._stack
+        hidden = F.embedding(tokens, stack.embed)
+        held = held.contiguous()
+        turns = [one.contiguous() for one in stack.rotary.turns(positions, hidden.dtype)]
+        for index, layer in enumerate(stack.layers):
+            if isinstance(layer.mixer, GatedDelta):
+                seen = self._recurred(hidden, layer.before, layer.mixer, index)
+            else:
+                seen = self._attended(hidden, layer.before, layer.mixer, index, held, turns)
+            self._add(hidden, seen, layer.mixer.out)
+            assert isinstance(layer.feed, Feed)
+            fed = hidden.new_empty(len(hidden), layer.feed.down.weight.shape[1])
+            self._multiply(hidden, layer.feed.up, fed, layer.between, kind=fused.GATE)
+            self._add(hidden, fed, layer.feed.down)
+        logits = hidden.new_empty(len(hidden), stack.head.weight.shape[0])
+        self._multiply(hidden, stack.head, logits, stack.norm)
+        return logits
+
+    def _recurred(self, hidden: torch.Tensor, norm: Norm, mixer: GatedDelta, index: int) -> torch.Tensor:
+        """What a layer of Gated DeltaNet sees, [rows, heads x head_dim]."""
+        rows, (conv, state) = len(hidden), self._slots.layers[index]
+        mixed = hidden.new_empty(rows, mixer.into.weight.shape[0])
+        self._multiply(hidden, mixer.into, mixed, norm, kind=fused.CONV, conv=conv, taps=mixer.kernel)
+        seen = hidden.new_empty(rows, mixer.heads * mixer.value_dim)
+        sizes = (mixer.heads, mixer.heads // mixer.key_heads, mixer.key_dim, mixer.value_dim)
+        blocks = {"BLOCK_KEY": _power_of_two(mixer.key_dim), "BLOCK_VALUE": _power_of_two(mixer.value_dim)}
+        arguments = (mixed, state, mixer.rate, mixer.bias, mixer.norm, seen, mixed.shape[1], *sizes, mixer.eps)
+        self._launch(fused.recur, (mixer.heads, rows), *arguments, **blocks, num_warps=8)
+        return seen
+
+    def _attended(
+        self, hidden: torch.Tensor, norm: Norm, mixer: Attention, index: int, held: torch.Tensor, turns: Any
+    ) -> torch.Tensor:
+        """What a layer of attention sees, [rows, heads x head_dim]."""
+        rows, (keys, values), dim = len(hidden), self._slots.layers[index], mixer.dim
+        mixed = hidden.new_empty(rows, mixer.into.weight.shape[0])
+        self._multiply(hidden, mixer.into, mixed, norm)
+        queries = hidden.new_empty(rows, mixer.heads, dim)
+        capacity, block, splits = keys.shape[2], _power_of_two(dim), fused.SPLITS
+        given = (mixed, held, mixer.norms, *turns, self._stack.rotary.partners, queries, keys, values)
+        sizes = (capacity, mixer.heads, mixer.key_heads, dim)
+        grid = (mixer.heads + 2 * mixer.key_heads, rows)
+        self._launch(fused.place, grid, *given, *sizes, mixer.eps, BLOCK=block, num_warps=4)
+        sums = hidden.new_empty((rows, mixer.heads, splits, dim), dtype=torch.float32)
+        most, weights = (sums.new_empty(rows, mixer.heads, splits) for _ in range(2))
+        group = mixer.heads // mixer.key_heads
+        parts = (queries, keys, values, held, sums, most, weights, capacity, mixer.key_heads, dim, mixer.scale)
+        constants = {"GROUP": group, "PAD": max(16, _power_of_two(group)), "BLOCK": block}
+        grids = (mixer.key_heads, rows, splits)
+        self._launch(fused.attend, grids, *parts, **constants, PLACES=fused.PLACES, SPLITS=splits, num_warps=4)
+        seen = hidden.new_empty(rows, mixer.heads * dim)
+        whole = (sums, most, weights, mixed, seen, mixer.heads, mixer.key_heads, dim)
+        self._launch(fused.combine, (mixer.heads, rows), *whole, BLOCK=block, SPLITS=splits, num_warps=4)
+        return seen
+
+    def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
+        if self.overlaps:
+            constants["launch_pdl"] = True
+        kernel[grid](*arguments, **constants, OVERLAP=self.overlaps)
+
+    def _add(self, hidden: torch.Tensor, values: torch.Tensor, matrix: Matrix) -> None:
+        """Add a product to `hidden`, in place."""
+        self._multiply(values, matrix, hidden, kind=fused.ADD)
+
+    def _multiply(
+        self,
+        values: torch.Tensor,
+        matrix: Matrix,
+        out: torch.Tensor,
+        norm: Norm | None = None,
+        *,
+        kind: int = fused.PLAIN,
+        conv: torch.Tensor | None = None,
+        taps: torch.Tensor | None = None,
+    ) -> None:
+        rows, num_k = values.shape
+        num_n = out.shape[1]
+        if norm is not None and rows > 1:
+            given, values = values, torch.empty_like(values)
+            block = _power_of_two(num_k)
+            self._launch(fused.normed, (rows,), given, norm.given, values, num_k, norm.eps, BLOCK=block, num_warps=4)
+            norm = None
+        tile: Tile = self.tile_for(rows, num_n, has_norm=norm is not None)
+        scale = matrix.weight if matrix.scale is None else matrix.scale
+        weight_of_norm, eps = (matrix.weight, 0.0) if norm is None else (norm.given, norm.eps)
+        num_conv = 0 if conv is None else conv.shape[1]
+        self._launch(
+            fused.product, (-(-num_n // tile.outputs),),
+            values, matrix.weight, scale, weight_of_norm, out,
+            out if conv is None else conv, out if taps is None else taps, rows, num_n, num_k, num_conv, eps,
+            PAD=1 if rows == 1 else MOST_ROWS, BLOCK_N=tile.outputs, BLOCK_K=tile.inputs,
+            HAS_NORM=norm is not None, HAS_SCALE=matrix.scale is not None, KIND=kind,
+            num_warps=tile.warps, num_stages=tile.stages,
+        )  # fmt: skip
+
+
+def _power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()

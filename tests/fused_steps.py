@@ -1,0 +1,67 @@
+"""Steps of the kernels for GPUs in Triton's interpreter, beside the same steps in plain torch: a process of its own, as
+TRITON_INTERPRET=1 has to be set before Triton is imported.
+
+It prints a line of JSON for each case: how far the logits and the caches are apart, beside the largest logit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from pipelines.engine import LocalEngine
+from pipelines.engine.fused_step import FusedStep
+from pipelines.engine.placement import Placement
+from pipelines.engine.stack import Stack
+from pipelines.engine.tiles import Tile
+from pipelines.models import DEMO_FOLDER
+from pipelines.types import WeightFormat
+
+LENGTHS = (70, 0, 512, 37)
+"""Tokens that the rows hold already: none, some, and as many as make the past one place longer than a whole part."""
+TILE = Tile(64, 256, 4, 2)
+"""Larger than on a GPU: the interpreter takes its time for each block of threads."""
+CASES: tuple[tuple[str, int, WeightFormat], ...] = (
+    ("one row", 1, "full"),
+    ("four rows", 4, "full"),
+    ("one row in int8", 1, "int8"),
+    ("two rows in int8", 2, "int8"),
+)
+
+
+def state_of(stack: Stack) -> list[torch.Tensor]:
+    """Everything that the slots hold."""
+    return [tensor for pair in stack.slots.layers for tensor in pair]
+
+
+@torch.inference_mode()
+def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
+    """How far logits and caches are apart after two steps each, and the largest logit."""
+    placement = Placement("cpu", torch.float32, "CPU", 1)  # also beside int8, where it would be bf16 else
+    models: list[Any] = [LocalEngine.load(DEMO_FOLDER, "demo", placement).model for _ in range(2)]
+    stacks = [Stack(model, 5, weights) for model in models]
+    for stack in stacks:
+        stack.slots.reserve(600)
+        generator = torch.Generator().manual_seed(1)
+        for tensor in state_of(stack):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+    fused = FusedStep(stacks[0]._lean, stacks[0].slots)
+    fused.tile_for = lambda *_, **__: TILE
+    most = 0.0
+    for step in range(2):
+        held = [length + step for length in LENGTHS[:rows]]
+        given = torch.tensor([[7 + row for row in range(rows)], held, [length + 3 for length in held]])
+        window = stacks[1].slots.window(slice(rows), max(held) + 1, is_masked=True)
+        ours, theirs = fused(given), stacks[1]._lean.step(given, window)
+        most = max(most, float((ours - theirs).abs().max()))
+    yield most
+    yield max(float((a - b).abs().max()) for a, b in zip(*map(state_of, stacks), strict=True))
+    yield float(theirs.abs().max())
+
+
+if __name__ == "__main__":
+    for name, rows, weights in CASES:
+        print(json.dumps([name, *apart(rows, weights)]), flush=True)
