@@ -99,14 +99,19 @@ def _remember(layer: Any, hidden: torch.Tensor) -> torch.Tensor:
     """Gated DeltaNet."""
     mixed = F.silu(_convolved(layer.in_proj_qkv(hidden), layer.conv1d.weight[:, 0].unbind(1)))
     query, key, value = mixed.split_with_sizes([layer.key_dim, layer.key_dim, layer.value_dim], dim=-1)
-    query, key = (_unit(one.unflatten(-1, (-1, layer.head_k_dim))) for one in (query, key))
-    value = value.unflatten(-1, (-1, layer.head_v_dim))
+    query, key = (_unit(_in_heads(one, layer.head_k_dim)) for one in (query, key))
+    value = _in_heads(value, layer.head_v_dim)
     decay = -layer.A_log.exp() * F.softplus(layer.in_proj_a(hidden) + layer.dt_bias)
     seen = delta_rule(query * layer.head_k_dim**-0.5, key, value, decay, layer.in_proj_b(hidden).sigmoid())
     normed = F.rms_norm(seen, (layer.head_v_dim,), layer.norm.weight, layer.layer_norm_epsilon)
-    gate = layer.in_proj_z(hidden).unflatten(-1, (-1, layer.head_v_dim))
+    gate = _in_heads(layer.in_proj_z(hidden), layer.head_v_dim)
     remembered: torch.Tensor = layer.out_proj((normed * F.silu(gate)).flatten(2))
     return remembered
+
+
+def _in_heads(values: torch.Tensor, dim: int) -> torch.Tensor:
+    """[B, S, heads x dim] to [B, S, heads, dim]."""
+    return values.view(*values.shape[:2], -1, dim)
 
 
 def _convolved(hidden: torch.Tensor, taps: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -144,7 +149,8 @@ def delta_rule(
     states = _states(kept, lasting @ written)
     inner = (query @ key.mT) * between
     seen = (query * left) @ states + inner @ (written - taken @ states)
-    return seen.flatten(2, 3)[:, :, :length].transpose(1, 2)
+    whole: torch.Tensor = seen.flatten(2, 3)[:, :, :length]
+    return whole.transpose(1, 2)
 
 
 def _states(kept: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
@@ -160,7 +166,8 @@ def _states(kept: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
 def _chunks(values: torch.Tensor) -> torch.Tensor:
     """[B, S, heads, dim] to [B, heads, chunks, CHUNK, dim], padded with zeros."""
     padded = F.pad(values, (0, 0, 0, 0, 0, -values.shape[1] % CHUNK))
-    return padded.transpose(1, 2).unflatten(2, (-1, CHUNK))
+    whole = padded.transpose(1, 2)
+    return whole.reshape(*whole.shape[:2], -1, CHUNK, whole.shape[-1])
 
 
 def _future(device: torch.device) -> torch.Tensor:
@@ -170,7 +177,7 @@ def _future(device: torch.device) -> torch.Tensor:
 def _unit(values: torch.Tensor) -> torch.Tensor:
     """Vectors of length 1."""
     dim = values.shape[-1]
-    return F.rms_norm(values, (dim,), None, UNIT_EPS / dim) * dim**-0.5
+    return torch.as_tensor(F.rms_norm(values, (dim,), None, UNIT_EPS / dim) * dim**-0.5)
 
 
 def _rotated(values: torch.Tensor, turn: Rotation) -> torch.Tensor:
