@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -37,6 +38,7 @@ VISITORS = 4
 VISITOR_TOKENS = 192
 NUM_FRAMES = 16
 CUT_LAYERS = 4
+PAST_TOKENS = 1100
 REPEATS = 3
 
 
@@ -220,6 +222,23 @@ def captured(pair: Pair) -> Iterator[str]:
     yield f"capture of the decode step, s for each of {num_graphs} graphs | {each:.2f} | | | "
 
 
+def replayed(pair: Pair) -> Iterator[str]:
+    """The captured step by itself, nothing between two of them, for a past of some length."""
+    stack = pair.ours.scheduler.stack
+    assert stack.graphs is not None
+    best = roofline.measure(pair.ours.model, stack.slots)
+    for rows in (1, 2, 4, 8):
+        if rows >= stack.slots.rows:
+            break
+        given = torch.tensor([[1] * rows, [PAST_TOKENS] * rows, [PAST_TOKENS] * rows], device=stack.device)
+        graphs = stack.graphs
+        step_s = roofline.best_s(partial(graphs.step, given, PAST_TOKENS + 1), stack.device)
+        row_bytes = best.state_bytes + best.token_bytes * PAST_TOKENS
+        least_s = (best.weight_bytes + rows * row_bytes) / best.bytes_per_s
+        told = f"the step by itself, {rows} row{'s' * (rows > 1)}, {PAST_TOKENS} tokens held, ms"
+        yield f"{told} | {step_s * 1000:.2f} | | | {least_s / step_s:.0%} of {least_s * 1000:.2f} |"
+
+
 def show(pair: Pair, *measures: Callable[[Pair], Iterator[str]]) -> None:
     """Print the rows of one pair."""
     for measure in measures:
@@ -232,7 +251,7 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
     for size in sizes:
         model = random_model(size, None, device, torch.bfloat16)
         pair = pair_of(f"{size}, random", model, model, 1024 * 1024)
-        show(pair, captured, compared, follow_ups, together, longest_gap)
+        show(pair, captured, replayed, compared, follow_ups, together, longest_gap)
         del model, pair
         torch.cuda.empty_cache()
 

@@ -20,7 +20,7 @@ PATCH_PX = 16
 MERGE = 2
 FRAMES = 2
 ROW = 3 * FRAMES * PATCH_PX * PATCH_PX
-_ORDER = (0, 3, 6, 4, 7, 2, 1, 5, 8)
+ORDER = (0, 3, 6, 4, 7, 2, 1, 5, 8)
 """From (t, frame, colour, row, its half, y, column, its half, x) to one patch after the other."""
 
 _BUFFERS = Buffers(64 * 1024**2)
@@ -188,7 +188,7 @@ def cut(frames: torch.Tensor) -> Patches:
 def _on_device(blocks: torch.Tensor) -> torch.Tensor:
     # by a tensor: a GPU would multiply by the reciprocal of a plain number, which rounds otherwise
     half = torch.tensor(127.5, device=blocks.device)
-    rows = blocks.permute(_ORDER).reshape(-1, 3, blocks.shape[1], PATCH_PX**2).float().sub_(half).div_(half)
+    rows = blocks.permute(ORDER).reshape(-1, 3, blocks.shape[1], PATCH_PX**2).float().sub_(half).div_(half)
     return rows.expand(-1, -1, FRAMES, -1).reshape(-1, ROW)
 
 
@@ -197,7 +197,7 @@ def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
     import cv2
 
     table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)
-    ordered = blocks.numpy().transpose(_ORDER)
+    ordered = blocks.numpy().transpose(ORDER)
     both = _BUFFERS.array((*ordered.shape[:6], FRAMES, PATCH_PX, PATCH_PX), np.uint8)
     if blocks.shape[1] == FRAMES:
         both[...] = ordered

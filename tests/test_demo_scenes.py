@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.demo.clips import draw_clip
-from pipelines.demo.heads import CHARACTERS, SORTS, Dense
+from pipelines.demo.dense import CHARACTERS, SORTS, Dense
 from pipelines.demo.outside import draw_outside
 from pipelines.demo.pairs import CHANGES, FAR, draw_pair, reduce_pair
 from pipelines.demo.scenes import draw_named, draw_reduced, draw_scene, fractions

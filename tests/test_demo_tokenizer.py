@@ -11,7 +11,6 @@ from transformers import AutoTokenizer
 
 from pipelines.demo.export import FOLDER
 from pipelines.demo.tokenizer import (
-    COORDINATES,
     MARKUP,
     SPECIAL,
     VOCABULARY,
@@ -39,13 +38,14 @@ def test_any_text_comes_back(text: str) -> None:
 
 def test_it_has_the_promised_entries() -> None:
     assert ENCODER.size == VOCABULARY
-    for token in (*SPECIAL, *MARKUP, *COORDINATES, "bbox_2d", "point_2d"):
+    for token in (*SPECIAL, *MARKUP, "bbox_2d", "point_2d"):
         assert ENCODER(token) == (ENCODER.id(token),)
 
 
-def test_a_number_that_is_no_coordinate_is_one_token_a_digit() -> None:
-    assert ENCODER("4057") == tuple(ENCODER.id(digit) for digit in "4057")
-    assert len(ENCODER("47")) == 2
+@pytest.mark.parametrize("number", ["7", "47", "190", "990", "1000", "4057"])
+def test_a_number_is_one_token_a_digit(number: str) -> None:
+    assert ENCODER(number) == tuple(ENCODER.id(digit) for digit in number)
+    assert ENCODER(f" ({number},")[1:-1] == ENCODER(number)
 
 
 def test_text_that_is_not_composed_stays_so() -> None:

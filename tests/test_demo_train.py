@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import Qwen3_5ForConditionalGeneration
 
-from pipelines.demo.batches import Batch, clip_batch, draw_clips, draw_pictures, picture_batch
-from pipelines.demo.course import Amounts
+from pipelines.demo.batches import Batch, clip_batch, draw_clips, draw_pictures, picture_batch, see_pictures
+from pipelines.demo.course import Amounts, Course, Lesson
 from pipelines.demo.dialogues import change_batch, zoom_batch
-from pipelines.demo.export import FOLDER, export
+from pipelines.demo.drawers import Drawers, lessons_of
+from pipelines.demo.export import export
+from pipelines.demo.forward import read, see
 from pipelines.demo.learner import Learner
 from pipelines.demo.model import new_model, take_weights
 from pipelines.demo.pairs import draw_pair
 from pipelines.demo.plan import Plan
+from pipelines.demo.runs import CPU, CURVE, Run, Way
 from pipelines.demo.sequences import Mix
+from pipelines.demo.sheets import Sheet, lay_out
 from pipelines.demo.specks import draw_speck
 from pipelines.demo.tokenizer import Encoder, build_tokenizer
-from pipelines.demo.train import CURVE, Run, estimate_s
+from pipelines.demo.train import estimate_drawn_s, estimate_s
 
 ENCODER = Encoder(build_tokenizer())
 SMALL = Amounts(see=4, read=2, pictures=2, clips=1, specials=1, lists=2, talks=1)
@@ -56,9 +60,10 @@ def _run(plan: Plan) -> None:
 
 
 def test_it_is_said_beforehand_how_long_each_stage_takes(tmp_path: Path) -> None:
-    estimates = estimate_s(replace(plan_in(tmp_path), steps=(2, 1, 0)), rank=0)
-    assert list(estimates) == ["see", "read"]
-    assert all(seconds > 0 for seconds in estimates.values())
+    plan = replace(plan_in(tmp_path), steps=(2, 1, 0))
+    for estimates in (estimate_s(plan, rank=0), estimate_drawn_s(replace(plan, shares=2), CPU)):
+        assert list(estimates) == ["see", "read"]
+        assert all(seconds > 0 for seconds in estimates.values())
 
 
 def test_a_run_can_be_exported(tmp_path: Path) -> None:
@@ -72,9 +77,12 @@ def test_a_run_can_be_exported(tmp_path: Path) -> None:
 
 def test_a_run_can_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     """New heads know nothing: their first steps must not lead a trained vision tower astray."""
-    run = Run(Plan(steps=(2, 0, 0), out=tmp_path / "run", start=FOLDER, amounts=SMALL))
+    first = Plan(steps=(1, 0, 0), out=tmp_path / "first", amounts=SMALL)
+    Run(first).go()
+    export(first.state_file, tmp_path / "model")
+    run = Run(Plan(steps=(2, 0, 0), out=tmp_path / "run", start=tmp_path / "model", amounts=SMALL))
     run.go()
-    shipped = Qwen3_5ForConditionalGeneration.from_pretrained(FOLDER, dtype=torch.float32)
+    shipped = Qwen3_5ForConditionalGeneration.from_pretrained(tmp_path / "model", dtype=torch.float32)
     for name, weight in shipped.state_dict().items():
         assert torch.equal(weight, run.learner.model.state_dict()[name]), name
 
@@ -106,19 +114,50 @@ def example_batch(source: str, rng: random.Random) -> Batch:
 @pytest.mark.parametrize("source", ["picture", "clip", "pair", "zoom"])
 def test_the_faster_forward_pass_is_that_of_transformers(source: str) -> None:
     batch = example_batch(source, random.Random(1))
-    learner, plain = Learner(ENCODER, seed=3), new_model(ENCODER, seed=3)
+    model = new_model(ENCODER, seed=3)
+    sheet = lay_out(ENCODER, [Lesson(batch, 1.0, 0.2)])
     with torch.no_grad():
-        visual = [learner.model.model.visual(v.patches, grid_thw=v.grids).pooler_output for v in batch.views]
-        fast = learner.model.lm_head(learner.hidden(batch, visual))
-        assert torch.allclose(fast, logits(plain, batch), atol=1e-4)
+        fast = model.lm_head(read(model, sheet, see(model, sheet)))
+        assert torch.allclose(fast, logits(model, batch), atol=1e-4)
+
+
+def test_lessons_laid_out_together_teach_what_they_teach_one_by_one() -> None:
+    """Frames of several sizes and texts of several lengths are padded, and each lesson keeps its own means."""
+    rng = random.Random(2)
+    lessons = [Lesson(example_batch(source, rng), 0.6, 0.2) for source in ("picture", "clip", "pair", "zoom")]
+    lessons.append(Lesson(see_pictures(draw_pictures(rng, 2, (64, 96), 3)), 0.0, 1.0))
+    one_by_one, together = Learner(ENCODER, seed=3), Learner(ENCODER, seed=3)
+    first = one_by_one.learn([lay_out(ENCODER, [lesson]) for lesson in lessons], 0.0)
+    second = together.learn([lay_out(ENCODER, lessons)], 0.0)
+    assert torch.allclose(first.loss, second.loss, rtol=1e-5)
+    for one, other in zip(one_by_one.parameters, together.parameters, strict=True):
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None and other.grad is not None:
+            assert torch.allclose(one.grad, other.grad, atol=1e-6)
+
+
+def test_what_is_learned_stays_where_the_model_is() -> None:
+    """A tensor made on the CPU, or a value asked of a GPU, would fail or wait there; here another device tells."""
+    elsewhere = torch.device("meta")
+    piece, layout = lay_out(ENCODER, [Lesson(example_batch("zoom", random.Random(4)), 1.0, 0.2)]).pack()
+    learner = Learner(ENCODER, seed=3, device=elsewhere)
+    standing = learner.learn([Sheet.unpack(piece.to(elsewhere), layout)], 0.0)
+    assert standing.loss.device == elsewhere
+
+
+def test_a_sheet_travels_as_one_piece() -> None:
+    sheet = lay_out(ENCODER, [Lesson(example_batch("clip", random.Random(3)), 1.0, 0.2)])
+    arrived = Sheet.unpack(*sheet.pack())
+    for field in fields(Sheet):
+        assert torch.equal(getattr(sheet, field.name), getattr(arrived, field.name)), field.name
 
 
 def logits(model: Qwen3_5ForConditionalGeneration, batch: Batch) -> torch.Tensor:
     """What transformers computes from the same prompt and the same patches."""
     config, count = model.config, len(batch.ids)
     views = [view.patches.view(count, -1, view.patches.shape[1]) for view in batch.views]
-    patches = torch.cat(views, dim=1).flatten(0, 1)
-    grids = torch.stack([view.grids for view in batch.views], dim=1).flatten(0, 1)
+    patches = (torch.cat(views, dim=1).flatten(0, 1).float() - 127.5) / 127.5
+    grids = torch.tensor([view.grid for view in batch.views] * count)
     if batch.source == "picture":
         is_visual, kind = batch.ids == config.image_token_id, 1
         seen = {"pixel_values": patches, "image_grid_thw": grids}
@@ -128,6 +167,29 @@ def logits(model: Qwen3_5ForConditionalGeneration, batch: Batch) -> torch.Tensor
     output = model(input_ids=batch.ids, mm_token_type_ids=is_visual.int() * kind, **seen)
     found: torch.Tensor = output.logits
     return found
+
+
+def test_drawers_hand_over_what_one_process_would_draw(tmp_path: Path) -> None:
+    plan = replace(plan_in(tmp_path), shares=2)
+    course = Course(ENCODER, plan.seed, plan.amounts, pool_steps=1)
+    drawers = Drawers(plan, 2, torch.device("cpu"), first=1)
+    drawn = list(drawers.sheets())
+    drawers.close()
+    assert len(drawn) == plan.end - 1
+    for step, sheet in enumerate(drawn, start=1):
+        own = lay_out(ENCODER, lessons_of(course, plan, step, plan.progress(step)))
+        assert all(torch.equal(getattr(own, f.name), getattr(sheet, f.name)) for f in fields(Sheet))
+
+
+def test_a_run_by_the_clock_ends_in_time(tmp_path: Path) -> None:
+    plan = replace(plan_in(tmp_path), minutes=1 / 10)
+    drawers = Drawers(plan, 1, torch.device("cpu"))
+    run = Run(plan, Way(drawers=drawers))
+    run.go()
+    drawers.close()
+    assert run.step > 3
+    assert 6 <= run.seconds < 60
+    assert plan.rate(run.step, 0.99) < 0.1 * plan.rate(run.step, 0.1)
 
 
 def test_the_rate_falls_to_almost_nothing() -> None:

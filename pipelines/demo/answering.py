@@ -71,7 +71,7 @@ def _turn(question: str, media: Sequence[Media] = ()) -> Message:
 class Answerer:
     """A checkpoint in float32 on the CPU."""
 
-    def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 400) -> None:
+    def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 600) -> None:
         self.checkpoint = Checkpoint.open(folder)
         self.model = Qwen3_5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens

@@ -13,20 +13,20 @@ import torch
 
 from pipelines.demo.clip_questions import ask_any_clip
 from pipelines.demo.clips import MovingScene, draw_clip
+from pipelines.demo.dense import Dense
+from pipelines.demo.digits import HARD
 from pipelines.demo.drawing import Pixels
 from pipelines.demo.exchange import Exchange
-from pipelines.demo.heads import Dense
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
 from pipelines.demo.scenes import GLYPH_SHARE, Scene, draw_reduced, draw_scene
 from pipelines.demo.sequences import Draft, Mix, converse
 from pipelines.demo.tokenizer import END, IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, Encoder
 from pipelines.demo.written import small_talk, written_exchanges
 from pipelines.fusion.prompt import expand_prompt
-from pipelines.inputs import FRAMES, Grid, cut
+from pipelines.inputs import FRAMES, MERGE, ORDER, PATCH_PX, ROW, Grid, grid_of
 
 Size = tuple[int, int]
 Source = Literal["picture", "clip", "text"]
-IGNORED = -100
 PICTURE_SIZES: tuple[Size, ...] = (
     (128, 128), (128, 160), (160, 128), (160, 160), (160, 192), (192, 160), (128, 192), (192, 192), (128, 224),
     (160, 224), (128, 256), (192, 128), (224, 160), (160, 192),
@@ -45,31 +45,32 @@ REDUCED_SHARE = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Pictures or clips of one grid: `patches` float32 [N, 1536], `grids` int64 [B, 3] in patches, `dense` targets."""
+    """Pictures or clips of one grid (t, h, w in patches): `patches` uint8 [N, 1536] and what their tokens show."""
 
     patches: torch.Tensor
-    grids: torch.Tensor
+    grid: Grid
     dense: Dense | None
 
     @property
-    def grid(self) -> Grid:
-        """The grid of each item (t, h, w), in patches."""
-        t, h, w = self.grids[0].tolist()
-        return t, h, w
+    def count(self) -> int:
+        """How many pictures or clips there are."""
+        t, h, w = self.grid
+        return len(self.patches) // (t * h * w)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """The tensors of one training step.
 
-    `ids` int64 [B, S], `targets` int64 [B, S] (IGNORED where given), `weights` float32 [B, S]. `views` holds what each
-    conversation shows, in the order of its placeholders: several views where a conversation has several pictures.
+    `ids` int64 [B, S], `weights` float32 [B, S] (0 where given) and `soft` int64 [B, S], rows of the soft targets.
+    `views` holds what each conversation shows, in the order of its placeholders: several views where a conversation has
+    several pictures.
     """
 
     source: Source
     ids: torch.Tensor
-    targets: torch.Tensor
     weights: torch.Tensor
+    soft: torch.Tensor
     views: tuple[Seen, ...] = ()
 
 
@@ -98,9 +99,11 @@ def see_clips(clips: Sequence[MovingScene]) -> Seen:
 
 def see(frames: Sequence[Pixels], dense: Sequence[Dense] = ()) -> Seen:
     """The patches of frames of one size, uint8 [T, H, W, 3] each."""
-    patches = [cut(torch.from_numpy(np.ascontiguousarray(item)).permute(0, 3, 1, 2)) for item in frames]
-    grids = torch.tensor([part.grid_thw for part in patches])
-    return Seen(torch.cat([part.values for part in patches]), grids, Dense.join(list(dense)) if dense else None)
+    pixels = torch.from_numpy(np.stack(frames)).permute(0, 1, 4, 2, 3)
+    t, h, w = grid_of(pixels[0])
+    blocks = pixels.reshape(len(frames) * t, FRAMES, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
+    patches = blocks.permute(ORDER).reshape(-1, ROW)
+    return Seen(patches, (t, h, w), Dense.join(list(dense)) if dense else None)
 
 
 def picture_pads(seen: Seen) -> str:
@@ -154,11 +157,12 @@ def join(encoder: Encoder, source: Source, drafts: Sequence[Draft], views: tuple
     """The conversations as tensors, padded on the right."""
     longest = max(len(draft.ids) for draft in drafts)
     ids = torch.full((len(drafts), longest), encoder.id(END))
-    weights = torch.zeros(ids.shape)
+    weights, soft = torch.zeros(ids.shape), torch.full_like(ids, HARD)
     for row, draft in enumerate(drafts):
         ids[row, : len(draft.ids)] = torch.tensor(draft.ids)
         weights[row, : len(draft.ids)] = torch.tensor(draft.weights)
-    return Batch(source, ids, ids.masked_fill(weights == 0, IGNORED), weights, views)
+        soft[row, : len(draft.ids)] = torch.tensor(draft.soft)
+    return Batch(source, ids, weights, soft, views)
 
 
 def _one_or_more(rng: random.Random, exchanges: Iterator[Exchange], mix: Mix) -> Iterator[Exchange]:

@@ -1,7 +1,7 @@
 """What is taught when: seeing first, then reading lists, then answering about pictures and clips.
 
-Every step's lessons follow from the seed, the stage, the step and the process alone, so that a run that was stopped
-goes on exactly as it would have.
+Every step's lessons follow from the seed, the stage, the step, how much of the stage is done and the share alone, so
+that a run that was stopped goes on exactly as it would have.
 """
 
 from __future__ import annotations
@@ -40,10 +40,8 @@ Special = Literal["change", "follow", "zoom", "outside", "speck"]
 ROUND: tuple[Special, ...] = (
     "change", "outside", "change", "zoom", "change", "follow", "change", "zoom", "change", "speck",
 )  # fmt: skip
-"""What every second step holds beside pictures and lists."""
+"""What a step holds beside pictures, clips and lists."""
 CLOSER_SIZES: tuple[Size, ...] = ((128, 128), (128, 160), (160, 128), (160, 160))
-POOL_STEPS = 6
-"""Written lists are made for so many steps at once, and sorted by length, so that little of a batch is padding."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +61,28 @@ class Amounts:
     read: int = 16
     pictures: int = 8
     clips: int = 6
-    specials: int = 6
+    specials: int = 3
     lists: int = 4
     talks: int = 6
 
 
 @dataclass(frozen=True)
 class Course:
-    """The whole curriculum. `steps` is the length of each stage, in order of STAGES.
+    """The whole curriculum.
 
-    `begins` tells a course for a model that knows nothing, which starts with few things and small pictures.
+    `begins` tells a course for a model that knows nothing, which starts with few things and small pictures. Written
+    lists are made for `pool_steps` steps at once, and sorted by length, so that little of a batch is padding.
     """
 
     encoder: Encoder
-    steps: tuple[int, int, int]
     seed: int
     amounts: Amounts
     begins: bool = True
+    pool_steps: int = 6
 
-    def lessons(self, stage: Stage, step: int, rank: int) -> Iterator[Lesson]:
-        """The lessons of one process at one step of a stage."""
-        progress = step / self.steps[STAGES.index(stage)] if self.begins else 1.0
+    def lessons(self, stage: Stage, step: int, progress: float, rank: int) -> Iterator[Lesson]:
+        """The lessons of one share of a step of a stage, of which the part `progress` is done."""
+        progress = progress if self.begins else 1.0
         common = random.Random(f"{self.seed} {stage} {step}")
         own = random.Random(f"{self.seed} {stage} {step} {rank}")
         if stage == "see":
@@ -108,18 +107,16 @@ class Course:
         self, common: random.Random, own: random.Random, step: int, rank: int, progress: float
     ) -> Iterator[Lesson]:
         encoder, amounts = self.encoder, self.amounts
-        mix = Mix(thinking=0.68, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=115)
+        mix = Mix(thinking=0.68, single=0.85 if progress < 0.35 else 0.6, max_text_tokens=180)
         size = common.choice(PICTURE_SIZES[:5] if progress < 0.4 else PICTURE_SIZES)
         max_things = 2 if progress < 0.02 else 3 if progress < 0.06 else 4 if progress < 0.12 else MAX_THINGS
         yield Lesson(picture_batch(encoder, own, draw_pictures(own, amounts.pictures, size, max_things), mix), 1.0, 0.4)
         if progress < 0.15:
             yield Lesson(see_pictures(draw_pictures(own, amounts.see // 2, size, MAX_THINGS, 0.5)), 0.0, 0.4)
-        if step % 2 == 0:
-            num_frames = common.choice(tuple(CLIP_SIZES))
-            clips = draw_clips(own, amounts.clips, common.choice(CLIP_SIZES[num_frames]), num_frames)
-            yield Lesson(clip_batch(encoder, own, clips, mix), 1.0, 0.2)
-        else:
-            yield Lesson(self._special(common, own, ROUND[step // 2 % len(ROUND)], mix), 0.6, 0.2)
+        num_frames = common.choice(tuple(CLIP_SIZES))
+        clips = draw_clips(own, amounts.clips, common.choice(CLIP_SIZES[num_frames]), num_frames)
+        yield Lesson(clip_batch(encoder, own, clips, mix), 1.0, 0.2)
+        yield Lesson(self._special(common, own, ROUND[step % len(ROUND)], mix), 0.6, 0.2)
         if step % 6 == 5:
             yield Lesson(talk_batch(encoder, own, amounts.talks, mix), 0.15, 0.0)
         yield Lesson(self._lists("answer", step, rank, amounts.lists, 1.0), 0.6, 0.0)
@@ -139,14 +136,14 @@ class Course:
 
     def _lists(self, stage: Stage, step: int, rank: int, each: int, progress: float) -> Batch:
         max_things = 3 if progress < 0.15 else 4 if progress < 0.3 else 6
-        mix = Mix(thinking=0.6, single=0.85 if progress < 0.4 else 0.6, max_text_tokens=150)
-        pool = _pool(self.encoder, f"{self.seed} {stage} {step // POOL_STEPS} {rank} lists", each, max_things, mix)
-        return pool[step % POOL_STEPS]
+        mix = Mix(thinking=0.6, single=0.85 if progress < 0.4 else 0.6, max_text_tokens=220)
+        seed = f"{self.seed} {stage} {step // self.pool_steps} {rank} lists"
+        return _pool(self.encoder, seed, self.pool_steps, each, max_things, mix)[step % self.pool_steps]
 
 
 @lru_cache(maxsize=2)
-def _pool(encoder: Encoder, seed: str, each: int, max_things: int, mix: Mix) -> list[Batch]:
-    return written_batches(encoder, random.Random(seed), POOL_STEPS, each, max_things, mix)
+def _pool(encoder: Encoder, seed: str, steps: int, each: int, max_things: int, mix: Mix) -> list[Batch]:
+    return written_batches(encoder, random.Random(seed), steps, each, max_things, mix)
 
 
 def _pair(rng: random.Random, size: Size) -> Pair:

@@ -1,41 +1,41 @@
-"""The demo model: the architecture of Qwen3.5 at 3 million parameters, and how its training starts."""
+"""The demo model: the architecture of Qwen3.5 at 6 million parameters, and how its training starts."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
 from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 from transformers.models.qwen3_5 import modeling_qwen3_5 as qwen
 
-from pipelines.demo.tokenizer import COORDINATES, END, IM_END, IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, Encoder
+from pipelines.demo.things import DIGITS
+from pipelines.demo.tokenizer import END, IM_END, IMAGE_PAD, VIDEO_PAD, VISION_END, VISION_START, Encoder
 
-HIDDEN = 192
+HIDDEN = 256
 VISION_HIDDEN = 128
-NUM_WAVES = 12
+NUM_LAYERS = 6
+NUM_WAVES = 4
 
 
 def make_config(encoder: Encoder) -> Qwen3_5Config:
-    """The configuration: two Gated DeltaNet and two full-attention layers, and a vision tower of four."""
+    """The configuration: Gated DeltaNet and full attention by turns, and a vision tower of four."""
     text = {
         "vocab_size": encoder.size,
         "hidden_size": HIDDEN,
-        "intermediate_size": 448,
-        "num_hidden_layers": 4,
-        "layer_types": ["linear_attention", "full_attention"] * 2,
-        "num_attention_heads": 4,
+        "intermediate_size": 640,
+        "num_hidden_layers": NUM_LAYERS,
+        "layer_types": ["linear_attention", "full_attention"] * (NUM_LAYERS // 2),
+        "num_attention_heads": 6,
         "num_key_value_heads": 2,
         "head_dim": 48,
         "linear_num_key_heads": 4,
         "linear_num_value_heads": 4,
         "linear_key_head_dim": 32,
-        "linear_value_head_dim": 48,
+        "linear_value_head_dim": 64,
         "max_position_embeddings": 4096,
         "tie_word_embeddings": True,
         "eos_token_id": encoder.id(IM_END),
@@ -81,7 +81,7 @@ def new_model(encoder: Encoder, seed: int) -> Qwen3_5ForConditionalGeneration:
         nn.init.normal_(model.model.visual.patch_embed.proj.weight, std=1536**-0.5)
         nn.init.normal_(model.model.visual.pos_embed.weight, std=0.2)
         embeddings = model.model.language_model.embed_tokens.weight
-        embeddings[[encoder.id(number) for number in COORDINATES]] = _number_line()
+        embeddings[[encoder.id(digit) for digit in DIGITS]] = _number_line()
     return model
 
 
@@ -100,14 +100,6 @@ def take_weights(model: Qwen3_5ForConditionalGeneration, encoder: Encoder, folde
     model.model.language_model.embed_tokens.weight.copy_(embeddings)
 
 
-def hasten(model: Qwen3_5ForConditionalGeneration) -> None:
-    """Replace two steps of the vision tower by equal ones that are faster on a CPU, for batches of equal grids."""
-    tower = model.model.visual
-    tower.patch_embed.forward = MethodType(_embed_patches, tower.patch_embed)
-    for block in tower.blocks:
-        block.attn.forward = MethodType(_attend_in_batch, block.attn)
-
-
 def _remember_longer(layer: Any) -> None:
     """Start the decay as the Gated DeltaNet authors do: with transformers' own start a layer forgets within a token."""
     heads = layer.num_v_heads
@@ -117,33 +109,9 @@ def _remember_longer(layer: Any) -> None:
 
 
 def _number_line() -> torch.Tensor:
-    """Embeddings in which neighbouring coordinates are alike, float32 [number of coordinates, hidden]."""
-    place = torch.linspace(0, 1, len(COORDINATES))[:, None]
+    """Embeddings in which neighbouring digits are alike, float32 [10, hidden]."""
+    place = torch.linspace(0, 1, len(DIGITS))[:, None]
     wave = torch.arange(1, NUM_WAVES + 1)[None].float()
     phases = torch.cat([torch.cos(math.pi * wave * place), torch.sin(math.pi * wave * place)], dim=1)
     spread = phases / wave.sqrt().repeat(1, 2) @ torch.randn(2 * NUM_WAVES, HIDDEN)
     return spread / spread.std() * 0.02
-
-
-def _embed_patches(self: Any, patches: torch.Tensor) -> torch.Tensor:
-    """The patch convolution as the matrix product that it is."""
-    weight = self.proj.weight.flatten(1)
-    embedded: torch.Tensor = F.linear(patches.reshape(-1, weight.shape[1]).to(weight.dtype), weight, self.proj.bias)
-    return embedded
-
-
-def _attend_in_batch(
-    self: Any,
-    hidden_states: torch.Tensor,
-    cu_seqlens: torch.Tensor,
-    position_embeddings: tuple[torch.Tensor, torch.Tensor],
-    **_: object,
-) -> torch.Tensor:
-    """All pictures at once instead of one by one; they are of equal length."""
-    total, length = len(hidden_states), int(cu_seqlens[1])
-    query, key, value = self.qkv(hidden_states).reshape(total, 3, self.num_heads, -1).unbind(1)
-    query, key = qwen.apply_rotary_pos_emb_vision(query, key, *position_embeddings)
-    split = [x.reshape(total // length, length, self.num_heads, -1).transpose(1, 2) for x in (query, key, value)]
-    mixed = F.scaled_dot_product_attention(*split)
-    attended: torch.Tensor = self.proj(mixed.transpose(1, 2).reshape(total, -1))
-    return attended

@@ -36,20 +36,20 @@ class Muon:
             distributed.all_reduce(flat)
             sizes = [update.numel() for update in updates]
             updates = list(torch.split(flat, sizes))
-        for i, update in zip(active, updates, strict=True):
-            parameter = self.parameters[i]
-            parameter.mul_(1 - rate * weight_decay).sub_(update.view_as(parameter), alpha=rate)
+        parameters: list[torch.Tensor] = [self.parameters[i] for i in active]
+        shaped = [update.view_as(parameter) for update, parameter in zip(updates, parameters, strict=True)]
+        torch._foreach_mul_(parameters, 1 - rate * weight_decay)
+        torch._foreach_add_(parameters, shaped, alpha=-rate)
 
     def _updates(self, active: list[int]) -> list[torch.Tensor]:
         """The update of each active parameter; zeros for the share of the other processes."""
+        gradients = [gradient for i in active if (gradient := self.parameters[i].grad) is not None]
+        momenta = [self.momenta[i] for i in active]
+        torch._foreach_lerp_(momenta, gradients, 1 - self.momentum)
+        ahead = torch._foreach_lerp(gradients, momenta, self.momentum)
         by_shape: dict[torch.Size, list[tuple[int, torch.Tensor]]] = defaultdict(list)
-        for place, i in enumerate(active):
-            gradient = self.parameters[i].grad
-            if gradient is None:
-                continue
-            self.momenta[i].lerp_(gradient, 1 - self.momentum)
-            ahead = gradient.lerp(self.momenta[i], self.momentum).flatten(1)
-            by_shape[ahead.shape].append((place, ahead))
+        for place, matrix in enumerate(one.flatten(1) for one in ahead):
+            by_shape[matrix.shape].append((place, matrix))
         updates = [torch.zeros_like(self.parameters[i]) for i in active]
         for group in by_shape.values():
             for place, matrix in _orthogonal(_share(group)):

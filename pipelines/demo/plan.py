@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from pipelines.demo.course import STAGES, Amounts, Stage
 
 SEED = 2026
 STEPS = (1500, 600, 3500)
+"""Of two processes on a CPU."""
+SHARES = 4
+"""How many shares of a step a GPU works on at once."""
+GPU_STEPS = (750, 400, 2881)
+"""Of such steps: those that the shipped weights had."""
 RATES: dict[Stage, float] = {"see": 3e-3, "read": 2e-3, "answer": 2.5e-3}
 WARM_UP_STEPS = 15
 SETTLING_STEPS = 50
@@ -26,6 +32,10 @@ class Plan:
     save_every_s: float = 60.0
     start: Path | None = None
     """A checkpoint whose weights the run begins with; without one it begins from nothing."""
+    shares: int = 1
+    """How many shares of a step, each as large as `amounts` say, one process works on."""
+    minutes: float | None = None
+    """By the clock, the end of the run: of the last stage it has as many steps as fit, whatever `steps` says."""
 
     @property
     def state_file(self) -> Path:
@@ -38,10 +48,15 @@ class Plan:
         firsts = (sum(self.steps[:i]) for i in range(len(STAGES)))
         return [(stage, first) for stage, first, n in zip(STAGES, firsts, self.steps, strict=True) if n]
 
+    @property
+    def end(self) -> int:
+        """How many steps there are, at most."""
+        return sys.maxsize if self.minutes else sum(self.steps)
+
     def stage_of(self, step: int) -> tuple[Stage, int]:
         """The stage that a step of the whole run belongs to, and its number within it."""
         for stage, length in zip(STAGES, self.steps, strict=True):
-            if step < length:
+            if step < length or (self.minutes and stage == STAGES[-1]):
                 return stage, step
             step -= length
         raise ValueError("the run is over")
@@ -50,10 +65,15 @@ class Plan:
         """Whether the heads are still new beside weights that are not."""
         return self.start is not None and step < SETTLING_STEPS
 
-    def rate(self, step: int) -> float:
+    def progress(self, step: int, answering: float = 0.0) -> float:
+        """How much of its stage is done at a step; `answering` is that of the last stage of a run by the clock."""
+        stage, own = self.stage_of(step)
+        return answering if self.minutes and stage == STAGES[-1] else own / self.steps[STAGES.index(stage)]
+
+    def rate(self, step: int, answering: float = 0.0) -> float:
         """The learning rate of a step of the whole run."""
         stage, own = self.stage_of(step)
-        progress = own / self.steps[STAGES.index(stage)]
+        progress = self.progress(step, answering)
         warm = min(1.0, (own + 1) / WARM_UP_STEPS)
         if stage == "answer":
             return RATES[stage] * warm * min(1.0, max(0.02, 1 - (progress - 0.35) / 0.65))

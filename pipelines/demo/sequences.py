@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipelines.demo.digits import HARD, soft_rows
 from pipelines.demo.exchange import Exchange
+from pipelines.demo.things import DIGITS
 from pipelines.demo.tokenizer import IM_END, IM_START, Encoder
 
 PLAIN_SHARE = 0.03
@@ -30,19 +32,24 @@ class Mix:
 
 @dataclass
 class Draft:
-    """One conversation as it is written: the ids, and for each the loss weight of predicting it (0: given)."""
+    """One conversation as it is written.
+
+    For each id there is the loss weight of predicting it (0: given), and the row of its soft target.
+    """
 
     encoder: Encoder
     rng: random.Random
     thinking: float
     ids: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
+    soft: list[int] = field(default_factory=list)
 
     def give(self, text: str) -> Draft:
         """Text that the model is given."""
         new = self.encoder(text)
         self.ids += new
         self.weights += [0.0] * len(new)
+        self.soft += [HARD] * len(new)
         return self
 
     def ask(self, question: str, media: str = "") -> Draft:
@@ -58,22 +65,33 @@ class Draft:
         thinks = self.rng.random() < self.thinking if thinks is None else thinks
         if not thinks:
             return self._reply_at_once(exchange.answer)
-        reply = self.encoder(f"{exchange.reasoning}\n</think>\n\n{exchange.answer}{IM_END}")
+        text = f"{exchange.reasoning}\n</think>\n\n{exchange.answer}{IM_END}"
+        reply = self.encoder(text)
         heavy = {self.encoder.id(token) for token in VERDICTS}
         end = reply.index(self.encoder.id("</think>"))
         weights = [VERDICT_WEIGHT if token in heavy and i < end else 1.0 for i, token in enumerate(reply)]
-        return self.give(OPENING + THINK)._learn(reply, weights)
+        return self.give(OPENING + THINK)._learn(text, reply, weights)
 
     def _reply_at_once(self, answer: str) -> Draft:
         self.give(OPENING + (NO_THINK if self.rng.random() > PLAIN_SHARE else ""))
-        reply = self.encoder(f"{answer}{IM_END}")
+        text = f"{answer}{IM_END}"
+        reply = self.encoder(text)
         weight = 1.0 if answer.startswith("[") else SHORT_ANSWER_WEIGHT
-        return self._learn(reply, [weight] * len(reply))
+        return self._learn(text, reply, [weight] * len(reply))
 
-    def _learn(self, reply: tuple[int, ...], weights: list[float]) -> Draft:
+    def _learn(self, text: str, reply: tuple[int, ...], weights: list[float]) -> Draft:
         self.ids += reply
         self.weights += weights
+        rows = iter(soft_rows(text))
+        digits = {self.encoder.id(digit) for digit in DIGITS}
+        self.soft += [next(rows) if token in digits else HARD for token in reply]
         return self.give("\n")
+
+    def follow(self, turn: Draft) -> None:
+        """Go on with another draft."""
+        self.ids += turn.ids
+        self.weights += turn.weights
+        self.soft += turn.soft
 
 
 def converse(encoder: Encoder, rng: random.Random, media: str, exchanges: Iterable[Exchange], mix: Mix) -> Draft:
@@ -88,6 +106,5 @@ def converse(encoder: Encoder, rng: random.Random, media: str, exchanges: Iterab
             if refused > 3:
                 break
             continue
-        draft.ids += turn.ids
-        draft.weights += turn.weights
+        draft.follow(turn)
     return draft

@@ -1,11 +1,10 @@
-"""The demo model's tokenizer: byte-level BPE of 1,280 entries, learned from the questions and answers it is for.
+"""The demo model's tokenizer: byte-level BPE of 1,200 entries, learned from the questions and answers it is for.
 
 The shipped one is used again whenever the model is trained, so that a change of a wording exchanges no token;
 `python -m pipelines.demo.tokenizer FILE` learns one from today's wordings.
 
 Special tokens bear Qwen's names, and the split is Qwen's own (one digit at a time). Nothing is normalised, so any text
-comes back byte for byte; transformers adds Qwen's NFC normaliser to every tokenizer of model type `qwen3_5`. Whole
-coordinates are added tokens, which are cut out before the split where they stand as words.
+comes back byte for byte; transformers adds Qwen's NFC normaliser to every tokenizer of model type `qwen3_5`.
 """
 
 from __future__ import annotations
@@ -27,13 +26,12 @@ from pipelines.demo.outside import NOT_ABOUT, NOT_DRAWN, OTHER_WORLD, PHOTO_QUES
 from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
 from pipelines.demo.specks import draw_speck
-from pipelines.demo.things import STEP
 from pipelines.demo.written import NO_PICTURE, OPENINGS, TALK, WORDS, imagined
 from pipelines.demo.zoom import BEFORE_TOOLS, PROSE, ask_zoom, refused
 from pipelines.tools.offer import ZOOM_TOOL
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "demo-model" / "tokenizer.json"
-VOCABULARY = 1280
+VOCABULARY = 1200
 SEED = 0
 NUM_SCENES = 1500
 """How many scenes' worth of text it is learned from."""
@@ -45,7 +43,6 @@ END, IM_START, IM_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
 SPECIAL = (END, IM_START, IM_END, VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
 MARKUP = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
-COORDINATES = tuple(str(number) for number in range(STEP, 1000, STEP))
 WHOLE = ("bbox_2d", "point_2d", BEFORE_TOOLS, *PROSE)
 
 
@@ -64,7 +61,7 @@ def learn_tokenizer() -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytewise])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL) - len(MARKUP) - len(WHOLE) - len(COORDINATES),
+        vocab_size=VOCABULARY - len(SPECIAL) - len(MARKUP) - len(WHOLE),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         min_frequency=2,
         show_progress=False,
@@ -72,7 +69,6 @@ def learn_tokenizer() -> Tokenizer:
     tokenizer.train_from_iterator(texts(), trainer)
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in (*MARKUP, *WHOLE)])
-    tokenizer.add_tokens([AddedToken(number, normalized=False, single_word=True) for number in COORDINATES])
     return tokenizer
 
 

@@ -75,7 +75,7 @@ def bandwidth(device: torch.device, num_bytes: int) -> float:
     numbers = torch.ones(max(min(num_bytes, most), 2**20) // (4 * READ_WIDTH), READ_WIDTH, device=device)
     vector = torch.ones(READ_WIDTH, device=device)
     # by a sum and by a product with a vector: which of them keeps up with the memory differs from machine to machine
-    return numbers.nbytes / min(_best_s(read, device) for read in (numbers.sum, lambda: torch.mv(numbers, vector)))
+    return numbers.nbytes / min(best_s(read, device) for read in (numbers.sum, lambda: torch.mv(numbers, vector)))
 
 
 def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -83,10 +83,10 @@ def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     rows, inner, columns = MATRIX_SHAPES[device.type]
     left = torch.ones(rows, inner, dtype=dtype, device=device)
     right = torch.ones(columns, inner, dtype=dtype, device=device)
-    return 2 * rows * inner * columns / _best_s(lambda: torch.nn.functional.linear(left, right), device)
+    return 2 * rows * inner * columns / best_s(lambda: torch.nn.functional.linear(left, right), device)
 
 
-def _best_s(work: Callable[[], object], device: torch.device) -> float:
+def best_s(work: Callable[[], object], device: torch.device) -> float:
     """The least seconds of several tries."""
     # on a GPU from event to event: a launch and a wait take longer than a read of small weights
     clock: Clock = CudaClock() if device.type == "cuda" else HostClock()
