@@ -39,7 +39,7 @@ QUESTION = "Is there {} in this picture?"
 YES, NO = ("Yes", "yes"), ("No", "no")
 MARGIN = 0.125
 """Of a box's own sides, on each side of it: more would let its neighbours in, of which the claim does not speak."""
-GROUND = 2.0
+GROUND = 3.0
 """The side of the plain ground that the part is shown on, in its longer sides: what is cut close is harder to tell."""
 MAX_GROUND_PX = 2048
 POINT_SIDE = 320.0

@@ -10,10 +10,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.engine import Kept, LocalEngine
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
+from pipelines.engine.reference import _all
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Sampling, Settings, Task, Token, Usage, UserError, Work
@@ -145,3 +147,9 @@ def test_a_checkpoint_that_is_not_whole_is_one_sentence(
         (folder / file).write_text(content)
     with pytest.raises(UserError, match=sentence):
         LocalEngine.load(folder, "broken")
+
+
+def test_a_stop_of_generate_is_told_where_its_tokens_are() -> None:
+    """A GPU refuses a tensor of the host; the device without memory stands for one."""
+    told = _all(torch.zeros(2, 3, device="meta"), is_done=True)
+    assert (told.device.type, tuple(told.shape), told.dtype) == ("meta", (2,), torch.bool)

@@ -75,14 +75,14 @@ class ReferenceEngine(LocalEngine):
             with self._generating:
                 torch.manual_seed(seed)
                 self.model.model.rope_deltas = None
-                criteria = [lambda ids, _scores: _all(ids, any(flag.is_set() for flag in flags))]
+                criteria = [lambda ids, _scores: _all(ids, is_done=any(flag.is_set() for flag in flags))]
                 self.model.generate(**given, **keywords, streamer=streamer, stopping_criteria=criteria)
         except Exception as error:
             outbox.put(error)
         outbox.put(None)
 
 
-def _all(ids: torch.Tensor, is_done: bool) -> torch.Tensor:
+def _all(ids: torch.Tensor, *, is_done: bool) -> torch.Tensor:
     """Whether each row of ids is done, where the ids are."""
     return torch.full((len(ids),), is_done, device=ids.device)
 
