@@ -1,0 +1,145 @@
+"""When pieces of prompts are recorded, and what happens where that or their kernels fail; without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from transformers import Qwen3_5Config
+
+from pipelines.engine.captured import Replay, Work
+from pipelines.engine.pieces import MOST_GRAPHS, Pieces
+from pipelines.engine.slots import SlotCache
+from pipelines.models import DEMO_FOLDER
+
+ROW = 1
+
+
+class Recorder:
+    """Stands for what captures CUDA graphs, and counts."""
+
+    def __init__(self) -> None:
+        self.pools, self.sizes = 0, list[int]()
+        self.error: Exception | None = None
+
+    def begin(self) -> Callable[[Work, Sequence[torch.Tensor]], Replay]:
+        self.pools += 1
+        return self._capture
+
+    def _capture(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
+        work(*inputs)
+        if self.error:
+            raise self.error
+        self.sizes.append(len(inputs[0]))
+        return lambda given: work(*given)
+
+
+class Piece:
+    """Stands for the kernels: adds what counts to the row's states, and gives it back."""
+
+    def __init__(self, slots: SlotCache) -> None:
+        self._slots, self.error = slots, list[Exception]()
+
+    def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        held, count = numbers.flatten().tolist()
+        assert len(hidden) % 64 == 0
+        assert held == self._slots.lengths[row]
+        assert positions.shape == (3, len(hidden))
+        for _, state in self._slots.states:
+            state[row] += hidden[:count].sum()
+        if self.error:
+            raise self.error[0]
+        return hidden[count - 1 : count]
+
+
+@pytest.fixture
+def slots() -> SlotCache:
+    config = Qwen3_5Config.from_pretrained(DEMO_FOLDER).text_config
+    slots = SlotCache(config, 2, torch.float32, torch.device("cpu"))
+    slots.reserve(512)
+    return slots
+
+
+def given(pieces: Pieces, num_tokens: int) -> torch.Tensor | None:
+    hidden = torch.arange(num_tokens * 4.0).view(num_tokens, 4)
+    return pieces(ROW, hidden, 0, torch.zeros(3, num_tokens).long())
+
+
+def total(slots: SlotCache) -> float:
+    return float(slots.states[0][1][ROW].flatten()[0])
+
+
+def test_short_pieces_are_recorded_at_once_and_long_ones_when_they_come_again(slots: SlotCache) -> None:
+    recorder = Recorder()
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for num_tokens in (3, 64, 100, 500):
+        last = given(pieces, num_tokens)
+        assert last is not None
+        assert last.tolist() == [[4.0 * num_tokens - 4 + i for i in range(4)]]
+    assert recorder.sizes == [64]
+    given(pieces, 128)
+    given(pieces, 65)
+    assert recorder.sizes == [64, 128]
+    slots.reserve(1000)
+    given(pieces, 110)
+    assert recorder.sizes == [64, 128, 128]
+    assert pieces.num_captured == 1
+    assert recorder.pools == 2
+
+
+def test_recording_leaves_one_trace_in_the_row(slots: SlotCache) -> None:
+    pieces = Pieces(Piece(slots), slots, Recorder().begin)
+    given(pieces, 2)
+    assert total(slots) == sum(range(8))
+
+
+def test_the_graphs_that_were_used_last_are_kept(slots: SlotCache) -> None:
+    recorder = Recorder()
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for size in range(1, MOST_GRAPHS + 2):
+        for _ in range(2):
+            given(pieces, 64 * size)
+        given(pieces, 64)
+    assert pieces.num_captured == MOST_GRAPHS
+    assert recorder.sizes == [64 * size for size in range(1, MOST_GRAPHS + 2)]
+    given(pieces, 128)
+    assert recorder.sizes[-1] == 128
+    assert recorder.pools == 1
+
+
+def test_what_cannot_be_recorded_runs_as_it_is(slots: SlotCache, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    recorder.error = RuntimeError("synchronises")
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for turn in range(1, 3):
+        assert given(pieces, 2) is not None
+        assert total(slots) == turn * sum(range(8))
+    assert recorder.pools == 1
+    assert len(caplog.records) == 1
+
+
+def test_where_the_kernels_fail_nothing_is_left_of_the_piece(
+    slots: SlotCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    piece = Piece(slots)
+    piece.error.append(ValueError("no such GPU"))
+    pieces = Pieces(piece, slots, Recorder().begin)
+    for _ in range(2):
+        assert given(pieces, 100) is None
+    assert total(slots) == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no such GPU" in caplog.text
+    piece.error.clear()
+    assert given(pieces, 2) is None
+
+
+def test_running_out_of_memory_is_told(slots: SlotCache) -> None:
+    piece = Piece(slots)
+    piece.error.append(torch.OutOfMemoryError())
+    pieces = Pieces(piece, slots, Recorder().begin)
+    with pytest.raises(torch.OutOfMemoryError):
+        given(pieces, 100)
+    piece.error.clear()
+    slots.clear(ROW)
+    assert given(pieces, 3) is not None
