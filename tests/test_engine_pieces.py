@@ -1,16 +1,19 @@
-"""When pieces of prompts are recorded, and what happens where that or their kernels fail; without a GPU."""
+"""When pieces of prompts and pictures are recorded, and what happens where that or kernels fail; without a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from transformers import Qwen3_5Config
 
+from pipelines.engine import LocalEngine, tower_graphs
 from pipelines.engine.captured import Replay, Work
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
 from pipelines.engine.slots import SlotCache
+from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.models import DEMO_FOLDER
 
 ROW = 1
@@ -143,3 +146,51 @@ def test_running_out_of_memory_is_told(slots: SlotCache) -> None:
     piece.error.clear()
     slots.clear(ROW)
     assert given(pieces, 3) is not None
+
+
+@pytest.fixture(scope="module")
+def tower() -> Any:
+    return LocalEngine.load(DEMO_FOLDER, "demo").model.model.visual
+
+
+def patches_of(tower: Any, num_patches: int) -> torch.Tensor:
+    return torch.randn(num_patches, 3 * 2 * 16 * 16, dtype=tower.dtype)
+
+
+@torch.inference_mode()
+def test_a_picture_of_a_size_that_comes_again_is_recorded_and_gives_the_same(tower: Any) -> None:
+    recorder = Recorder()
+    graphs = TowerGraphs(tower, recorder.begin)
+    for grid in ((1, 8, 12), (1, 4, 6)):
+        for turn in range(3):
+            patches = patches_of(tower, grid[1] * grid[2])
+            found = graphs(patches, grid)
+            assert (found is None) == (turn == 0)
+            if found is not None:
+                assert torch.equal(found, tower(patches, grid_thw=torch.tensor([grid])).pooler_output)
+    assert recorder.sizes == [96, 24]
+    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
+    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
+    for columns in range(2, 2 * tower_graphs.MOST_GRAPHS + 4, 2):
+        for _ in range(2):
+            graphs(patches_of(tower, 2 * columns), (1, 2, columns))
+    assert len(graphs._graphs) == tower_graphs.MOST_GRAPHS
+    assert recorder.pools == 1
+    graphs.clear()
+    assert graphs(patches_of(tower, 24), (1, 4, 6)) is not None
+    assert recorder.pools == 2
+
+
+@torch.inference_mode()
+def test_a_tower_that_cannot_be_recorded(tower: Any, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    recorder.error = RuntimeError("synchronises")
+    graphs = TowerGraphs(tower, recorder.begin)
+    for _ in range(4):
+        assert graphs(patches_of(tower, 24), (1, 4, 6)) is None
+    assert len(caplog.records) == 1
+    recorder.error = torch.OutOfMemoryError()
+    graphs = TowerGraphs(tower, recorder.begin)
+    graphs(patches_of(tower, 24), (1, 4, 6))
+    with pytest.raises(torch.OutOfMemoryError):
+        graphs(patches_of(tower, 24), (1, 4, 6))

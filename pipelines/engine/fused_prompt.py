@@ -250,8 +250,8 @@ def look_back(
     """What some tokens see with one head of what stands up to each of them, times the sigmoid of their gates.
 
     `queries` [tokens, heads, dim], `keys` and `values` [key heads, capacity, dim]. `mixed` holds each query with its
-    gate behind it, then the keys, then the values. Zero comes out for tokens that do not count, and `out` has room for
-    whole blocks.
+    gate behind it, then the keys, then the values. `out` has room for whole blocks; zero comes out for one without a
+    token that counts, and some number for the others that do not.
     """
     dtype = out.dtype.element_ty
     head = tl.program_id(0)
