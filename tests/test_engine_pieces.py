@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pipelines.engine import LocalEngine, tower_graphs
 from pipelines.engine.captured import Replay, Work
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
 from pipelines.engine.slots import SlotCache
+from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.models import DEMO_FOLDER
 
@@ -149,8 +151,46 @@ def test_running_out_of_memory_is_told(slots: SlotCache) -> None:
 
 
 @pytest.fixture(scope="module")
-def tower() -> Any:
-    return LocalEngine.load(DEMO_FOLDER, "demo").model.model.visual
+def model() -> Any:
+    return LocalEngine.load(DEMO_FOLDER, "demo").model
+
+
+@pytest.fixture(scope="module")
+def tower(model: Any) -> Any:
+    return model.model.visual
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_a_stack_gives_all_pieces_to_the_kernels_where_they_run(model: Any, has_kernels: bool) -> None:
+    """But for those of other slots; where they fail, the piece is as it would be without them."""
+    ours, theirs = Stack(model, 3), Stack(model, 3)
+    sizes = []
+
+    def kernels(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(hidden))
+        held, count = numbers.flatten().tolist()
+        if not held:
+            ours.slots.clear(row)
+        window = ours.slots.window(slice(row, row + 1), held + count, is_masked=True)
+        last = ours._lean.piece(row, hidden[:count], numbers, positions[:, :count], window)
+        if not has_kernels:
+            raise RuntimeError("no such GPU")
+        return last
+
+    pieces = Pieces(kernels, ours.slots, Recorder().begin)
+    ours.graphs = SimpleNamespace(pieces=pieces, piece=lambda *_: None)  # type: ignore[assignment]
+    start = 0
+    for num_tokens in (100, 7, 70):
+        embeddings = ours.model.model.language_model.embed_tokens(torch.randint(0, 1000, (1, num_tokens)))
+        positions = torch.arange(start, start + num_tokens).expand(4, 1, -1)
+        found, expected = (stack.prefill(ROW, embeddings, positions) for stack in (ours, theirs))
+        assert torch.allclose(found, expected, atol=1e-4)
+        start += num_tokens
+    assert ours.slots.lengths == theirs.slots.lengths == [0, start, 0]
+    assert sizes == ([128, 64, 64, 128, 128] if has_kernels else [128])
+    ours.prefill(0, embeddings, positions, ours.new_slots(1))
+    assert len(sizes) == (5 if has_kernels else 1)
 
 
 def patches_of(tower: Any, num_patches: int) -> torch.Tensor:
