@@ -17,10 +17,27 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.weights import Matrix
 
 CHUNK = fused_prompt.CHUNK
-TOKENS, COLUMNS = 8, 256
-"""Worked on at once where each number is by itself."""
+COLUMNS = 256
+"""Of a token, worked on at once where each number is by itself."""
 LEAST_BLOCK = 16
 """What tensor cores multiply at least, in each direction."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How pieces are shared out over a GPU: so many tokens at once where each number is by itself; with attention so
+    many tokens and places, warps, and how far it fetches ahead, which the walk does as well.
+    """
+
+    tokens: int
+    queries: int
+    places: int
+    warps: int
+    stages: int
+
+
+SHORT, LONG = Blocks(8, 64, 32, 8, 2), Blocks(8, 16, 16, 4, 1)
+"""For numbers of two bytes and of four, in what a GPU for consumers keeps beside its threads (99 KB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +58,7 @@ class FusedPiece:
 
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
-        self.tokens = TOKENS
+        self.blocks = LONG if stack.embed.dtype == torch.float32 else SHORT
 
     def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """The last hidden state [1, hidden], as `LeanStack.piece` gives it."""
@@ -60,8 +77,10 @@ class FusedPiece:
             both = layer.feed.up(_normed(hidden, layer.between))
             num_tokens, half = len(both), both.shape[1] // 2
             fed = hidden.new_empty(num_tokens, half)
-            grid = (-(-half // COLUMNS), -(-num_tokens // self.tokens))
-            fused_prompt.halve[grid](both, fed, num_tokens, half, BLOCK_T=self.tokens, BLOCK=COLUMNS, num_warps=4)
+            grid = (-(-half // COLUMNS), -(-num_tokens // self.blocks.tokens))
+            fused_prompt.halve[grid](
+                both, fed, num_tokens, half, BLOCK_T=self.blocks.tokens, BLOCK=COLUMNS, num_warps=4
+            )
             _add(hidden, fed, layer.feed.down)
         return _normed(hidden.index_select(0, numbers[1:] - 1), stack.norm)
 
@@ -72,10 +91,10 @@ class FusedPiece:
         (num_tokens, width), num_conv, heads = mixed.shape, len(conv), mixer.heads
         key_dim, value_dim = mixer.key_dim, mixer.value_dim
         convolved = mixed.new_empty(num_tokens, num_conv)
-        grid = (-(-num_conv // COLUMNS), -(-num_tokens // self.tokens))
+        grid = (-(-num_conv // COLUMNS), -(-num_tokens // self.blocks.tokens))
         fused_prompt.convolve[grid](
             mixed, given.numbers, conv, mixer.kernel, convolved, width, num_conv,
-            BLOCK_T=self.tokens, BLOCK_C=COLUMNS, num_warps=4,
+            BLOCK_T=self.blocks.tokens, BLOCK_C=COLUMNS, num_warps=4,
         )  # fmt: skip
         queries, keys, reads = (mixed.new_empty(heads, given.size, key_dim) for _ in range(3))
         writes = mixed.new_empty(heads, given.size, value_dim)
@@ -88,16 +107,16 @@ class FusedPiece:
             CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, num_warps=4, num_stages=1,
         )  # fmt: skip
         seen = mixed.new_empty(num_tokens, heads * value_dim)
-        columns, is_short = min(block_value, 32), mixed.dtype != torch.float32
+        columns = min(block_value, 32)
         fused_prompt.walk[heads, -(-value_dim // columns)](
             queries, keys, reads, writes, within, left, given.numbers, state, seen,
             given.size, heads, key_dim, value_dim,
-            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns, num_warps=4, num_stages=2 if is_short else 1,
+            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns, num_warps=4, num_stages=self.blocks.stages,
         )  # fmt: skip
         gated, num_lines = torch.empty_like(seen), num_tokens * heads
-        fused_prompt.gate[(-(-num_lines // self.tokens),)](
+        fused_prompt.gate[(-(-num_lines // self.blocks.tokens),)](
             seen, mixed, given.numbers, mixer.norm, gated, width, num_conv, num_lines, heads, value_dim, mixer.eps,
-            BLOCK_T=self.tokens, BLOCK=block_value, num_warps=4,
+            BLOCK_T=self.blocks.tokens, BLOCK=block_value, num_warps=4,
         )  # fmt: skip
         return gated
 
@@ -108,17 +127,16 @@ class FusedPiece:
         num_tokens, capacity, block = len(mixed), keys.shape[1], _block(dim)
         sizes = (capacity, mixer.heads, mixer.key_heads, dim)
         queries = mixed.new_empty(num_tokens, mixer.heads, dim)
-        fused_prompt.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.tokens)](
+        fused_prompt.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.blocks.tokens)](
             mixed, given.numbers, mixer.norms, *given.turns, self._stack.rotary.partners, queries, keys, kept,
-            num_tokens, *sizes, mixer.eps, BLOCK_T=self.tokens, BLOCK=block, num_warps=4,
+            num_tokens, *sizes, mixer.eps, BLOCK_T=self.blocks.tokens, BLOCK=block, num_warps=4,
         )  # fmt: skip
         seen = mixed.new_empty(given.size, mixer.heads * dim)
-        is_short = mixed.dtype != torch.float32
-        tokens, warps = (64, 8) if is_short else (16, 4)
-        fused_prompt.look_back[mixer.heads, given.size // tokens](
+        blocks = self.blocks
+        fused_prompt.look_back[mixer.heads, given.size // blocks.queries](
             queries, keys, kept, given.numbers, mixed, seen, *sizes, mixer.scale,
-            GROUP=mixer.heads // mixer.key_heads, BLOCK=block, BLOCK_T=tokens, PLACES=32 if is_short else 16,
-            num_warps=warps, num_stages=2 if is_short else 1,
+            GROUP=mixer.heads // mixer.key_heads, BLOCK=block, BLOCK_T=blocks.queries, PLACES=blocks.places,
+            num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
         return seen[:num_tokens]
 
