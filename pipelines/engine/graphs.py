@@ -3,7 +3,7 @@
 A graph is captured for a number of rows and a window of the caches, in the moment when it is first needed, without
 torch's compiler. It reads and writes fixed buffers: the numbers given here, and the slots, whose growth makes all
 graphs void. Where Triton is, the step is made of its kernels, which look at what is filled by themselves: one window is
-enough.
+enough. So are pieces of prompts there, see `pipelines.engine.pieces`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from importlib.util import find_spec
 
 import torch
 
+from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.lean import LeanStack
+from pipelines.engine.pieces import PIECE_TOKENS, Pieces
 from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
 LEAST_CAPABILITY = (8, 0)
 """Of GPUs with bf16 and room enough beside their threads for what the kernels keep there."""
-WARM_UPS = 2
-PIECE_TOKENS = 64
-"""What a piece is filled up to."""
 
 
 class Graphs:
@@ -30,11 +29,16 @@ class Graphs:
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
         self._fused: Callable[[torch.Tensor], torch.Tensor] | None = None
-        if can_fuse(stack.embed.device, has_experts=stack.has_experts):
+        self.pieces: Pieces | None = None
+        """Of any length, where Triton is."""
+        device = stack.embed.device
+        if can_fuse(device, has_experts=stack.has_experts):
+            from pipelines.engine.fused_piece import FusedPiece
             from pipelines.engine.fused_step import FusedStep
 
             self._fused = FusedStep(stack, slots)
-        self._graphs: dict[tuple[str, int, int], _Graph] = {}
+            self.pieces = Pieces(FusedPiece(stack, slots), slots, lambda: SharedPool(device))
+        self._graphs: dict[tuple[str, int, int], Captured] = {}
         self._buffers: tuple[int, ...] = ()
         self._stream: torch.cuda.Stream | None = None
         self._can_piece = True
@@ -42,7 +46,7 @@ class Graphs:
     @property
     def num_captured(self) -> int:
         """Graphs that are at hand."""
-        return len(self._graphs)
+        return len(self._graphs) + (self.pieces.num_captured if self.pieces else 0)
 
     def windows(self, most: int) -> list[int]:
         """The windows that a step up to `most` places may have a graph for."""
@@ -105,7 +109,7 @@ class Graphs:
             if self._stream is None:
                 self._stream = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]
             with self._slots.unchanged():
-                self._graphs[key] = _Graph(work, inputs, self._stream)
+                self._graphs[key] = Captured(work, inputs, self._stream)
         return self._graphs[key](inputs)
 
 
@@ -114,35 +118,6 @@ def can_fuse(device: torch.device, *, has_experts: bool) -> bool:
     if find_spec("triton") is None or torch.version.cuda is None or has_experts:
         return False
     return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
-
-
-class _Graph:
-    """Some work on buffers of its own, captured on a stream beside the current one.
-
-    It is warmed up with the numbers that it is wanted for: what it writes to the caches then is written again by the
-    first replay, and nowhere else.
-    """
-
-    def __init__(
-        self, work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream
-    ) -> None:
-        self._inputs = [one.clone() for one in inputs]
-        current = torch.cuda.current_stream(inputs[0].device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                work(*self._inputs)
-        current.wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
-        # other threads read the events of their requests meanwhile
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._output = work(*self._inputs)
-
-    def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-        for own, given in zip(self._inputs, inputs, strict=True):
-            own.copy_(given)
-        self._graph.replay()
-        return self._output
 
 
 def _power_of_two(number: int) -> int:

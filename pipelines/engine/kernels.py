@@ -21,10 +21,13 @@ def kernels_of(device: torch.device, weights: WeightFormat, *, has_experts: bool
     """
     is_gpu = device.type == "cuda"
     is_traced = can_trace(device, weights, has_experts=has_experts)
-    graphs = "CUDA graphs of Triton kernels" if is_gpu and can_fuse(device, has_experts=has_experts) else "CUDA graphs"
+    is_fused = is_gpu and replays and can_fuse(device, has_experts=has_experts)
+    graphs = "CUDA graphs of Triton kernels" if is_fused else "CUDA graphs"
     recorded = graphs if is_gpu else "TorchScript trace" if is_traced else "torch"
     decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"
+    if is_fused:
+        return f"decode: {decode}{held}; prefill: Triton kernels"
     found = [name for package, name in PREFILL.items() if is_gpu and find_spec(package)]
     prefill = found if len(found) == len(PREFILL) else [*found, "torch"]
     return f"decode: {decode}{held}; prefill: {', '.join(prefill)}"

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from pipelines.engine.graphs import PIECE_TOKENS, Graphs
+from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
+from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.slots import PrefillView, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
@@ -30,7 +31,8 @@ class Stack:
     def __init__(self, model: Any, rows: int, weights: WeightFormat = "full") -> None:
         self.model = model
         self.device: torch.device = model.device
-        self._dtype = model.model.language_model.embed_tokens.weight.dtype
+        embed = model.model.language_model.embed_tokens.weight
+        self._dtype, self._hidden_size = embed.dtype, embed.shape[1]
         self.slots = self.new_slots(rows)
         self.num_prefilled = 0
         self._lean = LeanStack(model, self.slots, weights)
@@ -114,7 +116,8 @@ class Stack:
     def warm_up(self) -> None:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs.
 
-        There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last.
+        There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last, and the
+        kernels of prompts are compiled.
         """
         sizes = [1]
         if self.graphs is not None:
@@ -128,6 +131,10 @@ class Stack:
             for row in range(rows):
                 self.slots.free(row)
             rows *= 2
+        if self.graphs is not None and self.graphs.pieces is not None:
+            for num_tokens in (1, PIECE_TOKENS + 1):  # as a graph, and as they are
+                hidden = self.slots.first_places.new_zeros((num_tokens, self._hidden_size), dtype=self._dtype)
+                self._piece(self.slots.rows - 1, hidden, torch.zeros(3, num_tokens).long().to(self.device))
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """The head, of hidden states [rows, hidden]: [rows, vocabulary]."""
@@ -135,8 +142,15 @@ class Stack:
         return logits
 
     def _piece(self, row: int, hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor | None:
-        """The last hidden state of a short piece, without what transformers' layers cost whatever they are given."""
+        """The last hidden state of a piece, without what transformers' layers cost whatever they are given.
+
+        Where there are no kernels for longer ones, it is one of a short piece.
+        """
         start, num_tokens = self.slots.lengths[row], len(hidden)
+        if self.graphs is not None and self.graphs.pieces is not None:
+            last = self.graphs.pieces(row, hidden, start, positions)
+            if last is not None:
+                return last
         if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda") or self._lean.has_experts:
             return None
         if not start:

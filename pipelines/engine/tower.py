@@ -8,6 +8,8 @@ import torch
 
 from pipelines.cache import Cache
 from pipelines.engine.base import Enter
+from pipelines.engine.captured import SharedPool
+from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
 from pipelines.types import Work
 
@@ -24,6 +26,9 @@ class Tower:
         self._model = model
         self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
         self.num_runs = 0
+        self._graphs: TowerGraphs | None = None
+        if model.device.type == "cuda" and torch.version.cuda is not None:
+            self._graphs = TowerGraphs(model.model.visual, lambda: SharedPool(model.device))
 
     @property
     def num_bytes(self) -> int:
@@ -31,8 +36,10 @@ class Tower:
         return self._kept.num_bytes
 
     def clear(self) -> None:
-        """Forget all features."""
+        """Forget all features, and what was recorded."""
         self._kept.clear()
+        if self._graphs is not None:
+            self._graphs.clear()
 
     def see(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
         """Features [visual tokens, hidden] of a medium; `enter` is told of the work, with the medium's number."""
@@ -48,8 +55,13 @@ class Tower:
         patches = cut(frames.pixels.to(device)).values
         enter(Work("vision", num_visual_tokens(grid_of(frames.pixels)), medium))
         num_frames, height, width = grid_of(frames.pixels)
+        patches = patches.to(tower.dtype)
+        if self._graphs is not None:
+            seen = self._graphs(patches, (num_frames, height, width))
+            if seen is not None:
+                return seen
         grid = torch.tensor([[num_frames, height, width]], device=device)
         # on the host, where its layers read them: a GPU would be waited for in each
         ends = torch.arange(num_frames + 1, dtype=torch.int32) * (height * width)
-        features: torch.Tensor = tower(patches.to(tower.dtype), grid_thw=grid, cu_seqlens=ends).pooler_output
+        features: torch.Tensor = tower(patches, grid_thw=grid, cu_seqlens=ends).pooler_output
         return features

@@ -1,0 +1,53 @@
+"""Some work on a GPU as one CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+WARM_UPS = 2
+
+Work = Callable[..., torch.Tensor]
+Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+
+
+class Captured:
+    """Some work on buffers of its own, captured on a stream beside the current one.
+
+    It is warmed up with the numbers that it is wanted for: what it writes to the caches then is written again by the
+    first replay, and nowhere else. Graphs of one `pool` have their memory together: each overwrites the others' output.
+    """
+
+    def __init__(self, work: Work, inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream, pool: Any = None) -> None:
+        self._inputs = [one.clone() for one in inputs]
+        current = torch.cuda.current_stream(inputs[0].device)
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                work(*self._inputs)
+        current.wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        # other threads read the events of their requests meanwhile
+        with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            self._output = work(*self._inputs)
+
+    def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the work gives, until the next replay."""
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
+        self._graph.replay()
+        return self._output
+
+
+class SharedPool:
+    """Captures graphs whose memory is one: as much as the largest needs. It serves as long as one of them lives."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def __call__(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
+        """Capture some work."""
+        return Captured(work, inputs, self._stream, self._pool)

@@ -1,0 +1,160 @@
+"""A piece of a prompt out of the kernels of `pipelines.engine.fused_prompt`: eleven launches a layer, or nine where it
+attends, of which four are products by torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pipelines.engine import fused, fused_prompt
+from pipelines.engine.attention import Attention
+from pipelines.engine.delta import GatedDelta
+from pipelines.engine.lean import Feed, LeanStack
+from pipelines.engine.norms import Norm
+from pipelines.engine.slots import SlotCache
+from pipelines.engine.weights import Matrix
+
+CHUNK = fused_prompt.CHUNK
+COLUMNS = 256
+"""Of a token, worked on at once where each number is by itself."""
+LEAST_BLOCK = 16
+"""What tensor cores multiply at least, in each direction."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How pieces are shared out over a GPU: so many tokens at once where each number is by itself; with attention so
+    many tokens and places, warps, and how far it fetches ahead, which the walk does as well.
+    """
+
+    tokens: int
+    queries: int
+    places: int
+    warps: int
+    stages: int
+
+
+SHORT, LONG = Blocks(8, 64, 32, 8, 2), Blocks(8, 16, 16, 4, 1)
+"""For numbers of two bytes and of four, in what a GPU for consumers keeps beside its threads (99 KB)."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """What all layers are told of a piece: `row`, `numbers` and the length of all tensors, whole chunks."""
+
+    row: int
+    numbers: torch.Tensor
+    turns: tuple[torch.Tensor, torch.Tensor]
+    size: int
+
+
+class FusedPiece:
+    """Stands for `LeanStack.piece` on a GPU, over the same slots and weights; it looks at what is filled by itself.
+
+    A row that holds nothing need not be cleared, and its caches need room for no more than the tokens that count.
+    """
+
+    def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
+        self._stack, self._slots = stack, slots
+        self.blocks = LONG if stack.embed.dtype == torch.float32 else SHORT
+
+    def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """The last hidden state [1, hidden], as `LeanStack.piece` gives it."""
+        stack = self._stack
+        hidden, numbers = hidden.clone(), numbers.flatten()
+        cosines, sines = (one.contiguous() for one in stack.rotary.turns(positions, hidden.dtype))
+        given = _Given(row, numbers, (cosines, sines), -(-len(hidden) // CHUNK) * CHUNK)
+        for index, layer in enumerate(stack.layers):
+            values = _normed(hidden, layer.before)
+            if isinstance(layer.mixer, GatedDelta):
+                seen = self._recurred(values, layer.mixer, index, given)
+            else:
+                seen = self._attended(values, layer.mixer, index, given)
+            _add(hidden, seen, layer.mixer.out)
+            assert isinstance(layer.feed, Feed)
+            both = layer.feed.up(_normed(hidden, layer.between))
+            num_tokens, half = len(both), both.shape[1] // 2
+            fed = hidden.new_empty(num_tokens, half)
+            grid = (-(-half // COLUMNS), -(-num_tokens // self.blocks.tokens))
+            fused_prompt.halve[grid](
+                both, fed, num_tokens, half, BLOCK_T=self.blocks.tokens, BLOCK=COLUMNS, num_warps=4
+            )
+            _add(hidden, fed, layer.feed.down)
+        return _normed(hidden.index_select(0, numbers[1:] - 1), stack.norm)
+
+    def _recurred(self, values: torch.Tensor, mixer: GatedDelta, index: int, given: _Given) -> torch.Tensor:
+        """What a layer of Gated DeltaNet sees, [tokens, heads x head_dim]."""
+        conv, state = (tensor[given.row] for tensor in self._slots.layers[index])
+        mixed = mixer.into(values)
+        (num_tokens, width), num_conv, heads = mixed.shape, len(conv), mixer.heads
+        key_dim, value_dim = mixer.key_dim, mixer.value_dim
+        convolved = mixed.new_empty(num_tokens, num_conv)
+        grid = (-(-num_conv // COLUMNS), -(-num_tokens // self.blocks.tokens))
+        fused_prompt.convolve[grid](
+            mixed, given.numbers, conv, mixer.kernel, convolved, width, num_conv,
+            BLOCK_T=self.blocks.tokens, BLOCK_C=COLUMNS, num_warps=4,
+        )  # fmt: skip
+        queries, keys, reads = (mixed.new_empty(heads, given.size, key_dim) for _ in range(3))
+        writes = mixed.new_empty(heads, given.size, value_dim)
+        within = mixed.new_empty(heads, given.size, CHUNK)
+        left = mixed.new_empty((heads, given.size // CHUNK), dtype=torch.float32)
+        block_key, block_value = _block(key_dim), _block(value_dim)
+        fused_prompt.prepare[given.size // CHUNK, heads](
+            convolved, mixed, given.numbers, mixer.rate, mixer.bias, queries, keys, reads, writes, within, left,
+            num_conv, width, given.size, heads, heads // mixer.key_heads, key_dim, value_dim,
+            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, num_warps=4, num_stages=1,
+        )  # fmt: skip
+        seen = mixed.new_empty(num_tokens, heads * value_dim)
+        columns = min(block_value, 32)
+        fused_prompt.walk[heads, -(-value_dim // columns)](
+            queries, keys, reads, writes, within, left, given.numbers, state, seen,
+            given.size, heads, key_dim, value_dim,
+            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns, num_warps=4, num_stages=self.blocks.stages,
+        )  # fmt: skip
+        gated, num_lines = torch.empty_like(seen), num_tokens * heads
+        fused_prompt.gate[(-(-num_lines // self.blocks.tokens),)](
+            seen, mixed, given.numbers, mixer.norm, gated, width, num_conv, num_lines, heads, value_dim, mixer.eps,
+            BLOCK_T=self.blocks.tokens, BLOCK=block_value, num_warps=4,
+        )  # fmt: skip
+        return gated
+
+    def _attended(self, values: torch.Tensor, mixer: Attention, index: int, given: _Given) -> torch.Tensor:
+        """What a layer of attention sees, [tokens, heads x head_dim]."""
+        keys, kept = (tensor[given.row] for tensor in self._slots.layers[index])
+        mixed, dim = mixer.into(values), mixer.dim
+        num_tokens, capacity, block = len(mixed), keys.shape[1], _block(dim)
+        sizes = (capacity, mixer.heads, mixer.key_heads, dim)
+        queries = mixed.new_empty(num_tokens, mixer.heads, dim)
+        fused_prompt.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.blocks.tokens)](
+            mixed, given.numbers, mixer.norms, *given.turns, self._stack.rotary.partners, queries, keys, kept,
+            num_tokens, *sizes, mixer.eps, BLOCK_T=self.blocks.tokens, BLOCK=block, num_warps=4,
+        )  # fmt: skip
+        seen = mixed.new_empty(given.size, mixer.heads * dim)
+        blocks = self.blocks
+        fused_prompt.look_back[mixer.heads, given.size // blocks.queries](
+            queries, keys, kept, given.numbers, mixed, seen, *sizes, mixer.scale,
+            GROUP=mixer.heads // mixer.key_heads, BLOCK=block, BLOCK_T=blocks.queries, PLACES=blocks.places,
+            num_warps=blocks.warps, num_stages=blocks.stages,
+        )  # fmt: skip
+        return seen[:num_tokens]
+
+
+def _normed(values: torch.Tensor, norm: Norm) -> torch.Tensor:
+    rows, size = values.shape
+    normed = torch.empty_like(values)
+    fused.normed[(rows,)](values, norm.given, normed, size, norm.eps, BLOCK=_block(size), OVERLAP=False, num_warps=4)
+    return normed
+
+
+def _add(hidden: torch.Tensor, values: torch.Tensor, matrix: Matrix) -> None:
+    """Add a product to `hidden`, in place."""
+    if matrix.scale is None:
+        hidden.addmm_(values, matrix.weight.t())
+    else:
+        hidden.add_(matrix(values))
+
+
+def _block(size: int) -> int:
+    return max(LEAST_BLOCK, 1 << (size - 1).bit_length())

@@ -1,0 +1,236 @@
+"""When pieces of prompts and pictures are recorded, and what happens where that or kernels fail; without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import Qwen3_5Config
+
+from pipelines.engine import LocalEngine, tower_graphs
+from pipelines.engine.captured import Replay, Work
+from pipelines.engine.pieces import MOST_GRAPHS, Pieces
+from pipelines.engine.slots import SlotCache
+from pipelines.engine.stack import Stack
+from pipelines.engine.tower_graphs import TowerGraphs
+from pipelines.models import DEMO_FOLDER
+
+ROW = 1
+
+
+class Recorder:
+    """Stands for what captures CUDA graphs, and counts."""
+
+    def __init__(self) -> None:
+        self.pools, self.sizes = 0, list[int]()
+        self.error: Exception | None = None
+
+    def begin(self) -> Callable[[Work, Sequence[torch.Tensor]], Replay]:
+        self.pools += 1
+        return self._capture
+
+    def _capture(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
+        work(*inputs)
+        if self.error:
+            raise self.error
+        self.sizes.append(len(inputs[0]))
+        return lambda given: work(*given)
+
+
+class Piece:
+    """Stands for the kernels: adds what counts to the row's states, and gives it back."""
+
+    def __init__(self, slots: SlotCache) -> None:
+        self._slots, self.error = slots, list[Exception]()
+
+    def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        held, count = numbers.flatten().tolist()
+        assert len(hidden) % 64 == 0
+        assert held == self._slots.lengths[row]
+        assert positions.shape == (3, len(hidden))
+        for _, state in self._slots.states:
+            state[row] += hidden[:count].sum()
+        if self.error:
+            raise self.error[0]
+        return hidden[count - 1 : count]
+
+
+@pytest.fixture
+def slots() -> SlotCache:
+    config = Qwen3_5Config.from_pretrained(DEMO_FOLDER).text_config
+    slots = SlotCache(config, 2, torch.float32, torch.device("cpu"))
+    slots.reserve(512)
+    return slots
+
+
+def given(pieces: Pieces, num_tokens: int) -> torch.Tensor | None:
+    hidden = torch.arange(num_tokens * 4.0).view(num_tokens, 4)
+    return pieces(ROW, hidden, 0, torch.zeros(3, num_tokens).long())
+
+
+def total(slots: SlotCache) -> float:
+    return float(slots.states[0][1][ROW].flatten()[0])
+
+
+def test_short_pieces_are_recorded_at_once_and_long_ones_when_they_come_again(slots: SlotCache) -> None:
+    recorder = Recorder()
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for num_tokens in (3, 64, 100, 500):
+        last = given(pieces, num_tokens)
+        assert last is not None
+        assert last.tolist() == [[4.0 * num_tokens - 4 + i for i in range(4)]]
+    assert recorder.sizes == [64]
+    given(pieces, 128)
+    given(pieces, 65)
+    assert recorder.sizes == [64, 128]
+    slots.reserve(1000)
+    given(pieces, 110)
+    assert recorder.sizes == [64, 128, 128]
+    assert pieces.num_captured == 1
+    assert recorder.pools == 2
+
+
+def test_recording_leaves_one_trace_in_the_row(slots: SlotCache) -> None:
+    pieces = Pieces(Piece(slots), slots, Recorder().begin)
+    given(pieces, 2)
+    assert total(slots) == sum(range(8))
+
+
+def test_the_graphs_that_were_used_last_are_kept(slots: SlotCache) -> None:
+    recorder = Recorder()
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for size in range(1, MOST_GRAPHS + 2):
+        for _ in range(2):
+            given(pieces, 64 * size)
+        given(pieces, 64)
+    assert pieces.num_captured == MOST_GRAPHS
+    assert recorder.sizes == [64 * size for size in range(1, MOST_GRAPHS + 2)]
+    given(pieces, 128)
+    assert recorder.sizes[-1] == 128
+    assert recorder.pools == 1
+
+
+def test_what_cannot_be_recorded_runs_as_it_is(slots: SlotCache, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    recorder.error = RuntimeError("synchronises")
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    for turn in range(1, 3):
+        assert given(pieces, 2) is not None
+        assert total(slots) == turn * sum(range(8))
+    assert recorder.pools == 1
+    assert len(caplog.records) == 1
+
+
+def test_where_the_kernels_fail_nothing_is_left_of_the_piece(
+    slots: SlotCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    piece = Piece(slots)
+    piece.error.append(ValueError("no such GPU"))
+    pieces = Pieces(piece, slots, Recorder().begin)
+    for _ in range(2):
+        assert given(pieces, 100) is None
+    assert total(slots) == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "no such GPU" in caplog.text
+    piece.error.clear()
+    assert given(pieces, 2) is None
+
+
+def test_running_out_of_memory_is_told(slots: SlotCache) -> None:
+    piece = Piece(slots)
+    piece.error.append(torch.OutOfMemoryError())
+    pieces = Pieces(piece, slots, Recorder().begin)
+    with pytest.raises(torch.OutOfMemoryError):
+        given(pieces, 100)
+    piece.error.clear()
+    slots.clear(ROW)
+    assert given(pieces, 3) is not None
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return LocalEngine.load(DEMO_FOLDER, "demo").model
+
+
+@pytest.fixture(scope="module")
+def tower(model: Any) -> Any:
+    return model.model.visual
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("has_kernels", [True, False])
+def test_a_stack_gives_all_pieces_to_the_kernels_where_they_run(model: Any, has_kernels: bool) -> None:
+    """But for those of other slots; where they fail, the piece is as it would be without them."""
+    ours, theirs = Stack(model, 3), Stack(model, 3)
+    sizes = []
+
+    def kernels(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(hidden))
+        held, count = numbers.flatten().tolist()
+        if not held:
+            ours.slots.clear(row)
+        window = ours.slots.window(slice(row, row + 1), held + count, is_masked=True)
+        last = ours._lean.piece(row, hidden[:count], numbers, positions[:, :count], window)
+        if not has_kernels:
+            raise RuntimeError("no such GPU")
+        return last
+
+    pieces = Pieces(kernels, ours.slots, Recorder().begin)
+    ours.graphs = SimpleNamespace(pieces=pieces, piece=lambda *_: None)  # type: ignore[assignment]
+    start = 0
+    for num_tokens in (100, 7, 70):
+        embeddings = ours.model.model.language_model.embed_tokens(torch.randint(0, 1000, (1, num_tokens)))
+        positions = torch.arange(start, start + num_tokens).expand(4, 1, -1)
+        found, expected = (stack.prefill(ROW, embeddings, positions) for stack in (ours, theirs))
+        assert torch.allclose(found, expected, atol=1e-4)
+        start += num_tokens
+    assert ours.slots.lengths == theirs.slots.lengths == [0, start, 0]
+    assert sizes == ([128, 64, 64, 128, 128] if has_kernels else [128])
+    ours.prefill(0, embeddings, positions, ours.new_slots(1))
+    assert len(sizes) == (5 if has_kernels else 1)
+
+
+def patches_of(tower: Any, num_patches: int) -> torch.Tensor:
+    return torch.randn(num_patches, 3 * 2 * 16 * 16, dtype=tower.dtype)
+
+
+@torch.inference_mode()
+def test_a_picture_of_a_size_that_comes_again_is_recorded_and_gives_the_same(tower: Any) -> None:
+    recorder = Recorder()
+    graphs = TowerGraphs(tower, recorder.begin)
+    for grid in ((1, 8, 12), (1, 4, 6)):
+        for turn in range(3):
+            patches = patches_of(tower, grid[1] * grid[2])
+            found = graphs(patches, grid)
+            assert (found is None) == (turn == 0)
+            if found is not None:
+                assert torch.equal(found, tower(patches, grid_thw=torch.tensor([grid])).pooler_output)
+    assert recorder.sizes == [96, 24]
+    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
+    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
+    for columns in range(2, 2 * tower_graphs.MOST_GRAPHS + 4, 2):
+        for _ in range(2):
+            graphs(patches_of(tower, 2 * columns), (1, 2, columns))
+    assert len(graphs._graphs) == tower_graphs.MOST_GRAPHS
+    assert recorder.pools == 1
+    graphs.clear()
+    assert graphs(patches_of(tower, 24), (1, 4, 6)) is not None
+    assert recorder.pools == 2
+
+
+@torch.inference_mode()
+def test_a_tower_that_cannot_be_recorded(tower: Any, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    recorder.error = RuntimeError("synchronises")
+    graphs = TowerGraphs(tower, recorder.begin)
+    for _ in range(4):
+        assert graphs(patches_of(tower, 24), (1, 4, 6)) is None
+    assert len(caplog.records) == 1
+    recorder.error = torch.OutOfMemoryError()
+    graphs = TowerGraphs(tower, recorder.begin)
+    graphs(patches_of(tower, 24), (1, 4, 6))
+    with pytest.raises(torch.OutOfMemoryError):
+        graphs(patches_of(tower, 24), (1, 4, 6))
