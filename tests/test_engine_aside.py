@@ -172,7 +172,7 @@ class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @torch.inference_mode()
 def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> None:
-    """The weights of one layer from 300 tokens to all of them of four heads would take 60 MB at once."""
+    """The weights of one layer from 300 tokens to all of them of six heads would take 90 MB at once."""
     stack, num_visual, num_replied = engine.scheduler.stack, 12_288, 300
     slots = stack.new_slots(1)
     slots.reserve(num_visual + num_replied)
@@ -180,7 +180,7 @@ def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> No
     watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual)
     positions = torch.arange(num_visual, num_visual + num_replied).expand(4, 1, -1)
     with Largest() as largest:  # type: ignore[no-untyped-call]
-        watch.prefill(torch.randn(1, num_replied, 192), positions)
+        watch.prefill(torch.randn(1, num_replied, engine.model.config.text_config.hidden_size), positions)
     weights = watch.weights()
     assert weights.shape == (num_replied, num_visual)
     assert 0.5 < weights.astype("float32").sum(1).mean() <= 1.01
