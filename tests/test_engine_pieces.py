@@ -13,6 +13,7 @@ from transformers import Qwen3_5Config
 from pipelines.engine import LocalEngine, tower_graphs
 from pipelines.engine.captured import Replay, Work
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
+from pipelines.engine.proof import are_right
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
@@ -191,6 +192,62 @@ def test_a_stack_gives_all_pieces_to_the_kernels_where_they_run(model: Any, has_
     assert sizes == ([128, 64, 64, 128, 128] if has_kernels else [128])
     ours.prefill(0, embeddings, positions, ours.new_slots(1))
     assert len(sizes) == (5 if has_kernels else 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("of_step", "of_piece", "said"),
+    [
+        (1.0, 1.0, None),
+        (1.0, 1.05, "a piece is 5% off"),
+        (0.9, 1.0, "a step of 1 is 10% off"),
+        (float("nan"), 1.0, "a step of 1 is nan% off"),
+        (None, 1.0, "RuntimeError: no such GPU"),
+    ],
+)
+def test_kernels_are_used_where_they_do_what_torch_does(
+    model: Any, caplog: pytest.LogCaptureFixture, of_step: float | None, of_piece: float, said: str | None
+) -> None:
+    stack = Stack(model, 3)
+    lean, slots = stack._lean, stack.slots
+
+    def step(given: torch.Tensor) -> torch.Tensor:
+        if of_step is None:
+            raise RuntimeError("no such GPU")
+        rows = given.shape[1]
+        return of_step * lean.step(given, slots.window(slice(rows), slots.capacity, is_masked=True))
+
+    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
+        return of_piece * lean.piece(row, hidden, numbers, positions, window)
+
+    assert are_right(lean, slots, step, piece) == (said is None)
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
+
+
+@torch.inference_mode()
+def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture) -> None:
+    stack = Stack(model, 3)
+    lean, slots = stack._lean, stack.slots
+
+    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
+        last = lean.piece(row, hidden, numbers, positions, window)
+        slots.states[-1][1][row] *= 1.2
+        return last
+
+    assert not are_right(lean, slots, lambda _: torch.empty(0), piece)
+    assert "a piece is 20% off" in caplog.text
+
+
+def test_running_out_of_memory_while_they_are_tried_is_told(model: Any) -> None:
+    stack = Stack(model, 3)
+
+    def piece(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    with torch.inference_mode(), pytest.raises(torch.OutOfMemoryError):
+        are_right(stack._lean, stack.slots, lambda _: torch.empty(0), piece)
 
 
 def patches_of(tower: Any, num_patches: int) -> torch.Tensor:

@@ -332,7 +332,7 @@ class Scheduler:
                 self._free_row(job)
             self._end(job, self._refuse(error))
         if isinstance(error, torch.OutOfMemoryError):
-            self.tower.clear()
+            self.tower.release()
             self.snapshots.clear()
             if not self._running:
                 self.stack.slots.release()

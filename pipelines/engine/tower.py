@@ -36,8 +36,12 @@ class Tower:
         return self._kept.num_bytes
 
     def clear(self) -> None:
-        """Forget all features, and what was recorded."""
+        """Forget all features."""
         self._kept.clear()
+
+    def release(self) -> None:
+        """Give all memory back, that of what was recorded too."""
+        self.clear()
         if self._graphs is not None:
             self._graphs.clear()
 

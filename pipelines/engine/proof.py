@@ -1,0 +1,85 @@
+"""Whether the kernels for a GPU do what plain torch does there, with the weights that they are for.
+
+No two generations of GPUs and compilers are alike, and a wrong kernel gives fluent, wrong text without an error. So
+before the first prompt of a process both run a short piece and a step each, and must come to the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from pipelines.engine.captured import Work
+from pipelines.engine.lean import LeanStack
+from pipelines.engine.slots import SlotCache
+
+NUM_TOKENS = 150
+"""Of the piece: three chunks of the recurrence, the last of them not full."""
+TOLERANCE = {torch.float32: 0.01}
+"""How far apart the two may be, as a share of the length of what torch gives."""
+HALF_TOLERANCE = 0.1
+"""For numbers of two bytes, which lose some of that in every layer."""
+
+_log = logging.getLogger(__name__)
+
+
+def are_right(
+    stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work
+) -> bool:  # fmt: skip
+    """Whether `step` and `piece` stand for those of `stack`; a warning says why not. No row may be in use."""
+    try:
+        wrong = next(_wrong(stack, slots, step, piece), None)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # of a compiler or a library that does not know this GPU
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong is not None:
+        _log.warning("The kernels of Triton are not used on this GPU: %s", wrong)
+    return wrong is None
+
+
+def _wrong(
+    stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work
+) -> Iterator[str]:
+    """What differs."""
+    slots.reserve(NUM_TOKENS + 1)
+    device, vocabulary = stack.embed.device, len(stack.embed)
+    hidden = stack.embed[torch.arange(NUM_TOKENS, device=device) * 7 % vocabulary]
+    positions = torch.arange(NUM_TOKENS, device=device).expand(3, -1).contiguous()
+    numbers = torch.tensor([[0], [NUM_TOKENS]], device=device)
+    for row in range(min(2, slots.rows)):
+        slots.clear(row)
+    theirs = stack.piece(0, hidden, numbers, positions, slots.window(slice(0, 1), NUM_TOKENS, is_masked=True))
+    expected = _held(slots, NUM_TOKENS)
+    slots.clear(0)
+    ours = piece(0, hidden, numbers, positions)
+    yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS)], [theirs, *expected])
+    for rows in range(1, min(3, slots.rows)):
+        held = torch.tensor([NUM_TOKENS, 0][:rows], device=device)
+        given = torch.stack([held % vocabulary, held, held])
+        before = [[tensor.clone() for tensor in pair] for pair in slots.layers]
+        theirs = stack.step(given, slots.window(slice(rows), NUM_TOKENS + 1, is_masked=True))
+        expected = _held(slots, NUM_TOKENS + 1)
+        for pair, kept in zip(slots.layers, before, strict=True):
+            for tensor, values in zip(pair, kept, strict=True):
+                tensor.copy_(values)
+        yield from _apart(f"a step of {rows}", [step(given), *_held(slots, NUM_TOKENS + 1)], [theirs, *expected])
+
+
+def _held(slots: SlotCache, num_tokens: int) -> list[torch.Tensor]:
+    """What the first row holds of so many tokens, as tensors of their own."""
+    return [
+        (tensor[0] if is_linear else tensor[0, :, :num_tokens]).clone()
+        for is_linear, pair in zip(slots.is_linear, slots.layers, strict=True)
+        for tensor in pair
+    ]
+
+
+def _apart(what: str, ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]) -> Iterator[str]:
+    for one, other in zip(ours, theirs, strict=True):
+        most = TOLERANCE.get(ours[0].dtype, HALF_TOLERANCE)
+        share = float((one.float() - other.float()).norm() / other.float().norm().clamp(min=1e-6))
+        if not share <= most:  # nor is what is no number
+            yield f"{what} is {share:.0%} off"
