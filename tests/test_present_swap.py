@@ -260,7 +260,7 @@ def test_one_loads_at_a_time_and_can_be_cancelled(checkpoint: Checkpoint) -> Non
 
 def test_each_model_is_told_with_its_size_and_whether_it_fits_and_is_here() -> None:
     roomy = [offer.label for offer in Swapping(Model("demo"), machine()).offered()]
-    assert roomy[0].startswith("demo · 3.2 M parameters · needs 1.0 GB · answers now · is here")
+    assert roomy[0].startswith("demo · 6.2 M parameters · needs 1.0 GB · answers now · is here")
     assert roomy[1] == "0.8B · 0.9 B parameters · needs 2.8 GB · fits · is here"
     assert roomy[4] == "9B · 9.4 B parameters · needs 20.1 GB · fits · 19.3 GB to download"
     tight = {offer.name: offer for offer in Swapping(Model("demo"), machine(free_bytes=6 * 10**9)).offered()}

@@ -128,9 +128,9 @@ def test_what_stands_next_to_a_mark_does_not_count() -> None:
     rgb = np.full((100, 200, 3), 200, np.uint8)
     rgb[40:60, 90:110] = 0, 0, 255
     part = grounded(Picture("part", rgb[35:65, 85:125], "one"))
-    assert part.rgb.shape == (80, 80, 3)
-    assert np.array_equal(part.rgb[25:55, 20:60], rgb[35:65, 85:125])
-    assert (part.rgb[:25] == 200).all()
+    assert part.rgb.shape == (120, 120, 3)
+    assert np.array_equal(part.rgb[45:75, 40:80], rgb[35:65, 85:125])
+    assert (part.rgb[:45] == 200).all()
     assert part.content == "one alone"
     large = Picture("large", np.zeros((3000, 10, 3), np.uint8))
     assert grounded(large).rgb.shape == (3000, 2048, 3)
