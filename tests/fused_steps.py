@@ -48,8 +48,7 @@ def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
         generator = torch.Generator().manual_seed(1)
         for tensor in state_of(stack):
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
-    fused = FusedStep(stacks[0]._lean, stacks[0].slots)
-    fused.tile_for = lambda *_, **__: TILE
+    fused = FusedStep(stacks[0]._lean, stacks[0].slots, lambda *_, **__: TILE)
     most = 0.0
     for step in range(2):
         held = [length + step for length in LENGTHS[:rows]]

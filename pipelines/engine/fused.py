@@ -1,10 +1,10 @@
-"""The decode step in a handful of kernels a layer, for NVIDIA GPUs, written in Triton.
+"""Kernels for NVIDIA GPUs, written in Triton: the products of a decode step, and what others of them share.
 
 A step reads every weight once, and on a GPU that takes hardly longer than the launches of some thirty small operations
 a layer. So what is small rides along with what reads weights: the norm before a product is applied while its input is
-read, its convolution, gate or sum before its output is written. What is left is one kernel for the recurrence and three
-for attention, which looks at no more places than are filled, whatever the capacity of the caches. Several rows are
-multiplied by tensor cores, for which they are normed beforehand.
+read, its convolution, gate or sum before its output is written. What is left is one kernel for the recurrence
+(`fused_delta`) and three for attention (`fused_attention`). Several rows are multiplied by tensor cores, for which they
+are normed beforehand. Of a piece of a prompt the products are left to torch.
 
 Where the GPU can (OVERLAP, from Hopper on), a kernel is launched while the one before still runs: it fetches what does
 not depend on that one, weights above all, and waits for the rest.
@@ -24,10 +24,20 @@ from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 PLAIN, ADD, GATE, CONV = (tl.constexpr(kind) for kind in range(4))
 """What becomes of a product: itself, a sum with what was there, one half gated by the other, or a convolved one."""
-SPLITS = 32
-"""Parts of a row's past that are looked at side by side."""
-PLACES = 32
-"""Of the past, looked at in one turn of a loop."""
+PRECISION = tl.constexpr("tf32x3")
+"""Of products of float32, on tensor cores: that of float32 but for the last bits. Shorter numbers are as they are."""
+
+
+@triton.jit
+def silu(values):
+    """Values float32, times their sigmoid."""
+    return values * tl.sigmoid(values)
+
+
+@triton.jit
+def softplus(values):
+    """The logarithm of 1 + exp of float32 values, which is they themselves where they are large."""
+    return tl.where(values > 20.0, values, tl.log(1.0 + tl.exp(tl.minimum(values, 20.0))))
 
 
 @triton.jit
@@ -76,7 +86,7 @@ def _tile(
             values = tl.load(x + r[:, None] * num_k + k[None, :], mask=(r[:, None] < num_rows) & is_input, other=0.0)
             if HAS_SCALE:
                 w = w.to(tl.float32).to(dtype)
-            total = tl.dot(values, tl.trans(w), total, input_precision="ieee")
+            total = tl.dot(values, tl.trans(w), total, input_precision=PRECISION)
     if HAS_SCALE:
         total = total * tl.load(scale + n, mask=n < num_n, other=0.0).to(tl.float32)[None, :]
     return total
@@ -111,7 +121,7 @@ def product(
             x, weight, scale, norm, num_n + n, num_rows, last, num_k, eps,
             PAD, BLOCK_N, BLOCK_K, HAS_NORM, HAS_SCALE, OVERLAP,
         ).to(dtype).to(tl.float32)  # fmt: skip
-        sums = (sums * tl.sigmoid(sums)).to(dtype).to(tl.float32) * up
+        sums = silu(sums).to(dtype).to(tl.float32) * up
     if KIND == CONV:
         is_seen = is_real & (n[None, :] < num_conv)
         state = conv + (r[:, None] * num_conv + n[None, :]) * 4
@@ -130,7 +140,7 @@ def product(
         mixed += third.to(tl.float32) * tl.load(tap + 2, mask=is_tap, other=0.0).to(tl.float32)
         mixed += sums * tl.load(tap + 3, mask=is_tap, other=0.0).to(tl.float32)
         mixed = mixed.to(dtype).to(tl.float32)
-        sums = tl.where(n[None, :] < num_conv, mixed * tl.sigmoid(mixed), sums)
+        sums = tl.where(n[None, :] < num_conv, silu(mixed), sums)
     tl.store(place, sums.to(dtype), mask=is_real)
 
 
@@ -150,160 +160,14 @@ def normed(x, norm, out, size, eps, BLOCK: tl.constexpr, OVERLAP: tl.constexpr):
 
 
 @triton.jit
-def recur(
-    mixed, state, rate, bias, norm, out, width, num_heads, group, key_dim, value_dim, eps,
-    BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr, OVERLAP: tl.constexpr,
-):  # fmt: skip
-    """One head of one row: its state [key_dim, value_dim] one token further, and what is seen, normed and gated.
-
-    `mixed` [rows, width] holds queries, keys, values, gates, strengths and steps of the decay, one after the other.
-    """
+def halve(both, out, num_tokens, size, BLOCK_T: tl.constexpr, BLOCK: tl.constexpr):
+    """The second half of each token's numbers both [tokens, 2 x size], times the SiLU of the first."""
     dtype = out.dtype.element_ty
-    head, row = tl.program_id(0), tl.program_id(1)
-    i, j = tl.arange(0, BLOCK_KEY), tl.arange(0, BLOCK_VALUE)
-    own = mixed + row * width
-    keys = num_heads // group * key_dim
-    values = num_heads * value_dim
-    at_key = head // group * key_dim + i
-    at_value = 2 * keys + head * value_dim + j
-    is_key, is_value = i < key_dim, j < value_dim
-    place = state + ((row * num_heads + head) * key_dim + i[:, None]) * value_dim + j[None, :]
-    is_real = is_key[:, None] & is_value[None, :]
-    held = tl.load(place, mask=is_real, other=0.0)
-    if OVERLAP:
-        gdc_launch_dependents()
-        gdc_wait()
-    query = tl.load(own + at_key, mask=is_key, other=0.0).to(tl.float32)
-    key = tl.load(own + keys + at_key, mask=is_key, other=0.0).to(tl.float32)
-    value = tl.load(own + at_value, mask=is_value, other=0.0).to(tl.float32)
-    gate = tl.load(own + values + at_value, mask=is_value, other=0.0).to(tl.float32)
-    strength = tl.sigmoid(tl.load(own + 2 * keys + 2 * values + head).to(tl.float32))
-    step = tl.load(own + 2 * keys + 2 * values + num_heads + head).to(tl.float32) + tl.load(bias + head)
-    step = tl.where(step > 20.0, step, tl.log(1.0 + tl.exp(tl.minimum(step, 20.0))))
-    query = query * tl.rsqrt(tl.sum(query * query, axis=0) + 1e-6) * tl.rsqrt(key_dim * 1.0)
-    key = key * tl.rsqrt(tl.sum(key * key, axis=0) + 1e-6)
-    held = held * tl.exp(tl.load(rate + head) * step)
-    change = (value - tl.sum(held * key[:, None], axis=0)) * strength
-    held += key[:, None] * change[None, :]
-    tl.store(place, held, mask=is_real)
-    seen = tl.sum(held * query[:, None], axis=0)
-    seen = seen * tl.rsqrt(tl.sum(seen * seen, axis=0) / value_dim + eps)
-    seen = seen * tl.load(norm + j, mask=is_value, other=0.0) * gate * tl.sigmoid(gate)
-    tl.store(out + (row * num_heads + head) * value_dim + j, seen.to(dtype), mask=is_value)
-
-
-@triton.jit
-def place(
-    mixed, held, norms, cosines, sines, partners, queries, keys, values, capacity, num_heads, num_keys, dim, eps,
-    BLOCK: tl.constexpr, OVERLAP: tl.constexpr,
-):  # fmt: skip
-    """One head of one row: a query normed and turned, or a key likewise, or a value, which go to their caches.
-
-    `mixed` [rows, ...] holds each query with its gate behind it, then the keys, then the values.
-    """
-    if OVERLAP:
-        gdc_launch_dependents()
-        gdc_wait()
-    dtype = queries.dtype.element_ty
-    head, row = tl.program_id(0), tl.program_id(1)
-    i = tl.arange(0, BLOCK)
-    is_real = i < dim
-    own = mixed + row * 2 * (num_heads + num_keys) * dim
-    place = tl.load(held + row)
-    is_query, is_turned = head < num_heads, head < num_heads + num_keys
-    source = own + tl.where(is_query, 2 * head, num_heads + head) * dim
-    given = tl.load(source + i, mask=is_real, other=0.0)
-    if is_turned:
-        partner = tl.load(partners + i, mask=is_real, other=0)
-        plain = given.to(tl.float32)
-        length = tl.rsqrt(tl.sum(plain * plain, axis=0) / dim + eps)
-        weight = norms + tl.where(is_query, 0, dim)
-        other = tl.load(source + partner, mask=is_real, other=0.0).to(tl.float32)
-        plain = (plain * length * tl.load(weight + i, mask=is_real, other=0.0)).to(dtype).to(tl.float32)
-        other = (other * length * tl.load(weight + partner, mask=is_real, other=0.0)).to(dtype).to(tl.float32)
-        cosine = tl.load(cosines + row * dim + i, mask=is_real, other=0.0).to(tl.float32)
-        sine = tl.load(sines + row * dim + i, mask=is_real, other=0.0).to(tl.float32)
-        turned = ((plain * cosine).to(dtype).to(tl.float32) + other * sine).to(dtype)
-        if is_query:
-            tl.store(queries + (row * num_heads + head) * dim + i, turned, mask=is_real)
-        else:
-            at = ((row * num_keys + head - num_heads) * capacity + place) * dim
-            tl.store(keys + at + i, turned, mask=is_real)
-    else:
-        at = ((row * num_keys + head - num_heads - num_keys) * capacity + place) * dim
-        tl.store(values + at + i, given, mask=is_real)
-
-
-@triton.jit
-def attend(
-    queries, keys, values, held, sums, most, weights, capacity, num_keys, dim, factor,
-    GROUP: tl.constexpr, PAD: tl.constexpr, BLOCK: tl.constexpr, PLACES: tl.constexpr, SPLITS: tl.constexpr,
-    OVERLAP: tl.constexpr,
-):  # fmt: skip
-    """What the queries of one key head see in one part of a row's past, as flash-decoding (Dao et al. 2023) does.
-
-    `sums` float32 [rows, heads, SPLITS, dim], `most` and `weights` float32 [rows, heads, SPLITS].
-    """
-    if OVERLAP:
-        gdc_launch_dependents()
-        gdc_wait()
-    dtype = queries.dtype.element_ty
-    head, row, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
-    g, i, steps = tl.arange(0, PAD), tl.arange(0, BLOCK), tl.arange(0, PLACES)
-    is_real = i < dim
-    past = tl.load(held + row) + 1
-    each = tl.cdiv(tl.cdiv(past, SPLITS), PLACES) * PLACES
-    first = (split * each).to(tl.int32)
-    end = tl.minimum(first + each, past).to(tl.int32)
-    at_head = (row * num_keys + head) * GROUP + g
-    query = tl.load(
-        queries + at_head[:, None] * dim + i[None, :], mask=(g[:, None] < GROUP) & is_real[None, :], other=0.0
-    )
-    rows = (row * num_keys + head) * capacity
-    top = tl.full((PAD,), float("-inf"), tl.float32)
-    weight = tl.zeros((PAD,), tl.float32)
-    acc = tl.zeros((PAD, BLOCK), tl.float32)
-    for start in range(first, end, PLACES):
-        place = (start + steps).to(tl.int64)
-        is_held = start + steps < end
-        at = (rows + place[:, None]) * dim + i[None, :]
-        mask = is_held[:, None] & is_real[None, :]
-        key = tl.load(keys + at, mask=mask, other=0.0)
-        scores = tl.dot(query, tl.trans(key), input_precision="ieee") * factor
-        scores = tl.where(is_held[None, :], scores, float("-inf"))
-        higher = tl.maximum(top, tl.max(scores, axis=1))
-        likely = tl.exp(scores - higher[:, None])
-        shrunk = tl.exp(top - higher)
-        weight = weight * shrunk + tl.sum(likely, axis=1)
-        value = tl.load(values + at, mask=mask, other=0.0)
-        acc = acc * shrunk[:, None] + tl.dot(likely.to(dtype), value, input_precision="ieee")
-        top = higher
-    at_part = at_head * SPLITS + split
-    is_query = g < GROUP
-    tl.store(most + at_part, top, mask=is_query)
-    tl.store(weights + at_part, weight, mask=is_query)
-    tl.store(sums + at_part[:, None] * dim + i[None, :], acc, mask=is_query[:, None] & is_real[None, :])
-
-
-@triton.jit
-def combine(
-    sums, most, weights, mixed, out, num_heads, num_keys, dim,
-    BLOCK: tl.constexpr, SPLITS: tl.constexpr, OVERLAP: tl.constexpr,
-):  # fmt: skip
-    """The parts of one head of one row together, times the sigmoid of its gate."""
-    if OVERLAP:
-        gdc_launch_dependents()
-        gdc_wait()
-    dtype = out.dtype.element_ty
-    head, row = tl.program_id(0), tl.program_id(1)
-    i, s = tl.arange(0, BLOCK), tl.arange(0, SPLITS)
-    is_real = i < dim
-    at_part = (row * num_heads + head) * SPLITS + s
-    top = tl.load(most + at_part)
-    share = tl.exp(top - tl.max(top, axis=0))
-    parts = tl.load(sums + at_part[:, None] * dim + i[None, :], mask=is_real[None, :], other=0.0)
-    seen = tl.sum(parts * share[:, None], axis=0) / tl.sum(tl.load(weights + at_part) * share, axis=0)
-    gate = mixed + row * 2 * (num_heads + num_keys) * dim + (2 * head + 1) * dim
-    gate = tl.sigmoid(tl.load(gate + i, mask=is_real, other=0.0).to(tl.float32)).to(dtype).to(tl.float32)
-    seen = seen.to(dtype).to(tl.float32) * gate
-    tl.store(out + (row * num_heads + head) * dim + i, seen.to(dtype), mask=is_real)
+    t = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)[None, :]
+    is_real = (t < num_tokens) & (i < size)
+    own = both + t * (2 * size) + i
+    first = tl.load(own, mask=is_real, other=0.0).to(tl.float32)
+    second = tl.load(own + size, mask=is_real, other=0.0).to(tl.float32)
+    first = silu(first).to(dtype).to(tl.float32)
+    tl.store(out + t * size + i, (first * second).to(dtype), mask=is_real)

@@ -1,5 +1,5 @@
-"""A piece of a prompt out of the kernels of `pipelines.engine.fused_prompt`: eleven launches a layer, or nine where it
-attends, of which four are products by torch.
+"""A piece of a prompt out of the kernels of `pipelines.engine.fused_delta` and `fused_attention`: eleven launches a
+layer, or nine where it attends, of which four are products by torch.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import triton
 
-from pipelines.engine import fused, fused_prompt
+from pipelines.engine import fused, fused_attention, fused_delta
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.lean import Feed, LeanStack
@@ -16,7 +17,7 @@ from pipelines.engine.norms import Norm
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.weights import Matrix
 
-CHUNK = fused_prompt.CHUNK
+CHUNK = fused_delta.CHUNK
 COLUMNS = 256
 """Of a token, worked on at once where each number is by itself."""
 LEAST_BLOCK = 16
@@ -78,9 +79,7 @@ class FusedPiece:
             num_tokens, half = len(both), both.shape[1] // 2
             fed = hidden.new_empty(num_tokens, half)
             grid = (-(-half // COLUMNS), -(-num_tokens // self.blocks.tokens))
-            fused_prompt.halve[grid](
-                both, fed, num_tokens, half, BLOCK_T=self.blocks.tokens, BLOCK=COLUMNS, num_warps=4
-            )
+            fused.halve[grid](both, fed, num_tokens, half, BLOCK_T=self.blocks.tokens, BLOCK=COLUMNS, num_warps=4)
             _add(hidden, fed, layer.feed.down)
         return _normed(hidden.index_select(0, numbers[1:] - 1), stack.norm)
 
@@ -92,7 +91,7 @@ class FusedPiece:
         key_dim, value_dim = mixer.key_dim, mixer.value_dim
         convolved = mixed.new_empty(num_tokens, num_conv)
         grid = (-(-num_conv // COLUMNS), -(-num_tokens // self.blocks.tokens))
-        fused_prompt.convolve[grid](
+        fused_delta.convolve[grid](
             mixed, given.numbers, conv, mixer.kernel, convolved, width, num_conv,
             BLOCK_T=self.blocks.tokens, BLOCK_C=COLUMNS, num_warps=4,
         )  # fmt: skip
@@ -101,20 +100,20 @@ class FusedPiece:
         within = mixed.new_empty(heads, given.size, CHUNK)
         left = mixed.new_empty((heads, given.size // CHUNK), dtype=torch.float32)
         block_key, block_value = _block(key_dim), _block(value_dim)
-        fused_prompt.prepare[given.size // CHUNK, heads](
+        fused_delta.prepare[given.size // CHUNK, heads](
             convolved, mixed, given.numbers, mixer.rate, mixer.bias, queries, keys, reads, writes, within, left,
             num_conv, width, given.size, heads, heads // mixer.key_heads, key_dim, value_dim,
             CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, num_warps=4, num_stages=1,
         )  # fmt: skip
         seen = mixed.new_empty(num_tokens, heads * value_dim)
         columns = min(block_value, 32)
-        fused_prompt.walk[heads, -(-value_dim // columns)](
+        fused_delta.walk[heads, -(-value_dim // columns)](
             queries, keys, reads, writes, within, left, given.numbers, state, seen,
             given.size, heads, key_dim, value_dim,
             CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns, num_warps=4, num_stages=self.blocks.stages,
         )  # fmt: skip
         gated, num_lines = torch.empty_like(seen), num_tokens * heads
-        fused_prompt.gate[(-(-num_lines // self.blocks.tokens),)](
+        fused_delta.gate[(-(-num_lines // self.blocks.tokens),)](
             seen, mixed, given.numbers, mixer.norm, gated, width, num_conv, num_lines, heads, value_dim, mixer.eps,
             BLOCK_T=self.blocks.tokens, BLOCK=block_value, num_warps=4,
         )  # fmt: skip
@@ -127,13 +126,14 @@ class FusedPiece:
         num_tokens, capacity, block = len(mixed), keys.shape[1], _block(dim)
         sizes = (capacity, mixer.heads, mixer.key_heads, dim)
         queries = mixed.new_empty(num_tokens, mixer.heads, dim)
-        fused_prompt.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.blocks.tokens)](
+        fused_attention.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.blocks.tokens)](
             mixed, given.numbers, mixer.norms, *given.turns, self._stack.rotary.partners, queries, keys, kept,
-            num_tokens, *sizes, mixer.eps, BLOCK_T=self.blocks.tokens, BLOCK=block, num_warps=4,
+            num_tokens, *sizes, mixer.eps,
+            BLOCK_T=self.blocks.tokens, BLOCK=block, IS_STEP=False, OVERLAP=False, num_warps=4,
         )  # fmt: skip
         seen = mixed.new_empty(given.size, mixer.heads * dim)
         blocks = self.blocks
-        fused_prompt.look_back[mixer.heads, given.size // blocks.queries](
+        fused_attention.look_back[mixer.heads, given.size // blocks.queries](
             queries, keys, kept, given.numbers, mixed, seen, *sizes, mixer.scale,
             GROUP=mixer.heads // mixer.key_heads, BLOCK=block, BLOCK_T=blocks.queries, PLACES=blocks.places,
             num_warps=blocks.warps, num_stages=blocks.stages,
@@ -157,4 +157,4 @@ def _add(hidden: torch.Tensor, values: torch.Tensor, matrix: Matrix) -> None:
 
 
 def _block(size: int) -> int:
-    return max(LEAST_BLOCK, 1 << (size - 1).bit_length())
+    return max(LEAST_BLOCK, int(triton.next_power_of_2(size)))

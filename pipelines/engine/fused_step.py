@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+import triton
 from torch.nn import functional as F  # noqa: N812
 
-from pipelines.engine import fused
+from pipelines.engine import fused, fused_attention, fused_delta
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.lean import Feed, LeanStack
@@ -25,9 +27,8 @@ OVERLAPPING = (9, 0)
 class FusedStep:
     """Stands for `LeanStack.step` on a GPU, over the same slots and weights."""
 
-    def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
-        self._stack, self._slots = stack, slots
-        self.tile_for = tile_for
+    def __init__(self, stack: LeanStack, slots: SlotCache, tiles: Callable[..., Tile] = tile_for) -> None:
+        self._stack, self._slots, self._tile_for = stack, slots, tiles
         device = stack.embed.device
         self.overlaps = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
 
@@ -36,8 +37,7 @@ class FusedStep:
         tokens, held, positions = given
         stack = self._stack
         hidden = F.embedding(tokens, stack.embed)
-        held = held.contiguous()
-        turns = [one.contiguous() for one in stack.rotary.turns(positions, hidden.dtype)]
+        turns = stack.rotary.turns(positions, hidden.dtype)
         for index, layer in enumerate(stack.layers):
             if isinstance(layer.mixer, GatedDelta):
                 seen = self._recurred(hidden, layer.before, layer.mixer, index)
@@ -59,9 +59,12 @@ class FusedStep:
         self._multiply(hidden, mixer.into, mixed, norm, kind=fused.CONV, conv=conv, taps=mixer.kernel)
         seen = hidden.new_empty(rows, mixer.heads * mixer.value_dim)
         sizes = (mixer.heads, mixer.heads // mixer.key_heads, mixer.key_dim, mixer.value_dim)
-        blocks = {"BLOCK_KEY": _power_of_two(mixer.key_dim), "BLOCK_VALUE": _power_of_two(mixer.value_dim)}
+        blocks = {
+            "BLOCK_KEY": triton.next_power_of_2(mixer.key_dim),
+            "BLOCK_VALUE": triton.next_power_of_2(mixer.value_dim),
+        }
         arguments = (mixed, state, mixer.rate, mixer.bias, mixer.norm, seen, mixed.shape[1], *sizes, mixer.eps)
-        self._launch(fused.recur, (mixer.heads, rows), *arguments, **blocks, num_warps=8)
+        self._launch(fused_delta.recur, (mixer.heads, rows), *arguments, **blocks, num_warps=8)
         return seen
 
     def _attended(
@@ -72,21 +75,29 @@ class FusedStep:
         mixed = hidden.new_empty(rows, mixer.into.weight.shape[0])
         self._multiply(hidden, mixer.into, mixed, norm)
         queries = hidden.new_empty(rows, mixer.heads, dim)
-        capacity, block, splits = keys.shape[2], _power_of_two(dim), fused.SPLITS
+        capacity, block, splits = keys.shape[2], triton.next_power_of_2(dim), fused_attention.SPLITS
         given = (mixed, held, mixer.norms, *turns, self._stack.rotary.partners, queries, keys, values)
-        sizes = (capacity, mixer.heads, mixer.key_heads, dim)
-        grid = (mixer.heads + 2 * mixer.key_heads, rows)
-        self._launch(fused.place, grid, *given, *sizes, mixer.eps, BLOCK=block, num_warps=4)
+        sizes = (rows, capacity, mixer.heads, mixer.key_heads, dim)
+        grid, blocks = (mixer.heads + 2 * mixer.key_heads, rows), {"BLOCK_T": 1, "BLOCK": block}
+        self._launch(fused_attention.place, grid, *given, *sizes, mixer.eps, **blocks, IS_STEP=True, num_warps=4)
         sums = hidden.new_empty((rows, mixer.heads, splits, dim), dtype=torch.float32)
         most, weights = (sums.new_empty(rows, mixer.heads, splits) for _ in range(2))
         group = mixer.heads // mixer.key_heads
         parts = (queries, keys, values, held, sums, most, weights, capacity, mixer.key_heads, dim, mixer.scale)
-        constants = {"GROUP": group, "PAD": max(16, _power_of_two(group)), "BLOCK": block}
+        constants = {"GROUP": group, "PAD": max(16, triton.next_power_of_2(group)), "BLOCK": block}
         grids = (mixer.key_heads, rows, splits)
-        self._launch(fused.attend, grids, *parts, **constants, PLACES=fused.PLACES, SPLITS=splits, num_warps=4)
+        self._launch(
+            fused_attention.attend,
+            grids,
+            *parts,
+            **constants,
+            PLACES=fused_attention.PLACES,
+            SPLITS=splits,
+            num_warps=4,
+        )
         seen = hidden.new_empty(rows, mixer.heads * dim)
         whole = (sums, most, weights, mixed, seen, mixer.heads, mixer.key_heads, dim)
-        self._launch(fused.combine, (mixer.heads, rows), *whole, BLOCK=block, SPLITS=splits, num_warps=4)
+        self._launch(fused_attention.combine, (mixer.heads, rows), *whole, BLOCK=block, SPLITS=splits, num_warps=4)
         return seen
 
     def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
@@ -113,10 +124,10 @@ class FusedStep:
         num_n = out.shape[1]
         if norm is not None and rows > 1:
             given, values = values, torch.empty_like(values)
-            block = _power_of_two(num_k)
+            block = triton.next_power_of_2(num_k)
             self._launch(fused.normed, (rows,), given, norm.given, values, num_k, norm.eps, BLOCK=block, num_warps=4)
             norm = None
-        tile: Tile = self.tile_for(rows, num_n, has_norm=norm is not None)
+        tile = self._tile_for(rows, num_n, has_norm=norm is not None)
         scale = matrix.weight if matrix.scale is None else matrix.scale
         weight_of_norm, eps = (matrix.weight, 0.0) if norm is None else (norm.given, norm.eps)
         num_conv = 0 if conv is None else conv.shape[1]
@@ -128,7 +139,3 @@ class FusedStep:
             HAS_NORM=norm is not None, HAS_SCALE=matrix.scale is not None, KIND=kind,
             num_warps=tile.warps, num_stages=tile.stages,
         )  # fmt: skip
-
-
-def _power_of_two(number: int) -> int:
-    return 1 << (number - 1).bit_length()

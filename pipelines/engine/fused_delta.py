@@ -1,13 +1,12 @@
-"""A piece of a prompt in a handful of kernels a layer, for NVIDIA GPUs, written in Triton.
+"""Gated DeltaNet in kernels for NVIDIA GPUs, written in Triton: a step of many rows, or a piece of a prompt in one.
 
-What multiplies by weights is left to torch; here is what lies between. The recurrence is walked in chunks of `CHUNK`
-tokens: what the tokens of a chunk write depends on what those before them wrote, a triangular system, which is solved
-for all chunks and heads at once, as the chunkwise form of Gated DeltaNet (Yang et al. 2024) has it. Only the state goes
-from chunk to chunk. The attention is that of FlashAttention (Dao et al. 2022) over the row's caches.
+A step is one kernel. A piece is walked in chunks of `CHUNK` tokens: what the tokens of a chunk write depends on what
+those before them wrote, a triangular system, which is solved for all chunks and heads at once, as the chunkwise form of
+Gated DeltaNet (Yang et al. 2024) has it. Only the state goes from chunk to chunk.
 
-All kernels read `numbers` int64 [2]: how many tokens the row holds already, and how many of the piece count. The
-others, which fill it up, change no state, and of a row that holds nothing no state is read. So one launch serves every
-past and every length up to its own. Tensors of states and caches begin at the row.
+The kernels of a piece read `numbers` int64 [2]: how many tokens the row holds already, and how many of the piece count.
+The others, which fill it up, change no state, and of a row that holds nothing no state is read. So one launch serves
+every past and every length up to its own. The states that they are given begin at the row.
 
 The triangular system and the state are float32; large products are of the model's dtype.
 """
@@ -18,11 +17,54 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from pipelines.engine.fused import PRECISION, silu, softplus
 
 CHUNK = 64
 """Tokens whose recurrence is one triangular system."""
-PRECISION = tl.constexpr("tf32x3")
-"""Of products of float32, on tensor cores: that of float32 but for the last bits. Shorter numbers are as they are."""
+
+
+@triton.jit
+def recur(
+    mixed, state, rate, bias, norm, out, width, num_heads, group, key_dim, value_dim, eps,
+    BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr, OVERLAP: tl.constexpr,
+):  # fmt: skip
+    """One head of one row: its state [key_dim, value_dim] one token further, and what is seen, normed and gated.
+
+    `mixed` [rows, width] holds queries, keys, values, gates, strengths and steps of the decay, one after the other.
+    """
+    dtype = out.dtype.element_ty
+    head, row = tl.program_id(0), tl.program_id(1)
+    i, j = tl.arange(0, BLOCK_KEY), tl.arange(0, BLOCK_VALUE)
+    own = mixed + row * width
+    keys = num_heads // group * key_dim
+    values = num_heads * value_dim
+    at_key = head // group * key_dim + i
+    at_value = 2 * keys + head * value_dim + j
+    is_key, is_value = i < key_dim, j < value_dim
+    place = state + ((row * num_heads + head) * key_dim + i[:, None]) * value_dim + j[None, :]
+    is_real = is_key[:, None] & is_value[None, :]
+    held = tl.load(place, mask=is_real, other=0.0)
+    if OVERLAP:
+        gdc_launch_dependents()
+        gdc_wait()
+    query = tl.load(own + at_key, mask=is_key, other=0.0).to(tl.float32)
+    key = tl.load(own + keys + at_key, mask=is_key, other=0.0).to(tl.float32)
+    value = tl.load(own + at_value, mask=is_value, other=0.0).to(tl.float32)
+    gate = tl.load(own + values + at_value, mask=is_value, other=0.0).to(tl.float32)
+    strength = tl.sigmoid(tl.load(own + 2 * keys + 2 * values + head).to(tl.float32))
+    step = tl.load(own + 2 * keys + 2 * values + num_heads + head).to(tl.float32) + tl.load(bias + head)
+    query = query * tl.rsqrt(tl.sum(query * query, axis=0) + 1e-6) * tl.rsqrt(key_dim * 1.0)
+    key = key * tl.rsqrt(tl.sum(key * key, axis=0) + 1e-6)
+    held = held * tl.exp(tl.load(rate + head) * softplus(step))
+    change = (value - tl.sum(held * key[:, None], axis=0)) * strength
+    held += key[:, None] * change[None, :]
+    tl.store(place, held, mask=is_real)
+    seen = tl.sum(held * query[:, None], axis=0)
+    seen = seen * tl.rsqrt(tl.sum(seen * seen, axis=0) / value_dim + eps)
+    seen = seen * tl.load(norm + j, mask=is_value, other=0.0) * silu(gate)
+    tl.store(out + (row * num_heads + head) * value_dim + j, seen.to(dtype), mask=is_value)
 
 
 @triton.jit
@@ -45,7 +87,7 @@ def convolve(mixed, numbers, conv, taps, out, width, num_conv, BLOCK_T: tl.const
         value = tl.where(at < 0, before, given).to(tl.float32)
         total += value * tl.load(taps + c * 4 + tap, mask=is_channel, other=0.0).to(tl.float32)
     total = total.to(dtype).to(tl.float32)
-    tl.store(out + t * num_conv + c, (total * tl.sigmoid(total)).to(dtype), mask=(t < count) & is_channel)
+    tl.store(out + t * num_conv + c, silu(total).to(dtype), mask=(t < count) & is_channel)
     if tl.program_id(1) == 0:  # nobody else reads the state
         slot = tl.arange(0, 4)[:, None]
         source = count - 4 + slot
@@ -112,8 +154,7 @@ def prepare(
     strength = tl.sigmoid(tl.load(pair, mask=is_real, other=0.0).to(tl.float32))
     strength = tl.where(is_real, strength, 0.0)
     step = tl.load(pair + num_heads, mask=is_real, other=0.0).to(tl.float32) + tl.load(bias + head)
-    step = tl.where(step > 20.0, step, tl.log(1.0 + tl.exp(tl.minimum(step, 20.0))))
-    decay = tl.where(is_real, tl.load(rate + head) * step, 0.0)
+    decay = tl.where(is_real, tl.load(rate + head) * softplus(step), 0.0)
     since, whole = tl.cumsum(decay, axis=0), tl.sum(decay, axis=0)
     tl.store(left + head * (size // CHUNK) + chunk, tl.exp(whole))
 
@@ -199,105 +240,5 @@ def gate(
     values = values * tl.rsqrt(tl.sum(values * values, axis=1) / dim + eps)[:, None]
     side = mixed + line // num_heads * width + num_conv + line % num_heads * dim + i
     strength = tl.load(side, mask=is_counted, other=0.0).to(tl.float32)
-    values = values * tl.load(norm + i, mask=i < dim, other=0.0) * strength * tl.sigmoid(strength)
+    values = values * tl.load(norm + i, mask=i < dim, other=0.0) * silu(strength)
     tl.store(out + line * dim + i, values.to(dtype), mask=(line < num_lines) & (i < dim))
-
-
-@triton.jit
-def place(
-    mixed, numbers, norms, cosines, sines, partners, queries, keys, values,
-    num_tokens, capacity, num_heads, num_keys, dim, eps, BLOCK_T: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """One head of some tokens: queries normed and turned, or keys likewise, or values, which go to their caches.
-
-    `mixed` [tokens, ...] holds each query with its gate behind it, then the keys, then the values. `queries` are
-    [tokens, heads, dim], the caches [key heads, capacity, dim].
-    """
-    dtype = queries.dtype.element_ty
-    head = tl.program_id(0)
-    t, i = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None], tl.arange(0, BLOCK)[None, :]
-    is_real, is_counted = (t < num_tokens) & (i < dim), (t < tl.load(numbers + 1).to(tl.int32)) & (i < dim)
-    place = (tl.load(numbers).to(tl.int32) + t) * dim + i
-    is_query, is_turned = head < num_heads, head < num_heads + num_keys
-    source = mixed + t * (2 * (num_heads + num_keys) * dim) + tl.where(is_query, 2 * head, num_heads + head) * dim
-    given = tl.load(source + i, mask=is_real, other=0.0)
-    if is_turned:
-        partner = tl.load(partners + i, mask=i < dim, other=0)
-        plain = given.to(tl.float32)
-        length = tl.rsqrt(tl.sum(plain * plain, axis=1) / dim + eps)[:, None]
-        weight = norms + tl.where(is_query, 0, dim)
-        other = tl.load(source + partner, mask=is_real, other=0.0).to(tl.float32)
-        plain = (plain * length * tl.load(weight + i, mask=i < dim, other=0.0)).to(dtype).to(tl.float32)
-        other = (other * length * tl.load(weight + partner, mask=i < dim, other=0.0)).to(dtype).to(tl.float32)
-        cosine = tl.load(cosines + t * dim + i, mask=is_real, other=0.0).to(tl.float32)
-        sine = tl.load(sines + t * dim + i, mask=is_real, other=0.0).to(tl.float32)
-        turned = ((plain * cosine).to(dtype).to(tl.float32) + other * sine).to(dtype)
-        if is_query:
-            tl.store(queries + (t * num_heads + head) * dim + i, turned, mask=is_real)
-        else:
-            own = keys + (head - num_heads).to(tl.int64) * capacity * dim
-            tl.store(own + place, turned, mask=is_counted)
-    else:
-        own = values + (head - num_heads - num_keys).to(tl.int64) * capacity * dim
-        tl.store(own + place, given, mask=is_counted)
-
-
-@triton.jit
-def look_back(
-    queries, keys, values, numbers, mixed, out, capacity, num_heads, num_keys, dim, factor,
-    GROUP: tl.constexpr, BLOCK: tl.constexpr, BLOCK_T: tl.constexpr, PLACES: tl.constexpr,
-):  # fmt: skip
-    """What some tokens see with one head of what stands up to each of them, times the sigmoid of their gates.
-
-    `queries` [tokens, heads, dim], `keys` and `values` [key heads, capacity, dim]. `mixed` holds each query with its
-    gate behind it, then the keys, then the values. `out` has room for whole blocks; zero comes out for one without a
-    token that counts, and some number for the others that do not.
-    """
-    dtype = out.dtype.element_ty
-    head = tl.program_id(0)
-    first = (tl.num_programs(1) - 1 - tl.program_id(1)) * BLOCK_T  # those with the longest past begin
-    held, count = tl.load(numbers).to(tl.int32), tl.load(numbers + 1).to(tl.int32)
-    t, i, steps = first + tl.arange(0, BLOCK_T), tl.arange(0, BLOCK), tl.arange(0, PLACES)
-    is_real, is_token = i < dim, t < count
-    end = tl.where(first < count, held + tl.minimum(first + BLOCK_T, count), 0)
-    at = (t[:, None] * num_heads + head) * dim + i[None, :]
-    is_query = is_token[:, None] & is_real[None, :]
-    query = tl.load(queries + at, mask=is_query, other=0.0)
-    own = (head // GROUP).to(tl.int64) * capacity * dim
-    keys += own
-    values += own
-    top = tl.full((BLOCK_T,), float("-inf"), tl.float32)
-    weight = tl.zeros((BLOCK_T,), tl.float32)
-    acc = tl.zeros((BLOCK_T, BLOCK), tl.float32)
-    for start in range(0, end, PLACES):
-        place = start + steps
-        at_place = place[:, None] * dim + i[None, :]
-        mask = (place < end)[:, None] & is_real[None, :]
-        key = tl.load(keys + at_place, mask=mask, other=0.0)
-        scores = tl.dot(query, tl.trans(key), input_precision=PRECISION) * factor
-        scores = tl.where((place[None, :] <= held + t[:, None]) & (place < end)[None, :], scores, float("-inf"))
-        higher = tl.maximum(top, tl.max(scores, axis=1))
-        likely = tl.exp(scores - higher[:, None])
-        shrunk = tl.exp(top - higher)
-        weight = weight * shrunk + tl.sum(likely, axis=1)
-        value = tl.load(values + at_place, mask=mask, other=0.0)
-        acc = tl.dot(likely.to(dtype), value, acc * shrunk[:, None], input_precision=PRECISION)
-        top = higher
-    seen = (acc / tl.where(weight > 0.0, weight, 1.0)[:, None]).to(dtype).to(tl.float32)
-    side = mixed + t[:, None] * (2 * (num_heads + num_keys) * dim) + (2 * head + 1) * dim + i[None, :]
-    strength = tl.sigmoid(tl.load(side, mask=is_query, other=0.0).to(tl.float32)).to(dtype).to(tl.float32)
-    tl.store(out + at, (seen * strength).to(dtype), mask=is_real[None, :])
-
-
-@triton.jit
-def halve(both, out, num_tokens, size, BLOCK_T: tl.constexpr, BLOCK: tl.constexpr):
-    """The second half of each token's numbers both [tokens, 2 x size], times the SiLU of the first."""
-    dtype = out.dtype.element_ty
-    t = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)[None, :]
-    is_real = (t < num_tokens) & (i < size)
-    own = both + t * (2 * size) + i
-    first = tl.load(own, mask=is_real, other=0.0).to(tl.float32)
-    second = tl.load(own + size, mask=is_real, other=0.0).to(tl.float32)
-    first = (first * tl.sigmoid(first)).to(dtype).to(tl.float32)
-    tl.store(out + t * size + i, (first * second).to(dtype), mask=is_real)
