@@ -170,10 +170,12 @@ def _memory(name: str) -> Finding:
 
 
 def _kernels(name: str) -> Finding:
+    from pipelines.engine.graphs import can_fuse
     from pipelines.engine.kernels import kernels_of
     from pipelines.engine.placement import device_of
 
-    return Finding(name, kernels_of(device_of(), "full"))
+    device = device_of()
+    return Finding(name, kernels_of(device, "full", is_fused=can_fuse(device, has_experts=False)))
 
 
 def _pillow(name: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The kernels for NVIDIA GPUs, run on a CPU by Triton's interpreter."""
+"""The kernels for NVIDIA GPUs: run on a CPU by Triton's interpreter, and built for GPUs that are not here."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton has wheels for Linux alone")
 
 
-def told_by(module: str) -> list[list[Any]]:
+def told_by(module: str, *arguments: str, is_interpreted: bool = True) -> list[list[Any]]:
     """The lines of JSON that a module prints."""
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", module]
+    environment = {**os.environ, "TRITON_INTERPRET": str(int(is_interpreted)), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -44,3 +44,12 @@ def test_pieces_of_a_prompt_in_kernels_are_those_of_plain_torch() -> None:
         assert hidden < 1e-4 * largest_hidden, name
         assert state < 1e-4 * largest, name
         assert largest_hidden > 1, name
+
+
+@pytest.mark.parametrize(("capability", "shared_kb"), [("80", 99), ("90", 227)])
+def test_the_kernels_can_be_built_and_have_room(capability: str, shared_kb: int) -> None:
+    """Beside their threads: a GPU for consumers has as little as 99 KB there."""
+    found = told_by("tests.fused_builds", capability, is_interpreted=False)
+    names = {name for name, *_ in found}
+    assert names >= {"product", "normed", "recur", "place", "attend", "combine", "prepare", "walk", "look_back"}
+    assert max(shared for *_, shared in found) <= shared_kb * 1024

@@ -13,7 +13,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from pipelines.engine.sampler import Choice, choose
+from pipelines.engine.sampler import Choice, pick
 from pipelines.types import Sampling
 
 LOGITS = torch.tensor([0.0, 3.0, 2.9, -1.0, 1.0, 2.0, 0.5, -4.0, 2.2, 1.7])
@@ -51,7 +51,7 @@ def test_tokens_are_drawn_as_often_as_by_generate(sampling: Sampling) -> None:
     rows = 500
     drawn = torch.zeros(len(LOGITS))
     for _ in range(NUM_DRAWS // rows):
-        for token, _ in choose(LOGITS.expand(rows, -1), [choice] * rows):
+        for token, _ in pick(LOGITS.expand(rows, -1), [choice] * rows).read():
             drawn[token] += 1
     possible = expected > 0
     assert drawn[~possible].sum() == 0
@@ -65,9 +65,9 @@ def test_rows_draw_by_their_own_settings_and_numbers() -> None:
     def replies(together: bool) -> list[list[tuple[int, float]]]:
         rows = [Choice(sampling, seed) for seed, sampling in enumerate(samplings)]
         if together:
-            steps = [choose(LOGITS.expand(3, -1), rows) for _ in range(50)]
+            steps = [pick(LOGITS.expand(3, -1), rows).read() for _ in range(50)]
             return [list(row) for row in zip(*steps, strict=True)]
-        return [[choose(LOGITS[None], [row])[0] for _ in range(50)] for row in rows]
+        return [[pick(LOGITS[None], [row]).read()[0] for _ in range(50)] for row in rows]
 
     alone = replies(False)
     assert [[token for token, _ in row] for row in replies(True)] == [[token for token, _ in row] for row in alone]
@@ -78,7 +78,7 @@ def test_the_presence_penalty_is_taken_once_from_what_was_said() -> None:
     row = Choice(Sampling(presence_penalty=1.5), 0)
     said = []
     for _ in range(4):
-        said += [token for token, _ in choose(torch.tensor([[1.0, 2.0, 0.0]]), [row])]
+        said += [token for token, _ in pick(torch.tensor([[1.0, 2.0, 0.0]]), [row]).read()]
         row.note(said[-1])
     assert said == [1, 0, 1, 1]
 
@@ -94,4 +94,4 @@ def test_the_repetition_penalty_is_that_of_generate() -> None:
 
 def test_a_reply_that_goes_on_remembers_what_it_said() -> None:
     row = Choice(Sampling(presence_penalty=1.5), 0, reply=[1])
-    assert [token for token, _ in choose(torch.tensor([[1.0, 2.0, 0.0]]), [row])] == [0]
+    assert [token for token, _ in pick(torch.tensor([[1.0, 2.0, 0.0]]), [row]).read()] == [0]

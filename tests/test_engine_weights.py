@@ -134,10 +134,5 @@ def test_one_line_says_which_kernels_run(int8_engine: LocalEngine) -> None:
     assert kernels_of(torch.device("cpu"), "full", has_experts=True) == "decode: torch; prefill: torch"
     assert kernels_of(torch.device("cuda"), "full", replays=False).startswith("decode: torch; prefill: ")
     assert kernels_of(torch.device("cuda"), "full").startswith("decode: CUDA graphs; prefill: ")
-
-
-def test_where_triton_is_its_kernels_make_step_and_prefill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.engine.kernels.can_fuse", lambda *_, **__: True)
-    told = kernels_of(torch.device("cuda"), "int8")
+    told = kernels_of(torch.device("cuda"), "int8", is_fused=True)
     assert told == "decode: CUDA graphs of Triton kernels, int8 weights; prefill: Triton kernels"
-    assert "Triton" not in kernels_of(torch.device("cuda"), "full", replays=False)

@@ -28,7 +28,8 @@ class Attention:
         device = linears[0].weight.device
         self._turning = torch.tensor(numbers, device=device)
         self.norms = torch.stack([Norm(module.q_norm).weight, Norm(module.k_norm).weight])
-        self._norm = self.norms.repeat_interleave(torch.tensor([self.heads, self.key_heads], device=device), dim=0)
+        counts = (self.heads, self.key_heads)
+        self._norm = torch.cat([norm.expand(count, -1) for norm, count in zip(self.norms, counts, strict=True)])
         self.eps = module.q_norm.eps
         self._length = Scale(self.eps, self.dim, device)
 

@@ -1,8 +1,9 @@
-"""Some work on a GPU as one CUDA graph."""
+"""Some work on a GPU as one CUDA graph, and a few such graphs that are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ WARM_UPS = 2
 
 Work = Callable[..., torch.Tensor]
 Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+Capture = Callable[[Work, Sequence[torch.Tensor]], Replay]
 
 
 class Captured:
@@ -51,3 +53,40 @@ class SharedPool:
     def __call__(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
         """Capture some work."""
         return Captured(work, inputs, self._stream, self._pool)
+
+
+class Recordings:
+    """At most `most` graphs, the least recently used out first, whose memory is one.
+
+    `begin_pool` gives what captures them, and is asked again when none is left.
+    """
+
+    def __init__(self, most: int, begin_pool: Callable[[], Capture]) -> None:
+        self._most, self._begin_pool = most, begin_pool
+        self._capture: Capture | None = None
+        self._kept: OrderedDict[Hashable, tuple[Replay, Work]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def clear(self) -> None:
+        """Give back the memory of all."""
+        self._kept.clear()
+        self._capture = None
+
+    def record(self, key: Hashable, work: Work, inputs: Sequence[torch.Tensor]) -> None:
+        """Capture some work, and keep it."""
+        if self._capture is None or not self._kept:
+            self._capture = self._begin_pool()
+        # the work stays alive with its graph, which reads what it holds
+        self._kept[key] = self._capture(work, inputs), work
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def replay(self, key: Hashable, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the work gives, as a tensor of its own."""
+        self._kept.move_to_end(key)
+        return self._kept[key][0](inputs).clone()

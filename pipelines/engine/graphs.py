@@ -30,49 +30,38 @@ class Graphs:
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
         self._fused: Callable[[torch.Tensor], torch.Tensor] | None = None
-        self._piece: Callable[..., torch.Tensor] | None = None
-        self._pieces: Pieces | None = None
-        self._is_proven = False
-        device = stack.embed.device
-        if can_fuse(device, has_experts=stack.has_experts):
-            from pipelines.engine.fused_piece import FusedPiece
-            from pipelines.engine.fused_step import FusedStep
-
-            self._fused, self._piece = FusedStep(stack, slots), FusedPiece(stack, slots)
-            self._pieces = Pieces(self._piece, slots, lambda: SharedPool(device))
+        self.pieces: Pieces | None = None
+        """For pieces of any length, where the kernels are used."""
         self._graphs: dict[tuple[str, int, int], Captured] = {}
         self._buffers: tuple[int, ...] = ()
         self._stream: torch.cuda.Stream | None = None
         self._can_piece = True
 
-    @property
-    def pieces(self) -> Pieces | None:
-        """For pieces of any length, where Triton is and does what torch does."""
-        self._prove()
-        return self._pieces
+    def use_kernels(self) -> None:
+        """Have Triton's kernels stand for plain torch, where they run and do the same. No row may be in use."""
+        device = self._stack.embed.device
+        if not can_fuse(device, has_experts=self._stack.has_experts):
+            return
+        from pipelines.engine.fused_piece import FusedPiece
+        from pipelines.engine.fused_step import FusedStep
 
-    def _prove(self) -> None:
-        """Do without the kernels where they are not right; it is found out before the first prompt."""
-        is_proven, self._is_proven = self._is_proven, True
-        step, piece = self._fused, self._piece
-        if not is_proven and step and piece and not are_right(self._stack, self._slots, step, piece):
-            self._fused = self._pieces = None
+        step, piece = FusedStep(self._stack, self._slots), FusedPiece(self._stack, self._slots)
+        if are_right(self._stack, self._slots, step, piece):
+            self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(device))
 
     @property
     def num_captured(self) -> int:
         """Graphs that are at hand."""
-        return len(self._graphs) + (self._pieces.num_captured if self._pieces else 0)
+        return len(self._graphs) + (self.pieces.num_captured if self.pieces else 0)
 
     def windows(self, most: int) -> list[int]:
         """The windows that a step up to `most` places may have a graph for."""
-        self._prove()
         if self._fused:
             return [most]
         return [LEAST_WINDOW << number for number in range((most // LEAST_WINDOW).bit_length())]
 
     def step(self, given: torch.Tensor, size: int) -> torch.Tensor:
         """As `LeanStack.step`, where the first `size` places are looked at. The next step overwrites the logits."""
-        self._prove()
         num_rows = given.shape[1]
         rows = min(_power_of_two(num_rows), self._slots.rows - 1)
         size = self._slots.capacity if self._fused else self._size(size)
@@ -132,7 +121,7 @@ class Graphs:
 
 def can_fuse(device: torch.device, *, has_experts: bool) -> bool:
     """Whether a step can be made of Triton's kernels: on an NVIDIA GPU from Ampere on, and not one of experts."""
-    if find_spec("triton") is None or torch.version.cuda is None or has_experts:
+    if device.type != "cuda" or torch.version.cuda is None or find_spec("triton") is None or has_experts:
         return False
     return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
 

@@ -17,6 +17,7 @@ from pipelines.engine.placement import Placement
 from pipelines.engine.progress import report
 from pipelines.types import UserError
 
+TOO_LARGE = '"{name}" does not fit on {device}: choose a smaller model.'
 DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
 
 
@@ -36,7 +37,7 @@ def load_model(folder: Path, name: str, placement: Placement) -> Any:
             output_loading_info=True,
         )
     except torch.OutOfMemoryError as error:
-        raise UserError(f'"{name}" does not fit on {placement.device_name}: choose a smaller model.') from error
+        raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(DAMAGED.format(name=name)) from error
     if loaded["missing_keys"]:  # transformers would go on with random weights in their place

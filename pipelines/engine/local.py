@@ -19,7 +19,7 @@ from pipelines.engine.aside import Aside
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.job import Job
 from pipelines.engine.kernels import kernels_of
-from pipelines.engine.loading import load_model
+from pipelines.engine.loading import TOO_LARGE, load_model
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
 from pipelines.engine.roofline import measure
@@ -47,9 +47,8 @@ from pipelines.types import (
 
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
-CHUNK_TOKENS = {"cuda": 2048}
-"""Tokens of a prompt between two looks at who wants to stop, and two steps of those that run, by the kind of device."""
-OTHER_CHUNK_TOKENS = 512
+CHUNK_TOKENS, GPU_CHUNK_TOKENS = 512, 2048
+"""Tokens of a prompt between two looks at who wants to stop, and two steps of those that run."""
 
 
 class LocalEngine:
@@ -71,15 +70,19 @@ class LocalEngine:
         self.checkpoint = checkpoint
         self.vision: Vision = checkpoint
         self.model = model
-        has_experts = hasattr(model.config.text_config, "num_experts")
-        kernels = kernels_of(model.device, weights, has_experts=has_experts, replays=self.tells_of_steps)
-        facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
-        self.info = EngineInfo(name, *facts, kernels, self.engine_name)
-        self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
-        chunk_tokens = CHUNK_TOKENS.get(model.device.type, OTHER_CHUNK_TOKENS)
+        if self.tells_of_steps:
+            stack.use_kernels()
+        has_experts = hasattr(model.config.text_config, "num_experts")
+        kernels = kernels_of(
+            model.device, weights, has_experts=has_experts, replays=self.tells_of_steps, is_fused=stack.has_kernels
+        )
+        facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
+        self.info = EngineInfo(name, *facts, kernels, self.engine_name)
+        self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
+        chunk_tokens = GPU_CHUNK_TOKENS if model.device.type == "cuda" else CHUNK_TOKENS
         self.scheduler = Scheduler(stack, Tower(model), Snapshots(), chunk_tokens, self.told)
         self._measuring = Lock()
         self._roofline: Roofline | None = None
@@ -90,7 +93,11 @@ class LocalEngine:
         checkpoint = Checkpoint.open(folder)
         placement = placement or choose_placement(folder, weights)
         check_weights(weights, placement.device)
-        return cls(load_model(folder, name, placement), checkpoint, name, placement, weights=weights)
+        model = load_model(folder, name, placement)
+        try:
+            return cls(model, checkpoint, name, placement, weights=weights)
+        except torch.OutOfMemoryError as error:
+            raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
 
     def warm_up(self) -> None:
         """Do what the first requests would wait for: on a GPU, capture the decode step for every number of rows."""

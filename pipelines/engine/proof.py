@@ -1,13 +1,14 @@
 """Whether the kernels for a GPU do what plain torch does there, with the weights that they are for.
 
 No two generations of GPUs and compilers are alike, and a wrong kernel gives fluent, wrong text without an error. So
-before the first prompt of a process both run a short piece and a step each, and must come to the same.
+when a model is loaded both run a short piece and some steps, and must come to the same.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 
@@ -25,16 +26,22 @@ HALF_TOLERANCE = 0.1
 _log = logging.getLogger(__name__)
 
 
-def are_right(
-    stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work
-) -> bool:  # fmt: skip
-    """Whether `step` and `piece` stand for those of `stack`; a warning says why not. No row may be in use."""
+@torch.inference_mode()
+def are_right(stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work) -> bool:
+    """Whether `step` and `piece` stand for those of `stack`; a warning says why not.
+
+    No row may be in use; the slots are released. Raises torch.OutOfMemoryError.
+    """
+    device = stack.embed.device
     try:
-        wrong = next(_wrong(stack, slots, step, piece), None)
+        # kernels are launched on a thread's current GPU
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            wrong = next(_wrong(stack, slots, step, piece), None)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of a compiler or a library that does not know this GPU
         wrong = f"{type(error).__name__}: {error}"
+    slots.release()
     if wrong is not None:
         _log.warning("The kernels of Triton are not used on this GPU: %s", wrong)
     return wrong is None

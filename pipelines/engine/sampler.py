@@ -99,11 +99,6 @@ def pick(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | No
     return Chosen(ids, logits.float().log_softmax(-1).gather(1, ids[:, None])[:, 0])
 
 
-def choose(logits: torch.Tensor, choices: Sequence[Choice]) -> list[tuple[int, float]]:
-    """As `pick`, waiting for it."""
-    return pick(logits, choices).read()
-
-
 def _sampled(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None) -> torch.Tensor:
     before = [None if fed is None else fed[row : row + 1] for row in range(len(choices))]
     given = zip(choices, logits.float(), before, strict=True)

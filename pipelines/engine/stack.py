@@ -40,6 +40,16 @@ class Stack:
         is_traced = can_trace(self.device, weights, has_experts=self._lean.has_experts)
         self._traces = StepTraces(self._lean, self.slots, is_traced=is_traced)
 
+    @property
+    def has_kernels(self) -> bool:
+        """Whether Triton's kernels stand for plain torch."""
+        return self.graphs is not None and self.graphs.pieces is not None
+
+    def use_kernels(self) -> None:
+        """Use Triton's kernels on a GPU where they do what plain torch does; no row may be in use."""
+        if self.graphs is not None:
+            self.graphs.use_kernels()
+
     def new_slots(self, rows: int) -> SlotCache:
         """Caches of their own, empty."""
         return SlotCache(self.model.config.text_config, rows, self._dtype, self.device)
@@ -148,9 +158,7 @@ class Stack:
         """
         start, num_tokens = self.slots.lengths[row], len(hidden)
         if self.graphs is not None and self.graphs.pieces is not None:
-            last = self.graphs.pieces(row, hidden, start, positions)
-            if last is not None:
-                return last
+            return self.graphs.pieces(row, hidden, start, positions)
         if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda") or self._lean.has_experts:
             return None
         if not start:

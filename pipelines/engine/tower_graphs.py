@@ -7,76 +7,66 @@ it waits for the GPU, is made beforehand, and given to it.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from pipelines.engine.captured import Replay, Work
+from pipelines.engine.captured import Capture, Recordings
+from pipelines.inputs import Grid
 
 MOST_GRAPHS = 4
-Grid = tuple[int, int, int]
-Capture = Callable[[Work, list[torch.Tensor]], Replay]
 
 _log = logging.getLogger(__name__)
 
 
 class TowerGraphs:
-    """Stands for a vision tower where pictures are of a size that was seen before.
-
-    `begin_pool` gives what captures graphs that live together, and is asked again when none is left.
-    """
+    """Stands for a vision tower where pictures are of a size that was seen before."""
 
     def __init__(self, tower: Any, begin_pool: Callable[[], Capture]) -> None:
-        self._tower, self._begin_pool = tower, begin_pool
-        self._capture: Capture | None = None
-        self._graphs: OrderedDict[Grid, tuple[Replay, Work]] = OrderedDict()
+        self._tower = tower
+        self._recordings = Recordings(MOST_GRAPHS, begin_pool)
         self._seen: set[Grid] = set()
-        self._has_failed = False
+        self._can_record = True
+
+    @property
+    def num_captured(self) -> int:
+        """Graphs that are at hand."""
+        return len(self._recordings)
 
     def clear(self) -> None:
         """Give back the memory of all graphs."""
-        self._graphs.clear()
-        self._capture = None
+        self._recordings.clear()
 
     def __call__(self, patches: torch.Tensor, grid: Grid) -> torch.Tensor | None:
         """Features [visual tokens, hidden] of patches [patches, numbers] in a grid of frames, lines and columns.
 
         None for clips, for a size that is new, and where the tower cannot be captured.
         """
-        if grid[0] != 1 or self._has_failed:
+        if grid[0] != 1 or not self._can_record:
             return None
         if grid not in self._seen:
             self._seen.add(grid)
             return None
+        if grid not in self._recordings:
+            self._record(grid, patches)
+        return self._recordings.replay(grid, [patches]) if self._can_record else None
+
+    def _record(self, grid: Grid, patches: torch.Tensor) -> None:
+        known = self._known(grid, patches.device)
+
+        def work(patches: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self._tower(patches, **known).pooler_output
+            return features
+
         try:
-            replay = self._graph_of(grid, patches)
+            self._recordings.record(grid, work, [patches])
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of a library that synchronises
-            self._has_failed = True
+            self._can_record = False
             self.clear()
             _log.warning("Pictures go on without CUDA graphs: %s: %s", type(error).__name__, error)
-            return None
-        return replay([patches]).clone()
-
-    def _graph_of(self, grid: Grid, patches: torch.Tensor) -> Replay:
-        if grid not in self._graphs:
-            if self._capture is None or not self._graphs:
-                self._capture = self._begin_pool()
-            known = self._known(grid, patches.device)
-
-            def work(patches: torch.Tensor) -> torch.Tensor:
-                features: torch.Tensor = self._tower(patches, **known).pooler_output
-                return features
-
-            # the work stays alive with its graph, which reads what is known of the size
-            self._graphs[grid] = self._capture(work, [patches]), work
-            if len(self._graphs) > MOST_GRAPHS:
-                self._graphs.popitem(last=False)
-        self._graphs.move_to_end(grid)
-        return self._graphs[grid][0]
 
     def _known(self, grid: Grid, device: torch.device) -> dict[str, torch.Tensor]:
         """What the tower makes of the grid by itself where it is not given."""
