@@ -1,4 +1,4 @@
-"""How a product of few rows is shared out over a GPU: what `python -m benchmarks.tiles` finds quickest on an H100."""
+"""How a product of few rows is shared out over a GPU: as was quickest on an H100, see LOG.md and `benchmarks.tiles`."""
 
 from __future__ import annotations
 
