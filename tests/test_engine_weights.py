@@ -11,9 +11,12 @@ import torch
 from transformers import Qwen3_5Config
 
 from pipelines.demo.examples import agrees
-from pipelines.engine import LocalEngine
+from pipelines.engine import LocalEngine, kernels, placement, weights
 from pipelines.engine.kernels import kernels_of
+from pipelines.engine.packed import Packed, can_pack
 from pipelines.engine.placement import choose_placement
+from pipelines.engine.reference import ReferenceEngine
+from pipelines.engine.roofline import real_bytes
 from pipelines.engine.rows import bytes_of_row, rows_for
 from pipelines.engine.weights import check_weights, joined
 from pipelines.fusion import fuse
@@ -42,17 +45,36 @@ def test_int8_weights_answer_the_examples_as_well(int8_engine: LocalEngine) -> N
     assert right >= 0.8 * len(entries)
 
 
-def test_int8_weights_take_half_of_bf16_with_the_head_among_them(int8_engine: LocalEngine) -> None:
-    head = int8_engine.model.lm_head.weight
-    assert head.qdata.dtype == torch.int8
-    assert head.qdata.shape == int8_engine.model.model.language_model.embed_tokens.weight.shape
-    for layer in int8_engine.model.model.language_model.layers:
-        for linear in (module for module in layer.modules() if isinstance(module, torch.nn.Linear)):
-            assert linear.weight.qdata.dtype == torch.int8  # type: ignore[attr-defined]
+@pytest.fixture(params=[True, False], ids=["by oneDNN", "by torch"])
+def is_packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways in which a CPU may multiply int8; the first where this one can."""
+    if request.param and not can_pack(CPU):
+        pytest.skip("this CPU does not multiply int8")
+    for module in (weights, placement, kernels):
+        monkeypatch.setattr(module, "can_pack", lambda _device: request.param)
+    return bool(request.param)
+
+
+def test_int8_weights_take_a_byte_each_with_the_head_among_them(is_packed: bool) -> None:
+    del is_packed
+    engine = LocalEngine.load(DEMO_FOLDER, "demo", weights="int8")
+    linears = [one for one in engine.model.model.language_model.modules() if isinstance(one, torch.nn.Linear)]
+    linears.append(engine.model.lm_head)
+    outputs = sum(linear.out_features for linear in linears)
+    least = sum(linear.in_features * linear.out_features for linear in linears)
+    assert least <= sum(real_bytes(linear.weight) for linear in linears) <= least + 8 * outputs
+
+
+def test_the_layers_of_transformers_multiply_by_the_same_int8_weights(is_packed: bool) -> None:
+    """`generate` goes through them."""
+    del is_packed
+    ours, theirs = (kind.load(DEMO_FOLDER, "demo", weights="int8") for kind in (LocalEngine, ReferenceEngine))
+    inputs = fuse(*CASES["picture"], ours.checkpoint, True)
+    settings = Settings(sampling=Sampling(), max_new_tokens=12)
+    assert run(theirs, inputs, settings) == run(ours, inputs, settings)
 
 
 def test_int8_replies_go_on_from_what_is_kept(int8_engine: LocalEngine) -> None:
-    """The pieces of a prompt are multiplied by torchao, and a step by torch itself: both by the same weights."""
     inputs = fuse(*CASES["picture"], int8_engine.checkpoint, True)
     settings = Settings(sampling=Sampling(), max_new_tokens=12)
     first = run(int8_engine, inputs, settings)
@@ -61,8 +83,11 @@ def test_int8_replies_go_on_from_what_is_kept(int8_engine: LocalEngine) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("inputs", [32, 40], ids=["in groups", "not in groups"])
-def test_an_int8_product_is_near_the_true_one_and_its_parts_are_views(dtype: torch.dtype, inputs: int) -> None:
+def test_an_int8_product_is_near_the_true_one_and_so_are_its_parts(
+    dtype: torch.dtype, inputs: int, is_packed: bool
+) -> None:
     """Torch's kernel reads beyond the end of rows that are no multiple of 32: it brought the process down."""
+    del is_packed
     torch.manual_seed(0)
     linears = [torch.nn.Linear(inputs, outputs, bias=False).to(dtype) for outputs in (6, 10)]
     true = torch.cat([linear.weight.detach().float() for linear in linears])
@@ -72,6 +97,35 @@ def test_an_int8_product_is_near_the_true_one_and_its_parts_are_views(dtype: tor
     assert torch.allclose(product(values).float(), expected, atol=0.03)
     parts = torch.cat([linear(values) for linear in linears], dim=-1)
     assert torch.allclose(parts.float(), expected, atol=0.03)
+    assert [linear(values[None]).shape for linear in linears] == [(1, 3, 6), (1, 3, 10)]
+
+
+@pytest.mark.skipif(not can_pack(CPU), reason="this CPU does not multiply int8")
+@pytest.mark.parametrize("rows", [1, 2, 5, 300])
+def test_a_packed_product_loses_hardly_anything_beside_its_weights(rows: int) -> None:
+    """Also of activations that are zero, tiny, or a few that stand out by far, as those of language models do."""
+    torch.manual_seed(rows)
+    numbers, scale = torch.randint(-127, 128, (70, 96), dtype=torch.int8), torch.rand(70) + 0.1
+    values = torch.randn(rows, 96)
+    values[0] *= 1e-6
+    values[rows // 2, 7] = 60.0
+    exact = values.double() @ (numbers.double() * scale.double()[:, None]).T
+    off = (Packed(numbers, scale)(values) - exact).norm(dim=1) / exact.norm(dim=1)
+    assert off.max() < 2e-4
+    assert not Packed(numbers, scale)(torch.zeros(rows, 96)).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_full_products_are_the_same_for_any_number_of_rows(dtype: torch.dtype) -> None:
+    """Which is the quickest differs with their number."""
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(64, 48, bias=False, dtype=dtype)
+    product, values = joined([linear], "full"), torch.randn(40, 64, dtype=dtype)
+    expected = values.float() @ linear.weight.detach().float().T
+    for rows in (1, 2, 3, 8, 16, 17, 40):
+        given = product(values[:rows])
+        assert given.is_contiguous()
+        assert torch.allclose(given.float(), expected[:rows], atol=0.02)
 
 
 def test_full_weights_are_held_once() -> None:
@@ -99,9 +153,9 @@ def test_a_missing_torchao_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPat
         check_weights("int8", CPU)
 
 
-def test_int8_stands_beside_bf16_on_a_cpu() -> None:
+def test_int8_stands_beside_bf16_where_a_cpu_has_to_widen_it(is_packed: bool) -> None:
     assert choose_placement(DEMO_FOLDER).dtype == torch.float32
-    assert choose_placement(DEMO_FOLDER, "int8").dtype == torch.bfloat16
+    assert choose_placement(DEMO_FOLDER, "int8").dtype == (torch.float32 if is_packed else torch.bfloat16)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +169,7 @@ def test_the_bytes_of_a_row_are_those_of_its_slot(int8_engine: LocalEngine) -> N
     slots = int8_engine.scheduler.stack.slots
     slots.reserve(512)
     config = Qwen3_5Config.from_pretrained(DEMO_FOLDER).text_config
-    assert bytes_of_row(config, torch.bfloat16, slots.capacity) * slots.rows == slots.num_bytes
+    assert bytes_of_row(config, int8_engine.model.dtype, slots.capacity) * slots.rows == slots.num_bytes
 
 
 def test_warming_up_changes_no_reply() -> None:
@@ -129,7 +183,8 @@ def test_warming_up_changes_no_reply() -> None:
 
 
 def test_one_line_says_which_kernels_run(int8_engine: LocalEngine) -> None:
-    assert int8_engine.info.kernels == "decode: torch, int8 weights; prefill: torch"
+    held = "int8 weights by oneDNN" if can_pack(CPU) else "int8 weights"
+    assert int8_engine.info.kernels == f"decode: torch, {held}; prefill: torch"
     assert kernels_of(torch.device("cpu"), "full") == "decode: TorchScript trace; prefill: torch"
     assert kernels_of(torch.device("cpu"), "full", has_experts=True) == "decode: torch; prefill: torch"
     assert kernels_of(torch.device("cuda"), "full", replays=False).startswith("decode: torch; prefill: ")

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import torch
 
+from pipelines.engine.packed import can_pack
 from pipelines.engine.traces import can_trace
 from pipelines.types import WeightFormat
 
@@ -31,6 +32,8 @@ def kernels_of(
     recorded = graphs if is_gpu else "TorchScript trace" if is_traced else "torch"
     decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"
+    if weights == "int8" and can_pack(device):
+        held += " by oneDNN"
     found = [name for package, name in PREFILL.items() if is_gpu and find_spec(package)]
     prefill = ["Triton kernels"] if is_fused else found if len(found) == len(PREFILL) else [*found, "torch"]
     return f"decode: {decode}{held}; prefill: {', '.join(prefill)}"

@@ -1,9 +1,9 @@
 """The weights that a decode step multiplies by: as the checkpoint gives them, or in eight bits a number.
 
 Of a step of one token the bytes of the weights are what it costs, so that half of them is twice the speed. torchao
-quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, fp8 (e4m3) with activations in
-fp8 too, for GPUs that multiply it. The head is among them: it is a third of the 0.8B. The embedding, the convolutions
-and the vision tower stay as they are.
+quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, or as good as that (see
+`pipelines.engine.packed`), fp8 (e4m3) with activations in fp8 too, for GPUs that multiply it. The head is among them:
+it is a third of the 0.8B. The embedding, the convolutions and the vision tower stay as they are.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from pipelines.engine.packed import Packed, can_pack
 from pipelines.types import UserError, WeightFormat
 
 Quantise = Callable[[torch.Tensor], torch.Tensor]
@@ -27,9 +29,17 @@ INT8_GROUP = 32
 """Torch's int8 kernel reads so many inputs at once, and goes astray where their number is no multiple of it."""
 
 
+CACHED_BYTES = 4 * 2**20
+FEW_ROWS = 16
+"""Up to so many a CPU is quicker with weights of bf16 at the left of the product."""
+
+
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Weights [outputs, inputs] as they lie in memory, with a scale [outputs] where they are quantised."""
+    """Weights [outputs, inputs] as they lie in memory, with a scale [outputs] where they are quantised.
+
+    `product` alone knows them where a library keeps them in an order of its own.
+    """
 
     product: Callable[[torch.Tensor], torch.Tensor]
     weight: torch.Tensor
@@ -61,14 +71,15 @@ def check_model(weights: WeightFormat, config: Any) -> None:
 
 
 def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
-    """One product for linear layers that read the same input; their own weights become views of its."""
+    """One product for linear layers that read the same input; their own weights become parts of its."""
     dense = linears[0].weight.detach() if len(linears) == 1 else torch.cat([one.weight.detach() for one in linears])
+    if weights == "full" and _is_better_turned(dense):
+        dense = dense.t().contiguous().t()
     weight = _QUANTISE[weights](dense)
-    start = 0
-    for linear in linears:
-        end = start + linear.out_features
+    if weights == "int8" and can_pack(dense.device):
+        return _packed(linears, Packed(weight.qdata, weight.scale.flatten().float()))  # type: ignore[attr-defined]
+    for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
         linear.weight = nn.Parameter(weight[start:end], requires_grad=False)
-        start = end
     plain = partial(_plain_product, weight)
     if weights == "full":
         is_bf16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
@@ -79,13 +90,41 @@ def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
     return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
 
 
+def _packed(linears: Sequence[Any], product: Packed) -> Matrix:
+    """The weights cannot be taken apart: the first layer holds those of all, and each gives its part of the product."""
+
+    def part(values: torch.Tensor, *, start: int, end: int) -> torch.Tensor:
+        return product(values.flatten(0, -2))[:, start:end].unflatten(0, values.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
+
+    for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
+        held = torch.empty(0, linear.in_features, dtype=torch.int8) if start else product.numbers
+        linear.weight = nn.Parameter(held, requires_grad=False)
+        linear.forward = partial(part, start=start, end=end)
+    return Matrix(product, product.numbers, product.scale)
+
+
+def _is_better_turned(weight: torch.Tensor) -> bool:
+    """Whether a CPU multiplies quicker by weights that lie input by input: by float32 that stays in its cache."""
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.nbytes <= CACHED_BYTES
+
+
+def _bounds(linears: Sequence[Any]) -> list[tuple[int, int]]:
+    """Where the outputs of each begin and end."""
+    ends = list(accumulate(linear.out_features for linear in linears))
+    return list(zip([0, *ends], ends, strict=False))
+
+
 def _plain_product(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return F.linear(values, weight)
 
 
 def _bf16_product(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """On a CPU, the product with one vector is quicker than that with a matrix of one row."""
-    return torch.mv(weight, values[0])[None] if len(values) == 1 else F.linear(values, weight)
+    """What is quickest for so many rows on a CPU."""
+    if len(values) == 1:
+        return torch.mv(weight, values[0])[None]
+    if len(values) <= FEW_ROWS:
+        return torch.mm(weight, values.t()).t().contiguous()
+    return F.linear(values, weight)
 
 
 def _int8_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
