@@ -68,11 +68,11 @@ def build(capability: int) -> None:
     JITFunction.run = lambda kernel, *values, **constants: builder.launch(kernel, *values, **constants)
     stack = Stack(random_model("4B", 4, torch.device("meta"), torch.bfloat16), 3)
     stack.slots.reserve(2 * NUM_TOKENS)
-    step, piece = FusedStep(stack._lean, stack.slots), FusedPiece(stack._lean, stack.slots)
+    step, piece = FusedStep(stack.lean, stack.slots), FusedPiece(stack.lean, stack.slots)
     step.overlaps = capability >= 90
     for rows in (1, 2):
         step(torch.zeros(3, rows, dtype=torch.int64, device="meta"))
-    hidden = torch.zeros(NUM_TOKENS, stack._lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
+    hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
     numbers = torch.zeros(2, 1, dtype=torch.int64, device="meta")
     piece(0, hidden, numbers, torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta"))
 

@@ -87,16 +87,17 @@ def found(name: str, pieces: tuple[tuple[int, int], ...], weights: WeightFormat)
         for tensor in (tensor for pair in stack.slots.layers for tensor in pair):
             tensor.copy_(torch.randn(tensor.shape, generator=generator.manual_seed(2)) * 0.3)  # of those before
     stacks[1].slots.clear(ROW)
-    piece = FusedPiece(stacks[0]._lean, stacks[0].slots)
+    piece = FusedPiece(stacks[0].lean, stacks[0].slots)
     piece.blocks = BLOCKS
     start = 0
     for count, size in pieces:
         ids = torch.randint(0, 1000, (count,), generator=generator)
-        hidden = F.embedding(ids, stacks[1]._lean.embed)
+        hidden = F.embedding(ids, stacks[1].lean.embed)
         positions = torch.arange(start, start + count).expand(3, -1).clone()
         positions[1] += torch.arange(count) % 3  # height differs from the time, as within a picture
         window = stacks[1].slots.window(slice(ROW, ROW + 1), start + count, is_masked=True)
-        theirs = stacks[1]._lean.piece(ROW, hidden, torch.tensor([[start], [count]]), positions, window)
+        span = stacks[1].lean.span(ROW, len(hidden), torch.tensor([[start], [count]]), positions, window)
+        theirs = stacks[1].lean.piece(hidden, span)
         filled = F.pad(hidden, (0, 0, 0, size - count), value=0.1)
         numbers = torch.tensor([[start], [count]])
         ours = piece(ROW, filled, numbers, F.pad(positions, (0, size - count)))

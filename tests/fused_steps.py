@@ -48,13 +48,13 @@ def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
         generator = torch.Generator().manual_seed(1)
         for tensor in state_of(stack):
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
-    fused = FusedStep(stacks[0]._lean, stacks[0].slots, lambda *_, **__: TILE)
+    fused = FusedStep(stacks[0].lean, stacks[0].slots, lambda *_, **__: TILE)
     most = 0.0
     for step in range(2):
         held = [length + step for length in LENGTHS[:rows]]
         given = torch.tensor([[7 + row for row in range(rows)], held, [length + 3 for length in held]])
         window = stacks[1].slots.window(slice(rows), max(held) + 1, is_masked=True)
-        ours, theirs = fused(given), stacks[1]._lean.step(given, window)
+        ours, theirs = fused(given), stacks[1].lean.step(given, window)
         most = max(most, float((ours - theirs).abs().max()))
     yield most
     yield max(float((a - b).abs().max()) for a, b in zip(*map(state_of, stacks), strict=True))

@@ -12,6 +12,7 @@ from transformers import Qwen3_5Config
 
 from pipelines.engine import LocalEngine, tower_graphs
 from pipelines.engine.captured import Replay, Work
+from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
 from pipelines.engine.proof import are_right
 from pipelines.engine.slots import SlotCache
@@ -157,7 +158,7 @@ def test_a_stack_gives_all_pieces_to_the_kernels_where_they_are_used(model: Any)
         if not held:
             ours.slots.clear(row)
         window = ours.slots.window(slice(row, row + 1), held + count, is_masked=True)
-        return ours._lean.piece(row, hidden[:count], numbers, positions[:, :count], window)
+        return ours.lean.piece(hidden[:count], ours.lean.span(row, count, numbers, positions[:, :count], window))
 
     ours.graphs = SimpleNamespace(pieces=Pieces(kernels, ours.slots, Recorder().begin))  # type: ignore[assignment]
     start = 0
@@ -188,7 +189,7 @@ def test_kernels_are_used_where_they_do_what_torch_does(
     model: Any, caplog: pytest.LogCaptureFixture, of_step: float | None, of_piece: float, said: str | None
 ) -> None:
     stack = Stack(model, 3)
-    lean, slots = stack._lean, stack.slots
+    lean, slots = stack.lean, stack.slots
 
     def step(given: torch.Tensor) -> torch.Tensor:
         if of_step is None:
@@ -198,7 +199,7 @@ def test_kernels_are_used_where_they_do_what_torch_does(
 
     def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
-        return of_piece * lean.piece(row, hidden, numbers, positions, window)
+        return of_piece * lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
 
     assert are_right(lean, slots, step, piece) == (said is None)
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
@@ -207,11 +208,11 @@ def test_kernels_are_used_where_they_do_what_torch_does(
 @torch.inference_mode()
 def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture) -> None:
     stack = Stack(model, 3)
-    lean, slots = stack._lean, stack.slots
+    lean, slots = stack.lean, stack.slots
 
     def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
-        last = lean.piece(row, hidden, numbers, positions, window)
+        last = lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
         slots.states[-1][1][row] *= 1.2
         return last
 
@@ -226,47 +227,62 @@ def test_running_out_of_memory_while_they_are_tried_is_told(model: Any) -> None:
         raise torch.OutOfMemoryError
 
     with torch.inference_mode(), pytest.raises(torch.OutOfMemoryError):
-        are_right(stack._lean, stack.slots, lambda _: torch.empty(0), piece)
+        are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece)
 
 
-def patches_of(tower: Any, num_patches: int) -> torch.Tensor:
-    return torch.randn(num_patches, 3 * 2 * 16 * 16, dtype=tower.dtype)
+def patches_of(num_patches: int) -> torch.Tensor:
+    return torch.randn(num_patches, 3 * 2 * 16 * 16)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("grid", [(1, 8, 12), (1, 2, 2), (3, 6, 4), (2, 14, 2)])
+def test_the_tower_sees_what_that_of_transformers_sees(tower: Any, grid: tuple[int, int, int]) -> None:
+    lean, patches = LeanTower(tower), patches_of(grid[0] * grid[1] * grid[2])
+    expected = tower(patches, grid_thw=torch.tensor([grid])).pooler_output
+    assert torch.allclose(lean(patches, lean.places(grid)), expected, atol=1e-4)
 
 
 @torch.inference_mode()
 def test_a_picture_of_a_size_that_comes_again_is_recorded_and_gives_the_same(tower: Any) -> None:
-    recorder = Recorder()
-    graphs = TowerGraphs(tower, recorder.begin)
+    recorder, lean = Recorder(), LeanTower(tower)
+    graphs = TowerGraphs(lean, recorder.begin)
+
+    def seen(grid: tuple[int, int, int], patches: torch.Tensor | None = None) -> torch.Tensor | None:
+        given = patches_of(grid[0] * grid[1] * grid[2]) if patches is None else patches
+        return graphs(given, grid, lean.places(grid))
+
     for grid in ((1, 8, 12), (1, 4, 6)):
         for turn in range(3):
-            patches = patches_of(tower, grid[1] * grid[2])
-            found = graphs(patches, grid)
+            patches = patches_of(grid[1] * grid[2])
+            found = seen(grid, patches)
             assert (found is None) == (turn == 0)
             if found is not None:
-                assert torch.equal(found, tower(patches, grid_thw=torch.tensor([grid])).pooler_output)
+                assert torch.equal(found, lean(patches, lean.places(grid)))
     assert recorder.sizes == [96, 24]
-    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
-    assert graphs(patches_of(tower, 48), (2, 4, 6)) is None
+    assert seen((2, 4, 6)) is None
+    assert seen((2, 4, 6)) is None
     for columns in range(2, 2 * tower_graphs.MOST_GRAPHS + 4, 2):
         for _ in range(2):
-            graphs(patches_of(tower, 2 * columns), (1, 2, columns))
+            seen((1, 2, columns))
     assert graphs.num_captured == tower_graphs.MOST_GRAPHS
     assert recorder.pools == 1
     graphs.clear()
-    assert graphs(patches_of(tower, 24), (1, 4, 6)) is not None
+    assert seen((1, 4, 6)) is not None
     assert recorder.pools == 2
 
 
 @torch.inference_mode()
 def test_a_tower_that_cannot_be_recorded(tower: Any, caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder()
+    recorder, lean = Recorder(), LeanTower(tower)
     recorder.error = RuntimeError("synchronises")
-    graphs = TowerGraphs(tower, recorder.begin)
+    graphs = TowerGraphs(lean, recorder.begin)
+    grid = 1, 4, 6
+    places = lean.places(grid)
     for _ in range(4):
-        assert graphs(patches_of(tower, 24), (1, 4, 6)) is None
+        assert graphs(patches_of(24), grid, places) is None
     assert len(caplog.records) == 1
     recorder.error = torch.OutOfMemoryError()
-    graphs = TowerGraphs(tower, recorder.begin)
-    graphs(patches_of(tower, 24), (1, 4, 6))
+    graphs = TowerGraphs(lean, recorder.begin)
+    graphs(patches_of(24), grid, places)
     with pytest.raises(torch.OutOfMemoryError):
-        graphs(patches_of(tower, 24), (1, 4, 6))
+        graphs(patches_of(24), grid, places)

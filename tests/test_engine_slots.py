@@ -16,6 +16,7 @@ from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, Waiting
 from pipelines.engine.placement import choose_placement
+from pipelines.engine.positions import position_ids
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
@@ -90,6 +91,20 @@ def test_a_prompt_in_pieces(engine: LocalEngine, case: str, chunk_tokens: int) -
     for thinking in (True, False):
         inputs = inputs_of(engine, case, thinking)
         assert run(engine, inputs) == oracle(engine, inputs, 80)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_places_are_those_that_transformers_counts(engine: LocalEngine, case: str) -> None:
+    inputs = inputs_of(engine, case).followed_by([5, 6, 7])
+    expected, _ = engine.model.model.get_rope_index(
+        inputs.input_ids,
+        mm_token_type_ids=inputs.mm_token_type_ids,
+        image_grid_thw=inputs.image_grid_thw,
+        video_grid_thw=inputs.video_grid_thw,
+    )
+    places = position_ids(inputs)
+    assert torch.equal(places[1:], expected)
+    assert places[0, 0].tolist() == list(range(inputs.num_tokens))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -288,10 +303,10 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
     real: Callable[..., object] = getattr(owner, stage)
     calls = iter(range(1000))
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **others: object) -> object:
         if next(calls) == (3 if stage == "decode" else 0):
             raise torch.OutOfMemoryError
-        return real(*arguments)
+        return real(*arguments, **others)
 
     monkeypatch.setattr(owner, stage, failing)
     with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
@@ -303,7 +318,7 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
 
 
 def test_what_fails_in_the_model_is_raised_to_who_asked(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a kernel failed")
 
     monkeypatch.setattr(engine.scheduler.stack, "prefill", broken)
@@ -322,7 +337,7 @@ def test_a_step_is_free_of_what_a_graph_would_freeze(engine: LocalEngine) -> Non
         stack.slots.reserve(600)
         given = torch.tensor([[5, 6], [0, 0], [0, 0]])
         window = stack.slots.window(slice(2), 512, is_masked=True)
-        frozen = make_fx(lambda: stack._lean.step(given, window), tracing_mode="real")()
+        frozen = make_fx(lambda: stack.lean.step(given, window), tracing_mode="real")()
         for tensor in (tensor for pair in stack.slots.layers for tensor in pair):
             tensor.zero_()
         before = [tuple(tensor.clone() for tensor in pair) for pair in stack.slots.layers]
@@ -335,12 +350,12 @@ def test_a_step_is_free_of_what_a_graph_would_freeze(engine: LocalEngine) -> Non
             for tensor, values in zip(pair, kept, strict=True):
                 tensor.copy_(values)
         for number, logits in zip(numbers, replayed, strict=True):
-            assert torch.allclose(stack._lean.step(torch.tensor(number), window), logits, atol=1e-5)
+            assert torch.allclose(stack.lean.step(torch.tensor(number), window), logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("num_tokens", [1, 3, 20, 64])
+@pytest.mark.parametrize("num_tokens", [1, 3, 20, 64, 65, 250])
 @pytest.mark.parametrize("start", [0, 2, 70])
-def test_a_short_piece_is_what_the_layers_of_transformers_make_of_it(
+def test_a_piece_is_what_the_layers_of_transformers_make_of_it(
     engine: LocalEngine, start: int, num_tokens: int
 ) -> None:
     """Also where it is filled up to a fixed size, as a graph needs it: what fills it up leaves no trace."""
@@ -358,13 +373,14 @@ def test_a_short_piece_is_what_the_layers_of_transformers_make_of_it(
                 stack.slots.lengths[row] = start
         tail, places = embeddings[:, start:], positions[:, :, start:]
         expected = stack._run(tail, places, stack.slots, 0)
-        exact = stack._piece(1, tail[0], places[1:, 0])
+        exact = stack._piece(1, tail[0], places[1:, 0], stack.slots)
         if not start:
             stack.slots.clear(2)
-        fill = 64 - num_tokens
+        fill = -num_tokens % 64
         window = stack.slots.window(slice(2, 3), 512, is_masked=True)
         padded = torch.nn.functional.pad(tail[0], (0, 0, 0, fill)), torch.nn.functional.pad(places[1:, 0], (0, fill))
-        filled = stack._lean.piece(2, padded[0], torch.tensor([[start], [num_tokens]]), padded[1], window)
+        numbers = torch.tensor([[start], [num_tokens]])
+        filled = stack.lean.piece(padded[0], stack.lean.span(2, len(padded[0]), numbers, padded[1], window))
         assert exact is not None
         assert torch.allclose(exact, expected, atol=1e-4)
         assert torch.allclose(filled, expected, atol=1e-4)
@@ -376,10 +392,37 @@ def test_a_short_piece_is_what_the_layers_of_transformers_make_of_it(
                 assert torch.allclose(rows[2], rows[0], atol=1e-3)
 
 
+@pytest.mark.parametrize(("start", "count", "num_tokens"), [(0, 1, 9), (0, 70, 71), (5, 2, 80), (70, 100, 230)])
+def test_what_a_row_held_within_a_piece_is_what_a_piece_of_that_length_leaves(
+    engine: LocalEngine, start: int, count: int, num_tokens: int
+) -> None:
+    stack = Stack(engine.model, 3)
+    with torch.inference_mode():
+        ids = torch.randint(0, 1000, (1, start + num_tokens), generator=torch.Generator().manual_seed(1))
+        embeddings = engine.model.model.language_model.embed_tokens(ids)
+        positions = torch.arange(start + num_tokens).expand(4, 1, -1)
+
+        def run(row: int, begin: int, end: int) -> torch.Tensor:
+            return stack.prefill(row, embeddings[:, begin:end], positions[:, :, begin:end])
+
+        for row in (0, 1) if start else ():
+            run(row, 0, start)
+        hidden, state = stack.prefill_kept(0, embeddings[:, start:], positions[:, :, start:], count)
+        run(1, start, start + count)
+        expected = stack.slots.copy_out(1)
+        last = run(1, start + count, start + num_tokens)
+    assert state.length == expected.length == start + count
+    assert stack.slots.lengths[:2] == [start + num_tokens] * 2
+    assert torch.allclose(hidden, last, atol=1e-4)
+    for pair, others in zip(state.tensors, expected.tensors, strict=True):
+        for tensor, other in zip(pair, others, strict=True):
+            assert torch.allclose(tensor, other, atol=1e-3)
+
+
 def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngine) -> None:
     """Rows of one and of different lengths, longer windows than at recording, and buffers that have moved."""
     traced, plain = Stack(engine.model, 4), Stack(engine.model, 4)
-    plain._traces = StepTraces(plain._lean, plain.slots, is_traced=False)
+    plain._traces = StepTraces(plain.lean, plain.slots, is_traced=False)
     with torch.inference_mode():
         for rows in (1, 1, 2, 3, 2, 1):
             for turn in range(5):

@@ -93,7 +93,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, engine: LocalEngine, hands: Hands
     places: dict[Stage, tuple[object, str]] = {
         "open": (pipelines.answering, "open_once"),
         "fuse": (pipelines.messages, "fuse"),
-        "vision": (engine.model.model.visual, "forward"),
+        "vision": (engine.model.model.visual.merger, "forward"),
         "prefill": (engine.scheduler.stack, "prefill"),
         "think": (engine.scheduler.stack, "decode"),
         "deliver": (pipelines.answering, "parse_grounding"),
@@ -168,8 +168,8 @@ def test_requests_that_share_steps_do_not_leak_into_each_other(
     early = heard[0].record
     assert (early.timing.stage_ms["vision"], late.timing.stage_ms["vision"]) == pytest.approx((250, 250))
     assert early.timing.stage_ms["others"] == pytest.approx(250)
-    # a step of the first behind its look and each of the two pieces of its prompt
-    assert late.timing.stage_ms["others"] == pytest.approx(30)
+    # a step of the first behind its look and the one piece of its prompt
+    assert late.timing.stage_ms["others"] == pytest.approx(20)
     for record in (early, late):
         assert {span.num_rows for span in record.timing.spans if span.stage in DECODING} == {1, 2}
         assert record.timing.other_ms == pytest.approx(0)

@@ -91,7 +91,7 @@ def slowed(engine: LocalEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch)
     engine.scheduler.snapshots.clear()
     engine.scheduler.tower.clear()
     monkeypatch.setattr(engine, "clock", HostClock(lambda: ledger.seconds))
-    stack, tower = engine.scheduler.stack, engine.model.model.visual
+    stack, tower = engine.scheduler.stack, engine.model.model.visual.merger
     places: list[tuple[str, object, str]] = [
         ("fuse", pipelines.messages, "fuse"),
         ("restore", stack.slots, "copy_in"),
@@ -221,7 +221,7 @@ def test_one_that_fails(
         raise error
 
     stack = engine.scheduler.stack
-    owner: object = engine.model.model.visual if task == "vision" else stack
+    owner: object = engine.model.model.visual.merger if task == "vision" else stack
     name = "forward" if task == "vision" else task
     monkeypatch.setattr(owner, name, ledger.dear(task, fail))
     record, result, wall_ms = follow(engine, ledger, Request(QUESTION, (picture,), SETTINGS))

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 
 from pipelines.engine.gaze import Watch
+from pipelines.engine.positions import position_ids
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.slots import RowState
 from pipelines.inputs import MERGE, ModelInputs, grid_of
@@ -32,7 +33,7 @@ class Aside:
         self._scheduler, self._stack, self._inputs, self._stop = scheduler, scheduler.stack, inputs, stop
         self._slots = self._stack.new_slots(1)
         self._hidden: torch.Tensor | None = None
-        self._positions = self._stack.positions(inputs)
+        self._positions = position_ids(inputs)
         self._features: torch.Tensor | None = None
         self._num_seen = 0
         self._do(self._begin)

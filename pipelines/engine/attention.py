@@ -37,21 +37,7 @@ class Attention:
         """What is added to `hidden` [tokens, hidden]."""
         return self._step(hidden, where) if isinstance(where, Rows) else self._piece(hidden, where)
 
-    def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
-        """One token of each row, [rows, hidden]."""
-        query, gate = self._placed(hidden, rows)
-        keys, values = rows.window.pairs[self.number]
-        seen = self._seen(query[:, :, None], keys, values, rows.mask)
-        return self.out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
-
-    def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
-        """Tokens of one row, [tokens, hidden]."""
-        query, gate = self._placed(hidden, span)
-        keys, values = span.window.pairs[self.number]
-        seen = self._seen(query.transpose(0, 1)[None], keys, values, span.mask)
-        return self.out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
-
-    def _placed(self, hidden: torch.Tensor, where: Rows | Span) -> tuple[torch.Tensor, torch.Tensor]:
+    def placed(self, hidden: torch.Tensor, where: Rows | Span) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries, turned, and their gates, [tokens, heads, head_dim]; keys and values go to the slots."""
         heads = self.into(hidden).view(len(hidden), -1, self.dim)
         turning = self._length.normed(heads.index_select(1, self._turning).float()) * self._norm
@@ -62,6 +48,20 @@ class Attention:
             flat = new if isinstance(where, Rows) else new.transpose(0, 1)
             cache.index_copy_(0, where.places, flat.reshape(-1, self.dim))
         return query, heads[:, 1 : 2 * self.heads : 2]
+
+    def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """One token of each row, [rows, hidden]."""
+        query, gate = self.placed(hidden, rows)
+        keys, values = rows.window.pairs[self.number]
+        seen = self._seen(query[:, :, None], keys, values, rows.mask)
+        return self.out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
+
+    def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+        """Tokens of one row, [tokens, hidden]."""
+        query, gate = self.placed(hidden, span)
+        keys, values = span.window.pairs[self.number]
+        seen = self._seen(query.transpose(0, 1)[None], keys, values, span.mask)
+        return self.out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
 
     def _seen(
         self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None

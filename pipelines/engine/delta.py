@@ -1,7 +1,6 @@
 """Gated DeltaNet (Yang et al. 2024, "Gated Delta Networks"): a step of many rows, or a piece of one, in few operations.
 
-The states of the slots change in place. A piece is one chunk of the parallel form: what its tokens write depends on
-what those before them wrote, a triangular system, which is solved at once where transformers goes row by row.
+The states of the slots change in place.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from pipelines.engine.chunks import chunked
 from pipelines.engine.norms import Scale
 from pipelines.engine.places import Rows, Span
-from pipelines.engine.slots import SlotCache
 from pipelines.engine.weights import joined
 from pipelines.types import WeightFormat
 
@@ -23,8 +22,8 @@ UNIT_EPS = 1e-6
 class GatedDelta:
     """`Qwen3_5GatedDeltaNet` over the slots."""
 
-    def __init__(self, module: Any, slots: SlotCache, index: int, weights: WeightFormat) -> None:
-        self._slots, self.index = slots, index
+    def __init__(self, module: Any, index: int, weights: WeightFormat) -> None:
+        self.index = index
         self.into = joined([module.in_proj_qkv, module.in_proj_z, module.in_proj_b, module.in_proj_a], weights)
         self.out = joined([module.out_proj], weights)
         self.key_heads, self.heads = module.num_k_heads, module.num_v_heads
@@ -49,7 +48,7 @@ class GatedDelta:
     def _step(self, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
         """One token of each row, [rows, hidden]."""
         mixed, z, b, a = self.into(hidden).split_with_sizes(self._widths, dim=-1)
-        conv, state = (tensor[: rows.count] for tensor in self._slots.layers[self.index])
+        conv, state = (tensor[: rows.count] for tensor in rows.slots.layers[self.index])
         conv.copy_(torch.cat([conv[:, :, 1:], mixed[:, :, None]], dim=-1))
         query, key, value = self._heads_of(F.silu((conv * self.kernel).sum(-1)).float())
         state = state.view(-1, self.key_dim, self.value_dim)
@@ -62,7 +61,7 @@ class GatedDelta:
     def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
         mixed, z, b, a = self.into(hidden).split_with_sizes(self._widths, dim=-1)
-        conv, state = (tensor[span.row] for tensor in self._slots.layers[self.index])
+        conv, state = (tensor[span.row] for tensor in span.slots.layers[self.index])
         num_taps, size = len(self._taps), span.size
         past = torch.cat([conv.t()[1:], mixed])
         lasting = torch.arange(num_taps, device=past.device) + (span.count - 1)
@@ -70,11 +69,21 @@ class GatedDelta:
         mixed = past[:size] * self._taps[0]
         for tap in range(1, num_taps):
             mixed = torch.addcmul(mixed, past[tap : tap + size], self._taps[tap])
-        query, key, value = (one.transpose(0, 1) for one in self._heads_of(F.silu(mixed).float()))
-        decay = torch.where(span.is_real[:, None], self._decay(a), 0.0).t()
-        strength = torch.where(span.is_real[:, None], b.float().sigmoid(), 0.0).t()
-        seen = _chunk(query, key, value, decay, strength[:, :, None], state)
-        return self._given(seen.transpose(0, 1).reshape(-1, 1, self.value_dim), z, hidden.dtype)
+        query, key, value = self._heads_of(F.silu(mixed).float())
+        decay = torch.where(span.is_real[:, None], self._decay(a), 0.0)
+        strength = torch.where(span.is_real[:, None], b.float().sigmoid(), 0.0)
+
+        def seen_by(tokens: slice) -> torch.Tensor:
+            return chunked(query[tokens], key[tokens], value[tokens], decay[tokens], strength[tokens], state)
+
+        if span.keep is None:
+            seen = seen_by(slice(None))
+        else:
+            count = span.keep.count
+            before = seen_by(slice(count))
+            span.keep.states.append((past[count - 1 : count - 1 + num_taps].t().contiguous(), state.clone()))
+            seen = torch.cat([before, seen_by(slice(count, None))])
+        return self._given(seen.reshape(-1, 1, self.value_dim), z, hidden.dtype)
 
     def _heads_of(self, mixed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries and keys of length 1 and values, [tokens, value heads, head_dim]."""
@@ -93,31 +102,3 @@ class GatedDelta:
         """The layer's output, of what is seen [tokens x heads, 1, head_dim] and its gate [tokens, heads x head_dim]."""
         normed = self._scale.normed(seen, self.norm).view(len(z), -1)
         return self.out((normed * F.silu(z.float())).to(dtype))
-
-
-def _chunk(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    decay: torch.Tensor,
-    strength: torch.Tensor,
-    state: torch.Tensor,
-) -> torch.Tensor:
-    """What the tokens of a chunk see, [heads, tokens, head_dim] as `query`, `key` and `value`; `state` is brought on.
-
-    `decay` [heads, tokens] are logarithms, `strength` [heads, tokens, 1] is how much of a value is written.
-    """
-    size = decay.shape[1]
-    since = decay.cumsum(1)
-    between = (since[:, :, None] - since[:, None]).tril().exp().tril()
-    left, before = since.exp()[:, :, None], since[:, -1:, None]
-    weaker = key * strength
-    system = (torch.bmm(weaker, key.transpose(1, 2)) * between).tril(-1)
-    wanted = value * strength - torch.bmm(weaker * left, state)
-    written = torch.linalg.solve_triangular(
-        system + torch.eye(size, device=key.device), wanted, upper=False, unitriangular=True
-    )
-    seen = torch.bmm(query * left, state) + torch.bmm(torch.bmm(query, key.transpose(1, 2)) * between, written)
-    state.mul_(before.exp())
-    state.add_(torch.bmm((key * (before - since[:, :, None]).exp()).transpose(1, 2), written))
-    return seen

@@ -1,9 +1,9 @@
-"""The feed-forward part of a layer of `qwen3_5_moe`, for a step of few rows: a router, the experts that it chooses, and
-one expert that all tokens share.
+"""The feed-forward part of `qwen3_5_moe`: a router, the experts that it chooses, and one that all tokens share.
 
-transformers has several ways of its own to run the chosen experts, made for many tokens at once. Here each row reads
-the weights of its own few and of no others. On a CPU these are multiplied where they lie, one after the other; on a GPU
-they are gathered, so that nothing waits for the host to learn which were chosen, as a captured graph wants it.
+transformers has several ways of its own to run the chosen experts, made for many tokens at once, which prompts take. In
+a step of few rows each reads the weights of its own few and of no others. On a CPU these are multiplied where they lie,
+one after the other; on a GPU they are gathered, so that nothing waits for the host to learn which were chosen, as a
+captured graph wants it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.weights import joined
 
+FEW_ROWS = 8
+"""What a step has at most."""
+
 
 class Experts:
     """The part of one layer, by the weights of transformers' module."""
 
     def __init__(self, module: Any) -> None:
+        self._module = module
         shared = module.shared_expert
         self._router, self._num_chosen = module.gate.weight.detach(), module.gate.top_k
         self._up, self._down = module.experts.gate_up_proj.detach(), module.experts.down_proj.detach()
@@ -30,6 +34,9 @@ class Experts:
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """What comes of values [rows, hidden], in the same shape."""
+        if len(values) > FEW_ROWS:
+            whole: torch.Tensor = self._module(values[None])[0]
+            return whole
         odds = F.softmax(F.linear(values, self._router), dim=-1, dtype=torch.float)
         weights, chosen = odds.topk(self._num_chosen, dim=-1)
         weights = (weights / weights.sum(dim=-1, keepdim=True)).to(values.dtype)

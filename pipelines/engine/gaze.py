@@ -8,14 +8,13 @@ never exists. What lies behind the last weights, as the head and most of the las
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipelines.engine.norms import Norm
-from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.engine.attention import Attention
+from pipelines.engine.places import Span
+from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 
 BLOCK_BYTES = {"cpu": 512 * 1024}
@@ -32,14 +31,10 @@ class Watch:
     """
 
     def __init__(self, stack: Stack, slots: SlotCache, places: torch.Tensor, first: int) -> None:
-        text = stack.model.model.language_model
-        self._num_watched = slots.is_linear.count(False) * text.config.num_attention_heads
-        last = max(index for index, is_linear in enumerate(slots.is_linear) if not is_linear)
-        self._layers, self._rotary = text.layers[: last + 1], text.rotary_emb
-        self._norms = [(Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)) for layer in self._layers]
-        watched = ((index, layer.self_attn) for index, layer in enumerate(self._layers) if not slots.is_linear[index])
-        self._head_norms = {index: (Norm(module.q_norm), Norm(module.k_norm)) for index, module in watched}
         self._stack, self._slots, self._first = stack, slots, first
+        layers = stack.lean.layers
+        self._looking = [layer.mixer for layer in layers if isinstance(layer.mixer, Attention)]
+        self._layers = layers[: 1 + max(at for at, layer in enumerate(layers) if isinstance(layer.mixer, Attention))]
         self._low, self._high = int(places[0]), int(places[-1]) + 1
         self._places = places.to(stack.device) - self._low
         self._block_bytes = BLOCK_BYTES.get(stack.device.type, LARGE_BLOCK_BYTES)
@@ -47,19 +42,22 @@ class Watch:
 
     def prefill(self, embeddings: torch.Tensor, positions: torch.Tensor) -> None:
         """Append a piece of a prompt, as `Stack.prefill` does, up to the last weights."""
-        num_tokens = embeddings.shape[1]
-        self._slots.reserve(self._slots.lengths[0] + num_tokens)
-        view, hidden = PrefillView(self._slots, 0, num_tokens), embeddings
-        turns = self._rotary(hidden, positions[1:].to(hidden.device))
-        for index, (layer, (before, between)) in enumerate(zip(self._layers, self._norms, strict=True)):
-            normed = before(hidden)
-            if self._slots.is_linear[index]:
-                mixed = layer.linear_attn(hidden_states=normed, cache_params=view, attention_mask=None)
+        start, num_tokens = self._slots.lengths[0], embeddings.shape[1]
+        self._slots.reserve(start + num_tokens)
+        if not start:
+            self._slots.clear(0)
+        span = self._stack.span(0, num_tokens, positions[1:, 0], self._slots)
+        hidden = embeddings[0]
+        for layer in self._layers:
+            normed = layer.before(hidden)
+            if isinstance(layer.mixer, Attention):
+                mixed = self._attend(layer.mixer, normed, span, start)
+                if mixed is None:
+                    break
             else:
-                mixed = self._attend(layer.self_attn, index, normed, turns, view)
-            if mixed is not None:
-                hidden = hidden + mixed
-                hidden = hidden + layer.mlp(between(hidden))
+                mixed = layer.mixer(normed, span)
+            hidden = hidden + mixed
+            hidden = hidden + layer.feed(layer.between(hidden))
         self._slots.lengths[0] += num_tokens
         self._stack.num_prefilled += num_tokens
 
@@ -71,21 +69,16 @@ class Watch:
         summed = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         if len(self._places) < summed.shape[1]:
             summed = summed.index_select(1, self._places)
-        weights: NDArray[np.float16] = summed.div_(self._num_watched).half().cpu().numpy()
+        num_watched = sum(mixer.heads for mixer in self._looking)
+        weights: NDArray[np.float16] = summed.div_(num_watched).half().cpu().numpy()
         return weights
 
-    def _attend(
-        self, module: Any, index: int, normed: torch.Tensor, turns: tuple[torch.Tensor, ...], view: PrefillView
-    ) -> torch.Tensor | None:
-        """What the layer's attention gives, [1, tokens, hidden]; None of the last one, after which nothing is noted."""
-        is_last, num_tokens, start = index + 1 == len(self._layers), normed.shape[1], self._slots.lengths[0]
-        queries, gate = module.q_proj(normed).view(num_tokens, -1, 2, module.head_dim).unbind(2)
-        query_norm, key_norm = self._head_norms[index]
-        queries = _turned(query_norm(queries), turns) * module.scaling
-        keys = _turned(key_norm(module.k_proj(normed).view(num_tokens, -1, module.head_dim)), turns)
-        # nobody asks for what the last layer gives, and the slots serve this pass alone
-        values = keys if is_last else module.v_proj(normed).view(num_tokens, -1, module.head_dim).transpose(0, 1)
-        keys, values = (held[0] for held in view.update(keys[None], values[None], index))
+    def _attend(self, mixer: Attention, normed: torch.Tensor, span: Span, start: int) -> torch.Tensor | None:
+        """What the layer's attention gives, [tokens, hidden]; None of the last one, after which nothing is noted."""
+        is_last, num_tokens = mixer is self._looking[-1], len(normed)
+        turned, gate = mixer.placed(normed, span)
+        queries = turned.transpose(0, 1) * mixer.scale
+        keys, values = (held[0] for held in span.window.pairs[mixer.number])
         rows = max(self._block_bytes // (4 * len(queries) * keys.shape[1]), LEAST_ROWS)
         future = torch.ones(rows, rows, dtype=torch.bool, device=keys.device).triu_(1)
         grouped, turned_keys = queries.unflatten(0, (len(keys), -1)), keys.transpose(1, 2)
@@ -106,9 +99,7 @@ class Watch:
                 given.append(_gathered(weights, values[:, :known]))
         if is_last:
             return None
-        output = torch.cat(given).flatten(1) * gate.flatten(1).sigmoid()
-        mixed: torch.Tensor = module.o_proj(output)[None]
-        return mixed
+        return mixer.out(torch.cat(given).flatten(1) * gate.flatten(1).sigmoid())
 
     def _noted(self, start: int, num_rows: int) -> tuple[torch.Tensor, bool]:
         """Where a piece's weights are added up, float32 [its tokens from `first` on, visual], and whether it is new."""
@@ -117,15 +108,6 @@ class Watch:
             size = num_rows, self._high - self._low
             self._sums[start] = torch.empty(size, dtype=torch.float32, device=self._stack.device)
         return self._sums[start], is_new
-
-
-def _turned(heads: torch.Tensor, turns: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Queries or keys [tokens, heads, head_dim], turned: [heads, tokens, head_dim]."""
-    cos, sin = (turn[0] for turn in turns)
-    heads, width = heads.transpose(0, 1), cos.shape[-1]
-    turning, still = heads[..., :width], heads[..., width:]
-    first, second = turning.chunk(2, dim=-1)
-    return torch.cat([turning * cos + torch.cat([-second, first], dim=-1) * sin, still], dim=-1)
 
 
 def _weights(queries: torch.Tensor, keys: torch.Tensor, future: torch.Tensor) -> torch.Tensor:

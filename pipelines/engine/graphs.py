@@ -75,7 +75,7 @@ class Graphs:
         return self._replayed(("step", rows, size), step, [padded])[:num_rows]
 
     def piece(self, row: int, hidden: torch.Tensor, held: int, positions: torch.Tensor) -> torch.Tensor | None:
-        """As `LeanStack.piece`, for at most `PIECE_TOKENS`; None where it cannot be captured on this device.
+        """The last hidden state [1, hidden] of a short piece in a row; None where it cannot be captured on this device.
 
         The slots have room for `PIECE_TOKENS` behind what is held.
         """
@@ -86,7 +86,7 @@ class Graphs:
 
         def piece(hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
             window = self._slots.window(slice(row, row + 1), size, is_masked=True)
-            return self._stack.piece(row, hidden, numbers, positions, window)
+            return self._stack.piece(hidden, self._stack.span(row, len(hidden), numbers, positions, window))
 
         numbers = torch.tensor([[held], [num_tokens]]).to(hidden.device)
         padded = [

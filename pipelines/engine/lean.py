@@ -1,4 +1,4 @@
-"""The text layers in as few operations as plain torch allows: one token for every running row, or a short piece.
+"""The text layers in as few operations as plain torch allows: one token for every running row, or a piece of a prompt.
 
 A step of transformers' layers runs hundreds of small operations, and for a small model these, not the weights, are what
 it costs; a piece of a few tokens pays for a whole chunk of the recurrence. Here the projections that read the same
@@ -17,7 +17,7 @@ from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
-from pipelines.engine.places import Rotary, Rows, Span
+from pipelines.engine.places import Keep, Rotary, Rows, Span
 from pipelines.engine.slots import SlotCache, Window
 from pipelines.engine.weights import joined
 from pipelines.types import WeightFormat
@@ -26,8 +26,7 @@ from pipelines.types import WeightFormat
 class LeanStack:
     """The layers of a `qwen3_5` or `qwen3_5_moe` text model over its slots.
 
-    `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time,
-    and a piece of a prompt reads too many of them.
+    `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time.
     """
 
     def __init__(self, model: Any, slots: SlotCache, weights: WeightFormat = "full") -> None:
@@ -41,7 +40,7 @@ class LeanStack:
         for index, layer in enumerate(text.layers):
             mixer: GatedDelta | Attention
             if slots.is_linear[index]:
-                mixer = GatedDelta(layer.linear_attn, slots, index, weights)
+                mixer = GatedDelta(layer.linear_attn, index, weights)
             else:
                 mixer = Attention(layer.self_attn, num_full, self.rotary, weights)
                 num_full += 1
@@ -60,20 +59,30 @@ class LeanStack:
             hidden = layer(hidden, rows)
         return self.head(self.norm(hidden))
 
-    def piece(
-        self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, window: Window
-    ) -> torch.Tensor:
-        """The last hidden state [1, hidden] of a piece of a prompt in `row`.
+    def span(
+        self,
+        row: int,
+        num_tokens: int,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        window: Window,
+        slots: SlotCache | None = None,
+        keep: Keep | None = None,
+    ) -> Span:
+        """Where a piece of a prompt stands: in `row`, of other slots where given.
 
-        `hidden` [tokens, hidden] are its embeddings, `numbers` int64 [2, 1] how many tokens stand before it and how
-        many of its own count, `positions` int64 [3, tokens] the rotary ones.
+        `numbers` int64 [2, 1] are how many tokens stand before it and how many of its own count, `positions` int64
+        [3, tokens] the rotary ones.
         """
         held, count = numbers
-        turns = self.rotary.turns(positions, hidden.dtype)
-        span = Span(self._slots, row, len(hidden), (held, count), turns, window)
+        turns = self.rotary.turns(positions, self.embed.dtype)
+        return Span(slots or self._slots, row, num_tokens, (held, count), turns, window, keep)
+
+    def piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+        """The last hidden state [1, hidden] of a piece of a prompt with the embeddings `hidden` [tokens, hidden]."""
         for layer in self.layers:
             hidden = layer(hidden, span)
-        return self.norm(hidden.index_select(0, count - 1))
+        return self.norm(hidden.index_select(0, span.count - 1))
 
 
 class Layer:

@@ -58,7 +58,8 @@ def _wrong(
     numbers = torch.tensor([[0], [NUM_TOKENS]], device=device)
     for row in range(min(2, slots.rows)):
         slots.clear(row)
-    theirs = stack.piece(0, hidden, numbers, positions, slots.window(slice(0, 1), NUM_TOKENS, is_masked=True))
+    window = slots.window(slice(0, 1), NUM_TOKENS, is_masked=True)
+    theirs = stack.piece(hidden, stack.span(0, NUM_TOKENS, numbers, positions, window))
     expected = _held(slots, NUM_TOKENS)
     slots.clear(0)
     ours = piece(0, hidden, numbers, positions)

@@ -21,7 +21,9 @@ import torch
 
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
+from pipelines.engine.positions import position_ids
 from pipelines.engine.sampler import Chosen, pick
+from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.stack import AHEAD, Stack
 from pipelines.engine.tower import Tower
@@ -121,6 +123,8 @@ class Scheduler:
     @torch.inference_mode()
     def _work(self) -> None:
         device = self.stack.device
+        # states fade into numbers so small that a CPU takes ten times as long for each of them: they become 0
+        torch.set_flush_denormal(True)
         # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             while self._has_work():
@@ -216,27 +220,22 @@ class Scheduler:
             features = torch.cat(looks)
         job.keep(start, num_known)
         job.enter(Work("prefill"))
-        positions = self.stack.positions(inputs)
-        for begin, end in self._pieces(start, inputs.num_lasting, inputs.num_tokens):
+        positions = position_ids(inputs)
+        for begin in range(start, inputs.num_tokens, self.chunk_tokens):
+            end = min(begin + self.chunk_tokens, inputs.num_tokens)
             job.enter(Work("prefill", end - begin))
-            embeddings = self.stack.embed(inputs, begin, end, features, num_seen)
-            hidden = self.stack.prefill(slot, embeddings, positions[:, :, begin:end])
-            if end == inputs.num_lasting:
-                self._snapshot(job, slot)
+            piece = self.stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
+            if begin < inputs.num_lasting <= end:
+                hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin)
+                self._snapshot(job, state)
+            else:
+                hidden = self.stack.prefill(slot, *piece)
             yield
         job.next_position = int(positions[1:].max()) + 1
         chosen = pick(self.stack.logits(hidden), [job.choice]).read()
         slots.move(slot, len(self._running))
         self._running.append(job)
         self._deliver(job, *chosen[0])
-
-    def _pieces(self, start: int, lasting: int, end: int) -> Iterator[tuple[int, int]]:
-        while start < end:
-            stop = min(start + self.chunk_tokens, end)
-            if start < lasting < stop:
-                stop = lasting
-            yield start, stop
-            start = stop
 
     def _step(self) -> None:
         """One token for every row that runs.
@@ -301,7 +300,7 @@ class Scheduler:
     def _leave(self, job: Job, reason: FinishReason) -> None:
         """End a running job; of one that was cut off, the state is kept, so that it can go on."""
         if reason == "length":
-            self._snapshot(job, self._running.index(job))
+            self._snapshot(job, self.stack.slots.copy_out(self._running.index(job)))
         self._free_row(job)
         self._end(job, reason)
 
@@ -317,13 +316,11 @@ class Scheduler:
         slots.free(last)
         self._running.pop()
 
-    def _snapshot(self, job: Job, row: int) -> None:
-        """Keep the state of a row, for a prompt that begins with what is in it."""
-        length = self.stack.slots.lengths[row]
-        ids = np.array(job.ids[:length])
+    def _snapshot(self, job: Job, state: RowState) -> None:
+        """Keep the state of a row, for a prompt that begins with what was in it."""
         keys, conversation = job.inputs.media_keys, job.inputs.conversation
         if all(keys):
-            self.snapshots.keep(Snapshot(ids, keys, conversation, self.stack.slots.copy_out(row)))
+            self.snapshots.keep(Snapshot(np.array(job.ids[: state.length]), keys, conversation, state))
 
     def _recover(self, error: Exception, jobs: list[Job]) -> None:
         """End the jobs that an error met, give back what could be in the way, and go on with the others."""

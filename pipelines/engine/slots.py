@@ -147,14 +147,13 @@ class SlotCache:
                     tensor[target, :, :length] = tensor[source, :, :length]
         self.lengths[target], self.lengths[source] = length, 0
 
-    def copy_out(self, row: int) -> RowState:
-        """What a row holds, as tensors of its own."""
-        length = self.lengths[row]
+    def copy_out(self, row: int, length: int | None = None, states: Pairs = ()) -> RowState:
+        """What a row holds, as tensors of its own; or what it held at a `length`, when it had these linear `states`."""
+        length = self.lengths[row] if length is None else length
+        of_linear = iter(states or [(conv[row].clone(), state[row].clone()) for conv, state in self.states])
         tensors = tuple(
-            (first[row].clone(), second[row].clone())
-            if is_linear
-            else (first[row, :, :length].clone(), second[row, :, :length].clone())
-            for is_linear, (first, second) in zip(self.is_linear, self.layers, strict=True)
+            next(of_linear) if is_linear else (keys[row, :, :length].clone(), values[row, :, :length].clone())
+            for is_linear, (keys, values) in zip(self.is_linear, self.layers, strict=True)
         )
         return RowState(length, tensors)
 

@@ -14,7 +14,8 @@ import torch
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
-from pipelines.engine.slots import PrefillView, SlotCache
+from pipelines.engine.places import Keep, Span
+from pipelines.engine.slots import PrefillView, RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
@@ -35,10 +36,10 @@ class Stack:
         self._dtype, self._hidden_size = embed.dtype, embed.shape[1]
         self.slots = self.new_slots(rows)
         self.num_prefilled = 0
-        self._lean = LeanStack(model, self.slots, weights)
-        self.graphs = Graphs(self._lean, self.slots) if self.device.type == "cuda" else None
-        is_traced = can_trace(self.device, weights, has_experts=self._lean.has_experts)
-        self._traces = StepTraces(self._lean, self.slots, is_traced=is_traced)
+        self.lean = LeanStack(model, self.slots, weights)
+        self.graphs = Graphs(self.lean, self.slots) if self.device.type == "cuda" else None
+        is_traced = can_trace(self.device, weights, has_experts=self.lean.has_experts)
+        self._traces = StepTraces(self.lean, self.slots, is_traced=is_traced)
 
     @property
     def has_kernels(self) -> bool:
@@ -53,19 +54,6 @@ class Stack:
     def new_slots(self, rows: int) -> SlotCache:
         """Caches of their own, empty."""
         return SlotCache(self.model.config.text_config, rows, self._dtype, self.device)
-
-    def positions(self, inputs: ModelInputs) -> torch.Tensor:
-        """Position ids int64 [4, 1, S] of a prompt, on the CPU, where the model's own count of them is quick."""
-        text = torch.arange(inputs.num_tokens).view(1, 1, -1)
-        if not inputs.num_visual_tokens:
-            return text.expand(4, -1, -1)
-        rope, _ = self.model.model.get_rope_index(
-            inputs.input_ids,
-            mm_token_type_ids=inputs.mm_token_type_ids,
-            image_grid_thw=inputs.image_grid_thw,
-            video_grid_thw=inputs.video_grid_thw,
-        )
-        return torch.cat([text, rope])
 
     def embed(
         self, inputs: ModelInputs, start: int, end: int, features: torch.Tensor | None, num_seen: int
@@ -86,19 +74,51 @@ class Stack:
         return embeddings
 
     def prefill(
-        self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, slots: SlotCache | None = None
+        self,
+        row: int,
+        embeddings: torch.Tensor,
+        positions: torch.Tensor,
+        slots: SlotCache | None = None,
+        keep: Keep | None = None,
     ) -> torch.Tensor:
-        """Append a piece of a prompt to a row, of other slots where given: the last hidden state [1, hidden]."""
+        """Append a piece of a prompt to a row, of other slots where given: the last hidden state [1, hidden].
+
+        Where plain torch runs it, on a CPU, what states the row has within the piece can be kept.
+        """
         slots = slots or self.slots
         start, num_tokens = slots.lengths[row], embeddings.shape[1]
         slots.reserve(start + num_tokens)
         positions = positions.to(self.device)
-        hidden = self._piece(row, embeddings[0], positions[1:, 0]) if slots is self.slots else None
+        hidden = self._piece(row, embeddings[0], positions[1:, 0], slots, keep)
         if hidden is None:
             hidden = self._run(embeddings, positions, slots, row)
         slots.lengths[row] += num_tokens
         self.num_prefilled += num_tokens
         return hidden
+
+    def prefill_kept(
+        self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int
+    ) -> tuple[torch.Tensor, RowState]:
+        """As `prefill`; and what the row held behind the first `count` tokens of the piece."""
+        if count < embeddings.shape[1] and self.device.type == "cpu":  # in one go: the weights are read once
+            keep = Keep(count)
+            hidden = self.prefill(row, embeddings, positions, keep=keep)
+            length = self.slots.lengths[row] - embeddings.shape[1] + count
+            return hidden, self.slots.copy_out(row, length, keep.states)
+        hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count])
+        state = self.slots.copy_out(row)
+        if count < embeddings.shape[1]:
+            hidden = self.prefill(row, embeddings[:, count:], positions[:, :, count:])
+        return hidden, state
+
+    def span(
+        self, row: int, num_tokens: int, positions: torch.Tensor, slots: SlotCache, keep: Keep | None = None
+    ) -> Span:
+        """Where the next tokens of a row stand, at their rotary positions int64 [3, tokens]; there is room for them."""
+        start = slots.lengths[row]
+        window = slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)
+        numbers = torch.tensor([[start], [num_tokens]]).to(self.device)
+        return self.lean.span(row, num_tokens, numbers, positions.to(self.device), window, slots, keep)
 
     def decode(
         self, tokens: Sequence[int], next_positions: Sequence[int], ahead: torch.Tensor | None = None
@@ -144,30 +164,41 @@ class Stack:
         if self.graphs is not None and self.graphs.pieces is not None:
             for num_tokens in (1, PIECE_TOKENS + 1):  # as a graph, and as they are
                 hidden = self.slots.first_places.new_zeros((num_tokens, self._hidden_size), dtype=self._dtype)
-                self._piece(self.slots.rows - 1, hidden, torch.zeros(3, num_tokens).long().to(self.device))
+                self._piece(self.slots.rows - 1, hidden, torch.zeros(3, num_tokens).long().to(self.device), self.slots)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """The head, of hidden states [rows, hidden]: [rows, vocabulary]."""
-        logits: torch.Tensor = self.model.lm_head(hidden)
-        return logits
+        return self.lean.head(hidden)
 
-    def _piece(self, row: int, hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor | None:
+    def _piece(
+        self,
+        row: int,
+        hidden: torch.Tensor,
+        positions: torch.Tensor,
+        slots: SlotCache,
+        keep: Keep | None = None,
+    ) -> torch.Tensor | None:
         """The last hidden state of a piece, without what transformers' layers cost whatever they are given.
 
-        Where there are no kernels for longer ones, it is one of a short piece.
+        None where it is theirs: on Apple's GPUs, and on others that have no kernels for more than a few tokens, or none
+        for slots that graphs do not know.
         """
-        start, num_tokens = self.slots.lengths[row], len(hidden)
-        if self.graphs is not None and self.graphs.pieces is not None:
-            return self.graphs.pieces(row, hidden, start, positions)
-        if num_tokens > PIECE_TOKENS or self.device.type not in ("cpu", "cuda") or self._lean.has_experts:
+        start, num_tokens = slots.lengths[row], len(hidden)
+        if self.graphs is not None:
+            if slots is not self.slots:
+                return None
+            if self.graphs.pieces is not None:
+                return self.graphs.pieces(row, hidden, start, positions)
+            if num_tokens > PIECE_TOKENS or self.lean.has_experts:
+                return None
+            slots.reserve(start + PIECE_TOKENS)
+        elif self.device.type != "cpu":
             return None
         if not start:
-            self.slots.clear(row)
+            slots.clear(row)
         if self.graphs is not None:
-            self.slots.reserve(start + PIECE_TOKENS)
             return self.graphs.piece(row, hidden, start, positions)
-        window = self.slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)
-        return self._lean.piece(row, hidden, torch.tensor([[start], [num_tokens]]), positions, window)
+        return self.lean.piece(hidden, self.span(row, num_tokens, positions, slots, keep))
 
     def _run(self, embeddings: torch.Tensor, positions: torch.Tensor, slots: SlotCache, row: int) -> torch.Tensor:
         start, num_tokens = slots.lengths[row], embeddings.shape[1]

@@ -9,11 +9,13 @@ import torch
 from pipelines.cache import Cache
 from pipelines.engine.base import Enter
 from pipelines.engine.captured import SharedPool
+from pipelines.engine.lean_tower import FramePlaces, LeanTower
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
 from pipelines.types import Work
 
 MAX_FEATURE_BYTES = 256 * 1024**2
+MAX_PLACES_BYTES = 64 * 1024**2
 
 
 class Tower:
@@ -23,12 +25,13 @@ class Tower:
     """
 
     def __init__(self, model: Any, max_bytes: int = MAX_FEATURE_BYTES) -> None:
-        self._model = model
+        self._device, self._layers = model.device, LeanTower(model.model.visual)
+        self._places: Cache[tuple[int, int], FramePlaces] = Cache(MAX_PLACES_BYTES, lambda places: places.num_bytes)
         self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
         self.num_runs = 0
         self._graphs: TowerGraphs | None = None
         if model.device.type == "cuda" and torch.version.cuda is not None:
-            self._graphs = TowerGraphs(model.model.visual, lambda: SharedPool(model.device))
+            self._graphs = TowerGraphs(self._layers, lambda: SharedPool(model.device))
 
     @property
     def num_bytes(self) -> int:
@@ -38,6 +41,7 @@ class Tower:
     def clear(self) -> None:
         """Forget all features."""
         self._kept.clear()
+        self._places.clear()
 
     def release(self) -> None:
         """Give all memory back, that of what was recorded too."""
@@ -54,18 +58,10 @@ class Tower:
     def _run(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
-        tower, device = self._model.model.visual, self._model.device
         enter(Work("send", medium=medium, num_units=frames.pixels.nbytes))
-        patches = cut(frames.pixels.to(device)).values
-        enter(Work("vision", num_visual_tokens(grid_of(frames.pixels)), medium))
-        num_frames, height, width = grid_of(frames.pixels)
-        patches = patches.to(tower.dtype)
-        if self._graphs is not None:
-            seen = self._graphs(patches, (num_frames, height, width))
-            if seen is not None:
-                return seen
-        grid = torch.tensor([[num_frames, height, width]], device=device)
-        # on the host, where its layers read them: a GPU would be waited for in each
-        ends = torch.arange(num_frames + 1, dtype=torch.int32) * (height * width)
-        features: torch.Tensor = tower(patches, grid_thw=grid, cu_seqlens=ends).pooler_output
-        return features
+        patches = cut(frames.pixels.to(self._device)).values
+        grid = grid_of(frames.pixels)
+        enter(Work("vision", num_visual_tokens(grid), medium))
+        places = self._places.get(grid[1:], lambda: self._layers.places(grid))
+        seen = self._graphs(patches, grid, places) if self._graphs is not None else None
+        return self._layers(patches, places) if seen is None else seen
