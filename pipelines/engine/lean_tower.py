@@ -1,8 +1,8 @@
 """The vision tower in few operations, over the weights of transformers' model.
 
-transformers embeds patches by a convolution whose kernel is a patch: here it is the product that it amounts to, which
-takes a fortieth of the time on a CPU in bf16. The frames of a clip are of one size, so that they look at themselves as
-one batch, and what depends on that size alone is made once.
+transformers embeds patches by a convolution whose kernel is a patch, which libraries are slow at: here it is the
+product that it amounts to. The frames of a clip are of one size, so that they look at themselves as one batch, and what
+depends on that size alone is made once.
 """
 
 from __future__ import annotations

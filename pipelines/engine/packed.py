@@ -2,8 +2,8 @@
 
 There both sides are whole numbers, so each vector of activations becomes two: its numbers in steps of 1/127 of the
 largest, and what that leaves in steps of 1/254 of these. Together they are as exact as 16 bits, and as a product of few
-rows costs the reading of its weights, the second comes for nothing. That takes half of what torch's own product of
-int8 weights takes, which widens them to bfloat16.
+rows costs the reading of its weights, the second comes for nothing. torch's own product of int8 weights widens them to
+bfloat16 first.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Rotary:
 
     def turned(self, heads: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Heads [tokens, heads, head_dim], turned."""
-        # pieced together: gathered by their numbers they would take ten times as long on a CPU
+        # pieced together: gathering them by their numbers is slow on a CPU
         first, second, still = heads.split_with_sizes(self._parts, dim=-1)
         return torch.addcmul(heads * turns[0], torch.cat([second, first, still], dim=-1), turns[1])
 

@@ -95,7 +95,7 @@ def pick(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | No
     The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves:
     `fed` int64 [rows] are those before, where they were not known yet when they were fed.
     """
-    logits = logits.float()  # a CPU takes four times as long for the largest of bfloat16
+    logits = logits.float()  # a CPU is slow at the largest of bfloat16
     ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices, fed)
     return Chosen(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0])
 

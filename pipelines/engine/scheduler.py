@@ -123,7 +123,7 @@ class Scheduler:
     @torch.inference_mode()
     def _work(self) -> None:
         device = self.stack.device
-        # states fade into numbers so small that a CPU takes ten times as long for each of them: they become 0
+        # states fade into numbers so small that a CPU is slow at each of them: they become 0
         torch.set_flush_denormal(True)
         # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
