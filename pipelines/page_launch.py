@@ -144,7 +144,9 @@ def parser() -> argparse.ArgumentParser:
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     options.add_argument("--port", type=int, default=port)
     options.add_argument(
-        "--warm-up", action="store_true", help="on a GPU, capture its graphs before the first question"
+        "--warm-up",
+        action="store_true",
+        help="before the first question, measure the device and capture the graphs of a GPU",
     )
     options.add_argument(
         "--data",

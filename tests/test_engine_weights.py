@@ -11,7 +11,7 @@ import torch
 from transformers import Qwen3_5Config
 
 from pipelines.demo.examples import agrees
-from pipelines.engine import LocalEngine, kernels, placement, weights
+from pipelines.engine import LocalEngine, kernels, local, placement, weights
 from pipelines.engine.kernels import kernels_of
 from pipelines.engine.packed import Packed, can_pack
 from pipelines.engine.placement import choose_placement
@@ -172,12 +172,14 @@ def test_the_bytes_of_a_row_are_those_of_its_slot(int8_engine: LocalEngine) -> N
     assert bytes_of_row(config, int8_engine.model.dtype, slots.capacity) * slots.rows == slots.num_bytes
 
 
-def test_warming_up_changes_no_reply() -> None:
+def test_warming_up_changes_no_reply_and_leaves_nothing_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = LocalEngine.load(DEMO_FOLDER, "demo")
     inputs = fuse(*CASES["picture"], engine.checkpoint, True)
     cold = run(engine, inputs)
     engine.scheduler.snapshots.clear()
     engine.warm_up()
+    monkeypatch.setattr(local, "measure", lambda *_: pytest.fail("it is measured a second time"))
+    assert engine.roofline().weight_bytes > 0
     assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
     assert run(engine, inputs) == cold
 

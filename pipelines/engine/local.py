@@ -100,8 +100,9 @@ class LocalEngine:
             raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
 
     def warm_up(self) -> None:
-        """Do what the first requests would wait for: on a GPU, capture the decode step for every number of rows."""
+        """Do what the first requests would wait for: the measuring, and on a GPU the graphs for all numbers of rows."""
         self.scheduler.between(self.scheduler.stack.warm_up)
+        self.roofline()
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
         """The model card's values; greedy where the checkpoint's own generation_config does not sample."""
