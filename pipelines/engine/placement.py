@@ -68,8 +68,8 @@ def choose_placement(
     """The best of this machine for the weights in `folder`: of several GPUs the one of that `index`, or all of them.
 
     A GPU: bf16 where it has it (a T4 has not), else fp16; Apple's: bf16. A CPU: fp32, and bf16 for large weights where
-    the CPU multiplies bf16 itself; on others bf16 is slower by far. Beside int8 weights it is bf16 where the CPU has no
-    product of int8 of its own: that of torch is quick with bf16 alone.
+    the CPU multiplies bf16 itself; on others bf16 is slower by far. Beside int8 weights it is bf16, but for small ones
+    where the CPU has a product of int8 of its own: that of torch is quick with bf16 alone.
     """
     device = device_of(index)
     if device.type == "cuda":
@@ -81,8 +81,10 @@ def choose_placement(
         return Placement("mps", dtype_of(device), f"Apple GPU ({platform.machine()})")
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
     num_threads = 1 if is_small else torch.get_num_threads()
-    is_widened = weights == "int8" and not can_pack(device)
-    dtype = torch.bfloat16 if is_widened else torch.float32 if is_small else dtype_of(device)
+    if is_small and (weights == "full" or can_pack(device)):
+        dtype = torch.float32
+    else:
+        dtype = torch.bfloat16 if weights == "int8" else dtype_of(device)
     name = f"CPU ({platform.machine()}, {num_threads} thread{'s' * (num_threads != 1)})"
     return Placement("cpu", dtype, name, num_threads)
 
