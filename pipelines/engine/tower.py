@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Tower:
         self._places: Cache[tuple[int, int], FramePlaces] = Cache(MAX_PLACES_BYTES, lambda places: places.num_bytes)
         self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
         self.num_runs = 0
+        if self._device.type == "cpu":
+            import_module("cv2")  # which cuts patches there: its import is for who loads a model, not the first request
         self._graphs: TowerGraphs | None = None
         if model.device.type == "cuda" and torch.version.cuda is not None:
             self._graphs = TowerGraphs(self._layers, lambda: SharedPool(model.device))
