@@ -21,6 +21,7 @@ from pipelines.engine.placement import Placement
 from pipelines.engine.stack import Stack
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import WeightFormat
+from tests.fused_steps import lay_weights_as_on_a_gpu
 
 ROW = 1
 CASES: tuple[tuple[str, tuple[tuple[int, int], ...], WeightFormat], ...] = (
@@ -108,6 +109,7 @@ def found(name: str, pieces: tuple[tuple[int, int], ...], weights: WeightFormat)
 
 
 if __name__ == "__main__":
+    lay_weights_as_on_a_gpu()
     for case in CASES:
         for line in found(*case):
             print(json.dumps(line), flush=True)

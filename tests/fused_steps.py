@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -30,6 +31,11 @@ CASES: tuple[tuple[str, int, WeightFormat], ...] = (
     ("one row in int8", 1, "int8"),
     ("two rows in int8", 2, "int8"),
 )
+
+
+def lay_weights_as_on_a_gpu() -> None:
+    """Row by row, and int8 as it is: a CPU has orders of its own."""
+    patch.multiple("pipelines.engine.weights", CACHED_BYTES=0, can_pack=lambda _device: False).start()
 
 
 def state_of(stack: Stack) -> list[torch.Tensor]:
@@ -62,5 +68,6 @@ def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
 
 
 if __name__ == "__main__":
+    lay_weights_as_on_a_gpu()
     for name, rows, weights in CASES:
         print(json.dumps([name, *apart(rows, weights)]), flush=True)
