@@ -267,12 +267,12 @@ def on_cpu() -> None:
     torch.set_num_threads(num_threads)
     peer = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.float32)
     title = f"0.8B, random, {CUT_LAYERS} layers"
-    show(pair_of(f"{title}, fp32", peer, peer, 1024 * 1024), compared)
+    show(pair_of(f"{title}, fp32", peer, peer, 1024 * 1024), compared, follow_ups)
     forms: tuple[tuple[str, WeightFormat], ...] = ("bf16", "full"), ("int8", "int8")
     for form, weights in forms:
         model = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.bfloat16)
         pair = pair_of(f"{title}, {form}", model, peer, 1024 * 1024, weights)
-        show(pair, compared, *((follow_ups, together) if form == "bf16" else ()))
+        show(pair, compared, follow_ups, *((together,) if form == "bf16" else ()))
 
 
 def main() -> None:
