@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from pipelines.engine.rows import ROWS
 from pipelines.engine.weights import joined
-
-FEW_ROWS = 8
-"""What a step has at most."""
 
 
 class Experts:
@@ -34,7 +32,7 @@ class Experts:
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """What comes of values [rows, hidden], in the same shape."""
-        if len(values) > FEW_ROWS:
+        if len(values) > max(ROWS):  # more than a step has
             whole: torch.Tensor = self._module(values[None])[0]
             return whole
         odds = F.softmax(F.linear(values, self._router), dim=-1, dtype=torch.float)
