@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -42,15 +42,16 @@ def test_no_more_is_kept_than_allowed_and_no_array_takes_far_too_large_a_block()
 def test_arrays_that_live_at_once_share_nothing() -> None:
     buffers = Buffers(10_000)
 
-    def work(value: int) -> None:
-        for _ in range(200):
-            array = buffers.array((300,), np.uint8)
-            array[:] = value
-            assert (array == value).all()
+    def fill(value: int) -> None:
+        array = buffers.array((300,), np.uint8)
+        array[:] = value
+        assert (array == value).all()
 
-    threads = [threading.Thread(target=work, args=(value,)) for value in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def work(value: int) -> bool:
+        for _ in range(200):
+            fill(value)
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
     assert buffers.num_bytes <= 4 * 300
