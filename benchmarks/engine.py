@@ -165,18 +165,27 @@ def first_token_s(model: Any, token_flops: float, flops_per_s: float, inputs: Mo
 
 
 def follow_ups(pair: Pair) -> Iterator[str]:
-    """The first token of a second question, against that of the first one."""
+    """The first token of a second question, against that of the first one.
+
+    It comes at once, or when the answer was read again, as the page has it done while nobody asks.
+    """
+    talk = ("What is there?", "There is nothing but noise.", "And at the left?")
     for kind, media in (("picture", picture(pair, 9)), ("clip", clip(9))):
-        first, second = [], []
-        for _ in range(pair.repeats):
-            forget(pair.ours)
-            asked = prompt(pair, media, "What is there?")
-            first.append(timed(pair.ours, asked, 8).first_s)
-            talk = ("What is there?", "There is nothing but noise.", "And at the left?")
-            second.append(timed(pair.ours, prompt(pair, media, *talk), 8).first_s)
-        told = f"first token of a follow-up about a {kind} of {asked.num_visual_tokens} visual tokens, ms"
-        ratio = median(first) / median(second)
-        yield f"{told} | {median(second) * 1000:.1f} | | {ratio:.1f} x below the first | "
+        asked, following = prompt(pair, media, *talk[:1]), prompt(pair, media, *talk)
+        answered = following.shared_with(prompt(pair, media, *talk[:2], "Why?"))
+        first: list[float] = []
+        for when in ("at once", "after a pause"):
+            second = []
+            for _ in range(pair.repeats):
+                forget(pair.ours)
+                first.append(timed(pair.ours, asked, 8).first_s)
+                if when != "at once":
+                    pair.ours.anticipate(answered)
+                    pair.ours.scheduler.wait_idle()
+                second.append(timed(pair.ours, following, 8).first_s)
+            told = f"first token of a follow-up {when} about a {kind} of {asked.num_visual_tokens} visual tokens, ms"
+            ratio = median(first) / median(second)
+            yield f"{told} | {median(second) * 1000:.1f} | | {ratio:.1f} x below the first | "
 
 
 def together(pair: Pair) -> Iterator[str]:

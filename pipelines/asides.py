@@ -1,6 +1,6 @@
-"""Questions about an answer that was given: is a claim of it so, and where did the model look as it wrote it?
+"""What is done with an answer that was given: is a claim of it so, where did the model look as it wrote it, what next?
 
-Both go to the engine beside its replies, and change nothing of the conversation.
+All of it goes to the engine beside its replies, and changes nothing of the conversation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pipelines.engine import Engine
 from pipelines.fusion import fuse, look_of
 from pipelines.inputs import ModelInputs
 from pipelines.media import open_once
+from pipelines.messages import beginning_of_next
 from pipelines.run import fused
 from pipelines.tools import Refused, Zoom
 from pipelines.types import (
@@ -59,6 +60,12 @@ def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze |
     media = tuple(_opened(request, number, engine, stop) for number in range(len(request.files)))
     inputs = fused(request, media, result.looks, engine).followed_by(result.token_ids)
     return engine.gaze(inputs, stop)
+
+
+def anticipate(request: Request, result: Result, engine: Engine) -> None:
+    """Have the engine read the answer while the person does, so that the next question begins sooner."""
+    if isinstance(engine.vision, Checkpoint) and result.answer and len(result.media) == len(request.files):
+        engine.anticipate(beginning_of_next(request, result, engine))
 
 
 def check(item: Media, region: Region, engine: Engine, settings: Settings, stop: Flag) -> float | None:

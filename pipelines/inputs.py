@@ -110,6 +110,19 @@ class ModelInputs:
             num_replied=len(reply),
         )
 
+    def shared_with(self, other: ModelInputs) -> ModelInputs:
+        """The prompt as far as another one goes alike; all media stand within that."""
+        length = min(self.num_tokens, other.num_tokens)
+        differing = (self.input_ids[0, :length] != other.input_ids[0, :length]).nonzero()
+        length = int(differing[0, 0]) if len(differing) else length
+        return replace(
+            self,
+            input_ids=self.input_ids[:, :length],
+            mm_token_type_ids=self.mm_token_type_ids[:, :length],
+            thinking_open=False,
+            num_lasting=length,
+        )
+
     def unseen(self, num_seen: int) -> Iterator[tuple[int, Frames]]:
         """The media behind the first `num_seen` visual tokens, with their numbers."""
         reached = 0

@@ -10,7 +10,7 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
 from pipelines.fusion import fuse, gather
 from pipelines.inputs import ModelInputs
-from pipelines.types import Clip, ContentPart, Look, Media, MediaKind, Message, Request
+from pipelines.types import Clip, ContentPart, Look, Media, MediaKind, Message, Request, Result, Turn
 
 
 def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], engine: Engine) -> ModelInputs:
@@ -23,6 +23,17 @@ def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], eng
     else:
         inputs = gather(messages, seen, vision, settings.thinking)
     return replace(inputs, conversation=request.conversation)
+
+
+def beginning_of_next(request: Request, result: Result, engine: Engine) -> ModelInputs:
+    """What the prompt of the next question begins with, whatever is asked: as far as two of them go alike.
+
+    The engine takes token ids, and the result holds all media of its request.
+    """
+    told = Turn(request.question, request.media, result.answer)
+    following = replace(request, history=(*request.history, told), media=(), resumed=None)
+    one, other = (fused(replace(following, question=question), result.media, (), engine) for question in ("What", "Is"))
+    return one.shared_with(other)
 
 
 def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:

@@ -54,7 +54,11 @@ def finishing(host: Host) -> Callable[[Session], tuple[Any, ...]]:
     """The handler that follows an answer."""
 
     def finish(session: Session) -> tuple[Any, ...]:
-        return drawn(session, host.model.roofline)
+        last, result = session.answered, session.result
+        told = drawn(session, host.model.roofline)
+        if last is not None and result is not None:
+            host.model.anticipate(last.request, result)
+        return told
 
     return finish
 

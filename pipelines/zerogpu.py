@@ -187,6 +187,9 @@ class ZeroGpuEngine:
     def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> None:
         """Not told: to ask for the GPU again would cost a visitor's quota."""
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """Not done: to ask for the GPU again would cost a visitor's quota, and nothing is kept there."""
+
     def forget(self, conversation: str) -> None:
         """Nothing is kept of any conversation."""
 

@@ -17,7 +17,6 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, Waiting
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
-from pipelines.engine.snapshots import Snapshots
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
@@ -146,7 +145,7 @@ def test_a_chat_of_three_turns_goes_on_from_what_is_kept(
 ) -> None:
     """The tower does not look again and no old token is prefilled; without anything kept the replies are the same."""
     plain = LocalEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
-    plain.scheduler.snapshots = Snapshots(max_bytes=0)
+    plain.scheduler.snapshots.max_bytes = 0
     reference = ReferenceEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
     files = (picture, write_clip(tmp_path / "a.mp4", frames=20))
     history: tuple[Turn, ...] = ()
@@ -188,7 +187,7 @@ def test_what_is_kept_of_a_conversation_is_dropped_with_it(engine: LocalEngine, 
 def test_what_does_not_fit_goes_and_the_replies_stay_right(engine: LocalEngine) -> None:
     expected = {case: oracle(engine, inputs_of(engine, case), 80) for case in CASES}
     run(engine, inputs_of(engine, "picture"))
-    engine.scheduler.snapshots = Snapshots(max_bytes=int(2.5 * engine.scheduler.snapshots.num_bytes))
+    engine.scheduler.snapshots.max_bytes = int(2.5 * engine.scheduler.snapshots.num_bytes)
     for _ in range(2):
         for case in CASES:
             assert run(engine, inputs_of(engine, case)) == expected[case]

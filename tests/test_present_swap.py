@@ -19,6 +19,7 @@ from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step, progress
 from pipelines.engine.replicas import Replicas
+from pipelines.fusion import fuse
 from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
@@ -27,6 +28,7 @@ from pipelines.present.model import Model
 from pipelines.present.swapping import Bring, Machine, Swapping
 from pipelines.run import answer
 from pipelines.types import Delta, Deltas, Request, Result, Sampling, Settings, UserError
+from tests.engine_cases import CASES
 
 QUESTION = Request("What can you do?", settings=Settings(thinking=False))
 
@@ -146,6 +148,7 @@ class Held(ScriptedEngine):
         self.may_answer = Flag()
         self.asked: list[str] = []
         self.forgotten: list[str] = []
+        self.anticipated: list[str] = []
 
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
@@ -153,6 +156,9 @@ class Held(ScriptedEngine):
         self.asked.append(inputs.conversation)
         assert self.may_answer.wait(30)
         yield from super().generate(inputs, settings, enter, stop, hurry)
+
+    def anticipate(self, inputs: ModelInputs) -> None:
+        self.anticipated.append(inputs.conversation)
 
     def forget(self, conversation: str) -> None:
         self.forgotten.append(conversation)
@@ -179,6 +185,8 @@ def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) 
     for _ in range(3):
         visit("b")
     assert [engine.asked for engine in engines] == [["a"], ["b"] * 4]
+    both.anticipate(replace(fuse(*CASES["text"], checkpoint, False), conversation="b"))
+    assert [engine.anticipated for engine in engines] == [[], ["b"]]
     both.forget("b")
     both.forget("nobody")
     assert [engine.forgotten for engine in engines] == [[], ["b"]]

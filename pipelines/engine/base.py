@@ -123,6 +123,13 @@ class Engine(Protocol):
         """
         ...
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """The next prompt of a conversation begins with `inputs`: what can be done for it before it comes may be done.
+
+        It returns at once, and takes no time of any request.
+        """
+        ...
+
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation whose visitor has left."""
         ...

@@ -152,9 +152,14 @@ class LocalEngine:
         """The sum of the log probabilities of each continuation's tokens."""
         return Aside(self.scheduler, inputs, stop).score([self.checkpoint.encode(text) for text in continuations])
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """Read it in pieces while nothing else is to do, where the conversation's media are within what is kept."""
+        if inputs.num_tokens < self.info.context_tokens:
+            self.scheduler.anticipate(inputs)
+
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation whose visitor has left."""
-        self.scheduler.snapshots.forget(conversation)
+        self.scheduler.forget(conversation)
 
     def told(self, error: Exception) -> Exception:
         """What a person is told of an error that the device raised."""

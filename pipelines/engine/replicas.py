@@ -72,6 +72,10 @@ class Replicas:
         """As the conversation's own engine scores them."""
         return self._engines[self._place_of(inputs.conversation)].score(inputs, continuations, stop)
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """Told to the conversation's own engine."""
+        self._engines[self._place_of(inputs.conversation)].anticipate(inputs)
+
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation, wherever it is."""
         with self._lock:

@@ -7,6 +7,7 @@ the next step; a row that ends frees its slot at once. The running rows are alwa
 from __future__ import annotations
 
 import atexit
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from weakref import WeakSet
 import numpy as np
 import torch
 
+from pipelines.engine.anticipated import Anticipated
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
 from pipelines.engine.positions import position_ids
@@ -27,7 +29,10 @@ from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.stack import AHEAD, Stack
 from pipelines.engine.tower import Tower
+from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Work
+
+LOGGER = logging.getLogger(__name__)
 
 MAX_IDLE_CAPACITY = 4096
 """Tokens a row whose buffers are kept while nothing runs."""
@@ -71,6 +76,7 @@ class Scheduler:
         self.chunk_tokens = chunk_tokens
         self._refuse = refuse
         self._gauge = Gauge(stack.device)
+        self._anticipated = Anticipated(stack, snapshots)
         self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._max_running = stack.slots.rows - 1
         self._waiting: deque[Job] = deque()
@@ -104,6 +110,17 @@ class Scheduler:
             self._start()
         return future.result()
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """Read what the next prompt of a conversation begins with, once there is nothing else to do."""
+        with self._changed:
+            self._anticipated.add(inputs)
+            self._start()
+
+    def forget(self, conversation: str) -> None:
+        """Drop what is kept of a conversation, and read nothing more of it."""
+        self._anticipated.drop(conversation)
+        self.snapshots.forget(conversation)
+
     def _start(self) -> None:
         if self._thread is None:
             self._thread = Thread(target=self._work, name="engine", daemon=True)
@@ -132,12 +149,14 @@ class Scheduler:
                 self._run_errands()
                 self._begin()
                 self._step()
+                if not self._is_busy:
+                    self._unasked(self._anticipated.read)
 
     def _has_work(self) -> bool:
         with self._changed:
             if not self._running:
                 self._pending = None
-            if not self._is_closing and (self._waiting or self._running or self._beginning or self._errands):
+            if not self._is_closing and (self._is_busy or not self._anticipated.is_empty):
                 return True
             for _, future in self._errands:
                 future.cancel()
@@ -146,6 +165,19 @@ class Scheduler:
             self._thread = None
             self._changed.notify_all()
             return False
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._waiting or self._running or self._beginning or self._errands)
+
+    def _unasked(self, work: Callable[[], None]) -> None:
+        """Do something about what is read ahead; where it fails there is nobody to be told."""
+        try:
+            work()
+        except Exception as error:
+            LOGGER.warning("an answer could not be read again", exc_info=error)
+            self._anticipated.clear()
+            self._recover(error, [])
 
     def _run_errands(self) -> None:
         while self._errands:
@@ -192,6 +224,7 @@ class Scheduler:
             if not self._waiting or len(self._running) >= self._max_running:
                 return False
             job = self._waiting.popleft()
+            self._anticipated.drop(job.inputs.conversation)
             self._beginning = job, self._prefill(job)
             self._gauge.begin(job)
             for place, waiting in enumerate(self._waiting, 1):
@@ -201,6 +234,7 @@ class Scheduler:
     def _prefill(self, job: Job) -> Iterator[None]:
         """Bring a prompt into the last slot, piece by piece, then its row among those that run."""
         inputs, slots, slot = job.inputs, self.stack.slots, self._max_running
+        self._unasked(self._anticipated.leave)
         slots.free(slot)
         state = self.snapshots.find(inputs)
         if state is not None:

@@ -57,6 +57,9 @@ class ScriptedEngine:
         """Nothing is likely."""
         return None
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """A fixed reply needs no preparing."""
+
     def forget(self, conversation: str) -> None:
         """Nothing is kept of any conversation."""
 

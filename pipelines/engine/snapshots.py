@@ -1,7 +1,8 @@
 """The ends of prompts: a question that follows goes on from there, without the tower and without the old prompt.
 
 A recurrent state cannot be cut back, only extended, and the template leaves out earlier reasoning. So what is kept is
-the state where the answer to the last question begins, and, of a reply that ran out of tokens, where it stopped.
+the state where the answer to the last question begins, and where the next question will once the answer is read again;
+and, of a reply that ran out of tokens, where it stopped.
 """
 
 from __future__ import annotations
@@ -75,11 +76,16 @@ class Snapshots:
             self._kept.move_to_end(number)
             return self._kept[number].state
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot, in the place of one of the same prompt, where it is not too large by itself."""
+    def keep(self, snapshot: Snapshot, behind: RowState | None = None) -> None:
+        """Keep a snapshot, in the place of one of the same prompt, where it is not too large by itself.
+
+        One that goes on from the state `behind` is kept only where that still is: it may have been dropped meanwhile.
+        """
         if snapshot.state.num_bytes > self.max_bytes:
             return
         with self._lock:
+            if behind is not None and all(other.state is not behind for other in self._kept.values()):
+                return
             for number, other in list(self._kept.items()):
                 if other.is_same(snapshot):
                     del self._kept[number]

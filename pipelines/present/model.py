@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.asides import anticipate
 from pipelines.engine import Engine
 from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
@@ -25,6 +26,7 @@ from pipelines.types import (
     Progress,
     Record,
     Request,
+    Result,
     Roofline,
     Settings,
     Sight,
@@ -125,6 +127,12 @@ class Model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
         yield from answer(request, engine, stop, self._pacing(observe), hurry)
+
+    def anticipate(self, request: Request, result: Result) -> None:
+        """Have the engine that answered read its answer, in a conversation that may go on."""
+        engine = self.load()
+        if result.engine == engine.info:
+            anticipate(replace(request, settings=self.policy.lowered(request.settings)), result, engine)
 
     def roofline(self) -> Roofline | None:
         """The best that its device does, where that is known."""

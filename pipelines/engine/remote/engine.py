@@ -112,6 +112,9 @@ class RemoteEngine:
         """Few servers tell how likely a given text is, each in a way of its own: none is asked."""
         return None
 
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """A server keeps what it was asked by itself, where it keeps anything."""
+
     def forget(self, conversation: str) -> None:
         """Nothing is kept here of any conversation."""
 

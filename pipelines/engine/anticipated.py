@@ -1,0 +1,112 @@
+"""What the next prompts of conversations will begin with, read while the engine has nothing else to do.
+
+A prompt replays the answer before it without its thought, so nothing that was computed as it was written can serve: it
+is read again. While a person reads it too, that costs nobody any time, and the next question has itself alone to wait
+for. It goes on from what is kept of the conversation, and is kept in the same way.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+import torch
+
+from pipelines.engine.positions import position_ids
+from pipelines.engine.slots import RowState
+from pipelines.engine.snapshots import Snapshot, Snapshots
+from pipelines.engine.stack import Stack
+from pipelines.inputs import ModelInputs
+
+PIECE_TOKENS = 64
+"""A request that comes meanwhile waits for one piece at most."""
+MAX_WAITING = 4
+"""Conversations: each holds the pixels of its media until it is read."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """A beginning of a prompt that is being read behind what is kept of it, at int64 [4, 1, S]."""
+
+    inputs: ModelInputs
+    behind: RowState
+    positions: torch.Tensor
+
+
+class Anticipated:
+    """Beginnings of prompts that are read into the last slot, a piece at a time, by the engine's thread."""
+
+    def __init__(self, stack: Stack, snapshots: Snapshots) -> None:
+        self._stack, self._slots, self._snapshots = stack, stack.slots, snapshots
+        self._row = stack.slots.rows - 1
+        self._waiting: OrderedDict[str, ModelInputs] = OrderedDict()
+        self._reading: _Reading | None = None
+        self._lock = Lock()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read."""
+        with self._lock:
+            return not self._waiting and self._reading is None
+
+    def add(self, inputs: ModelInputs) -> None:
+        """Have it read when there is time, in the place of whatever else of its conversation; by any thread."""
+        with self._lock:
+            self._waiting.pop(inputs.conversation, None)
+            self._waiting[inputs.conversation] = inputs
+            while len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+
+    def drop(self, conversation: str) -> None:
+        """Read no more of a conversation that waits: it is over, or its next question came; by any thread."""
+        with self._lock:
+            self._waiting.pop(conversation, None)
+
+    def read(self) -> None:
+        """Read one piece; the slot is nobody else's."""
+        with self._lock:
+            self._reading = self._reading or self._begun()
+            reading = self._reading
+        if reading is None:
+            return
+        inputs, start = reading.inputs, self._slots.lengths[self._row]
+        end = min(start + PIECE_TOKENS, inputs.num_tokens)
+        embeddings = self._stack.embed(inputs, start, end, None, inputs.num_visual_tokens)
+        self._stack.prefill(self._row, embeddings, reading.positions[:, :, start:end])
+        if end == inputs.num_tokens:
+            self.leave()
+
+    def leave(self) -> None:
+        """Keep what was read so far, where what it goes on from still is, and leave the slot to others."""
+        with self._lock:
+            reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        length = self._slots.lengths[self._row]
+        if length > reading.behind.length:
+            inputs = reading.inputs
+            ids = inputs.input_ids[0, :length].numpy()
+            state = self._slots.copy_out(self._row)
+            snapshot = Snapshot(ids, inputs.media_keys, inputs.conversation, state)
+            self._snapshots.keep(snapshot, behind=reading.behind)
+        self._slots.free(self._row)
+
+    def clear(self) -> None:
+        """Read nothing of all that."""
+        with self._lock:
+            self._waiting.clear()
+            self._reading = None
+        self._slots.free(self._row)
+
+    def _begun(self) -> _Reading | None:
+        """The next one whose media are within what is kept of it, brought into the slot."""
+        while self._waiting:
+            _, inputs = self._waiting.popitem(last=False)
+            state = self._snapshots.find(inputs)
+            if state is None or (inputs.mm_token_type_ids[0, state.length :] > 0).any():
+                continue
+            self._slots.free(self._row)
+            self._slots.copy_in(self._row, state)
+            return _Reading(inputs, state, position_ids(inputs))
+        return None
