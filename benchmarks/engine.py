@@ -267,19 +267,19 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def on_cpu() -> None:
-    """The shipped model, and the 0.8B cut to four layers: fp32 against fp32, then ours in bf16 and in int8."""
+def on_cpu(num_layers: int | None) -> None:
+    """The shipped model, and the 0.8B cut to so many layers: fp32 against fp32, then ours in bf16 and in int8."""
     num_threads = torch.get_num_threads()
     demo = LocalEngine.load(DEMO_FOLDER, "demo").model  # loading small weights sets one thread
     shipped = replace(pair_of("shipped, fp32, 1 thread", demo, demo, 192 * 192), repeats=SHORT_REPEATS)
     show(shipped, compared, follow_ups, together)
     torch.set_num_threads(num_threads)
-    peer = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.float32)
-    title = f"0.8B, random, {CUT_LAYERS} layers"
+    peer = random_model("0.8B", num_layers, torch.device("cpu"), torch.float32)
+    title = f"0.8B, random, {num_layers} layers" if num_layers else "0.8B, random"
     show(pair_of(f"{title}, fp32", peer, peer, 1024 * 1024), compared, follow_ups)
     forms: tuple[tuple[str, WeightFormat], ...] = ("bf16", "full"), ("int8", "int8")
     for form, weights in forms:
-        model = random_model("0.8B", CUT_LAYERS, torch.device("cpu"), torch.bfloat16)
+        model = random_model("0.8B", num_layers, torch.device("cpu"), torch.bfloat16)
         pair = pair_of(f"{title}, {form}", model, peer, 1024 * 1024, weights)
         show(pair, compared, follow_ups, *((together,) if form == "bf16" else ()))
 
@@ -290,6 +290,9 @@ def main() -> None:
     parser.add_argument(
         "--sizes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="on a GPU (default: all)"
     )
+    parser.add_argument(
+        "--whole", action="store_true", help=f"on a CPU, more of the 0.8B than {CUT_LAYERS} layers: all"
+    )
     options = parser.parse_args()
     is_gpu = torch.cuda.is_available()
     name = torch.cuda.get_device_name() if is_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
@@ -299,7 +302,7 @@ def main() -> None:
     if is_gpu:
         on_gpu(options.sizes, torch.device("cuda"))
     else:
-        on_cpu()
+        on_cpu(None if options.whole else CUT_LAYERS)
 
 
 if __name__ == "__main__":
