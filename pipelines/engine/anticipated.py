@@ -19,7 +19,7 @@ from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.inputs import ModelInputs
 
-PIECE_TOKENS = 64
+PIECE_TOKENS = 32
 """A request that comes meanwhile waits for one piece at most."""
 MAX_WAITING = 4
 """Conversations: each holds the pixels of its media until it is read."""
