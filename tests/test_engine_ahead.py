@@ -28,7 +28,7 @@ def plain() -> LocalEngine:
 @pytest.fixture(scope="module")
 def ahead() -> LocalEngine:
     engine = LocalEngine.load(DEMO_FOLDER, "demo")
-    engine.scheduler._runs_ahead = True
+    engine.scheduler._running.runs_ahead = True
     return engine
 
 

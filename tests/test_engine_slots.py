@@ -299,6 +299,26 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
     assert run(engine, inputs) == expected
 
 
+@pytest.mark.parametrize("call", [0, 1])
+def test_out_of_memory_for_what_is_kept_ends_the_request_alone(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """Behind its prompt, and behind a reply that is cut off."""
+    inputs, short = inputs_of(engine, "picture"), replace(GREEDY, max_new_tokens=5)
+    slots, calls = engine.scheduler.stack.slots, iter(range(1000))
+    real = slots.copy_out
+
+    def failing(*arguments: object, **others: object) -> object:
+        if next(calls) == call:
+            raise torch.OutOfMemoryError
+        return real(*arguments, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(slots, "copy_out", failing)
+    with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
+        run(engine, inputs, short)
+    assert run(engine, inputs, short) == oracle(engine, inputs, 5)
+
+
 def test_what_fails_in_the_model_is_raised_to_who_asked(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a kernel failed")

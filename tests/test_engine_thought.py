@@ -118,7 +118,7 @@ def test_a_model_that_circles_is_interrupted(engine: LocalEngine, monkeypatch: p
     def circling(_logits: object, _choices: object, _fed: object = None) -> Chosen:
         return Chosen(torch.tensor([ends if end in said else line[next(place) % len(line)]]), torch.zeros(1))
 
-    monkeypatch.setattr("pipelines.engine.scheduler.pick", circling)
+    monkeypatch.setattr("pipelines.engine.running.pick", circling)
     steps = []
     for step in engine.generate(inputs, Settings(max_new_tokens=500), ignore, threading.Event()):
         steps.append(step)

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
 
+import numpy as np
+
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
 from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.sampler import Choice
+from pipelines.engine.slots import RowState
+from pipelines.engine.snapshots import Snapshot
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Sampling, Settings, Token, Usage, Work
@@ -70,6 +74,15 @@ class Job:
     def forced(self) -> int | None:
         """The next token, where it is not the model's choice."""
         return self._forced[0] if self._forced else None
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether all of its media are told from others, so that another prompt may begin with this one."""
+        return all(self.inputs.media_keys)
+
+    def snapshot(self, state: RowState) -> Snapshot:
+        """The state of its row, for a prompt that begins with what was in it."""
+        return Snapshot(np.array(self.ids[: state.length]), self.inputs.media_keys, self.inputs.conversation, state)
 
     def steps(self) -> Iterator[Step]:
         """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""

@@ -12,22 +12,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-import numpy as np
 import torch
 
 from pipelines.engine.anticipated import Anticipated
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
 from pipelines.engine.positions import position_ids
-from pipelines.engine.sampler import Chosen, pick
-from pipelines.engine.slots import RowState
-from pipelines.engine.snapshots import Snapshot, Snapshots
-from pipelines.engine.stack import AHEAD, Stack
+from pipelines.engine.running import Running
+from pipelines.engine.snapshots import Snapshots
+from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
 from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Work
@@ -48,14 +45,6 @@ def _close_all() -> None:
     # a thread that is inside the model when the interpreter ends takes the process down with it
     for scheduler in list(_ALIVE):
         scheduler.close()
-
-
-@dataclass(frozen=True, eq=False)
-class _Pending:
-    """A step that the device works on: its jobs, and what was chosen for each."""
-
-    jobs: list[Job]
-    chosen: Chosen
 
 
 class Scheduler:
@@ -80,10 +69,8 @@ class Scheduler:
         self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._max_running = stack.slots.rows - 1
         self._waiting: deque[Job] = deque()
-        self._running: list[Job] = []
+        self._running = Running(stack, snapshots, self._end)
         self._beginning: tuple[Job, Iterator[None]] | None = None
-        self._pending: _Pending | None = None
-        self._runs_ahead = stack.device.type == "cuda"
         self._changed = Condition()
         self._thread: Thread | None = None
         self._is_closing = False
@@ -98,7 +85,7 @@ class Scheduler:
         """Put a job behind those that wait; the thread begins where it is not at work."""
         with self._changed:
             self._waiting.append(job)
-            if self._beginning or len(self._waiting) > 1 or len(self._running) >= self._max_running:
+            if self._beginning or len(self._waiting) > 1 or len(self._running.jobs) >= self._max_running:
                 job.wait(len(self._waiting))
             self._start()
 
@@ -130,7 +117,7 @@ class Scheduler:
     def num_busy(self) -> int:
         """Requests that run, begin or wait."""
         with self._changed:
-            return len(self._waiting) + len(self._running) + (self._beginning is not None)
+            return len(self._waiting) + len(self._running.jobs) + (self._beginning is not None)
 
     def wait_idle(self) -> None:
         """Return when nothing is left to do."""
@@ -154,8 +141,6 @@ class Scheduler:
 
     def _has_work(self) -> bool:
         with self._changed:
-            if not self._running:
-                self._pending = None
             if not self._is_closing and (self._is_busy or not self._anticipated.is_empty):
                 return True
             for _, future in self._errands:
@@ -168,7 +153,7 @@ class Scheduler:
 
     @property
     def _is_busy(self) -> bool:
-        return bool(self._waiting or self._running or self._beginning or self._errands)
+        return bool(self._waiting or self._running.jobs or self._beginning or self._errands)
 
     def _unasked(self, work: Callable[[], None]) -> None:
         """Do something about what is read ahead; where it fails there is nobody to be told."""
@@ -182,8 +167,9 @@ class Scheduler:
     def _run_errands(self) -> None:
         while self._errands:
             work, future = self._errands.popleft()
-            for job in [*self._running, *([self._beginning[0]] if self._beginning else [])]:
-                job.enter(Work("others"))
+            self._running.wait()
+            if self._beginning:
+                self._beginning[0].enter(Work("others"))
             try:
                 future.set_result(work())
             except Exception as error:
@@ -196,8 +182,8 @@ class Scheduler:
                 self._waiting.remove(job)
         for job in stopped:
             job.end("cancelled")
-        for job in [job for job in self._running if job.is_stopped]:
-            self._leave(job, "cancelled")
+        for job in [job for job in self._running.jobs if job.is_stopped]:
+            self._running.leave(job, "cancelled")
 
     def _begin(self) -> None:
         """Do one piece of the prefill of the request that is next, where there is room for one."""
@@ -208,8 +194,7 @@ class Scheduler:
         self._gauge.look()
         try:
             if not job.is_stopped:
-                for running in self._running:
-                    running.enter(Work("others"))
+                self._running.wait()
                 next(pieces)
                 return
             self._end(job, "cancelled")
@@ -221,7 +206,7 @@ class Scheduler:
 
     def _admit(self) -> bool:
         with self._changed:
-            if not self._waiting or len(self._running) >= self._max_running:
+            if not self._waiting or len(self._running.jobs) >= self._max_running:
                 return False
             job = self._waiting.popleft()
             self._anticipated.drop(job.inputs.conversation)
@@ -259,119 +244,36 @@ class Scheduler:
             end = min(begin + self.chunk_tokens, inputs.num_tokens)
             job.enter(Work("prefill", end - begin))
             piece = self.stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
-            if begin < inputs.num_lasting <= end:
+            if begin < inputs.num_lasting <= end and job.can_be_kept:
                 hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin)
-                self._snapshot(job, state)
+                self.snapshots.keep(job.snapshot(state))
             else:
                 hidden = self.stack.prefill(slot, *piece)
             yield
         job.next_position = int(positions[1:].max()) + 1
-        chosen = pick(self.stack.logits(hidden), [job.choice]).read()
-        slots.move(slot, len(self._running))
-        self._running.append(job)
-        self._deliver(job, *chosen[0])
+        self._running.join(job, slot, hidden)
 
     def _step(self) -> None:
-        """One token for every row that runs.
-
-        A GPU gets the next step before the tokens of this one are read, so that it never waits for what is done with
-        them. It was in vain for a row that ends with its token: nothing of it is kept.
-        """
-        pending, self._pending = self._pending, None
-        if self._running and (pending is None or self._may_run_ahead(pending)):
-            self._pending = self._launched(pending)
-        if pending is None and not self._runs_ahead:
-            pending, self._pending = self._pending, None
-        if pending is not None:
-            self._read(pending)
-
-    def _may_run_ahead(self, pending: _Pending) -> bool:
-        """Whether no reply is at its last token, which is never fed: a state behind it could not be gone on from."""
-        return not any(job.is_last for job in pending.jobs if job in self._running)
-
-    def _launched(self, pending: _Pending | None) -> _Pending | None:
-        """Begin a step for all rows, behind a step whose tokens are still to be read."""
-        running = list(self._running)
-        if self._beginning:
+        """One token for every row that runs."""
+        if self._beginning and self._running.jobs:
             self._beginning[0].enter(Work("others"))
-        before = pending.jobs if pending else []
-        is_before = [job in before for job in running]
-        for job, ahead in zip(running, is_before, strict=True):
-            job.enter(Work("decode", num_rows=len(running), num_before=job.num_new_tokens + ahead))
         try:
-            tokens = [_next(job, is_ahead=ahead) for job, ahead in zip(running, is_before, strict=True)]
-            chosen = None
-            if pending is not None and AHEAD in tokens:
-                order = [before.index(job) if job in before else 0 for job in running]
-                chosen = pending.chosen.ids
-                chosen = chosen if order == list(range(len(before))) else chosen[order]
-            logits, fed = self.stack.decode(tokens, [job.next_position for job in running], chosen)
-            picked = pick(logits, [job.choice for job in running], fed)
+            self._running.step()
         except Exception as error:
-            self._recover(error, running)
-            return None
-        for job in running:
-            job.next_position += 1
-        return _Pending(running, picked)
-
-    def _read(self, pending: _Pending) -> None:
-        """Wait for the tokens of a step, and hand them out."""
-        try:
-            chosen = pending.chosen.read()
-        except Exception as error:
-            self._pending = None
-            self._recover(error, list(self._running))
-            return
-        for job, (token_id, logprob) in zip(pending.jobs, chosen, strict=True):
-            if job in self._running:
-                self._deliver(job, token_id, logprob)
-
-    def _deliver(self, job: Job, token_id: int, logprob: float) -> None:
-        reason = job.take(token_id, logprob)
-        if reason is not None:
-            self._leave(job, reason)
-
-    def _leave(self, job: Job, reason: FinishReason) -> None:
-        """End a running job; of one that was cut off, the state is kept, so that it can go on."""
-        if reason == "length":
-            self._snapshot(job, self.stack.slots.copy_out(self._running.index(job)))
-        self._free_row(job)
-        self._end(job, reason)
+            self._recover(error, list(self._running.jobs))
 
     def _end(self, job: Job, reason: FinishReason | Exception) -> None:
         job.end(reason, self._gauge.end(job))
 
-    def _free_row(self, job: Job) -> None:
-        """Take a job off the running ones; the last row takes its place."""
-        row, last, slots = self._running.index(job), len(self._running) - 1, self.stack.slots
-        if row != last:
-            slots.move(last, row)
-            self._running[row] = self._running[last]
-        slots.free(last)
-        self._running.pop()
-
-    def _snapshot(self, job: Job, state: RowState) -> None:
-        """Keep the state of a row, for a prompt that begins with what was in it."""
-        keys, conversation = job.inputs.media_keys, job.inputs.conversation
-        if all(keys):
-            self.snapshots.keep(Snapshot(np.array(job.ids[: state.length]), keys, conversation, state))
-
     def _recover(self, error: Exception, jobs: list[Job]) -> None:
         """End the jobs that an error met, give back what could be in the way, and go on with the others."""
         for job in jobs:
-            if job in self._running:
-                self._free_row(job)
+            if job in self._running.jobs:
+                self._running.free(job)
             self._end(job, self._refuse(error))
         if isinstance(error, torch.OutOfMemoryError):
             self.tower.release()
             self.snapshots.clear()
-            if not self._running:
+            if not self._running.jobs:
                 self.stack.slots.release()
             torch.cuda.empty_cache()
-
-
-def _next(job: Job, *, is_ahead: bool) -> int:
-    """What a job is fed: its last token, or what comes behind it, where that was not read yet."""
-    if not is_ahead:
-        return job.ids[-1]
-    return AHEAD if job.forced is None else job.forced
