@@ -241,7 +241,7 @@ class Answering:
                 yield told
 
     def _enter(self, work: Work) -> None:
-        if work.task == "decode":  # counted from the first token of all replies
+        if work.task == "decode" and self._num_before:  # counted from the first token of all replies
             work = replace(work, num_before=self._num_before + work.num_before)
         self._watch.enter(work)
         if work.task in ("open", "fuse", "send", "vision", "prefill"):
