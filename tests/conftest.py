@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tests.browser_steps import DESK, SLOW_MS, OpenPage
 from tests.page_server import SCRIPTED, PageServer, serving
+
+if TYPE_CHECKING:
+    from pipelines.engine import LocalEngine
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -35,6 +39,26 @@ def picture(tmp_path: Path) -> Path:
     rgb[40:90, 60:110] = (35, 80, 220)
     Image.fromarray(rgb).save(tmp_path / "square.png")
     return tmp_path / "square.png"
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LocalEngine:
+    """The shipped model, for whoever leaves it as it is."""
+    from pipelines.engine import LocalEngine  # transformers looks once, as it is imported, whether it is offline
+    from pipelines.models import DEMO_FOLDER
+
+    return LocalEngine.load(DEMO_FOLDER, "demo")
+
+
+@pytest.fixture
+def engine(loaded: LocalEngine) -> Iterator[LocalEngine]:
+    """The same, with nothing kept and nothing changed."""
+    from pipelines.engine.placement import choose_placement
+    from pipelines.models import DEMO_FOLDER
+
+    fresh = type(loaded)(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
+    yield fresh
+    fresh.scheduler.close()
 
 
 @pytest.fixture(scope="session")

@@ -35,19 +35,6 @@ AROUND = 12
 """Tokens that the template puts around a question, and the assistant's beginning."""
 
 
-@pytest.fixture(scope="module")
-def loaded() -> LocalEngine:
-    return LocalEngine.load(DEMO_FOLDER, "demo")
-
-
-@pytest.fixture
-def engine(loaded: LocalEngine) -> Iterator[LocalEngine]:
-    """The shipped model, with nothing kept."""
-    fresh = LocalEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
-    yield fresh
-    fresh.scheduler.close()
-
-
 @pytest.fixture
 def asked(picture: Path) -> Request:
     return Request("Describe the picture.", (picture,), SETTINGS, conversation="one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,19 +24,6 @@ from pipelines.run import answer
 from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, Usage, UserError, Work
 from tests.engine_cases import CASES, GREEDY, begun, ignore, oracle, run
 from tests.media_makers import write_clip
-
-
-@pytest.fixture(scope="module")
-def loaded() -> LocalEngine:
-    return LocalEngine.load(DEMO_FOLDER, "demo")
-
-
-@pytest.fixture
-def engine(loaded: LocalEngine) -> Iterator[LocalEngine]:
-    """The shipped model, with nothing kept and nothing changed."""
-    fresh = LocalEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
-    yield fresh
-    fresh.scheduler.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ import torch
 import pipelines.answering
 import pipelines.messages
 from pipelines.engine import LocalEngine
-from pipelines.models import DEMO_FOLDER
 from pipelines.present.rates import DECODING
 from pipelines.run import answer
 from pipelines.timing import HostClock
@@ -41,11 +40,6 @@ class Hands:
             return work(*arguments, **keywords)
 
         return slow
-
-
-@pytest.fixture(scope="module")
-def loaded() -> LocalEngine:
-    return LocalEngine.load(DEMO_FOLDER, "demo")
 
 
 @pytest.fixture

@@ -75,11 +75,6 @@ class Ledger(Hands):
         return slow
 
 
-@pytest.fixture(scope="module")
-def loaded() -> LocalEngine:
-    return LocalEngine.load(DEMO_FOLDER, "demo")
-
-
 @pytest.fixture
 def ledger() -> Ledger:
     return Ledger()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("media", "fusion", "engine", "reply", "tools", "grounding", "timing")
@@ -76,3 +77,8 @@ def test_only_one_part_knows_a_large_package(package: str, allowed: set[str]) ->
 def test_spaces_is_never_a_package() -> None:
     assert (ROOT / "spaces").is_dir()
     assert not list((ROOT / "spaces").rglob("__init__.py"))
+
+
+def test_no_test_can_reach_the_hub() -> None:
+    """The library looks once, as it is imported: whoever imports it first has to have said so."""
+    assert constants.HF_HUB_OFFLINE
