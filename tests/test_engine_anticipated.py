@@ -17,7 +17,7 @@ from pipelines.conversation import Draft
 from pipelines.engine import LocalEngine, anticipated
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
-from pipelines.messages import beginning_of_next
+from pipelines.messages import beginning_of_next, fused
 from pipelines.models import DEMO_FOLDER
 from pipelines.page_host import Host
 from pipelines.page_outcome import finishing
@@ -229,6 +229,22 @@ def test_only_the_last_conversations_are_read(engine: LocalEngine, picture: Path
     assert len(set(kept[:2])) == len(set(kept[2:])) == 1
     assert kept[0] < kept[2]
     assert before < engine.scheduler.snapshots.num_bytes
+
+
+def test_the_newest_of_each_conversation_outlasts_what_it_goes_on_from(engine: LocalEngine, asked: Request) -> None:
+    """Room for two and a half, of two conversations with two each."""
+    result = result_of(asked, engine)
+    anticipate(asked, result, engine)
+    engine.scheduler.wait_idle()
+    snapshots = engine.scheduler.snapshots
+    snapshots.max_bytes = int(1.3 * snapshots.num_bytes)
+    other = replace(asked, conversation="two")
+    anticipate(other, result_of(other, engine), engine)
+    engine.scheduler.wait_idle()
+    for request in (asked, other):
+        state = snapshots.find(fused(following(request, result, "Why?"), result.media, (), engine))
+        assert state is not None
+        assert state.length == beginning_of_next(request, result, engine).num_tokens
 
 
 @pytest.mark.parametrize("where", ["prefill", "copy_out"])

@@ -17,7 +17,7 @@ from pipelines.engine.packed import Packed, can_pack
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.roofline import real_bytes
-from pipelines.engine.rows import bytes_of_row, rows_for
+from pipelines.engine.rows import bytes_of_row, kept_for, rows_for
 from pipelines.engine.weights import check_weights, joined
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
@@ -163,6 +163,11 @@ def test_int8_stands_beside_bf16_where_a_cpu_has_to_widen_it(is_packed: bool) ->
 )
 def test_rows_are_as_many_as_half_of_the_free_memory_holds(free_gib: float, is_gpu: bool, rows: int) -> None:
     assert rows_for(int(free_gib * 2**30), 2**30 * 9 // 10, is_gpu) == rows
+
+
+@pytest.mark.parametrize(("free_gib", "kept_gib"), [(0, 0.5), (8, 0.5), (16, 1), (64, 4)])
+def test_a_sixteenth_of_the_free_memory_keeps_conversations(free_gib: int, kept_gib: float) -> None:
+    assert kept_for(free_gib * 2**30) == kept_gib * 2**30
 
 
 def test_the_bytes_of_a_row_are_those_of_its_slot(int8_engine: LocalEngine) -> None:

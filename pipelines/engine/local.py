@@ -23,7 +23,7 @@ from pipelines.engine.loading import TOO_LARGE, load_model
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
 from pipelines.engine.roofline import measure
-from pipelines.engine.rows import choose_rows
+from pipelines.engine.rows import choose_kept, choose_rows
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
@@ -83,7 +83,7 @@ class LocalEngine:
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
         chunk_tokens = GPU_CHUNK_TOKENS if model.device.type == "cuda" else CHUNK_TOKENS
-        self.scheduler = Scheduler(stack, Tower(model), Snapshots(), chunk_tokens, self.told)
+        self.scheduler = Scheduler(stack, Tower(model), Snapshots(choose_kept(model)), chunk_tokens, self.told)
         self._measuring = Lock()
         self._roofline: Roofline | None = None
 

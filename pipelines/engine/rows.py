@@ -1,4 +1,4 @@
-"""How many requests run at once: as many rows as the memory that the weights leave has room for."""
+"""What the memory that the weights leave has room for: how many requests run at once, and how much is kept of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ ROW_TOKENS = 16_384
 """The context that every row should have room for at once: a clip of 12,288 visual tokens and a long talk about it."""
 SHARE = 0.5
 """Of the free memory; the rest is for prefill, the vision tower and what is kept of conversations."""
+KEPT_SHARE = 1 / 16
+LEAST_KEPT_BYTES = 512 * 2**20
+"""Also where hardly any is free: a conversation about a long clip fills most of it, once for the question and once for
+the answer."""
 
 
 def bytes_of_row(config: Any, dtype: torch.dtype, num_tokens: int) -> int:
@@ -31,6 +35,16 @@ def rows_for(free_bytes: int, row_bytes: int, is_gpu: bool) -> int:
     """The most of 8, 4, 2 and 1 rows, and of one more for prefill, that half of the free memory holds."""
     most = ROWS[0] if is_gpu else CPU_ROWS
     return next((rows for rows in ROWS if rows <= most and (rows + 1) * row_bytes <= SHARE * free_bytes), 1)
+
+
+def kept_for(free_bytes: int) -> int:
+    """Bytes of conversations that are kept at most."""
+    return max(int(KEPT_SHARE * free_bytes), LEAST_KEPT_BYTES)
+
+
+def choose_kept(model: Any) -> int:
+    """How much a loaded model should keep of conversations on the device it is on."""
+    return kept_for(_free_bytes(model.device))
 
 
 def choose_rows(model: Any) -> int:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from pipelines.engine.slots import RowState
 from pipelines.inputs import ModelInputs
 
-MAX_SNAPSHOT_BYTES = 512 * 1024**2
-
 Ids = NDArray[np.int64]
 
 
@@ -51,9 +49,9 @@ class Snapshot:
 
 
 class Snapshots:
-    """Snapshots, together at most `max_bytes`: the least recently used goes first."""
+    """Snapshots, together at most `max_bytes`: what others go on from goes first, then the least recently used."""
 
-    def __init__(self, max_bytes: int = MAX_SNAPSHOT_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._kept: OrderedDict[int, Snapshot] = OrderedDict()
         self._number = 0
@@ -80,12 +78,16 @@ class Snapshots:
         """Keep a snapshot, in the place of one of the same prompt, where it is not too large by itself.
 
         One that goes on from the state `behind` is kept only where that still is: it may have been dropped meanwhile.
+        The next to go is that one then: it serves a question that is asked again.
         """
         if snapshot.state.num_bytes > self.max_bytes:
             return
         with self._lock:
-            if behind is not None and all(other.state is not behind for other in self._kept.values()):
-                return
+            if behind is not None:
+                before = next((number for number, other in self._kept.items() if other.state is behind), None)
+                if before is None:
+                    return
+                self._kept.move_to_end(before, last=False)
             for number, other in list(self._kept.items()):
                 if other.is_same(snapshot):
                     del self._kept[number]
