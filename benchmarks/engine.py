@@ -291,7 +291,7 @@ def main() -> None:
         "--sizes", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="on a GPU (default: all)"
     )
     parser.add_argument(
-        "--whole", action="store_true", help=f"on a CPU, more of the 0.8B than {CUT_LAYERS} layers: all"
+        "--whole", action="store_true", help=f"on a CPU, the 0.8B with all of its layers, and not {CUT_LAYERS}"
     )
     options = parser.parse_args()
     is_gpu = torch.cuda.is_available()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from pipelines.engine import LocalEngine, Step
+from pipelines.engine import Engine, LocalEngine, Step
+from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
-from pipelines.types import Clip, Media, Message, Picture, Sampling, Settings, Token, Work
+from pipelines.run import answer
+from pipelines.types import Clip, Media, Message, Picture, Request, Result, Sampling, Settings, Token, Work
 
 GREEDY = Settings(sampling=Sampling(), max_new_tokens=80)
 GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
@@ -59,6 +63,43 @@ CASES = {
     "odd clip": ask("What moves?", clip(5)),
     "clip and picture": ask("Locate the red square.", clip(4), picture(3)),
 }
+
+
+def inputs_of(engine: LocalEngine, case: str, thinking: bool = True) -> ModelInputs:
+    """The prompt of one of the cases."""
+    return fuse(*CASES[case], engine.checkpoint, thinking)
+
+
+def result_of(request: Request, engine: Engine) -> Result:
+    """What a request comes to in the end."""
+    *_, last = answer(request, engine)
+    assert isinstance(last, Result)
+    return last
+
+
+@contextmanager
+def kept_busy(engine: LocalEngine) -> Iterator[None]:
+    """Within, the engine's thread does something else."""
+    told, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        told.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(engine.scheduler.between, hold)
+        assert told.wait(30)
+        try:
+            yield
+        finally:
+            go_on.set()
+    engine.scheduler.wait_idle()
+
+
+def until_asked(engine: LocalEngine, num_requests: int) -> None:
+    """Wait until the engine has so many requests."""
+    while engine.scheduler.num_busy < num_requests:
+        threading.Event().wait(0.001)
 
 
 def run(engine: LocalEngine, inputs: ModelInputs, settings: Settings = GREEDY) -> list[int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +23,9 @@ from pipelines.page_outcome import finishing
 from pipelines.present.asking import ask
 from pipelines.present.model import Model
 from pipelines.present.session import Session
-from pipelines.run import answer
 from pipelines.types import Request, Result, Sampling, Settings, Turn
-from tests.engine_cases import run
+from tests.engine_cases import inputs_of, kept_busy, result_of, run, until_asked
 from tests.media_makers import write_clip
-from tests.test_engine_slots import inputs_of
 
 SETTINGS = Settings(sampling=Sampling(), max_new_tokens=200)
 AROUND = 12
@@ -38,12 +35,6 @@ AROUND = 12
 @pytest.fixture
 def asked(picture: Path) -> Request:
     return Request("Describe the picture.", (picture,), SETTINGS, conversation="one")
-
-
-def result_of(request: Request, engine: LocalEngine) -> Result:
-    *_, last = answer(request, engine)
-    assert isinstance(last, Result)
-    return last
 
 
 def following(request: Request, result: Result, question: str) -> Request:
@@ -107,12 +98,6 @@ def held_at(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, piece: int) ->
     return reached, go_on
 
 
-def until_asked(engine: LocalEngine) -> None:
-    """Wait until a request is there."""
-    while not engine.scheduler.num_busy:
-        threading.Event().wait(0.001)
-
-
 @pytest.mark.parametrize("is_same", [True, False])
 def test_a_request_that_comes_meanwhile_waits_for_one_piece(
     engine: LocalEngine, asked: Request, monkeypatch: pytest.MonkeyPatch, is_same: bool
@@ -131,7 +116,7 @@ def test_a_request_that_comes_meanwhile_waits_for_one_piece(
     prefilled = stack.num_prefilled
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(result_of, next_one if is_same else replace(asked, conversation="two"), engine)
-        until_asked(engine)
+        until_asked(engine, 1)
         go_on.set()
         told = reply.result()
     engine.scheduler.wait_idle()
@@ -186,32 +171,13 @@ def test_what_does_not_fit_the_context_is_not_read(engine: LocalEngine, asked: R
     assert engine.scheduler.stack.num_prefilled == prefilled
 
 
-@contextmanager
-def kept_busy(engine: LocalEngine) -> Iterator[None]:
-    """Within, the engine's thread does something else."""
-    told, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        told.set()
-        assert go_on.wait(30)
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(engine.scheduler.between, hold)
-        assert told.wait(30)
-        try:
-            yield
-        finally:
-            go_on.set()
-    engine.scheduler.wait_idle()
-
-
 def test_a_question_that_came_first_is_read_with_the_answer(engine: LocalEngine, asked: Request) -> None:
     result = result_of(asked, engine)
     prefilled = engine.scheduler.stack.num_prefilled
     with ThreadPoolExecutor(1) as pool, kept_busy(engine):
         anticipate(asked, result, engine)
         reply = pool.submit(result_of, following(asked, result, "How many objects are there?"), engine)
-        until_asked(engine)
+        until_asked(engine, 1)
     tokens = reply.result().tokens
     engine.scheduler.wait_idle()
     assert engine.scheduler.stack.num_prefilled - prefilled == tokens.text + tokens.visual - tokens.kept

@@ -18,11 +18,9 @@ from pipelines.engine import LocalEngine, Waiting
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
-from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.run import answer
-from pipelines.types import Request, Result, Sampling, Settings, Token, Turn, Usage, UserError, Work
-from tests.engine_cases import CASES, GREEDY, begun, ignore, oracle, run
+from pipelines.types import Request, Sampling, Settings, Token, Turn, Usage, UserError, Work
+from tests.engine_cases import CASES, GREEDY, begun, ignore, inputs_of, kept_busy, oracle, result_of, run, until_asked
 from tests.media_makers import write_clip
 
 
@@ -55,16 +53,6 @@ def random_engine() -> LocalEngine:
                 parameter.mul_(4.0)  # else all tokens are about as likely
     endless = replace(checkpoint, eos_token_ids=frozenset[int]())
     return LocalEngine(model, endless, "random", choose_placement(DEMO_FOLDER))
-
-
-def inputs_of(engine: LocalEngine, case: str, thinking: bool = True) -> ModelInputs:
-    return fuse(*CASES[case], engine.checkpoint, thinking)
-
-
-def result_of(request: Request, engine: LocalEngine) -> Result:
-    *_, last = answer(request, engine)
-    assert isinstance(last, Result)
-    return last
 
 
 @pytest.mark.parametrize("chunk_tokens", [1, 7, 64, 4096])
@@ -286,23 +274,49 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
     assert run(engine, inputs) == expected
 
 
-@pytest.mark.parametrize("call", [0, 1])
-def test_out_of_memory_for_what_is_kept_ends_the_request_alone(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, call: int
+def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, picture: Path
 ) -> None:
-    """Behind its prompt, and behind a reply that is cut off."""
-    inputs, short = inputs_of(engine, "picture"), replace(GREEDY, max_new_tokens=5)
-    slots, calls = engine.scheduler.stack.slots, iter(range(1000))
+    """It can go on, by way of its whole prompt; and a reply beside it notices nothing."""
+    request = Request("Describe the picture.", (picture,), replace(GREEDY, max_new_tokens=5), conversation="one")
+    whole = replace(request, settings=replace(GREEDY, max_new_tokens=300))
+    expected = result_of(replace(whole, conversation="another"), engine)
+    beside = inputs_of(engine, "clip")
+    wanted = oracle(engine, beside, 80)
+    slots, num_running = engine.scheduler.stack.slots, list[int]()
     real = slots.copy_out
 
     def failing(*arguments: object, **others: object) -> object:
-        if next(calls) == call:
+        num_running.append(engine.scheduler.num_busy)
+        if len(num_running) == 3:  # behind that of each prompt
             raise torch.OutOfMemoryError
         return real(*arguments, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(slots, "copy_out", failing)
-    with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
-        run(engine, inputs, short)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(slots, "copy_out", failing)
+        with kept_busy(engine):
+            other, own = pool.submit(run, engine, beside), pool.submit(result_of, request, engine)
+            until_asked(engine, 2)
+        assert other.result() == wanted
+        cut = own.result()
+    assert num_running == [2, 2, 2]
+    assert (cut.finish_reason, cut.token_ids) == ("length", expected.token_ids[:5])
+    assert engine.scheduler.snapshots.num_bytes == 0
+    assert result_of(replace(whole, resumed=cut), engine).token_ids == expected.token_ids
+
+
+def test_out_of_memory_for_what_is_kept_of_a_prompt_ends_the_request_alone(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, short = inputs_of(engine, "picture"), replace(GREEDY, max_new_tokens=5)
+
+    def failing(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.scheduler.stack.slots, "copy_out", failing)
+        with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
+            run(engine, inputs, short)
     assert run(engine, inputs, short) == oracle(engine, inputs, 5)
 
 

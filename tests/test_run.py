@@ -13,12 +13,13 @@ import pytest
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.demo.scoring import iou
-from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step
+from pipelines.engine import Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer, messages_of
 from pipelines.types import Clip, Delta, Picture, Progress, Record, Region, Request, Result, Settings, Turn, UserError
+from tests.engine_cases import result_of
 
 EXAMPLES = DEMO_FOLDER.parent / "examples"
 REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400], "label": "blue square"}]'
@@ -27,12 +28,6 @@ REPLY = 'I look.\n1. blue square\n</think>\n\n[{"bbox_2d": [100, 200, 300, 400],
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     return Checkpoint.open(DEMO_FOLDER)
-
-
-def result_of(request: Request, engine: Engine) -> Result:
-    *_, last = answer(request, engine)
-    assert isinstance(last, Result)
-    return last
 
 
 def test_a_reply_becomes_reasoning_answer_and_regions(checkpoint: Checkpoint, picture: Path) -> None:

@@ -83,13 +83,9 @@ class Anticipated:
             reading, self._reading = self._reading, None
         if reading is None:
             return
-        length = self._slots.lengths[self._row]
-        if length > reading.behind.length:
-            inputs = reading.inputs
-            ids = inputs.input_ids[0, :length].numpy()
-            state = self._slots.copy_out(self._row)
-            snapshot = Snapshot(ids, inputs.media_keys, inputs.conversation, state)
-            self._snapshots.keep(snapshot, behind=reading.behind)
+        if self._slots.lengths[self._row] > reading.behind.length:
+            state, inputs = self._slots.copy_out(self._row), reading.inputs
+            self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].tolist(), state), behind=reading.behind)
         self._slots.free(self._row)
 
     def clear(self) -> None:

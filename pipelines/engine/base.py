@@ -126,7 +126,7 @@ class Engine(Protocol):
     def anticipate(self, inputs: ModelInputs) -> None:
         """The next prompt of a conversation begins with `inputs`: what can be done for it before it comes may be done.
 
-        It returns at once, and takes no time of any request.
+        It returns at once, and a request that comes meanwhile waits for a small part of that at most.
         """
         ...
 

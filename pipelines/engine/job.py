@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
 
-import numpy as np
-
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
 from pipelines.engine.decoder import Detokenizer
@@ -82,7 +80,7 @@ class Job:
 
     def snapshot(self, state: RowState) -> Snapshot:
         """The state of its row, for a prompt that begins with what was in it."""
-        return Snapshot(np.array(self.ids[: state.length]), self.inputs.media_keys, self.inputs.conversation, state)
+        return Snapshot.of(self.inputs, self.ids, state)
 
     def steps(self) -> Iterator[Step]:
         """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""

@@ -8,8 +8,10 @@ and, of a reply that ran out of tokens, where it stopped.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,11 @@ class Snapshot:
     media_keys: tuple[str, ...]
     conversation: str
     state: RowState
+
+    @classmethod
+    def of(cls, inputs: ModelInputs, ids: Sequence[int], state: RowState) -> Self:
+        """The state of a row behind the first of the token ids `ids`, of the prompt `inputs` or a reply to it."""
+        return cls(np.array(ids[: state.length]), inputs.media_keys, inputs.conversation, state)
 
     def begins(self, inputs: ModelInputs, ids: Ids) -> bool:
         """Whether a prompt starts with this one and goes on behind it."""
