@@ -11,6 +11,8 @@ import torch
 
 CHUNK_TOKENS = 64
 """At most: what the tokens of a chunk do to each other grows by the square of their number."""
+FADED = -80.0
+"""Logarithm of what is nothing to a float32: a CPU takes ten times as long for powers that it can hardly hold."""
 
 
 def chunked(
@@ -32,7 +34,7 @@ def chunked(
         _cut(one, num_chunks) for one in (query, key, value, decay, strength[:, :, None])
     )
     since = decay.cumsum(1)
-    between = (since[:, :, None] - since[:, None]).tril().exp()
+    between = (since[:, :, None] - since[:, None]).tril().clamp_(min=FADED).exp_()
     left, whole = since.exp()[:, :, None], since[:, -1:, None]
     weaker = key * strength
     system = torch.bmm(weaker, key.transpose(1, 2)) * between  # below its diagonal: the solver reads nothing else

@@ -2,7 +2,7 @@
 
 transformers embeds patches by a convolution whose kernel is a patch, which libraries are slow at: here it is the
 product that it amounts to. The frames of a clip are of one size, so that they look at themselves as one batch, and what
-depends on that size alone is made once.
+depends on that size alone is made once. A bias or a GELU is no operation of its own where it need not be.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from pipelines.engine.affine import affine, affine_gelu
 from pipelines.inputs import Grid
+
+GELU_BY_TANH = "gelu_pytorch_tanh"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,7 @@ class LeanTower:
         self._tower = tower
         projection = tower.patch_embed.proj
         self._into, self._bias = projection.weight.detach().flatten(1), projection.bias.detach()
-        self._blocks = [_Block(block) for block in tower.blocks]
+        self._blocks = [_Block(block, tower.config.hidden_act) for block in tower.blocks]
 
     def places(self, grid: Grid) -> FramePlaces:
         """Of the frames of a grid of frames, lines and columns of patches; the order is that of visual tokens."""
@@ -74,13 +77,14 @@ class LeanTower:
 class _Block:
     """A layer: the patches of a frame look at each other, then each makes something of itself, each behind a norm."""
 
-    def __init__(self, block: Any) -> None:
-        self._block, self._heads = block, block.attn.num_heads
+    def __init__(self, block: Any, activation: str) -> None:
+        self._before, self._between, self._heads = block.norm1, block.norm2, block.attn.num_heads
+        self._into, self._out = affine(block.attn.qkv), affine(block.attn.proj)
+        self._feed = _Feed(block.mlp) if activation == GELU_BY_TANH else block.mlp
 
     def __call__(self, hidden: torch.Tensor, places: FramePlaces) -> torch.Tensor:
-        block = self._block
-        hidden = hidden + block.attn.proj(self._seen(block.attn.qkv(block.norm1(hidden)), places))
-        hidden += block.mlp(block.norm2(hidden))
+        hidden = hidden + self._out(self._seen(self._into(self._before(hidden)), places))
+        hidden += self._feed(self._between(hidden))
         return hidden
 
     def _seen(self, mixed: torch.Tensor, places: FramePlaces) -> torch.Tensor:
@@ -88,7 +92,17 @@ class _Block:
         mixed = mixed.view(-1, len(places.embeddings), 3, self._heads, mixed.shape[-1] // (3 * self._heads))
         turning, values = mixed[:, :, :2].float(), mixed[:, :, 2]
         first, second = turning.chunk(2, dim=-1)
-        turned = torch.addcmul(turning * places.cos, torch.cat([second, first], dim=-1), places.sin).to(mixed.dtype)
-        queries, keys, values = (one.transpose(1, 2) for one in (*turned.unbind(2), values))
+        turned = torch.cat([second, first], dim=-1).mul_(places.sin).addcmul_(turning, places.cos)
+        queries, keys, values = (one.transpose(1, 2) for one in (*turned.to(mixed.dtype).unbind(2), values))
         seen = F.scaled_dot_product_attention(queries, keys, values)
         return seen.transpose(1, 2).reshape(-1, self._heads * mixed.shape[-1])
+
+
+class _Feed:
+    """What a patch makes of itself: two products, and a GELU by tanh between them."""
+
+    def __init__(self, module: Any) -> None:
+        self._up, self._down = affine_gelu(module.linear_fc1), affine(module.linear_fc2)
+
+    def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self._down(self._up(hidden))
