@@ -274,6 +274,34 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
     assert run(engine, inputs) == expected
 
 
+def test_a_step_that_runs_out_of_memory_spares_the_prompt_that_is_read_meanwhile(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no other reply runs, and most of what the engine holds is given back."""
+    monkeypatch.setattr(engine.scheduler, "chunk_tokens", 16)
+    first, second = inputs_of(engine, "text"), inputs_of(engine, "clip")
+    expected, stack = oracle(engine, second, 80), engine.scheduler.stack
+    last, real, held = stack.slots.rows - 1, stack.decode, list[int]()
+
+    def failing(*arguments: object, **others: object) -> object:
+        if stack.slots.lengths[last] >= 32 and not held:
+            held.append(stack.slots.lengths[last])
+            raise torch.OutOfMemoryError
+        return real(*arguments, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stack, "decode", failing)
+    with ThreadPoolExecutor(2) as pool:
+        with kept_busy(engine):
+            failed = pool.submit(run, engine, first)
+            until_asked(engine, 1)
+            beside = pool.submit(run, engine, second)
+            until_asked(engine, 2)
+        with pytest.raises(UserError, match="ran out of memory"):
+            failed.result()
+        assert beside.result() == expected
+    assert 0 < held[0] < second.num_tokens
+
+
 def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, picture: Path
 ) -> None:

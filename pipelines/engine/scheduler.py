@@ -197,12 +197,13 @@ class Scheduler:
                 self._running.wait()
                 next(pieces)
                 return
+            self._beginning = None
             self._end(job, "cancelled")
         except StopIteration:
-            pass  # it runs now
+            self._beginning = None  # it runs now
         except Exception as error:
+            self._beginning = None
             self._recover(error, [job])
-        self._beginning = None
 
     def _admit(self) -> bool:
         with self._changed:
@@ -274,6 +275,6 @@ class Scheduler:
         if isinstance(error, torch.OutOfMemoryError):
             self.tower.release()
             self.snapshots.clear()
-            if not self._running.jobs:
+            if not (self._running.jobs or self._beginning):
                 self.stack.slots.release()
             torch.cuda.empty_cache()
