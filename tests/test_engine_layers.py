@@ -54,13 +54,13 @@ def test_the_recurrence_in_chunks_is_that_of_one_token_after_another(num_tokens:
     query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
     decay, strength = -rate * torch.rand(num_tokens, HEADS).double(), torch.rand(num_tokens, HEADS).double()
     state = torch.randn(HEADS, DIM, DIM, dtype=torch.float64)
-    ours, seen = state.float(), []
+    ours, given, seen = state.float(), [part.float() for part in (query, key, value)], []
     for one in range(num_tokens):
         state = state * decay[one].exp()[:, None, None]
         written = strength[one, :, None] * (value[one] - torch.einsum("hk,hkv->hv", key[one], state))
         state = state + torch.einsum("hk,hv->hkv", key[one], written)
         seen.append(torch.einsum("hk,hkv->hv", query[one], state))
     with numbers_that_fade_are_zero():
-        found = chunked(*(part.float() for part in (query, key, value, decay, strength)), ours)
+        found = chunked(given[0], given[1], given[2], decay.float(), strength.float(), ours)
     assert torch.allclose(found.double(), torch.stack(seen), atol=1e-4)
     assert torch.allclose(ours.double(), state, atol=1e-4)

@@ -44,7 +44,8 @@ def _plain_gelu(weight: torch.Tensor, bias: torch.Tensor, values: torch.Tensor) 
 
 def _has_onednn(weight: torch.Tensor) -> bool:
     """Whether it is quick at these weights: elsewhere than on x86 it may fall to a loop of reference."""
-    if weight.device.type != "cpu" or not torch.cpu._is_avx2_supported() or not torch.backends.mkldnn.is_available():
+    has_library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if weight.device.type != "cpu" or not has_library or not torch.cpu._is_avx2_supported():
         return False
     is_bf16 = weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return is_bf16 or weight.dtype == torch.float32

@@ -7,6 +7,7 @@ little slower, and nothing of theirs is touched. A prompt begins from what is ke
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Event as Flag
 from typing import TypeVar
@@ -15,6 +16,7 @@ import torch
 
 from pipelines.engine.gaze import Watch
 from pipelines.engine.positions import position_ids
+from pipelines.engine.rest import Stopped
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.slots import RowState
 from pipelines.inputs import MERGE, ModelInputs, grid_of
@@ -27,7 +29,10 @@ MAX_GAZE_BYTES = 128 * 1024**2
 
 
 class Aside:
-    """One prompt, prefilled in a row of its own as far as it is asked for. A set `stop` ends it between two pieces."""
+    """One prompt, prefilled in a row of its own as far as it is asked for.
+
+    A set `stop` ends it between two pieces, or, on a CPU, between two layers of the prompt or the tower.
+    """
 
     def __init__(self, scheduler: Scheduler, inputs: ModelInputs, stop: Flag) -> None:
         self._scheduler, self._stack, self._inputs, self._stop = scheduler, scheduler.stack, inputs, stop
@@ -36,7 +41,8 @@ class Aside:
         self._positions = position_ids(inputs)
         self._features: torch.Tensor | None = None
         self._num_seen = 0
-        self._do(self._begin)
+        with suppress(Stopped):
+            self._do(self._begin)
 
     @property
     def _length(self) -> int:
@@ -80,13 +86,18 @@ class Aside:
             self._slots.copy_in(0, state)
         self._num_seen = int((inputs.mm_token_type_ids[0, : self._length] > 0).sum())
         if self._num_seen < inputs.num_visual_tokens:
-            looks = [tower.see(frames, _unheard, number) for number, frames in inputs.unseen(self._num_seen)]
-            self._features = torch.cat(looks)
+            unseen = inputs.unseen(self._num_seen)
+            self._features = torch.cat([tower.see(frames, _unheard, at, self._rest) for at, frames in unseen])
+
+    def _rest(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
 
     def _prefill(self, end: int, append: Append) -> None:
-        while self._length < end and not self._stop.is_set():
-            stop = min(self._length + self._scheduler.chunk_tokens, end)
-            self._do(partial(self._piece, stop, append))
+        with suppress(Stopped):
+            while self._length < end and not self._stop.is_set():
+                stop = min(self._length + self._scheduler.chunk_tokens, end)
+                self._do(partial(self._piece, stop, append))
 
     def _piece(self, end: int, append: Append) -> None:
         start = self._length
@@ -94,7 +105,7 @@ class Aside:
         append(embeddings, self._positions[:, :, start:end])
 
     def _append(self, embeddings: torch.Tensor, positions: torch.Tensor) -> None:
-        self._hidden = self._stack.prefill(0, embeddings, positions, self._slots)
+        self._hidden = self._stack.prefill(0, embeddings, positions, self._slots, rest=self._rest)
 
     def _logprob(self, state: RowState, ids: Sequence[int]) -> float:
         assert self._hidden is not None

@@ -10,6 +10,7 @@ from threading import Event as Flag
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
 from pipelines.engine.decoder import Detokenizer
+from pipelines.engine.rest import Stopped
 from pipelines.engine.sampler import Choice
 from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshot
@@ -57,6 +58,11 @@ class Job:
     def is_stopped(self) -> bool:
         """Whether nobody wants the rest of the reply."""
         return self._stop.is_set() or self._left.is_set()
+
+    def rest(self) -> None:
+        """Raise Stopped where nobody wants the rest of the reply."""
+        if self.is_stopped:
+            raise Stopped
 
     @property
     def num_new_tokens(self) -> int:

@@ -18,6 +18,7 @@ from pipelines.engine.delta import GatedDelta
 from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
 from pipelines.engine.places import Keep, Rotary, Rows, Span
+from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import SlotCache, Window
 from pipelines.engine.weights import joined
 from pipelines.types import WeightFormat
@@ -78,9 +79,10 @@ class LeanStack:
         turns = self.rotary.turns(positions, self.embed.dtype)
         return Span(slots or self._slots, row, num_tokens, (held, count), turns, window, keep)
 
-    def piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+    def piece(self, hidden: torch.Tensor, span: Span, rest: Rest = no_rest) -> torch.Tensor:
         """The last hidden state [1, hidden] of a piece of a prompt with the embeddings `hidden` [tokens, hidden]."""
         for layer in self.layers:
+            rest()
             hidden = layer(hidden, span)
         return self.norm(hidden.index_select(0, span.count - 1))
 

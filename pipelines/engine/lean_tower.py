@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.affine import affine, affine_gelu
+from pipelines.engine.rest import Rest, no_rest
 from pipelines.inputs import Grid
 
 GELU_BY_TANH = "gelu_pytorch_tanh"
@@ -64,11 +65,12 @@ class LeanTower:
         first, second = sin.chunk(2, dim=-1)
         return FramePlaces(embeddings, cos, torch.cat([-first, second], dim=-1))
 
-    def __call__(self, patches: torch.Tensor, places: FramePlaces) -> torch.Tensor:
+    def __call__(self, patches: torch.Tensor, places: FramePlaces, rest: Rest = no_rest) -> torch.Tensor:
         """Features [visual tokens, hidden] of patches [frames x patches, numbers]."""
         hidden = F.linear(patches.to(self._into.dtype), self._into, self._bias)
         hidden = (hidden.view(-1, *places.embeddings.shape) + places.embeddings).flatten(0, 1)
         for block in self._blocks:
+            rest()
             hidden = block(hidden, places)
         features: torch.Tensor = self._tower.merger(hidden)
         return features

@@ -22,6 +22,7 @@ from pipelines.engine.anticipated import Anticipated
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
 from pipelines.engine.positions import position_ids
+from pipelines.engine.rest import Stopped
 from pipelines.engine.running import Running
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
@@ -193,14 +194,14 @@ class Scheduler:
         job, pieces = self._beginning
         self._gauge.look()
         try:
-            if not job.is_stopped:
-                self._running.wait()
-                next(pieces)
-                return
-            self._beginning = None
-            self._end(job, "cancelled")
+            job.rest()
+            self._running.wait()
+            next(pieces)
         except StopIteration:
             self._beginning = None  # it runs now
+        except Stopped:
+            self._beginning = None
+            self._end(job, "cancelled")
         except Exception as error:
             self._beginning = None
             self._recover(error, [job])
@@ -234,7 +235,7 @@ class Scheduler:
             looks = []
             for medium, frames in inputs.unseen(num_seen):
                 num_runs = self.tower.num_runs
-                looks.append(self.tower.see(frames, job.enter, medium))
+                looks.append(self.tower.see(frames, job.enter, medium, job.rest))
                 num_known += len(looks[-1]) if self.tower.num_runs == num_runs else 0
                 yield
             features = torch.cat(looks)
@@ -246,10 +247,10 @@ class Scheduler:
             job.enter(Work("prefill", end - begin))
             piece = self.stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
             if begin < inputs.num_lasting <= end and job.can_be_kept:
-                hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin)
+                hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
                 self.snapshots.keep(job.snapshot(state))
             else:
-                hidden = self.stack.prefill(slot, *piece)
+                hidden = self.stack.prefill(slot, *piece, rest=job.rest)
             yield
         job.next_position = int(positions[1:].max()) + 1
         self._running.join(job, slot, hidden)

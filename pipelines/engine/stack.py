@@ -15,6 +15,7 @@ from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
+from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import PrefillView, RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
@@ -80,16 +81,18 @@ class Stack:
         positions: torch.Tensor,
         slots: SlotCache | None = None,
         keep: Keep | None = None,
+        rest: Rest = no_rest,
     ) -> torch.Tensor:
         """Append a piece of a prompt to a row, of other slots where given: the last hidden state [1, hidden].
 
-        Where plain torch runs it, on a CPU, what states the row has within the piece can be kept.
+        Where plain torch runs it, on a CPU, what states the row has within the piece can be kept, and it may `rest`: a
+        piece that ends then leaves the row in a state that is good for nothing.
         """
         slots = slots or self.slots
         start, num_tokens = slots.lengths[row], embeddings.shape[1]
         slots.reserve(start + num_tokens)
         positions = positions.to(self.device)
-        hidden = self._piece(row, embeddings[0], positions[1:, 0], slots, keep)
+        hidden = self._piece(row, embeddings[0], positions[1:, 0], slots, keep, rest)
         if hidden is None:
             hidden = self._run(embeddings, positions, slots, row)
         slots.lengths[row] += num_tokens
@@ -97,15 +100,15 @@ class Stack:
         return hidden
 
     def prefill_kept(
-        self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int
+        self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int, rest: Rest = no_rest
     ) -> tuple[torch.Tensor, RowState]:
         """As `prefill`; and what the row held behind the first `count` tokens of the piece."""
         if count < embeddings.shape[1] and self.device.type == "cpu":  # in one go: the weights are read once
             keep = Keep(count)
-            hidden = self.prefill(row, embeddings, positions, keep=keep)
+            hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
             length = self.slots.lengths[row] - embeddings.shape[1] + count
             return hidden, self.slots.copy_out(row, length, keep.states)
-        hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count])
+        hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count], rest=rest)
         state = self.slots.copy_out(row)
         if count < embeddings.shape[1]:
             hidden = self.prefill(row, embeddings[:, count:], positions[:, :, count:])
@@ -177,6 +180,7 @@ class Stack:
         positions: torch.Tensor,
         slots: SlotCache,
         keep: Keep | None = None,
+        rest: Rest = no_rest,
     ) -> torch.Tensor | None:
         """The last hidden state of a piece, without what transformers' layers cost whatever they are given.
 
@@ -198,7 +202,7 @@ class Stack:
             slots.clear(row)
         if self.graphs is not None:
             return self.graphs.piece(row, hidden, start, positions)
-        return self.lean.piece(hidden, self.span(row, num_tokens, positions, slots, keep))
+        return self.lean.piece(hidden, self.span(row, num_tokens, positions, slots, keep), rest)
 
     def _run(self, embeddings: torch.Tensor, positions: torch.Tensor, slots: SlotCache, row: int) -> torch.Tensor:
         start, num_tokens = slots.lengths[row], embeddings.shape[1]

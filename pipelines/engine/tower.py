@@ -11,6 +11,7 @@ from pipelines.cache import Cache
 from pipelines.engine.base import Enter
 from pipelines.engine.captured import SharedPool
 from pipelines.engine.lean_tower import FramePlaces, LeanTower
+from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
 from pipelines.types import Work
@@ -52,13 +53,16 @@ class Tower:
         if self._graphs is not None:
             self._graphs.clear()
 
-    def see(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
-        """Features [visual tokens, hidden] of a medium; `enter` is told of the work, with the medium's number."""
-        if not frames.content:
-            return self._run(frames, enter, medium)
-        return self._kept.get(frames.content, lambda: self._run(frames, enter, medium))
+    def see(self, frames: Frames, enter: Enter, medium: int, rest: Rest = no_rest) -> torch.Tensor:
+        """Features [visual tokens, hidden] of a medium; `enter` is told of the work, with the medium's number.
 
-    def _run(self, frames: Frames, enter: Enter, medium: int) -> torch.Tensor:
+        On a CPU it may `rest`, and is not kept where it ends then.
+        """
+        if not frames.content:
+            return self._run(frames, enter, medium, rest)
+        return self._kept.get(frames.content, lambda: self._run(frames, enter, medium, rest))
+
+    def _run(self, frames: Frames, enter: Enter, medium: int, rest: Rest) -> torch.Tensor:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
         enter(Work("send", medium=medium, num_units=frames.pixels.nbytes))
@@ -67,4 +71,4 @@ class Tower:
         enter(Work("vision", num_visual_tokens(grid), medium))
         places = self._places.get(grid[1:], lambda: self._layers.places(grid))
         seen = self._graphs(patches, grid, places) if self._graphs is not None else None
-        return self._layers(patches, places) if seen is None else seen
+        return self._layers(patches, places, rest) if seen is None else seen

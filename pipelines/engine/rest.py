@@ -1,0 +1,20 @@
+"""The moments in which long work on a CPU may end before its end, when nobody wants it any more.
+
+A picture may take seconds there, and a piece of a prompt too; between two layers there is always such a moment. A GPU
+is given all layers at once, and is through with them before anybody has let go of a button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Rest = Callable[[], None]
+"""Called between two layers. What it raises ends the work, of which nothing is left then."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """Nobody wants the rest of the work."""
+
+
+def no_rest() -> None:
+    """Go on in any case."""

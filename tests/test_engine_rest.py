@@ -1,0 +1,74 @@
+"""A stop ends work between two layers: of the vision tower, of a prompt, of a question beside the replies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pipelines.engine import LocalEngine
+from tests.engine_cases import GREEDY, ignore, inputs_of, oracle, run
+
+Layers = list[Callable[..., Any]]
+
+
+def layers_of(engine: LocalEngine, part: str) -> Layers:
+    """Those of the vision tower, or of the text."""
+    scheduler = engine.scheduler
+    return scheduler.tower._layers._blocks if part == "tower" else scheduler.stack.lean.layers  # type: ignore[return-value]
+
+
+@pytest.fixture
+def stopping(engine: LocalEngine, request: pytest.FixtureRequest) -> Iterator[tuple[threading.Event, list[int]]]:
+    """A stop that is set within the second layer of a part, and the layers that ran."""
+    stop, ran, layers = threading.Event(), list[int](), layers_of(engine, request.param)
+    real = list(layers)
+
+    def noted(number: int) -> Callable[..., Any]:
+        def layer(*given: Any) -> Any:
+            ran.append(number)
+            if number == 1:
+                stop.set()
+            return real[number](*given)
+
+        return layer
+
+    layers[:] = [noted(number) for number in range(len(real))]
+    yield stop, ran
+    layers[:] = real
+
+
+@pytest.mark.parametrize("stopping", ["tower", "text"], indirect=True)
+def test_a_stop_ends_a_request_between_two_layers(
+    engine: LocalEngine, stopping: tuple[threading.Event, list[int]]
+) -> None:
+    stop, ran = stopping
+    steps = list(engine.generate(inputs_of(engine, "picture"), GREEDY, ignore, stop))
+    engine.scheduler.wait_idle()
+    assert steps[-1] == "cancelled"
+    assert ran == [0, 1]
+    assert engine.scheduler.snapshots.num_bytes == 0
+    assert run(engine, inputs_of(engine, "picture")) == oracle(engine, inputs_of(engine, "picture"), 80)
+
+
+@pytest.mark.parametrize("stopping", ["tower", "text"], indirect=True)
+def test_a_stop_ends_a_question_beside_the_replies_between_two_layers(
+    engine: LocalEngine, stopping: tuple[threading.Event, list[int]]
+) -> None:
+    stop, ran = stopping
+    assert engine.score(inputs_of(engine, "picture"), ["yes", "no"], stop) is None
+    assert ran == [0, 1]
+    assert engine.score(inputs_of(engine, "picture"), ["yes", "no"], threading.Event()) is not None
+
+
+@pytest.mark.parametrize("stopping", ["tower"], indirect=True)
+def test_a_stop_ends_the_search_for_where_it_looked_between_two_layers(
+    engine: LocalEngine, stopping: tuple[threading.Event, list[int]]
+) -> None:
+    stop, ran = stopping
+    inputs = inputs_of(engine, "picture").followed_by([1, 2])
+    assert engine.gaze(inputs, stop) is None
+    assert ran == [0, 1]
+    assert engine.gaze(inputs, threading.Event()) is not None
