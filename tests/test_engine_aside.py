@@ -13,10 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.engine import LocalEngine, gaze
+from pipelines.engine.slots import SlotCache
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Sampling, Settings, Token
+from pipelines.types import Sampling, Settings, Token, UserError
 from tests.engine_cases import CASES, GIVEN, GREEDY, ignore, run
 
 
@@ -112,6 +113,29 @@ def test_where_nothing_can_be_told_or_it_was_stopped_there_is_nothing(engine: Lo
     engine.scheduler.snapshots.clear()
     assert engine.gaze(replied(engine, "picture", thinking=False), stopped) is None
     assert engine.score(fuse(*CASES["text"], engine.checkpoint, False), ["Yes"], stopped) is None
+
+
+def test_where_memory_runs_out_room_is_made_and_the_next_question_works(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, real = engine.scheduler, engine.scheduler.stack.new_slots
+    inputs = replied(engine, "picture")
+
+    def full(shape: tuple[int, ...]) -> torch.Tensor:
+        raise torch.OutOfMemoryError(shape)
+
+    def without_room(rows: int) -> SlotCache:
+        slots = real(rows)
+        monkeypatch.setattr(slots, "_zeros", full)
+        return slots
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scheduler.stack, "new_slots", without_room)
+        with pytest.raises(UserError, match="ran out of memory"):
+            engine.gaze(inputs, threading.Event())
+    scheduler.wait_idle()
+    assert scheduler.snapshots.num_bytes == scheduler.tower.num_bytes == scheduler.stack.slots.num_bytes == 0
+    assert engine.gaze(inputs, threading.Event()) is not None
 
 
 @pytest.mark.parametrize("case", ["text", "picture", "clip"])

@@ -15,12 +15,25 @@ from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, Waiting
+from pipelines.engine import slots as slots_module
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Request, Sampling, Settings, Token, Turn, Usage, UserError, Work
-from tests.engine_cases import CASES, GREEDY, begun, ignore, inputs_of, kept_busy, oracle, result_of, run, until_asked
+from tests.engine_cases import (
+    CASES,
+    GREEDY,
+    ask,
+    begun,
+    ignore,
+    inputs_of,
+    kept_busy,
+    oracle,
+    result_of,
+    run,
+    until_asked,
+)
 from tests.media_makers import write_clip
 
 
@@ -300,6 +313,37 @@ def test_a_step_that_runs_out_of_memory_spares_the_prompt_that_is_read_meanwhile
             failed.result()
         assert beside.result() == expected
     assert 0 < held[0] < second.num_tokens
+
+
+def test_a_prompt_that_there_is_no_room_for_spares_the_replies_that_run(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what was to grow for it, some had grown."""
+    first = inputs_of(engine, "picture")
+    expected, slots = oracle(engine, first, 80), engine.scheduler.stack.slots
+    long = fuse(*ask("Hello " * slots_module.LEAST_CAPACITY), engine.checkpoint, True)
+    real, running = slots._zeros, list[int]()
+
+    def failing(shape: tuple[int, ...]) -> torch.Tensor:
+        if shape[2] > slots_module.LEAST_CAPACITY:
+            running.append(slots.lengths[0])
+        if len(running) == 3:  # keys and values of one layer have grown
+            raise torch.OutOfMemoryError
+        return real(shape)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(slots, "_zeros", failing)
+        with kept_busy(engine):
+            beside = pool.submit(run, engine, first)
+            until_asked(engine, 1)
+            refused = pool.submit(run, engine, long)
+            until_asked(engine, 2)
+        with pytest.raises(UserError, match="ran out of memory"):
+            refused.result()
+        assert beside.result() == expected
+    assert running[-1] > 0
+    short = replace(GREEDY, max_new_tokens=5)
+    assert run(engine, long, short) == oracle(engine, long, 5)
 
 
 def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(

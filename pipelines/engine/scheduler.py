@@ -174,6 +174,7 @@ class Scheduler:
             try:
                 future.set_result(work())
             except Exception as error:
+                self._recover(error, [])
                 future.set_exception(self._refuse(error))
 
     def _drop_stopped(self) -> None:

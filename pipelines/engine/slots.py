@@ -73,19 +73,21 @@ class SlotCache:
         return sum(tensor.nbytes for pair in self.layers for tensor in pair)
 
     def reserve(self, num_tokens: int) -> None:
-        """Have room for `num_tokens` in every row; what the rows hold is kept."""
+        """Have room for `num_tokens` in every row. What the rows hold is kept, also where memory runs out meanwhile."""
         if num_tokens <= self.capacity:
             return
         capacity = max(self.capacity, LEAST_CAPACITY)
         while capacity < num_tokens:
             capacity *= 2
-        self.capacity = min(capacity, max(num_tokens, self._config.max_position_embeddings))
-        old, self.layers = self.layers, []
+        capacity = min(capacity, max(num_tokens, self._config.max_position_embeddings))
+        layers = []
         for index, is_linear in enumerate(self.is_linear):
+            held = self.layers[index] if self.layers else None
             if is_linear:
-                self.layers.append(old[index] if old else self._linear_states())
+                layers.append(held or self._linear_states())
             else:
-                self.layers.append(self._grown(old[index] if old else None))
+                layers.append(self._grown(held, capacity))
+        self.layers, self.capacity = layers, capacity
         self._number_places()
 
     def _number_places(self) -> None:
@@ -168,9 +170,9 @@ class SlotCache:
                     tensor[row, :, : state.length] = values
         self.lengths[row] = state.length
 
-    def _grown(self, old: tuple[torch.Tensor, torch.Tensor] | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def _grown(self, old: tuple[torch.Tensor, torch.Tensor] | None, capacity: int) -> tuple[torch.Tensor, torch.Tensor]:
         config = self._config
-        shape = (self.rows, config.num_key_value_heads, self.capacity, config.head_dim)
+        shape = (self.rows, config.num_key_value_heads, capacity, config.head_dim)
         new = self._zeros(shape), self._zeros(shape)
         if old is not None:
             for tensor, before in zip(new, old, strict=True):
