@@ -230,6 +230,7 @@ def test_a_stop_between_two_pieces_of_a_prompt(engine: LocalEngine) -> None:
     engine.scheduler.wait_idle()
     assert entered == ["queue", "send", "vision", "prefill", "prefill", "deliver"]
     assert engine.scheduler.stack.num_prefilled <= 1
+    assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
 
 
 def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:

@@ -201,11 +201,16 @@ class Scheduler:
         except StopIteration:
             self._beginning = None  # it runs now
         except Stopped:
-            self._beginning = None
+            self._abandon()
             self._end(job, "cancelled")
         except Exception as error:
-            self._beginning = None
+            self._abandon()
             self._recover(error, [job])
+
+    def _abandon(self) -> None:
+        """Leave the prompt that is being read, and its slot to others."""
+        self._beginning = None
+        self.stack.slots.free(self._max_running)
 
     def _admit(self) -> bool:
         with self._changed:
