@@ -17,15 +17,16 @@ from pipelines.engine.chunks import chunked
 HEADS, DIM = 3, 16
 
 
+@pytest.mark.parametrize("num_rows", [7, affines.LEAST_ROWS])
 @pytest.mark.parametrize("is_onednn", [True, False], ids=["one operation", "as torch has them"])
 @pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=["fp32", "bf16"])
 @torch.inference_mode()
 def test_a_linear_layer_with_what_follows_it(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, apart: float, is_onednn: bool
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, apart: float, is_onednn: bool, num_rows: int
 ) -> None:
     if not is_onednn:
         monkeypatch.setattr(affines, "_has_onednn", lambda _weight: False)
-    linear, values = nn.Linear(48, 33).to(dtype), torch.randn(7, 48, dtype=dtype) * 3
+    linear, values = nn.Linear(48, 33).to(dtype), torch.randn(num_rows, 48, dtype=dtype) * 3
     expected = F.linear(values.double(), linear.weight.double(), linear.bias.double())
     for found, wanted in (
         (affine(linear)(values), expected),

@@ -1,7 +1,7 @@
 """A product with its bias and what is made of it, in one operation of oneDNN on a CPU, which torch brings along.
 
-torch copies a bias before it multiplies bfloat16, and its GELU by tanh takes several times as long as the product of a
-small layer. In one operation both are done while the outputs are at hand.
+torch copies a bias before it multiplies bfloat16, and its GELU by tanh reads and writes all outputs once more. In one
+operation both are done while the outputs are at hand.
 """
 
 from __future__ import annotations
@@ -14,23 +14,31 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 Affine = Callable[[torch.Tensor], torch.Tensor]
-"""Outputs [..., outputs] of values [..., inputs], in their dtype."""
+"""Outputs [rows, outputs] of values [rows, inputs], in their dtype."""
+LEAST_ROWS = 512
+"""Of fewer the operation is prepared, which it is for each new number of rows, for longer than it saves."""
 
 
 def affine(linear: Any) -> Affine:
     """A linear layer with its weights as they lie in memory."""
     weight, bias = linear.weight.detach(), linear.bias.detach()
+    plain = partial(F.linear, weight=weight, bias=bias)
     if weight.dtype == torch.bfloat16 and _has_onednn(weight):
-        return partial(_onednn, weight, bias, "none", "")
-    return partial(F.linear, weight=weight, bias=bias)
+        return partial(_by_rows, plain, partial(_onednn, weight, bias, "none", ""))
+    return plain
 
 
 def affine_gelu(linear: Any) -> Affine:
     """A linear layer and the GELU behind it, by tanh."""
     weight, bias = linear.weight.detach(), linear.bias.detach()
+    plain = partial(_plain_gelu, weight, bias)
     if _has_onednn(weight):
-        return partial(_onednn, weight, bias, "gelu", "tanh")
-    return partial(_plain_gelu, weight, bias)
+        return partial(_by_rows, plain, partial(_onednn, weight, bias, "gelu", "tanh"))
+    return plain
+
+
+def _by_rows(of_few: Affine, of_many: Affine, values: torch.Tensor) -> torch.Tensor:
+    return of_many(values) if len(values) >= LEAST_ROWS else of_few(values)
 
 
 def _onednn(weight: torch.Tensor, bias: torch.Tensor, after: str, form: str, values: torch.Tensor) -> torch.Tensor:
