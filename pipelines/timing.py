@@ -2,8 +2,9 @@
 
 A `Stopwatch` is told when a piece of work begins; whoever works does not know that it is timed. Two clocks are passed
 in: the host's for what the CPU does, and the engine's for what the model's device does: CUDA events on the stream that
-does the work, or the host's again. Events are recorded by the thread that feeds the device and read at `stop`; nothing
-is synchronised before. Each stage is measured from its own beginning to its own end.
+does the work, or the host's again. Events are recorded by the thread that feeds the device and read at `stop`, nothing
+is synchronised before, and the reading counts as delivery. Each stage is measured from its own beginning to its own
+end.
 """
 
 from __future__ import annotations
@@ -159,13 +160,15 @@ class Stopwatch:
             self._first_answer = self._host.mark()
 
     def stop(self) -> Timing:
-        """End the last piece of work, wherever it stands, and read every clock."""
+        """End the last piece of work, wherever it stands, and read every clock: the end is when that is done."""
         self._is_stopped = True
-        end = _Begun(Work("deliver"), self._host.mark(), None)
-        pieces = self._pieces([*self._with_steps(self._worked()), end])
+        reading = _Begun(Work("deliver"), self._host.mark(), None)
+        pieces = self._pieces([*self._with_steps(self._worked()), reading])
+        spans = list(self._spans(pieces))
+        end = self._host.mark()
         return Timing(
-            spans=tuple(self._spans(pieces)),
-            total_ms=self._since_asked(end.host),
+            spans=self._delivered(spans, reading.host, end),
+            total_ms=self._since_asked(end),
             time_to_first_token_ms=self._since_asked(self._tokens[0][1]) if self._tokens else None,
             clock=self._device.name,
             time_to_answer_ms=None if self._first_answer is None else self._since_asked(self._first_answer),
@@ -229,6 +232,15 @@ class Stopwatch:
             num_tokens = sum(part.num_tokens for part in parts)
             num_units = sum(part.begun.work.num_units for part in parts)
             yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium, num_units)
+
+    def _delivered(self, spans: list[Span], reading: Mark, end: Mark) -> tuple[Span, ...]:
+        """The spans with the reading of all clocks as delivery, which begins where the device is through."""
+        if spans and spans[-1].stage == "deliver":
+            *before, last = spans
+        else:
+            before, last = spans, Span("deliver", self._since_asked(reading), 0.0)
+        start_ms = max([last.start_ms, *(span.end_ms for span in before)])
+        return (*before, replace(last, start_ms=start_ms, duration_ms=max(self._since_asked(end) - start_ms, 0.0)))
 
     def _gaps(self, pieces: Sequence[_Piece]) -> Gaps | None:
         """Between the ends of steps that brought tokens, whatever was done between."""

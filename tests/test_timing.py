@@ -100,6 +100,7 @@ def test_waiting_for_ones_turn_is_queue() -> None:
         ("queue", 200, 700),
         ("deliver", 900, 100),
         ("open", 1000, 0),
+        ("deliver", 1000, 0),
     ]
 
 
@@ -136,7 +137,8 @@ def test_what_is_counted_on_the_way_belongs_to_the_work_that_began_last() -> Non
     hands.spend(Work("send", num_units=700), 1)
     hands.watch.enter(Work("fuse"))
     found = hands.watch.stop().spans
-    assert [(span.stage, span.num_units) for span in found] == [("frames", 9), ("send", 700), ("fuse", 0)]
+    counted = [(span.stage, span.num_units) for span in found]
+    assert counted == [("frames", 9), ("send", 700), ("fuse", 0), ("deliver", 0)]
 
 
 def test_decode_steps_belong_to_the_stage_of_the_tokens_that_came_of_them() -> None:
@@ -225,7 +227,36 @@ def test_a_request_that_ends_before_its_first_token_has_times_up_to_there() -> N
     assert [rounded(span) for span in timing.spans] == [
         ("open", 0, 3, "perf_counter"),
         ("vision", 3, 4, "perf_counter"),
+        ("deliver", 7, 0, "perf_counter"),
     ]
+
+
+class SlowClock(HandClock):
+    """A device that is still at work when its clock is read."""
+
+    def __init__(self, hands: Hands) -> None:
+        super().__init__()
+        self._hands = hands
+
+    def elapsed_ms(self, start: Mark, end: Mark) -> float:
+        self._hands.turn(3, 0)
+        return super().elapsed_ms(start, end)
+
+
+def test_reading_the_clocks_is_delivery() -> None:
+    """A request that is stopped ends on the host before the device is through with its prompt."""
+    hands = Hands()
+    slow = SlowClock(hands)
+    watch = Stopwatch(slow, HostClock(lambda: hands.seconds))
+    hands.turn(1)
+    watch.enter(Work("prefill", 50))
+    hands.turn(2)
+    slow.now_ms += 6
+    watch.enter(Work("deliver"))
+    timing = watch.stop()
+    assert [rounded(span)[:3] for span in timing.spans] == [("prefill", 1, 6), ("deliver", 7, 2)]
+    assert timing.total_ms == pytest.approx(9)
+    assert timing.other_ms == pytest.approx(1)
 
 
 def test_a_stage_entered_twice_is_summed() -> None:
@@ -233,4 +264,4 @@ def test_a_stage_entered_twice_is_summed() -> None:
     for number in (0, 1):
         hands.spend(Work("open", medium=number), 5)
         hands.spend(Work("frames", medium=number), 7)
-    assert hands.watch.stop().stage_ms == pytest.approx({"open": 10, "frames": 14})
+    assert hands.watch.stop().stage_ms == pytest.approx({"open": 10, "frames": 14, "deliver": 0})
