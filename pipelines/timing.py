@@ -164,7 +164,7 @@ class Stopwatch:
         self._is_stopped = True
         reading = _Begun(Work("deliver"), self._host.mark(), None)
         pieces = self._pieces([*self._with_steps(self._worked()), reading])
-        spans = list(self._spans(pieces))
+        spans, gaps = list(self._spans(pieces)), self._gaps(pieces)
         end = self._host.mark()
         return Timing(
             spans=self._delivered(spans, reading.host, end),
@@ -172,7 +172,7 @@ class Stopwatch:
             time_to_first_token_ms=self._since_asked(self._tokens[0][1]) if self._tokens else None,
             clock=self._device.name,
             time_to_answer_ms=None if self._first_answer is None else self._since_asked(self._first_answer),
-            gaps=self._gaps(pieces),
+            gaps=gaps,
         )
 
     def _worked(self) -> list[_Begun]:
