@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,24 +14,20 @@ from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, Waiting
-from pipelines.engine import slots as slots_module
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Request, Sampling, Settings, Token, Turn, Usage, UserError, Work
+from pipelines.types import Request, Sampling, Settings, Token, Turn, Usage, Work
 from tests.engine_cases import (
     CASES,
     GREEDY,
-    ask,
     begun,
     ignore,
     inputs_of,
-    kept_busy,
     oracle,
     result_of,
     run,
-    until_asked,
 )
 from tests.media_makers import write_clip
 
@@ -262,135 +257,6 @@ def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
     assert threading.active_count() == threads
     assert engine.scheduler.stack.slots.num_bytes == slots
     assert engine.scheduler.tower.num_bytes == kept[1]
-
-
-@pytest.mark.parametrize("stage", ["see", "prefill", "decode"])
-def test_out_of_memory_is_one_sentence_and_the_next_request_works(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    owner = engine.scheduler.tower if stage == "see" else engine.scheduler.stack
-    inputs = inputs_of(engine, "picture")
-    expected = oracle(engine, inputs, 80)
-    real: Callable[..., object] = getattr(owner, stage)
-    calls = iter(range(1000))
-
-    def failing(*arguments: object, **others: object) -> object:
-        if next(calls) == (3 if stage == "decode" else 0):
-            raise torch.OutOfMemoryError
-        return real(*arguments, **others)
-
-    monkeypatch.setattr(owner, stage, failing)
-    with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
-        run(engine, inputs)
-    engine.scheduler.wait_idle()
-    assert engine.scheduler.stack.slots.num_bytes == engine.scheduler.snapshots.num_bytes == 0
-    assert engine.scheduler.tower.num_bytes == 0
-    assert run(engine, inputs) == expected
-
-
-def test_a_step_that_runs_out_of_memory_spares_the_prompt_that_is_read_meanwhile(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where no other reply runs, and most of what the engine holds is given back."""
-    monkeypatch.setattr(engine.scheduler, "chunk_tokens", 16)
-    first, second = inputs_of(engine, "text"), inputs_of(engine, "clip")
-    expected, stack = oracle(engine, second, 80), engine.scheduler.stack
-    last, real, held = stack.slots.rows - 1, stack.decode, list[int]()
-
-    def failing(*arguments: object, **others: object) -> object:
-        if stack.slots.lengths[last] >= 32 and not held:
-            held.append(stack.slots.lengths[last])
-            raise torch.OutOfMemoryError
-        return real(*arguments, **others)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(stack, "decode", failing)
-    with ThreadPoolExecutor(2) as pool:
-        with kept_busy(engine):
-            failed = pool.submit(run, engine, first)
-            until_asked(engine, 1)
-            beside = pool.submit(run, engine, second)
-            until_asked(engine, 2)
-        with pytest.raises(UserError, match="ran out of memory"):
-            failed.result()
-        assert beside.result() == expected
-    assert 0 < held[0] < second.num_tokens
-
-
-def test_a_prompt_that_there_is_no_room_for_spares_the_replies_that_run(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of what was to grow for it, some had grown."""
-    first = inputs_of(engine, "picture")
-    expected, slots = oracle(engine, first, 80), engine.scheduler.stack.slots
-    long = fuse(*ask("Hello " * slots_module.LEAST_CAPACITY), engine.checkpoint, True)
-    real, running = slots._zeros, list[int]()
-
-    def failing(shape: tuple[int, ...]) -> torch.Tensor:
-        if shape[2] > slots_module.LEAST_CAPACITY:
-            running.append(slots.lengths[0])
-        if len(running) == 3:  # keys and values of one layer have grown
-            raise torch.OutOfMemoryError
-        return real(shape)
-
-    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
-        patched.setattr(slots, "_zeros", failing)
-        with kept_busy(engine):
-            beside = pool.submit(run, engine, first)
-            until_asked(engine, 1)
-            refused = pool.submit(run, engine, long)
-            until_asked(engine, 2)
-        with pytest.raises(UserError, match="ran out of memory"):
-            refused.result()
-        assert beside.result() == expected
-    assert running[-1] > 0
-    short = replace(GREEDY, max_new_tokens=5)
-    assert run(engine, long, short) == oracle(engine, long, 5)
-
-
-def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, picture: Path
-) -> None:
-    """It can go on, by way of its whole prompt; and a reply beside it notices nothing."""
-    request = Request("Describe the picture.", (picture,), replace(GREEDY, max_new_tokens=5), conversation="one")
-    whole = replace(request, settings=replace(GREEDY, max_new_tokens=300))
-    expected = result_of(replace(whole, conversation="another"), engine)
-    beside = inputs_of(engine, "clip")
-    wanted = oracle(engine, beside, 80)
-    slots, num_running = engine.scheduler.stack.slots, list[int]()
-    real = slots.copy_out
-
-    def failing(*arguments: object, **others: object) -> object:
-        num_running.append(engine.scheduler.num_busy)
-        if len(num_running) == 3:  # behind that of each prompt
-            raise torch.OutOfMemoryError
-        return real(*arguments, **others)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
-        patched.setattr(slots, "copy_out", failing)
-        with kept_busy(engine):
-            other, own = pool.submit(run, engine, beside), pool.submit(result_of, request, engine)
-            until_asked(engine, 2)
-        assert other.result() == wanted
-        cut = own.result()
-    assert num_running == [2, 2, 2]
-    assert (cut.finish_reason, cut.token_ids) == ("length", expected.token_ids[:5])
-    assert engine.scheduler.snapshots.num_bytes == 0
-    assert result_of(replace(whole, resumed=cut), engine).token_ids == expected.token_ids
-
-
-def test_out_of_memory_for_what_is_kept_of_a_prompt_ends_the_request_alone(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inputs, short = inputs_of(engine, "picture"), replace(GREEDY, max_new_tokens=5)
-
-    def failing(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(engine.scheduler.stack.slots, "copy_out", failing)
-        with pytest.raises(UserError, match="ran out of memory: ask with fewer frames"):
-            run(engine, inputs, short)
-    assert run(engine, inputs, short) == oracle(engine, inputs, 5)
 
 
 def test_what_fails_in_the_model_is_raised_to_who_asked(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,8 @@ class Aside:
 
     def _prefill(self, end: int, append: Append) -> None:
         with suppress(Stopped):
-            while self._length < end and not self._stop.is_set():
+            while self._length < end:
+                self._rest()
                 stop = min(self._length + self._scheduler.chunk_tokens, end)
                 self._do(partial(self._piece, stop, append))
 

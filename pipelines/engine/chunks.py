@@ -12,7 +12,7 @@ import torch
 CHUNK_TOKENS = 64
 """At most: what the tokens of a chunk do to each other grows by the square of their number."""
 FADED = -80.0
-"""Logarithm of what is nothing to a float32: a CPU takes ten times as long for powers that it can hardly hold."""
+"""Logarithm of what is nothing to a float32: a CPU takes far longer for powers that it can hardly hold."""
 
 
 def chunked(

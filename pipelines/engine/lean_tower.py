@@ -66,7 +66,7 @@ class LeanTower:
         return FramePlaces(embeddings, cos, torch.cat([-first, second], dim=-1))
 
     def __call__(self, patches: torch.Tensor, places: FramePlaces, rest: Rest = no_rest) -> torch.Tensor:
-        """Features [visual tokens, hidden] of patches [frames x patches, numbers]."""
+        """Features [visual tokens, hidden] of patches [frames x patches, numbers]; it may `rest` between two layers."""
         hidden = F.linear(patches.to(self._into.dtype), self._into, self._bias)
         hidden = (hidden.view(-1, *places.embeddings.shape) + places.embeddings).flatten(0, 1)
         for block in self._blocks:

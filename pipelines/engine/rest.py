@@ -1,7 +1,7 @@
 """The moments in which long work on a CPU may end before its end, when nobody wants it any more.
 
-A picture may take seconds there, and a piece of a prompt too; between two layers there is always such a moment. A GPU
-is given all layers at once, and is through with them before anybody has let go of a button.
+A picture may take seconds there, and a piece of a prompt too; between two layers there is always such a moment. On a
+GPU it means little: all layers are given to it long before it is through with the first.
 """
 
 from __future__ import annotations

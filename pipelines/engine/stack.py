@@ -102,13 +102,13 @@ class Stack:
     def prefill_kept(
         self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int, rest: Rest = no_rest
     ) -> tuple[torch.Tensor, RowState]:
-        """As `prefill`; and what the row held behind the first `count` tokens of the piece."""
+        """As `prefill`, resting on a CPU; and what the row held behind the first `count` tokens of the piece."""
         if count < embeddings.shape[1] and self.device.type == "cpu":  # in one go: the weights are read once
             keep = Keep(count)
             hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
             length = self.slots.lengths[row] - embeddings.shape[1] + count
             return hidden, self.slots.copy_out(row, length, keep.states)
-        hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count], rest=rest)
+        hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count])
         state = self.slots.copy_out(row)
         if count < embeddings.shape[1]:
             hidden = self.prefill(row, embeddings[:, count:], positions[:, :, count:])
