@@ -63,6 +63,8 @@ class Answering:
         self._hurry = hurry
         self._kept = Kept(0, 0)
         self._thought_end = request.resumed.thought_end if request.resumed else None
+        if self._thought_end == "asked":  # the closing of the reasoning may have been cut off
+            hurry.set()
         self._watch = Stopwatch(engine.clock, asked=request.asked_s, waited=request.waited_s)
         self._asked_at = time.time() - self._watch.passed_ms / 1000
         self._reply = Writing(request.resumed, self._watch)

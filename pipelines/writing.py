@@ -31,6 +31,8 @@ class Writing:
         self._text: dict[Channel, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
         self._counted: dict[Channel, int] = {"reasoning": 0, "answer": 0, "tool_call": 0}
         self._is_supposed, self._logprob, self._num_likely = False, 0.0, 0
+        for said in self.said:
+            self._weigh(said.token, said.channel)
 
     @property
     def num_tokens(self) -> int:
@@ -67,8 +69,7 @@ class Writing:
         for _ in range(num_tokens):
             self._watch.note_token(STAGES[channel])
         self._counted[channel] += num_tokens
-        if step.logprob is not None and channel == "answer":
-            self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
+        self._weigh(step, channel, num_tokens)
         yield Progress(STAGES[channel], self._counted[channel])
         yield from self._note(self._splitter.feed(step.text))
 
@@ -80,6 +81,7 @@ class Writing:
         """Leave a call behind: another reply follows."""
         self._text = {"reasoning": [], "answer": [], "tool_call": []}
         self.ids, self.said = [], []
+        self._logprob, self._num_likely = 0.0, 0
 
     def settle(self) -> None:
         """Take a whole reply that closed no thought for an answer, where nobody told that it would think."""
@@ -100,6 +102,11 @@ class Writing:
         elif thought + answered:
             thought = round(reply * thought / (thought + answered))
         return TokenCounts(told.prompt or 0, 0, thought, reply - thought, told.cached or 0)
+
+    def _weigh(self, step: Token | Piece, channel: Channel, num_tokens: int = 1) -> None:
+        """Take in how likely the model held what it answered."""
+        if step.logprob is not None and channel == "answer":
+            self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
 
     def _note(self, deltas: list[Delta]) -> Iterator[Delta]:
         for delta in deltas:

@@ -185,20 +185,6 @@ def test_another_picture_under_the_same_question_is_another_prompt(engine: Local
         assert run(engine, inputs) == oracle(engine, inputs, 80)
 
 
-@pytest.mark.parametrize("cut", [1, 9, 25])
-def test_a_reply_that_was_cut_off_goes_on_where_it_stopped(engine: LocalEngine, picture: Path, cut: int) -> None:
-    whole = Settings(sampling=Sampling(), max_new_tokens=300)
-    request = Request("Describe the picture.", (picture,), whole)
-    expected = result_of(request, engine)
-    part = result_of(replace(request, settings=replace(whole, max_new_tokens=cut)), engine)
-    assert part.finish_reason == "length"
-    prefilled = engine.scheduler.stack.num_prefilled
-    rest = result_of(replace(request, resumed=part), engine)
-    assert engine.scheduler.stack.num_prefilled - prefilled == 1
-    assert (rest.reasoning, rest.answer, rest.token_ids) == (expected.reasoning, expected.answer, expected.token_ids)
-    assert rest.finish_reason == "stop"
-
-
 def test_after_a_stopped_request_the_next_is_right(engine: LocalEngine) -> None:
     inputs = inputs_of(engine, "picture")
     for taken in range(5):

@@ -20,7 +20,7 @@ from pipelines.run import answer
 from pipelines.types import Delta, Request, Result, Settings, Token
 from tests.engine_cases import CASES, GREEDY, ignore
 
-END = frozenset({99})
+END, CLOSING = frozenset({99}), (10, 99, 11)
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +64,42 @@ def test_the_same_line_again_and_again_is_seen() -> None:
 
 
 def test_why_a_thought_ends_is_told_once() -> None:
-    thought = Thought(True, 3, threading.Event(), END)
-    assert [thought.after(token, "x") for token in (1, 2, 3, 4, 5)] == [None, None, "budget", None, None]
+    thought = Thought(True, 3, threading.Event(), END, CLOSING)
+    assert [thought.after(token, "x") for token in (1, 2, 3, 10, 99, 11, 4)] == [None, None, "budget", *[None] * 4]
     hurry = threading.Event()
-    thought = Thought(True, None, hurry, END)
+    thought = Thought(True, None, hurry, END, CLOSING)
     assert thought.after(1, "x") is None
     hurry.set()
-    assert [thought.after(2, "x"), thought.after(3, "x")] == ["asked", None]
+    assert [thought.after(2, "x"), thought.after(10, "x")] == ["asked", None]
 
 
 def test_a_thought_that_is_over_is_left_alone() -> None:
     hurry = threading.Event()
     hurry.set()
-    assert Thought(False, 1, hurry, END).after(1, "x") is None
-    thought = Thought(True, 2, threading.Event(), END)
+    assert Thought(False, 1, hurry, END, CLOSING).after(1, "x") is None
+    thought = Thought(True, 2, threading.Event(), END, CLOSING)
     assert [thought.after(token, "x") for token in (1, 99, 3, 4)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "forced"),
+    [
+        pytest.param([1, 2], None, id="within"),
+        pytest.param([1, 2, 3], 10, id="at the end"),
+        pytest.param([1, 2, 3, 10], 99, id="being closed"),
+        pytest.param([1, 2, 3, 10, 99], 11, id="just closed"),
+        pytest.param([1, 2, 3, 10, 99, 11], None, id="closed"),
+        pytest.param([1, 2, 3, 10, 99, 11, 10], None, id="in the answer"),
+        pytest.param([1, 99, 3, 10], None, id="closed by itself"),
+        pytest.param([1, 2, 3, 4, 5], 10, id="beyond a budget that was larger"),
+        pytest.param([1, 2, 3, 10, 5], 10, id="beyond it, by what looked like its end"),
+        pytest.param([1, 2, 3, 10, 99, 5], None, id="closed by itself, beyond it"),
+    ],
+)
+def test_a_thought_that_was_cut_off_goes_on_within_its_budget(reply: list[int], forced: int | None) -> None:
+    thought = Thought(True, 3, threading.Event(), END, CLOSING)
+    thought.recall(Token(token, "x") for token in reply)
+    assert thought.forced == forced
 
 
 def test_a_budget_closes_the_reasoning_and_the_answer_begins(engine: LocalEngine, picture: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
@@ -39,19 +38,17 @@ class Job:
         ids: list[int] = inputs.input_ids[0].tolist()
         replied = ids[len(ids) - inputs.num_replied :]
         self.inputs, self.enter = inputs, enter
-        self.choice = Choice(sampling, settings.seed + len(replied), ids[: len(ids) - len(replied)], replied)
+        self.choice = Choice(sampling, settings.seed, ids[: len(ids) - len(replied)], replied)
         self.max_new_tokens = max_new_tokens
         self.ids = ids
         self.next_position = 0
         self._num_prompt = len(ids)
         self._checkpoint, self._stop, self._left = checkpoint, stop, Flag()
-        self._forced: deque[int] = deque()
         self._detokenizer = Detokenizer(checkpoint.tokenizer)
-        for token_id in replied:
-            self._detokenizer.take(token_id)
         end_ids = frozenset(filter(None, map(checkpoint.tokenizer.token_to_id, THOUGHT_ENDS)))
-        is_open = inputs.thinking_open and not end_ids.intersection(replied)
-        self._thought = Thought(is_open, settings.max_thinking_tokens, hurry, end_ids)
+        budget, closing = settings.max_thinking_tokens, checkpoint.encode(CLOSING)
+        self._thought = Thought(inputs.thinking_open, budget, hurry, end_ids, closing)
+        self._thought.recall(map(self._detokenizer.take, replied))
         self._outbox: SimpleQueue[Step | Exception] = SimpleQueue()
 
     @property
@@ -77,7 +74,7 @@ class Job:
     @property
     def forced(self) -> int | None:
         """The next token, where it is not the model's choice."""
-        return self._forced[0] if self._forced else None
+        return self._thought.forced
 
     @property
     def can_be_kept(self) -> bool:
@@ -115,17 +112,16 @@ class Job:
 
     def take(self, chosen: int, logprob: float) -> FinishReason | None:
         """Take the next token, chosen or forced, and tell it; why the reply ends with it, where it does."""
-        is_forced = bool(self._forced)
-        token_id = self._forced.popleft() if is_forced else chosen
+        forced = self.forced
+        token_id = chosen if forced is None else forced
         if token_id in self._checkpoint.eos_token_ids:
             return "stop"
-        token: Token = self._detokenizer.take(token_id, None if is_forced else logprob)
+        token: Token = self._detokenizer.take(token_id, logprob if forced is None else None)
         self.ids.append(token_id)
         self.choice.note(token_id)
         self._outbox.put(token)
         reason = self._thought.after(token_id, token.text)
         if reason is not None:
-            self._forced.extend(self._checkpoint.encode(CLOSING))
             self._outbox.put(Closed(reason))
         if self.is_stopped:
             return "cancelled"

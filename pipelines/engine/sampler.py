@@ -17,11 +17,16 @@ from pipelines.types import Sampling
 
 
 class Choice:
-    """How one reply chooses, and what it has said: `prompt` and `reply` are token ids."""
+    """How one reply chooses, and what it has said: `prompt` and `reply` are token ids.
+
+    A number is drawn for each token, so that a reply that goes on draws as if it had never been cut off.
+    """
 
     def __init__(self, sampling: Sampling, seed: int, prompt: Sequence[int] = (), reply: Sequence[int] = ()) -> None:
         self.sampling = sampling
         self._random = random.Random(seed)
+        for _ in reply:
+            self.draw()
         self._prompt = tuple(prompt) if sampling.repetition_penalty != 1 else ()
         self._reply = list(reply)
         self._said: torch.Tensor | None = None

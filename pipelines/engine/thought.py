@@ -5,10 +5,11 @@ The small models are known to loop while they think; the model cards advise to d
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from threading import Event as Flag
 
-from pipelines.types import ThoughtEnd
+from pipelines.types import ThoughtEnd, Token
 
 MAX_PERIOD = 64
 LEAST_REPEATS = 4
@@ -47,14 +48,40 @@ class LoopGuard:
 
 
 class Thought:
-    """Whether the reasoning of a reply has to end now. `max_tokens` None sets no budget."""
+    """Whether the reasoning of a reply has to end now, and by which tokens. `max_tokens` None sets no budget.
 
-    def __init__(self, is_open: bool, max_tokens: int | None, hurry: Flag, end_ids: frozenset[int]) -> None:
+    One of `end_ids` ends it, and `closing` are the token ids that do where the model did not.
+    """
+
+    def __init__(
+        self, is_open: bool, max_tokens: int | None, hurry: Flag, end_ids: frozenset[int], closing: Sequence[int]
+    ) -> None:
         self._is_open, self._left, self._hurry, self._end_ids = is_open, max_tokens, hurry, end_ids
+        self._closing, self._forced = closing, deque[int]()
         self._guard = LoopGuard()
+
+    @property
+    def forced(self) -> int | None:
+        """The next token of the reply, where it is not the model's choice."""
+        return self._forced[0] if self._forced else None
 
     def after(self, token_id: int, text: str) -> ThoughtEnd | None:
         """Take in the next token of the reply; why the reasoning ends behind it, where it does. It tells so once."""
+        return self._after(token_id, text, is_hurried=self._hurry.is_set())
+
+    def recall(self, tokens: Iterable[Token]) -> None:
+        """Take in the beginning of a reply that goes on, to go on as if it had never been cut off."""
+        for token in tokens:
+            self._after(token.id, token.text, is_hurried=False)
+
+    def _after(self, token_id: int, text: str, *, is_hurried: bool) -> ThoughtEnd | None:
+        if self._forced:
+            if token_id == self._forced[0]:
+                self._forced.popleft()
+                return None
+            # it was longer than the budget is now
+            self._is_open = not self._end_ids.isdisjoint(self._forced)
+            self._forced.clear()
         if not self._is_open:
             return None
         if token_id in self._end_ids:
@@ -65,9 +92,11 @@ class Thought:
         reason: ThoughtEnd | None = None
         if self._guard.feed(token_id, text):
             reason = "loop"
-        elif self._hurry.is_set():
+        elif is_hurried:
             reason = "asked"
         elif self._left is not None and self._left <= 0:
             reason = "budget"
-        self._is_open = reason is None
+        if reason is not None:
+            self._is_open = False
+            self._forced.extend(self._closing)
         return reason

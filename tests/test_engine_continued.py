@@ -1,0 +1,65 @@
+"""A reply that ran out of tokens and goes on, as often as it takes, is the reply that never did."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.engine import LocalEngine
+from pipelines.run import answer
+from pipelines.types import Request, Result, Sampling, Settings
+from tests.engine_cases import result_of
+
+GREEDY, DRAWN = Sampling(), Sampling(temperature=1.0, top_p=0.95, top_k=20)
+WAYS = {
+    "greedy": Settings(sampling=GREEDY),
+    "without thinking": Settings(sampling=GREEDY, thinking=False),
+    "drawn": Settings(sampling=DRAWN, seed=7),
+    "penalised": Settings(sampling=replace(DRAWN, presence_penalty=1.5, repetition_penalty=1.1), seed=3),
+    "a thought within a budget": Settings(sampling=GREEDY, max_thinking_tokens=10),
+    "drawn within a budget": Settings(sampling=DRAWN, seed=5, max_thinking_tokens=10),
+}
+
+
+def in_parts(request: Request, engine: LocalEngine, lengths: list[int]) -> Result:
+    """Its result, cut off behind so many tokens, then so many more, and in the end not any more."""
+    stack = engine.scheduler.stack
+    for length in lengths:
+        prefilled = stack.num_prefilled
+        part = result_of(replace(request, settings=replace(request.settings, max_new_tokens=length)), engine)
+        assert part.finish_reason == "length"
+        assert request.resumed is None or stack.num_prefilled == prefilled + 1
+        request = replace(request, resumed=part)
+    return result_of(request, engine)
+
+
+@pytest.mark.parametrize("lengths", [[1], [9], [10], [11], [12], [13], [4, 6], [10, 1, 1, 1]], ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reply_goes_on_as_it_would_have(engine: LocalEngine, picture: Path, way: str, lengths: list[int]) -> None:
+    request = Request("Describe the picture.", (picture,), replace(WAYS[way], max_new_tokens=300))
+    expected = result_of(request, engine)
+    assert len(expected.token_ids) > sum(lengths)
+    whole = in_parts(request, engine, lengths)
+    assert whole.token_ids == expected.token_ids
+    assert (whole.reasoning, whole.answer) == (expected.reasoning, expected.answer)
+    assert (whole.thought_end, whole.finish_reason) == (expected.thought_end, "stop")
+    assert whole.certainty == pytest.approx(expected.certainty)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_an_answer_that_was_asked_for_comes_however_the_reply_is_cut(
+    engine: LocalEngine, picture: Path, length: int
+) -> None:
+    hurry = threading.Event()
+    hurry.set()
+    asked = Request("Describe the picture.", (picture,), Settings(sampling=GREEDY, max_new_tokens=length))
+    *_, cut = answer(asked, engine, hurry=hurry)
+    assert isinstance(cut, Result)
+    assert (cut.thought_end, cut.finish_reason) == ("asked", "length")
+    rest = result_of(replace(asked, settings=replace(asked.settings, max_new_tokens=300), resumed=cut), engine)
+    assert len(engine.checkpoint.encode(rest.reasoning)) <= 3
+    assert (rest.thought_end, rest.finish_reason) == ("asked", "stop")
+    assert rest.answer.strip()
