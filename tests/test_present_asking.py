@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,10 +222,11 @@ def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
             yield Delta("answer", " circle.")
         yield cut if request.resumed is None else result(reasoning="Look.", answer="A red circle.")
 
-    first = last(ask(session, Settings(), answer))
+    begun = Settings(max_new_tokens=5, max_pixels=65_536, system="Be brief.")
+    first = last(ask(session, begun, answer))
     assert "gb-cut" in first.status
     session.resume()
-    *growing, update = ask(session, Settings(), answer)
+    *growing, update = ask(session, Settings(max_new_tokens=100, thinking=False, look_closer=True), answer)
     assert texts(update.chat) == ["What is it?", "Look.", "A red circle."]
     assert "gb-cut" not in update.status
     assert all(texts(shown.chat)[:2] == ["What is it?", "Look."] for shown in growing)
@@ -233,6 +235,7 @@ def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
     ] * 2
     assert asked[1].resumed is not None
     assert asked[1].resumed.answer == "A red"
+    assert asked[1].settings == replace(begun, max_new_tokens=100)
     assert asked[0].conversation == asked[1].conversation != ""
     assert [past.reply.answer for past in session.rounds] == ["A red circle."]
 

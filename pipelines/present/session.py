@@ -171,6 +171,8 @@ class Session:
 
     def request(self, settings: Settings) -> Request:
         """The question on its way with the turns before it."""
+        if self.resumed is not None and self.answered is not None:
+            settings = settings.going_on_from(self.answered.request.settings)
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
         self.sent = Request(

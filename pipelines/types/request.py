@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -78,6 +78,17 @@ class Settings:
             or not 0 <= self.price_per_hour < math.inf
         ):
             raise ValueError("settings need positive limits")
+
+    def going_on_from(self, begun: Settings) -> Settings:
+        """These for the rest of a reply that was begun with others: what its prompt is made of stays as it was."""
+        return replace(
+            begun,
+            max_new_tokens=self.max_new_tokens,
+            max_thinking_tokens=self.max_thinking_tokens,
+            sampling=self.sampling,
+            seed=self.seed,
+            price_per_hour=self.price_per_hour,
+        )
 
 
 @dataclass(frozen=True)
