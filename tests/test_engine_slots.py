@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -212,6 +213,25 @@ def test_a_stop_between_two_pieces_of_a_prompt(engine: LocalEngine) -> None:
     assert entered == ["queue", "send", "vision", "prefill", "prefill", "deliver"]
     assert engine.scheduler.stack.num_prefilled <= 1
     assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
+
+
+def test_of_who_leaves_as_the_prompt_is_read_nothing_is_kept(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever leaves is forgotten at once, and a piece that is being read ends later."""
+    stop, read = threading.Event(), engine.scheduler.stack.prefill_kept
+
+    def leaving(*given: Any) -> Any:
+        kept = read(*given)
+        stop.set()
+        engine.forget("one")
+        return kept
+
+    monkeypatch.setattr(engine.scheduler.stack, "prefill_kept", leaving)
+    inputs = replace(inputs_of(engine, "picture"), conversation="one")
+    assert list(engine.generate(inputs, GREEDY, ignore, stop))[-1] == "cancelled"
+    engine.scheduler.wait_idle()
+    assert engine.scheduler.snapshots.num_bytes == 0
 
 
 def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:

@@ -254,7 +254,8 @@ class Scheduler:
             piece = self.stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
             if begin < inputs.num_lasting <= end and job.can_be_kept:
                 hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
-                self.snapshots.keep(job.snapshot(state))
+                if not job.is_stopped:  # whoever left may be forgotten by now
+                    self.snapshots.keep(job.snapshot(state))
             else:
                 hidden = self.stack.prefill(slot, *piece, rest=job.rest)
             yield
