@@ -46,6 +46,10 @@ class Gauge:
             one.peak_bytes = max(one.peak_bytes, most)
         return most, now
 
+    def drop(self, who: object) -> None:
+        """Ask no more for one, whose end nobody is told."""
+        self._live.pop(who, None)
+
     def end(self, who: object) -> Usage | None:
         """What it came to; None for a request that never began."""
         if who not in self._live:

@@ -37,7 +37,7 @@ class Job:
     ) -> None:
         ids: list[int] = inputs.input_ids[0].tolist()
         replied = ids[len(ids) - inputs.num_replied :]
-        self.inputs, self.enter = inputs, enter
+        self.inputs, self._enter = inputs, enter
         self.choice = Choice(sampling, settings.seed, ids[: len(ids) - len(replied)], replied)
         self.max_new_tokens = max_new_tokens
         self.ids = ids
@@ -55,6 +55,14 @@ class Job:
     def is_stopped(self) -> bool:
         """Whether nobody wants the rest of the reply."""
         return self._stop.is_set() or self._left.is_set()
+
+    def enter(self, work: Work) -> None:
+        """Tell what begins. Where its listener fails, so does this request, and no other."""
+        try:
+            self._enter(work)
+        except Exception as error:
+            self._outbox.put(error)
+            self._left.set()
 
     def rest(self) -> None:
         """Raise Stopped where nobody wants the rest of the reply."""

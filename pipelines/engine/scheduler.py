@@ -10,18 +10,18 @@ import atexit
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import nullcontext
 from threading import Condition, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
 import torch
 
 from pipelines.engine.anticipated import Anticipated
+from pipelines.engine.errands import Errands
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
-from pipelines.engine.positions import position_ids
+from pipelines.engine.prefill import prefill
 from pipelines.engine.rest import Stopped
 from pipelines.engine.running import Running
 from pipelines.engine.snapshots import Snapshots
@@ -67,7 +67,7 @@ class Scheduler:
         self._refuse = refuse
         self._gauge = Gauge(stack.device)
         self._anticipated = Anticipated(stack, snapshots)
-        self._errands: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._errands = Errands()
         self._max_running = stack.slots.rows - 1
         self._waiting: deque[Job] = deque()
         self._running = Running(stack, snapshots, self._end)
@@ -92,9 +92,8 @@ class Scheduler:
 
     def between(self, work: Callable[[], T]) -> T:
         """Run something in the engine's thread, between two turns, with nothing beside it: what it gives or raises."""
-        future: Future[T] = Future()
         with self._changed:
-            self._errands.append((work, future))
+            future = self._errands.add(work)
             self._start()
         return future.result()
 
@@ -133,19 +132,38 @@ class Scheduler:
         # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             while self._has_work():
-                self._drop_stopped()
-                self._run_errands()
-                self._begin()
-                self._step()
-                if not self._is_busy:
-                    self._unasked(self._anticipated.read)
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._give_up(error)
+
+    def _turn(self) -> None:
+        self._drop_stopped()
+        self._run_errand()
+        self._begin()
+        self._step()
+        if not self._is_busy:
+            self._unasked(self._anticipated.read)
+
+    def _give_up(self, error: Exception) -> None:
+        """Something failed where nothing may: all are told, and whoever asks next begins with nothing."""
+        LOGGER.error("the engine gave up all that it was doing", exc_info=error)
+        with self._changed:
+            jobs = [*self._running.jobs, *([self._beginning[0]] if self._beginning else []), *self._waiting]
+            self._waiting.clear()
+            self._beginning, self._running = None, Running(self.stack, self.snapshots, self._end)
+        for job in jobs:
+            self._gauge.drop(job)
+            job.end(self._refuse(error))
+        self._errands.fail(self._refuse(error))
+        self._anticipated.clear()
+        self._make_room()
 
     def _has_work(self) -> bool:
         with self._changed:
             if not self._is_closing and (self._is_busy or not self._anticipated.is_empty):
                 return True
-            for _, future in self._errands:
-                future.cancel()
+            self._errands.cancel()
             if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
                 self.stack.slots.release()
             self._thread = None
@@ -165,23 +183,26 @@ class Scheduler:
             self._anticipated.clear()
             self._recover(error, [])
 
-    def _run_errands(self) -> None:
-        while self._errands:
-            work, future = self._errands.popleft()
-            self._running.wait()
-            if self._beginning:
-                self._beginning[0].enter(Work("others"))
-            try:
-                future.set_result(work())
-            except Exception as error:
-                self._recover(error, [])
-                future.set_exception(self._refuse(error))
+    def _run_errand(self) -> None:
+        """One a turn, as whoever asked may have the next one ready by then, and so may others."""
+        if not self._errands:
+            return
+        self._running.wait()
+        if self._beginning:
+            self._beginning[0].enter(Work("others"))
+        self._errands.run(self._refused_errand)
+
+    def _refused_errand(self, error: Exception) -> Exception:
+        self._recover(error, [])
+        return self._refuse(error)
 
     def _drop_stopped(self) -> None:
         with self._changed:
             stopped = [job for job in self._waiting if job.is_stopped]
             for job in stopped:
                 self._waiting.remove(job)
+            if stopped:
+                self._tell_places()
         for job in stopped:
             job.end("cancelled")
         for job in [job for job in self._running.jobs if job.is_stopped]:
@@ -220,46 +241,18 @@ class Scheduler:
             self._anticipated.drop(job.inputs.conversation)
             self._beginning = job, self._prefill(job)
             self._gauge.begin(job)
-            for place, waiting in enumerate(self._waiting, 1):
-                waiting.wait(place)
+            self._tell_places()
         return True
+
+    def _tell_places(self) -> None:
+        for place, job in enumerate(self._waiting, 1):
+            job.wait(place)
 
     def _prefill(self, job: Job) -> Iterator[None]:
         """Bring a prompt into the last slot, piece by piece, then its row among those that run."""
-        inputs, slots, slot = job.inputs, self.stack.slots, self._max_running
         self._unasked(self._anticipated.leave)
-        slots.free(slot)
-        state = self.snapshots.find(inputs)
-        if state is not None:
-            job.enter(Work("restore", state.length))
-            slots.copy_in(slot, state)
-        start = slots.lengths[slot]
-        num_seen = int((inputs.mm_token_type_ids[0, :start] > 0).sum())
-        num_known = num_seen
-        features: torch.Tensor | None = None
-        if num_seen < inputs.num_visual_tokens:
-            looks = []
-            for medium, frames in inputs.unseen(num_seen):
-                num_runs = self.tower.num_runs
-                looks.append(self.tower.see(frames, job.enter, medium, job.rest))
-                num_known += len(looks[-1]) if self.tower.num_runs == num_runs else 0
-                yield
-            features = torch.cat(looks)
-        job.keep(start, num_known)
-        job.enter(Work("prefill"))
-        positions = position_ids(inputs)
-        for begin in range(start, inputs.num_tokens, self.chunk_tokens):
-            end = min(begin + self.chunk_tokens, inputs.num_tokens)
-            job.enter(Work("prefill", end - begin))
-            piece = self.stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
-            if begin < inputs.num_lasting <= end and job.can_be_kept:
-                hidden, state = self.stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
-                if not job.is_stopped:  # whoever left may be forgotten by now
-                    self.snapshots.keep(job.snapshot(state))
-            else:
-                hidden = self.stack.prefill(slot, *piece, rest=job.rest)
-            yield
-        job.next_position = int(positions[1:].max()) + 1
+        slot = self._max_running
+        hidden = yield from prefill(job, slot, self.stack, self.tower, self.snapshots, self.chunk_tokens)
         self._running.join(job, slot, hidden)
 
     def _step(self) -> None:
@@ -281,8 +274,13 @@ class Scheduler:
                 self._running.free(job)
             self._end(job, self._refuse(error))
         if isinstance(error, torch.OutOfMemoryError):
-            self.tower.release()
-            self.snapshots.clear()
-            if not (self._running.jobs or self._beginning):
-                self.stack.slots.release()
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Give back the memory of whatever can be done again."""
+        self.tower.release()
+        self.snapshots.clear()
+        if not (self._running.jobs or self._beginning):
+            self.stack.slots.release()
+        if self.stack.device.type == "cuda":
             torch.cuda.empty_cache()

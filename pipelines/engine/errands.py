@@ -1,0 +1,44 @@
+"""Work beside the replies, which the engine's thread does a piece at a time, between two turns of the requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Errands:
+    """Those that wait, in the order in which they came. Several askers take turns, each with one piece at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, work: Callable[[], T]) -> Future[T]:
+        """Put something behind those that wait."""
+        future: Future[T] = Future()
+        self._waiting.append((work, future))
+        return future
+
+    def run(self, told: Callable[[Exception], Exception]) -> None:
+        """Do the first. Whoever asked for it gets what it gives, or what `told` makes of what it raised."""
+        work, future = self._waiting.popleft()
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(told(error))
+
+    def fail(self, error: Exception) -> None:
+        """Do none of them."""
+        while self._waiting:
+            self._waiting.popleft()[1].set_exception(error)
+
+    def cancel(self) -> None:
+        """Do none of them: nobody waits any more."""
+        while self._waiting:
+            self._waiting.popleft()[1].cancel()

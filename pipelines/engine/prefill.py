@@ -1,0 +1,57 @@
+"""A prompt is read into a slot: what is kept of it, the tower for what it shows, and then piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+
+from pipelines.engine.job import Job
+from pipelines.engine.positions import position_ids
+from pipelines.engine.snapshots import Snapshots
+from pipelines.engine.stack import Stack
+from pipelines.engine.tower import Tower
+from pipelines.types import Work
+
+
+def prefill(
+    job: Job, slot: int, stack: Stack, tower: Tower, snapshots: Snapshots, chunk_tokens: int
+) -> Generator[None, None, torch.Tensor]:
+    """Yield after each piece of the work; the last state [1, hidden], of which comes the first token.
+
+    What a further question will begin with is kept. Raises Stopped between two layers where nobody wants it any more.
+    """
+    inputs = job.inputs
+    stack.slots.free(slot)
+    state = snapshots.find(inputs)
+    if state is not None:
+        job.enter(Work("restore", state.length))
+        stack.slots.copy_in(slot, state)
+    start = stack.slots.lengths[slot]
+    num_seen = int((inputs.mm_token_type_ids[0, :start] > 0).sum())
+    num_known = num_seen
+    features: torch.Tensor | None = None
+    if num_seen < inputs.num_visual_tokens:
+        looks = []
+        for medium, frames in inputs.unseen(num_seen):
+            num_runs = tower.num_runs
+            looks.append(tower.see(frames, job.enter, medium, job.rest))
+            num_known += len(looks[-1]) if tower.num_runs == num_runs else 0
+            yield
+        features = torch.cat(looks)
+    job.keep(start, num_known)
+    job.enter(Work("prefill"))
+    positions = position_ids(inputs)
+    for begin in range(start, inputs.num_tokens, chunk_tokens):
+        end = min(begin + chunk_tokens, inputs.num_tokens)
+        job.enter(Work("prefill", end - begin))
+        piece = stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
+        if begin < inputs.num_lasting <= end and job.can_be_kept:
+            hidden, state = stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
+            if not job.is_stopped:  # whoever left may be forgotten by now
+                snapshots.keep(job.snapshot(state))
+        else:
+            hidden = stack.prefill(slot, *piece, rest=job.rest)
+        yield
+    job.next_position = int(positions[1:].max()) + 1
+    return hidden
