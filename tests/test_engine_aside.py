@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3_5ForConditionalGeneration
 
 from pipelines.engine import LocalEngine, gaze
+from pipelines.engine.rest import no_rest
 from pipelines.engine.slots import SlotCache
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
@@ -70,6 +72,21 @@ def test_where_it_looked_is_the_attention_of_transformers(
     maps = seen.of(range(2, 4))
     assert [one.size for one in maps] == [int(np.prod(grid)) for grid in seen.grids]
     assert np.allclose(np.concatenate([one.ravel() for one in maps]), expected[2:4].mean(0), atol=2e-3)
+
+
+@pytest.mark.parametrize("cut", [1, 5])
+def test_where_it_looked_in_a_reply_that_went_on_is_where_it_did_in_a_whole_one(engine: LocalEngine, cut: int) -> None:
+    """What is kept of a reply that was cut off lies behind its first words."""
+    inputs = fuse(*CASES["picture"], engine.checkpoint, True)
+    reply = run(engine, inputs)
+    expected = engine.gaze(inputs.followed_by(reply), threading.Event())
+    assert run(engine, inputs, replace(GREEDY, max_new_tokens=cut)) == reply[:cut]
+    for part in (reply[:cut], reply):
+        seen = engine.gaze(inputs.followed_by(part), threading.Event())
+        assert expected is not None
+        assert seen is not None
+        assert seen.first == 0
+        assert np.allclose(seen.weights, expected.weights[: len(part)], atol=2e-3)
 
 
 def test_where_it_looked_begins_behind_what_is_kept(engine: LocalEngine) -> None:
@@ -201,7 +218,7 @@ def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> No
     slots = stack.new_slots(1)
     slots.reserve(num_visual + num_replied)
     slots.lengths[0] = num_visual
-    watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual)
+    watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual, no_rest)
     positions = torch.arange(num_visual, num_visual + num_replied).expand(4, 1, -1)
     with Largest() as largest:  # type: ignore[no-untyped-call]
         watch.prefill(torch.randn(1, num_replied, engine.model.config.text_config.hidden_size), positions)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.engine import LocalEngine
+from pipelines.engine.gaze import Watch
 from tests.engine_cases import GREEDY, ignore, inputs_of, oracle, run
 
 Layers = list[Callable[..., Any]]
@@ -72,3 +73,23 @@ def test_a_stop_ends_the_search_for_where_it_looked_between_two_layers(
     assert engine.gaze(inputs, stop) is None
     assert ran == [0, 1]
     assert engine.gaze(inputs, threading.Event()) is not None
+
+
+def test_a_stop_ends_the_search_between_two_layers_of_the_reply(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, attend, num_ran = threading.Event(), Watch._attend, 0
+
+    def stopping(*given: Any) -> Any:
+        nonlocal num_ran
+        num_ran += 1
+        stop.set()
+        return attend(*given)
+
+    monkeypatch.setattr(Watch, "_attend", stopping)
+    inputs = inputs_of(engine, "picture")
+    inputs = inputs.followed_by(run(engine, inputs))
+    assert engine.gaze(inputs, stop) is None
+    assert num_ran == 1
+    assert engine.gaze(inputs, threading.Event()) is not None
+    assert num_ran > 2

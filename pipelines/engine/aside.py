@@ -31,11 +31,14 @@ MAX_GAZE_BYTES = 128 * 1024**2
 class Aside:
     """One prompt, prefilled in a row of its own as far as it is asked for.
 
-    A set `stop` ends it between two pieces, or, on a CPU, between two layers of the prompt or the tower.
+    A set `stop` ends it between two pieces, or, on a CPU, between two layers of the prompt or the tower. One that
+    `is_watched` is for `gaze`: of what is kept, it goes on from what lies before the reply.
     """
 
-    def __init__(self, scheduler: Scheduler, inputs: ModelInputs, stop: Flag) -> None:
+    def __init__(self, scheduler: Scheduler, inputs: ModelInputs, stop: Flag, *, is_watched: bool = False) -> None:
         self._scheduler, self._stack, self._inputs, self._stop = scheduler, scheduler.stack, inputs, stop
+        self._is_visual = inputs.mm_token_type_ids[0] > 0
+        self._num_rows = self._num_watched() if is_watched else 0
         self._slots = self._stack.new_slots(1)
         self._hidden: torch.Tensor | None = None
         self._positions = position_ids(inputs)
@@ -53,21 +56,17 @@ class Aside:
 
         Of a reply so long that its weights would take more than `MAX_GAZE_BYTES`, the last tokens.
         """
-        inputs = self._inputs
-        is_visual = inputs.mm_token_type_ids[0] > 0
-        most = max(MAX_GAZE_BYTES // (2 * max(int(is_visual.sum()), 1)), 1)
-        num_rows = min(inputs.num_replied, most)
-        first = inputs.num_tokens - num_rows - 1  # the position that predicts the first of these tokens
+        inputs, first = self._inputs, self._first
         whole_pieces = max(first - self._length, 0) // self._scheduler.chunk_tokens * self._scheduler.chunk_tokens
         self._prefill(self._length + whole_pieces, self._append)
-        watch = Watch(self._stack, self._slots, is_visual.nonzero()[:, 0], first)
+        watch = Watch(self._stack, self._slots, self._is_visual.nonzero()[:, 0], first, self._rest)
         self._prefill(inputs.num_tokens - 1, watch.prefill)
         if self._length < inputs.num_tokens - 1:
             return None
         grids = (grid_of(item.pixels) for item in inputs.media)
         weights = self._do(watch.weights)
         merged = tuple((t, h // MERGE, w // MERGE) for t, h, w in grids)
-        return Gaze(weights, merged, inputs.num_replied - num_rows)
+        return Gaze(weights, merged, inputs.num_replied - self._num_rows)
 
     def score(self, continuations: Sequence[Sequence[int]]) -> list[float] | None:
         """The log probability of each of several continuations (token ids) of the prompt; None where it was stopped."""
@@ -77,14 +76,23 @@ class Aside:
         state = self._do(partial(self._slots.copy_out, 0))
         return [self._do(partial(self._logprob, state, ids)) for ids in continuations]
 
+    def _num_watched(self) -> int:
+        most = max(MAX_GAZE_BYTES // (2 * max(int(self._is_visual.sum()), 1)), 1)
+        return min(self._inputs.num_replied, most)
+
+    @property
+    def _first(self) -> int:
+        """The position that predicts the first of the tokens that are watched, or the last one."""
+        return self._inputs.num_tokens - self._num_rows - 1
+
     def _begin(self) -> None:
         """Start behind what is kept, and know what the tower sees of the rest."""
         inputs, tower = self._inputs, self._scheduler.tower
         self._slots.reserve(inputs.num_tokens)
-        state = self._scheduler.snapshots.find(inputs)
+        state = self._scheduler.snapshots.find(inputs, self._first)
         if state is not None:
             self._slots.copy_in(0, state)
-        self._num_seen = int((inputs.mm_token_type_ids[0, : self._length] > 0).sum())
+        self._num_seen = int(self._is_visual[: self._length].sum())
         if self._num_seen < inputs.num_visual_tokens:
             unseen = inputs.unseen(self._num_seen)
             self._features = torch.cat([tower.see(frames, _unheard, at, self._rest) for at, frames in unseen])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.engine.attention import Attention
 from pipelines.engine.places import Span
+from pipelines.engine.rest import Rest
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 
@@ -27,11 +28,12 @@ LEAST_ROWS = 16
 class Watch:
     """Prefills row 0 of `slots`, and notes where each token looks from the position `first` on.
 
-    `places` int64 [visual tokens] are the positions of the visual tokens in the prompt.
+    `places` int64 [visual tokens] are the positions of the visual tokens in the prompt. There is a `rest` between two
+    layers.
     """
 
-    def __init__(self, stack: Stack, slots: SlotCache, places: torch.Tensor, first: int) -> None:
-        self._stack, self._slots, self._first = stack, slots, first
+    def __init__(self, stack: Stack, slots: SlotCache, places: torch.Tensor, first: int, rest: Rest) -> None:
+        self._stack, self._slots, self._first, self._rest = stack, slots, first, rest
         layers = stack.lean.layers
         self._looking = [layer.mixer for layer in layers if isinstance(layer.mixer, Attention)]
         self._layers = layers[: 1 + max(at for at, layer in enumerate(layers) if isinstance(layer.mixer, Attention))]
@@ -49,6 +51,7 @@ class Watch:
         span = self._stack.span(0, num_tokens, positions[1:, 0], self._slots)
         hidden = embeddings[0]
         for layer in self._layers:
+            self._rest()
             normed = layer.before(hidden)
             if isinstance(layer.mixer, Attention):
                 mixed = self._attend(layer.mixer, normed, span, start)

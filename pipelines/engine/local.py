@@ -146,7 +146,9 @@ class LocalEngine:
 
     def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
         """One pass over the reply from what is kept of its prompt, or over all where nothing is."""
-        return Aside(self.scheduler, inputs, stop).gaze() if inputs.num_replied and inputs.media else None
+        if not (inputs.num_replied and inputs.media):
+            return None
+        return Aside(self.scheduler, inputs, stop, is_watched=True).gaze()
 
     def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:
         """The sum of the log probabilities of each continuation's tokens."""

@@ -70,11 +70,16 @@ class Snapshots:
         with self._lock:
             return self._sum()
 
-    def find(self, inputs: ModelInputs) -> RowState | None:
-        """The state of the longest snapshot that a prompt begins with; those of one conversation serve it alone."""
+    def find(self, inputs: ModelInputs, longest: int | None = None) -> RowState | None:
+        """The state of the longest snapshot that a prompt begins with; those of one conversation serve it alone.
+
+        `longest` bounds its tokens.
+        """
         ids: Ids = inputs.input_ids[0].numpy()
+        longest = len(ids) if longest is None else longest
         with self._lock:
-            fitting = {number: len(one.ids) for number, one in self._kept.items() if one.begins(inputs, ids)}
+            beginning = {number: len(one.ids) for number, one in self._kept.items() if one.begins(inputs, ids)}
+            fitting = {number: length for number, length in beginning.items() if length <= longest}
             if not fitting:
                 return None
             number = max(fitting, key=lambda one: fitting[one])
