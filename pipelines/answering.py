@@ -120,7 +120,7 @@ class Answering:
     def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
         """Yield the reply up to its end, or to a call."""
         self._num_before = self._reply.num_tokens
-        self._reply.begin(inputs.thinking_open, self._text_before())
+        self._reply.begin(inputs.thinking_open)
         for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
             if isinstance(step, Token | Piece):
                 yield from self._take(step)
@@ -214,11 +214,6 @@ class Answering:
         counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
         last = max((at for at, count in enumerate(counts) if count), default=0)
         return sum(counts[:last])
-
-    def _text_before(self) -> str:
-        """The part of the reply that is there already."""
-        vision, ids = self._engine.vision, self._reply.ids
-        return vision.tokenizer.decode(ids, skip_special_tokens=False) if ids and isinstance(vision, Checkpoint) else ""
 
     def _open(self, number: int, path: Path) -> Media:
         self._enter(Work("open", medium=number))

@@ -49,11 +49,12 @@ class Writing:
         """How likely the model held each token of its answer, 0 to 1, their geometric mean; None where nobody tells."""
         return math.exp(self._logprob / self._num_likely) if self._num_likely else None
 
-    def begin(self, thinking_open: bool, before: str) -> None:
-        """Be ready for a reply, behind the part `before` of it that is there already."""
+    def begin(self, thinking_open: bool) -> None:
+        """Be ready for a reply, behind the part of it that is there already."""
         self._splitter = ReplySplitter(thinking_open)
-        for _ in self._note(self._splitter.feed(before)):
-            pass
+        for said in self.said:
+            for _ in self._note(self._splitter.feed(said.token.text)):
+                pass
 
     def take(self, step: Token | Piece) -> Iterator[Delta | Progress]:
         """Yield what a token or a piece of the reply adds to it, and how far it is."""

@@ -7,11 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.engine import LocalEngine
+from pipelines.engine.decoder import Detokenizer
+from pipelines.engine.placement import choose_placement
+from pipelines.engine.reference import ReferenceEngine
+from pipelines.engine.sampler import Chosen
+from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
-from pipelines.types import Request, Result, Sampling, Settings
-from tests.engine_cases import result_of
+from pipelines.types import Delta, Request, Result, Sampling, Settings, Token
+from tests.engine_cases import ignore, inputs_of, result_of, run
 
 GREEDY, DRAWN = Sampling(), Sampling(temperature=1.0, top_p=0.95, top_k=20)
 WAYS = {
@@ -63,3 +69,41 @@ def test_an_answer_that_was_asked_for_comes_however_the_reply_is_cut(
     assert len(engine.checkpoint.encode(rest.reasoning)) <= 3
     assert (rest.thought_end, rest.finish_reason) == ("asked", "stop")
     assert rest.answer.strip()
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_character_of_several_tokens_may_be_cut_in_the_middle(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Not the model's own words: it is made to say them."""
+    words = "A 🙂 é!"
+    script = [*engine.checkpoint.encode(words), *engine.checkpoint.eos_token_ids]
+    place = iter(range(len(script)))
+
+    def saying(*_: object) -> Chosen:
+        return Chosen(torch.tensor([script[next(place)]]), torch.zeros(1))
+
+    monkeypatch.setattr("pipelines.engine.running.pick", saying)
+    request = Request("Hello", (), Settings(sampling=GREEDY, thinking=False, max_new_tokens=cut))
+    part = result_of(request, engine)
+    place = iter(range(cut, len(script)))
+    assert words.startswith(part.answer)
+    rest = replace(request, resumed=part, settings=replace(request.settings, max_new_tokens=300))
+    deltas = list(answer(rest, engine))
+    assert isinstance(deltas[-1], Result)
+    assert deltas[-1].answer == words
+    assert part.answer + "".join(one.text for one in deltas if isinstance(one, Delta)) == words
+
+
+def test_the_reference_goes_on_in_the_middle_of_a_character(loaded: LocalEngine) -> None:
+    reference = ReferenceEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
+    ids = loaded.checkpoint.encode("A 🙂")
+    inputs = inputs_of(reference, "text", thinking=False)
+    told = Detokenizer(loaded.checkpoint.tokenizer)
+    for token_id in ids[:-1]:
+        told.take(token_id)
+    expected = [told.take(token_id) for token_id in run(reference, inputs.followed_by(ids[:-1]))]
+    steps = reference.generate(
+        inputs.followed_by(ids[:-1]), Settings(sampling=GREEDY, max_new_tokens=80), ignore, threading.Event()
+    )
+    assert [step for step in steps if isinstance(step, Token)] == expected

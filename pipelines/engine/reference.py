@@ -41,6 +41,8 @@ class ReferenceEngine(LocalEngine):
         budget, sampling = self.bounds(inputs, settings)
         left, outbox = Flag(), SimpleQueue[int | Exception | None]()
         detokenizer = Detokenizer(self.checkpoint.tokenizer)
+        for token_id in inputs.input_ids[0, inputs.num_tokens - inputs.num_replied :].tolist():
+            detokenizer.take(token_id)
         enter(Work("prefill", inputs.num_tokens))
         keywords = _keywords(sampling, budget)
         worker = Thread(target=self._work, args=(inputs, settings.seed, keywords, outbox, (stop, left)), daemon=True)
