@@ -6,6 +6,7 @@ All of it goes to the engine beside its replies, and changes nothing of the conv
 from __future__ import annotations
 
 import math
+import secrets
 from dataclasses import replace
 from threading import Event as Flag
 
@@ -48,6 +49,8 @@ POINT_SIDE = 320.0
 MAX_LABEL = 100
 MAX_THOUGHT = 512
 """Tokens of the thought about one region."""
+CLOSING_TOKENS = 8
+"""Room for what ends a thought whose budget is used up, and for the first word behind it."""
 
 
 def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze | None:
@@ -84,18 +87,32 @@ def check(item: Media, region: Region, engine: Engine, settings: Settings, stop:
     question = QUESTION.format(with_article(region.label[:MAX_LABEL] or "anything"))
     asked: Message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
     inputs = fuse([asked], [part], vision, enable_thinking=settings.thinking)
-    if inputs.thinking_open:
-        inputs = inputs.followed_by(_thought(inputs, engine, settings, stop))
-    told = engine.score(inputs, [*YES, *NO], stop)
+    inputs = replace(inputs, conversation=secrets.token_hex(16))
+    try:
+        told = _told(inputs, engine, settings, stop)
+    finally:
+        engine.forget(inputs.conversation)
     if told is None:
         return None
     yes, no = (sum(map(math.exp, logprobs)) for logprobs in (told[: len(YES)], told[len(YES) :]))
     return yes / (yes + no) if yes + no else 0.5
 
 
-def _thought(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -> list[int]:
-    """The likeliest thought about a prompt, up to where the answer begins."""
-    greedy = replace(settings, sampling=Sampling(), max_thinking_tokens=settings.max_thinking_tokens or MAX_THOUGHT)
+def _told(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -> list[float] | None:
+    """The log probability of each way to say yes or no."""
+    if inputs.thinking_open:
+        thought = _thought(inputs, engine, settings, stop)
+        if thought is None:
+            return None
+        inputs = inputs.followed_by(thought)
+    return engine.score(inputs, [*YES, *NO], stop)
+
+
+def _thought(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -> list[int] | None:
+    """The likeliest thought about a prompt, up to where the answer begins; None where it never does."""
+    budget = settings.max_thinking_tokens or MAX_THOUGHT
+    most = budget + CLOSING_TOKENS
+    greedy = replace(settings, sampling=Sampling(), max_thinking_tokens=budget, max_new_tokens=most)
     ids: list[int] = []
     is_over = False
     for step in engine.generate(inputs, greedy, _unheard, stop):
@@ -105,7 +122,7 @@ def _thought(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag
             break
         ids.append(step.id)
         is_over = is_over or "</think>" in step.text
-    return ids
+    return ids if is_over else None
 
 
 def _unheard(work: Work) -> None:
