@@ -111,10 +111,10 @@ def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
     """Show where the model looked at a word that is pointed at, and check the marks that are to be checked."""
 
     def look_back(asking: Session, word: gr.SelectData) -> str:
-        return looking_back.where_it_looked(asking, word.index, host.model.load())
+        return looking_back.where_it_looked(asking, word.index, host.model)
 
     def check(asking: Session, mark: gr.SelectData) -> looking_back.Checked:
-        return looking_back.checked(asking, mark.index, host.model.load())
+        return looking_back.checked(asking, mark.index, host.model)
 
     limits: dict[str, Any] = {**PRIVATE, "concurrency_limit": MAX_ASKING}
     words.words.select(look_back, session, words.heat, trigger_mode="always_last", **limits)

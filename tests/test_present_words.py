@@ -9,6 +9,7 @@ import math
 import random
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,21 @@ from pipelines.asides import check, grounded, with_article
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.scenes import draw_named
 from pipelines.engine import LocalEngine
+from pipelines.engine.placement import choose_placement
+from pipelines.host.policy import PUBLIC_HOST
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
+from pipelines.present.asking import ask
 from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
 from pipelines.present.looking_back import checked, where_it_looked
+from pipelines.present.model import Model
 from pipelines.present.reopened import reopened
 from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.present.word_by_word import EMPTY, words_html
 from pipelines.present.words import words_of
-from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Settings, Token
+from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Sampling, Settings, Token
+from tests.media_makers import write_clip
 
 
 def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> None:
@@ -123,6 +129,59 @@ def test_a_true_claim_is_held_likelier_than_a_false_one() -> None:
         assert told[0] > told[1]
 
 
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_claim_is_checked_whatever_room_there_was_for_the_answer(engine: LocalEngine, most: int) -> None:
+    """It is thought about to its end; and of what it took, nothing stays."""
+    scene = draw_named(random.Random(3), [("circle", "red")], (256, 256))
+    x1, y1, x2, y2 = map(float, scene.things[0].box_coords)
+    item, region = Picture("a.png", scene.rgb, "red circle"), Region("red circle", box=(x1, y1, x2, y2))
+    whole, short = (check(item, region, engine, Settings(max_new_tokens=n), threading.Event()) for n in (2048, most))
+    assert whole is not None
+    assert short == pytest.approx(whole)
+    engine.scheduler.wait_idle()
+    assert engine.scheduler.snapshots.num_bytes == 0
+
+
+def test_a_thought_about_a_claim_that_does_not_end_tells_nothing(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.asides.CLOSING_TOKENS", 0)
+    item = Picture("a.png", np.full((64, 64, 3), 200, np.uint8), "plain")
+    region = Region("red circle", box=(0.0, 0.0, 1000.0, 1000.0))
+    assert check(item, region, engine, Settings(max_thinking_tokens=1), threading.Event()) is None
+
+
+def answered(model: Model, settings: Settings, file: Path) -> Session:
+    """A question about a file, and what the page keeps of its answer."""
+    session = Session()
+    session.begin(Draft("What moves?", (file,)))
+    *_, last = ask(session, settings, model.answer)
+    assert "Done" in last.status
+    return session
+
+
+def test_what_is_looked_back_at_is_what_was_seen_within_the_limits_of_the_host(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    """Which are lower than what the page asked for."""
+    model = Model("demo", engine)
+    model.policy = replace(PUBLIC_HOST, max_frames=4)
+    session = answered(model, Settings(num_frames=12, sampling=Sampling()), write_clip(tmp_path / "a.mp4", frames=48))
+    assert where_it_looked(session, "0 1", model) != NOT_TOLD
+    assert session.answered is not None
+    assert session.answered.gaze is not None
+    assert session.answered.gaze.grids[0][0] == 2
+    assert len(session.answered.times_s[0]) == 4
+
+
+def test_where_another_model_looked_is_not_told(engine: LocalEngine, loaded: LocalEngine, picture: Path) -> None:
+    session = answered(Model("demo", engine), Settings(sampling=Sampling()), picture)
+    other = LocalEngine(loaded.model, loaded.checkpoint, "other", choose_placement(DEMO_FOLDER))
+    assert where_it_looked(session, "0 1", Model("other", other)) == NOT_TOLD
+    other.scheduler.close()
+    assert where_it_looked(session, "0 1", Model("demo", engine)) != NOT_TOLD
+
+
 def test_what_stands_next_to_a_mark_does_not_count() -> None:
     """The part is shown alone: none of its neighbours, in the middle of a ground of its own colour."""
     rgb = np.full((100, 200, 3), 200, np.uint8)
@@ -138,15 +197,15 @@ def test_what_stands_next_to_a_mark_does_not_count() -> None:
 
 def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: Path) -> None:
     """A red circle that is called a green star is doubtful."""
-    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    model = Model("demo", LocalEngine.load(DEMO_FOLDER, "demo"))
     scene = draw_named(random.Random(3), [("circle", "red")], (256, 256))
     Image.fromarray(scene.rgb).save(tmp_path / "circle.png")
     box = list(scene.things[0].box_coords)
     said = json.dumps([{"bbox_2d": box, "label": "red circle"}, {"bbox_2d": box, "label": "green star"}])
     session = Session(rounds=[Round(Draft("Where?", (tmp_path / "circle.png",)), Reply(said))])
     _, session.answered = reopened(session.rounds, Shelf(tmp_path))
-    right, wrong = (checked(session, number, engine) for number in ("1", "2"))
+    right, wrong = (checked(session, number, model) for number in ("1", "2"))
     assert (right["number"], right["is_doubtful"]) == ("1", False)
     assert (wrong["number"], wrong["is_doubtful"]) == ("2", True)
-    assert where_it_looked(session, "0 1", engine) == NOT_TOLD
+    assert where_it_looked(session, "0 1", model) == NOT_TOLD
     assert words_html(None) == EMPTY

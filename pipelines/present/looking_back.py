@@ -8,10 +8,9 @@ from threading import Event as Flag
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.asides import check_claim, gaze
-from pipelines.engine import Engine
 from pipelines.media import open_once
 from pipelines.present.heat import NOT_TOLD, heat_html
+from pipelines.present.model import Model
 from pipelines.present.moments import AtTimes
 from pipelines.present.session import Session
 from pipelines.types import Clip, Request, UserError
@@ -20,7 +19,7 @@ DOUBTFUL = 0.5
 Checked = dict[str, str | bool]
 
 
-def where_it_looked(session: Session, places: object, engine: Engine) -> str:
+def where_it_looked(session: Session, places: object, model: Model) -> str:
     """The heat map of a word, by its tokens as the page names them: "first last". One pass serves all words."""
     last = session.answered
     try:
@@ -31,7 +30,7 @@ def where_it_looked(session: Session, places: object, engine: Engine) -> str:
         return NOT_TOLD
     try:
         if last.gaze is None:
-            last.gaze = gaze(last.request, last.result, engine, Flag())
+            last.gaze = model.gaze(last.request, last.result, Flag())
         return heat_html(last.gaze, range(first, stop), last, partial(_frame_at, last.request))
     except UserError:
         return NOT_TOLD
@@ -42,7 +41,7 @@ def _frame_at(request: Request, number: int, time_s: float) -> NDArray[np.uint8]
     return item.rgb[0] if isinstance(item, Clip) else item.rgb
 
 
-def checked(session: Session, number: object, engine: Engine) -> Checked:
+def checked(session: Session, number: object, model: Model) -> Checked:
     """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful."""
     last = session.answered
     regions = last.grounding.regions if last else ()
@@ -53,7 +52,7 @@ def checked(session: Session, number: object, engine: Engine) -> Checked:
     if last is None or not 0 <= at < len(regions):
         return {}
     try:
-        chance = check_claim(last.request, regions[at], engine, Flag())
+        chance = model.check_claim(last.request, regions[at], Flag())
     except UserError as error:
         return {"number": str(at + 1), "told": str(error), "is_doubtful": True}
     if chance is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.asides import anticipate
+from pipelines.asides import anticipate, check_claim, gaze
 from pipelines.engine import Engine
 from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
@@ -21,10 +21,12 @@ from pipelines.present.pace import Pace, Paces
 from pipelines.run import answer, foresee
 from pipelines.types import (
     Deltas,
+    Gaze,
     Observe,
     Probe,
     Progress,
     Record,
+    Region,
     Request,
     Result,
     Roofline,
@@ -121,8 +123,8 @@ class Model:
         engine: Engine | None = None,
     ) -> Deltas:
         """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
-        settings, uploads = self.policy.lowered(request.settings), self.arrivals.of(request.media)
-        request, engine = replace(request, settings=settings, uploads=uploads), engine or self.load()
+        request = replace(self._lowered(request), uploads=self.arrivals.of(request.media))
+        engine = engine or self.load()
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
@@ -132,11 +134,30 @@ class Model:
         """Have the engine that answered read its answer, in a conversation that may go on."""
         engine = self.load()
         if result.engine == engine.info:
-            anticipate(replace(request, settings=self.policy.lowered(request.settings)), result, engine)
+            anticipate(self._lowered(request), result, engine)
+
+    def gaze(self, request: Request, result: Result, stop: threading.Event) -> Gaze | None:
+        """Where the model looked as it wrote a reply; None where another one wrote it, or that cannot be told.
+
+        Raises UserError as `pipelines.asides.gaze` does.
+        """
+        engine = self.load()
+        return gaze(self._lowered(request), result, engine, stop) if result.engine == engine.info else None
+
+    def check_claim(self, request: Request, region: Region, stop: threading.Event) -> float | None:
+        """How likely the present model holds a claim of an answer, whoever gave it: 0 to 1, None where it cannot tell.
+
+        Raises UserError as `pipelines.asides.check_claim` does.
+        """
+        return check_claim(self._lowered(request), region, self.load(), stop)
 
     def roofline(self) -> Roofline | None:
         """The best that its device does, where that is known."""
         return self.load().roofline()
+
+    def _lowered(self, request: Request) -> Request:
+        """The request within the limits of the host."""
+        return replace(request, settings=self.policy.lowered(request.settings))
 
     def _pacing(self, observe: Observe) -> Observe:
         """`observe`, and what a request took is kept to foretell others."""
