@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -63,6 +66,29 @@ def test_running_answers_end_with_the_model_that_began_them(checkpoint: Checkpoi
     assert before.finish_reason == "stop"
     assert after.answer.startswith("I am second, and")
     assert (model.name, first.num_running) == ("second", 0)
+
+
+def test_a_model_that_was_swapped_is_freed_once_its_last_answer_has_ended(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.present.model.SOON_S", 0.05)
+    model = Model("first", LocalEngine.load(DEMO_FOLDER, "first"))
+    weights = weakref.ref(model.load().model)  # type: ignore[attr-defined]
+    running = ask(model)
+    next(running)
+    list(model.swap("second", Flag(), lambda name, _: named(name, checkpoint)))
+    assert weights() is not None
+    gc.disable()  # what is freed then is freed on purpose
+    try:
+        *_, result = running
+        assert isinstance(result, Result)
+        assert result.engine.model == "first"
+        deadline_s = time.monotonic() + 30
+        while weights() is not None and time.monotonic() < deadline_s:
+            Flag().wait(0.01)
+        assert weights() is None
+    finally:
+        gc.enable()
 
 
 def test_a_cancelled_swap_changes_nothing(checkpoint: Checkpoint) -> None:

@@ -36,6 +36,8 @@ from pipelines.types import (
     WeightFormat,
 )
 
+SOON_S = 1.0
+
 
 class Model:
     """The engine, loaded by `load`, or by whoever asks first.
@@ -128,7 +130,13 @@ class Model:
         if request.resumed is not None and request.resumed.engine.model != engine.info.model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
-        yield from answer(request, engine, stop, self._pacing(observe), hurry)
+        try:
+            yield from answer(request, engine, stop, self._pacing(observe), hurry)
+        finally:
+            is_present = engine is self._engine
+            del engine
+            if not is_present:
+                _free_soon()
 
     def anticipate(self, request: Request, result: Result) -> None:
         """Have the engine that answered read its answer, in a conversation that may go on."""
@@ -178,6 +186,13 @@ class Model:
 
 def _to_stderr(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
+
+
+def _free_soon() -> None:
+    """Give the memory of an engine back that was swapped while it answered, once its thread has ended too."""
+    freeing = threading.Timer(SOON_S, free_memory)
+    freeing.daemon = True
+    freeing.start()
 
 
 def free_memory() -> None:
