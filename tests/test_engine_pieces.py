@@ -93,6 +93,21 @@ def test_short_pieces_are_recorded_at_once_and_long_ones_when_they_come_again(sl
     assert recorder.pools == 2
 
 
+def test_what_was_recorded_on_buffers_that_were_given_back_is_void(
+    slots: SlotCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the new ones lie where those did: other tensors that were read may lie elsewhere."""
+    recorder = Recorder()
+    pieces = Pieces(Piece(slots), slots, recorder.begin)
+    given(pieces, 64)
+    layers = slots.layers
+    slots.release()
+    monkeypatch.setattr(slots, "layers", layers)
+    slots.reserve(512)
+    given(pieces, 64)
+    assert recorder.sizes == [64, 64]
+
+
 def test_recording_leaves_one_trace_in_the_row(slots: SlotCache) -> None:
     pieces = Pieces(Piece(slots), slots, Recorder().begin)
     given(pieces, 2)

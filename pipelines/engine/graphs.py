@@ -33,7 +33,7 @@ class Graphs:
         self.pieces: Pieces | None = None
         """For pieces of any length, where the kernels are used."""
         self._graphs: dict[tuple[str, int, int], Captured] = {}
-        self._buffers: tuple[int, ...] = ()
+        self._generation = 0
         self._stream: torch.cuda.Stream | None = None
         self._can_piece = True
 
@@ -108,9 +108,9 @@ class Graphs:
     def _replayed(
         self, key: tuple[str, int, int], work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        if self._slots.addresses != self._buffers:
+        if self._slots.generation != self._generation:
             self._graphs.clear()
-            self._buffers = self._slots.addresses
+            self._generation = self._slots.generation
         if key not in self._graphs:
             if self._stream is None:
                 self._stream = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]

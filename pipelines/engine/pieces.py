@@ -28,7 +28,7 @@ class Pieces:
     def __init__(self, piece: Work, slots: SlotCache, begin_pool: Callable[[], Capture]) -> None:
         self._piece, self._slots = piece, slots
         self._recordings = Recordings(MOST_GRAPHS, begin_pool)
-        self._buffers: tuple[int, ...] = ()
+        self._generation = 0
         self._seen: set[int] = set()
         self._can_record = True
 
@@ -56,9 +56,9 @@ class Pieces:
 
     def _is_recorded(self, key: tuple[int, int], inputs: list[torch.Tensor]) -> bool:
         """Whether there is a graph, captured now where there was none; that leaves the row as it is."""
-        if self._slots.addresses != self._buffers:
+        if self._slots.generation != self._generation:
             self._recordings.clear()
-            self._buffers = self._slots.addresses
+            self._generation = self._slots.generation
         if key in self._recordings:
             return True
         row = key[0]

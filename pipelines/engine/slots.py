@@ -60,8 +60,8 @@ class SlotCache:
         self._config, self._dtype, self._device = config, dtype, device
         self.is_linear = [kind == "linear_attention" for kind in config.layer_types]
         self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.addresses: tuple[int, ...] = ()
-        """Where the buffers lie: what is recorded on them is void where one has moved."""
+        self.generation = 0
+        """Of the buffers: what was recorded on those of another one is void, though they may lie at its addresses."""
         self.first_places = torch.empty(0, dtype=torch.int64, device=device)
         self._numbers = self.first_places
         self._full: Pairs = []
@@ -92,7 +92,7 @@ class SlotCache:
 
     def _number_places(self) -> None:
         """Number the places of all rows and heads [rows, heads], as if keys were one long list of vectors."""
-        self.addresses = tuple(tensor.data_ptr() for pair in self.layers for tensor in pair)
+        self.generation += 1
         heads = self._config.num_key_value_heads
         first = torch.arange(self.rows * heads, device=self._device) * self.capacity
         self.first_places = first.view(self.rows, heads)
@@ -126,7 +126,8 @@ class SlotCache:
     def release(self) -> None:
         """Give all memory back; no row may be in use."""
         self.layers, self.capacity, self.lengths = [], 0, [0] * self.rows
-        self._full, self._lists, self.addresses = [], [], ()
+        self._full, self._lists = [], []
+        self.generation += 1
 
     def free(self, row: int) -> None:
         """Forget what a row holds."""

@@ -40,16 +40,16 @@ class StepTraces:
     def __init__(self, stack: LeanStack, slots: SlotCache, *, is_traced: bool) -> None:
         self._stack, self._slots = stack, slots
         self._traces: dict[tuple[int, bool], Traced] = {}
-        self._buffers: tuple[int, ...] = ()
+        self._generation = 0
         self._is_traced = is_traced
 
     def __call__(self, given: torch.Tensor, window: Window) -> torch.Tensor:
         """As `LeanStack.step`."""
         if not self._is_traced:
             return self._stack.step(given, window)
-        if self._slots.addresses != self._buffers:
+        if self._slots.generation != self._generation:
             self._traces.clear()
-            self._buffers = self._slots.addresses
+            self._generation = self._slots.generation
         # what is written has to come in from outside: what no later operation reads would be left out of a trace
         inputs = [tensor for pair in (*window.pairs, *window.lists) for tensor in pair]
         if window.numbers is not None:
