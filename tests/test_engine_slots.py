@@ -274,15 +274,3 @@ def test_what_fails_in_the_model_is_raised_to_who_asked(engine: LocalEngine, mon
         run(engine, inputs_of(engine, "text"))
     monkeypatch.undo()
     assert run(engine, inputs_of(engine, "text"))
-
-
-def test_the_reference_is_generate(loaded: LocalEngine) -> None:
-    reference = ReferenceEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
-    for case in ("text", "picture"):
-        inputs = inputs_of(reference, case)
-        assert run(reference, inputs) == oracle(reference, inputs, 80)
-    stop = threading.Event()
-    steps = reference.generate(inputs_of(reference, "picture"), GREEDY, ignore, stop)
-    next(steps)
-    stop.set()
-    assert list(steps)[-1] == "cancelled"

@@ -6,7 +6,8 @@ One request at a time, nothing kept between them, no end to the reasoning but th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Lock, Thread
 from typing import Any
@@ -16,9 +17,12 @@ import torch
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.local import LocalEngine
+from pipelines.engine.rest import Stopped
 from pipelines.inputs import ModelInputs
 from pipelines.types import Sampling, Settings, Work
 
+LOOK_S = 0.05
+"""How often it is looked whether a request that waits is stopped."""
 GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
 
 
@@ -43,13 +47,14 @@ class ReferenceEngine(LocalEngine):
         detokenizer = Detokenizer(self.checkpoint.tokenizer)
         for token_id in inputs.input_ids[0, inputs.num_tokens - inputs.num_replied :].tolist():
             detokenizer.take(token_id)
-        enter(Work("prefill", inputs.num_tokens))
+        enter(Work("queue"))
         keywords = _keywords(sampling, budget)
-        worker = Thread(target=self._work, args=(inputs, settings.seed, keywords, outbox, (stop, left)), daemon=True)
+        given = inputs, settings.seed, keywords, enter, outbox, (stop, left)
+        worker = Thread(target=self._work, args=given, daemon=True)
         worker.start()
         num_tokens = 0
         try:
-            while (token_id := outbox.get()) is not None and not stop.is_set():
+            while (token_id := _next(outbox, stop)) is not None:
                 if isinstance(token_id, Exception):
                     raise self.told(token_id)
                 if token_id in self.checkpoint.eos_token_ids:
@@ -67,14 +72,16 @@ class ReferenceEngine(LocalEngine):
         inputs: ModelInputs,
         seed: int,
         keywords: dict[str, Any],
+        enter: Enter,
         outbox: SimpleQueue[int | Exception | None],
         flags: tuple[Flag, ...],
     ) -> None:
-        given = {name: getattr(inputs, name) for name in GIVEN}
-        given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
         streamer = _Streamer(outbox)
         try:
-            with self._generating:
+            with self._turn(flags):
+                enter(Work("prefill", inputs.num_tokens))
+                given = {name: getattr(inputs, name) for name in GIVEN}
+                given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
                 torch.manual_seed(seed)
                 self.model.model.rope_deltas = None
                 criteria = [lambda ids, _scores: _all(ids, is_done=any(flag.is_set() for flag in flags))]
@@ -82,6 +89,25 @@ class ReferenceEngine(LocalEngine):
         except Exception as error:
             outbox.put(error)
         outbox.put(None)
+
+    @contextmanager
+    def _turn(self, flags: tuple[Flag, ...]) -> Iterator[None]:
+        """Have the model alone. Raises Stopped where a flag is set before that."""
+        while not self._generating.acquire(timeout=LOOK_S):
+            if any(flag.is_set() for flag in flags):
+                raise Stopped
+        try:
+            yield
+        finally:
+            self._generating.release()
+
+
+def _next(outbox: SimpleQueue[int | Exception | None], stop: Flag) -> int | Exception | None:
+    """The next token or error; None at the end, or once it is stopped."""
+    while not stop.is_set():
+        with suppress(Empty):
+            return outbox.get(timeout=LOOK_S)
+    return None
 
 
 def _all(ids: torch.Tensor, *, is_done: bool) -> torch.Tensor:
