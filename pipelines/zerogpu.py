@@ -31,7 +31,7 @@ from pipelines.engine.local import LocalEngine
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.inputs import Frames, ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Settings, UserError, Vision, Work
+from pipelines.types import EngineInfo, Settings, TooLittleMemoryError, UserError, Vision, Work
 
 START_S = 8.0
 """The weights onto the GPU, and whatever else comes before the first token."""
@@ -88,6 +88,12 @@ class Refused:
     """What the user can put right, as it crosses from the process that has the GPU."""
 
     sentence: str
+    is_of_memory: bool = False
+
+    @property
+    def error(self) -> UserError:
+        """As it was raised there."""
+        return (TooLittleMemoryError if self.is_of_memory else UserError)(self.sentence)
 
 
 Items = SimpleQueue[Item | Refused | Exception | None]
@@ -167,7 +173,7 @@ class ZeroGpuEngine:
                 _HURRY[slot] = bool(hurry and hurry.is_set())
                 for item in batch:
                     if isinstance(item, Refused):
-                        raise UserError(item.sentence)
+                        raise item.error
                     if isinstance(item, Work):
                         enter(item)
                     else:
@@ -228,7 +234,7 @@ class ZeroGpuEngine:
             for step in self._engine.generate(inputs, settings, partial(_dated, items), stop, hurry):
                 items.put(step)
         except UserError as error:
-            items.put(Refused(str(error)))
+            items.put(Refused(str(error), isinstance(error, TooLittleMemoryError)))
         except Exception as error:  # raised again by the generator, for the host to tell
             items.put(error)
         finally:

@@ -19,7 +19,7 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Closed, Engine, Enter, ScriptedEngine
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import EngineInfo, Settings, Token, UserError, Work
+from pipelines.types import EngineInfo, Settings, Token, TooLittleMemoryError, UserError, Work
 from tests import lent_gpu
 
 REPLY = "Let me look. " * 100 + "</think>\n\nA circle."
@@ -30,8 +30,9 @@ class Refusing(ScriptedEngine):
     """Refuses what has no tokens."""
 
     def generate(self, inputs: ModelInputs, *_: Any) -> Any:
-        """Refuse, or fail in a way that nobody foresaw."""
-        raise UserError("Too long.") if inputs.num_tokens == 1 else RuntimeError("broken")
+        """Refuse, run out of memory, or fail in a way that nobody foresaw."""
+        errors = (UserError("Too long."), RuntimeError("broken"), TooLittleMemoryError("Too little memory."))
+        raise errors[inputs.num_tokens - 1]
 
 
 def engine(make: Any) -> zerogpu.ZeroGpuEngine:
@@ -49,7 +50,7 @@ def inputs(num_tokens: int = 3) -> ModelInputs:
 def ask(asked: Engine, prompt: ModelInputs, after: Any = None, **settings: Any) -> dict[str, Any]:
     """How a request went. `after` is called with the stop and the hurry at the third token."""
     stop, hurry, told = threading.Event(), threading.Event(), list[Work]()
-    tokens, closed, end = list[str](), 0, ""
+    tokens, closed, end, kind = list[str](), 0, "", ""
     enter: Enter = told.append
     try:
         for step in asked.generate(prompt, Settings(**settings), enter, stop, hurry):
@@ -60,8 +61,15 @@ def ask(asked: Engine, prompt: ModelInputs, after: Any = None, **settings: Any) 
             if after and len(tokens) == 3:
                 after(stop, hurry)
     except UserError as error:
-        end = str(error)
-    return {"text": "".join(tokens), "num": len(tokens), "closed": closed, "end": end, "tasks": [w.task for w in told]}
+        end, kind = str(error), type(error).__name__
+    return {
+        "kind": kind,
+        "text": "".join(tokens),
+        "num": len(tokens),
+        "closed": closed,
+        "end": end,
+        "tasks": [w.task for w in told],
+    }
 
 
 def main() -> None:
@@ -76,6 +84,7 @@ def main() -> None:
         "hurried": ask(slow, inputs(), lambda _, hurry: hurry.set()),
         "refused": ask(refusing, inputs(1)),
         "broken": ask(refusing, inputs(2)),
+        "no memory": ask(refusing, inputs(3)),
     }
     zerogpu.START_S, zerogpu.SPARE_S = -1.0, 0.0  # half a second for a reply that takes five
     slower = engine(lambda: ScriptedEngine(REPLY, CHECKPOINT, token_delay_s=0.05))

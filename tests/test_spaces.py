@@ -176,14 +176,15 @@ def test_what_crosses_to_the_lent_gpu_and_back() -> None:
     assert (told["hurried"]["end"], told["hurried"]["closed"]) == ("stop", 1)
     assert told["hurried"]["text"].endswith("A circle.")
     assert told["hurried"]["num"] < whole["num"]
-    assert told["refused"]["end"] == "Too long."
+    assert (told["refused"]["end"], told["refused"]["kind"]) == ("Too long.", "UserError")
+    assert (told["no memory"]["end"], told["no memory"]["kind"]) == ("Too little memory.", "TooLittleMemoryError")
     assert "not to be had now: RuntimeError" in told["broken"]["end"]
     assert told["cut"]["end"] == "length"
     assert 0 < told["cut"]["num"] < 100
     assert "You have exceeded your GPU quota" in told["no quota"]["end"]
     assert "Internal Gradio error" in told["unknown visitor"]["end"]
     lent, back = (run.stdout.count(text) for text in ("lent for", "given back"))
-    assert lent == back == 6
+    assert lent == back == 7
 
 
 def test_the_model_goes_to_the_gpu_when_it_is_loaded_and_a_longer_reply_asks_for_longer() -> None:
