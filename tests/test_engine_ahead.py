@@ -83,6 +83,19 @@ def test_a_reply_that_was_cut_off_goes_on_as_if_it_had_not_been(ahead: LocalEngi
     assert ahead.scheduler.stack.num_prefilled == before + 1
 
 
+@pytest.mark.parametrize("cut", [1, 8, 9, 10, 11, 12, 15])
+def test_a_draw_within_a_budget_goes_on_as_if_it_had_not_been_cut_off(
+    plain: LocalEngine, ahead: LocalEngine, cut: int
+) -> None:
+    """Also in the middle of what closes its reasoning."""
+    inputs = fuse(*CASES["picture"], plain.checkpoint, True)
+    settings = Settings(sampling=WILD, seed=3, max_thinking_tokens=9, max_new_tokens=60)
+    whole = run(plain, inputs, settings)
+    assert run(ahead, inputs, replace(settings, max_new_tokens=cut)) == whole[:cut]
+    rest = replace(settings, max_new_tokens=len(whole) - cut)
+    assert run(ahead, inputs.followed_by(whole[:cut]), rest) == whole[cut:]
+
+
 class DeviceClock(HostClock):
     """Reads as the host's, and is another one."""
 
