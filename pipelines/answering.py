@@ -61,7 +61,7 @@ class Answering:
     def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe, hurry: Flag) -> None:
         self._request, self._engine, self._stop, self._observe = request, engine, stop, observe
         self._hurry = hurry
-        self._kept = Kept(0, 0)
+        self._kept: Kept | None = None
         self._thought_end = request.resumed.thought_end if request.resumed else None
         if self._thought_end == "asked":  # the closing of the reasoning may have been cut off
             hurry.set()
@@ -129,7 +129,7 @@ class Answering:
             elif isinstance(step, Waiting):
                 self._observe(Progress("queue", step.place))
             elif isinstance(step, Kept):
-                self._kept = step
+                self._kept = self._kept or step
             elif isinstance(step, Usage):
                 self._usage = step.behind(self._usage)
             elif isinstance(step, Closed):
@@ -203,9 +203,8 @@ class Answering:
         return self._watch.stop()
 
     def _tokens(self) -> TokenCounts:
-        return self._reply.counts(
-            self._inputs, self._kept.num_tokens, self._kept.num_visual, self._reported or Reported()
-        )
+        num_own = self._num_before + (self._inputs.num_replied if self._inputs else 0)
+        return self._reply.counts(self._inputs, num_own, self._kept or Kept(0, 0), self._reported or Reported())
 
     def _current(self) -> int:
         """The medium that the question is about: the one it says, or the first that came last."""

@@ -159,6 +159,12 @@ class Stopwatch:
         if self._first_answer is None:
             self._first_answer = self._host.mark()
 
+    def settle(self) -> None:
+        """Know that what was taken for reasoning was the answer."""
+        self._tokens = [("answer" if stage == "think" else stage, mark) for stage, mark in self._tokens]
+        if self._tokens:
+            self._first_answer = self._tokens[0][1]
+
     def stop(self) -> Timing:
         """End the last piece of work, wherever it stands, and read every clock: the end is when that is done."""
         self._is_stopped = True
@@ -176,13 +182,22 @@ class Stopwatch:
         )
 
     def _worked(self) -> list[_Begun]:
-        """The work without a step that was begun ahead in vain: what follows begins, on the device, before it."""
-        begun = list(self._begun)
-        if self._device is not self._host and len(begun) > 1 and begun[-1].work.task == "deliver":
-            last, after = begun[-2:]
-            if last.work.task == "decode" and last.work.num_before > len(self._tokens):
-                begun[-2:] = [after._replace(device=last.device)]
-        return begun
+        """The work without steps that were begun ahead in vain: what follows begins, on the device, before them."""
+        if self._device is self._host:
+            return list(self._begun)
+        found: list[_Begun] = []
+        for one in self._begun:
+            last = found[-1] if found and one.work.task == "deliver" else one
+            if last.work.task == "decode" and last is not one and last.work.num_before > self._num_told(one.host):
+                found[-1] = one._replace(device=last.device)
+            else:
+                found.append(one)
+        return found
+
+    def _num_told(self, moment: Mark) -> int:
+        """Tokens up to the end of the reply that ends about a moment: until what was looked at next, if anything."""
+        looks = [one.host for one in self._begun if one.work.task == "look" and one.host >= moment]
+        return sum(mark <= looks[0] for _, mark in self._tokens) if looks else len(self._tokens)
 
     def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
         """The same, with a decode step behind each token where the engine tells of none.
@@ -201,19 +216,23 @@ class Stopwatch:
 
     def _pieces(self, begun: Sequence[_Begun]) -> list[_Piece]:
         pieces: list[_Piece] = []
-        num_told = len(self._tokens)
+        num_told = most = len(self._tokens)
         for one, after in reversed(list(pairwise(begun))):
             work = one.work
+            if work.task == "look":  # the first token behind it came with its prompt
+                num_told = most = min(num_told, self._num_told(one.host))
             if work.task == "decode":
-                pieces.append(_Piece(self._stage_of(work.num_before), one, after, max(num_told - work.num_before, 0)))
+                pieces.append(
+                    _Piece(self._stage_of(work.num_before, most), one, after, max(num_told - work.num_before, 0))
+                )
                 num_told = min(num_told, work.num_before)
             else:
                 pieces.append(_Piece(work.task, one, after, work.num_tokens))
         return pieces[::-1]
 
-    def _stage_of(self, number: int) -> Stage:
-        """What the token of this number belongs to; a step that gave none belongs to those before."""
-        return self._tokens[min(number, len(self._tokens) - 1)][0] if self._tokens else "answer"
+    def _stage_of(self, number: int, most: int) -> Stage:
+        """What the token of this number belongs to; a step that gave none of the first `most`, to those before."""
+        return self._tokens[max(min(number, most - 1), 0)][0] if self._tokens else "answer"
 
     def _spans(self, pieces: Sequence[_Piece]) -> Iterator[Span]:
         """Where the device works on end, its clock alone says where each span lies."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from pipelines import tools
-from pipelines.engine import Piece
+from pipelines.engine import Kept, Piece
 from pipelines.inputs import ModelInputs
 from pipelines.reply import ReplySplitter
 from pipelines.timing import Stopwatch
@@ -53,8 +53,8 @@ class Writing:
         """Be ready for a reply, behind the part of it that is there already."""
         self._splitter = ReplySplitter(thinking_open)
         for said in self.said:
-            for _ in self._note(self._splitter.feed(said.token.text)):
-                pass
+            for delta in self._splitter.feed(said.token.text):
+                self._text[delta.channel].append(delta.text)
 
     def take(self, step: Token | Piece) -> Iterator[Delta | Progress]:
         """Yield what a token or a piece of the reply adds to it, and how far it is."""
@@ -90,13 +90,19 @@ class Writing:
         if self._is_supposed and not text["answer"] and not text["tool_call"]:
             text["answer"], text["reasoning"] = text["reasoning"], []
             counted["answer"], counted["reasoning"] = counted["reasoning"], 0
+            self._watch.settle()
 
-    def counts(self, inputs: ModelInputs | None, num_kept: int, num_kept_visual: int, told: Reported) -> TokenCounts:
-        """Tokens as they were counted here, or where a server made them as it reports them."""
+    def counts(self, inputs: ModelInputs | None, num_own: int, kept: Kept, told: Reported) -> TokenCounts:
+        """Tokens as they were counted here, or where a server made them as it reports them.
+
+        `num_own` of the prompt are of this very reply, which was gone on with. `kept` is told of the first prompt.
+        """
         thought, answered = self._counted["reasoning"], self._counted["answer"] + self._counted["tool_call"]
         if inputs is None or inputs.num_tokens:
             text, visual = (inputs.num_text_tokens, inputs.num_visual_tokens) if inputs else (0, 0)
-            return TokenCounts(text, visual, thought, answered, num_kept, num_kept_visual)
+            text = max(text - num_own, 0)
+            num_kept = min(kept.num_tokens, text + visual)
+            return TokenCounts(text, visual, thought, answered, num_kept, kept.num_visual)
         reply = told.reply or thought + answered
         if told.reasoning is not None:
             thought = min(told.reasoning, reply)

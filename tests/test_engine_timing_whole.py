@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,24 @@ def test_a_reply_that_goes_on(engine: LocalEngine, ledger: Ledger, picture: Path
     check(record, ledger.spent_ms, wall_ms)
     assert ledger.spent_ms["restore"] == pytest.approx(30)
     assert "vision" not in ledger.spent_ms
-    assert record.tokens.kept > 0
+    assert cut_off is not None
+    assert (record.tokens.text, record.tokens.visual) == (cut_off.tokens.text, cut_off.tokens.visual)
+    assert record.tokens.kept == record.tokens.text + record.tokens.visual
+
+
+def test_the_first_word_of_a_rest_comes_behind_its_first_token(
+    engine: LocalEngine, ledger: Ledger, picture: Path
+) -> None:
+    settings = Settings(thinking=False, sampling=Sampling(), max_new_tokens=4)
+    first = Request(QUESTION, (picture,), settings, conversation="a")
+    _, cut_off, _ = follow(engine, ledger, first)
+    assert cut_off is not None
+    assert cut_off.answer.strip()
+    record, _, _ = follow(engine, ledger, replace(first, resumed=cut_off))
+    first_ms, answer_ms = record.timing.time_to_first_token_ms, record.timing.time_to_answer_ms
+    assert first_ms is not None
+    assert answer_ms is not None
+    assert answer_ms >= first_ms
 
 
 def test_one_that_is_stopped(engine: LocalEngine, ledger: Ledger, picture: Path) -> None:

@@ -265,3 +265,75 @@ def test_a_stage_entered_twice_is_summed() -> None:
         hands.spend(Work("open", medium=number), 5)
         hands.spend(Work("frames", medium=number), 7)
     assert hands.watch.stop().stage_ms == pytest.approx({"open": 10, "frames": 14, "deliver": 0})
+
+
+def told(hands: Hands) -> list[tuple[str, float, int]]:
+    timing = hands.watch.stop()
+    return [(span.stage, round(span.duration_ms, 6), span.num_tokens) for span in timing.spans if span.duration_ms]
+
+
+def test_the_first_token_behind_a_look_came_with_its_prompt() -> None:
+    """And not with the step before, which ended the call and gave none."""
+    hands = Hands()
+    hands.spend(Work("prefill", 50), 5)
+    for number in (1, 2, 3):
+        hands.spend(Work("decode", num_before=number), 10)
+    hands.watch.note_token("think")
+    for _ in range(2):
+        hands.watch.note_token("tool")
+    for _ in range(2):
+        hands.watch.enter(Work("deliver"))
+    hands.spend(Work("look"), 7)
+    hands.spend(Work("prefill", 9), 5)
+    for number in (4, 5, 6):
+        hands.spend(Work("decode", num_before=number), 10)
+    for _ in range(2):
+        hands.watch.note_token("think")
+    hands.watch.note_token("answer")
+    hands.watch.enter(Work("deliver"))
+    assert told(hands) == [
+        ("prefill", 5, 50),
+        ("tool", 30, 2),
+        ("look", 7, 0),
+        ("prefill", 5, 9),
+        ("think", 10, 1),
+        ("answer", 20, 1),
+    ]
+
+
+@pytest.mark.parametrize("num_delivers", [1, 2])
+@pytest.mark.parametrize("is_looking", [False, True])
+def test_a_step_that_was_begun_in_vain_is_told_nowhere(num_delivers: int, is_looking: bool) -> None:
+    """That of the end was read meanwhile. Who runs the model and who reads the reply both tell that it is delivered."""
+    hands = Hands()
+    hands.spend(Work("prefill", 50), 5)
+    hands.spend(Work("decode", num_before=1), 10)
+    hands.spend(Work("decode", num_before=2), 10)
+    hands.spend(Work("decode", num_before=3), 1, device_ms=10)
+    for _ in range(2):
+        hands.watch.note_token("answer")
+    for _ in range(num_delivers):
+        hands.watch.enter(Work("deliver"))
+    hands.turn(20, 0)
+    if is_looking:
+        hands.spend(Work("look"), 7)
+        hands.spend(Work("prefill", 9), 5)
+        hands.watch.note_token("answer")
+        hands.watch.enter(Work("deliver"))
+    found = told(hands)
+    assert found[:2] == [("prefill", 5, 50), ("answer", 20, 1)]
+    assert [stage for stage, *_ in found[2:]] == ["deliver", *(["look", "prefill"] if is_looking else [])]
+
+
+def test_a_thought_that_turns_out_to_be_the_answer_is_timed_as_that() -> None:
+    hands = Hands()
+    hands.spend(Work("prefill", 50), 5)
+    for number in (1, 2):
+        hands.watch.note_token("think")
+        hands.spend(Work("decode", num_before=number), 10)
+    hands.watch.note_token("think")
+    hands.watch.enter(Work("deliver"))
+    hands.watch.settle()
+    timing = hands.watch.stop()
+    assert {span.stage for span in timing.spans} == {"prefill", "answer", "deliver"}
+    assert timing.time_to_answer_ms == timing.time_to_first_token_ms == pytest.approx(5)

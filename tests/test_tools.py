@@ -184,7 +184,9 @@ def test_the_model_that_ships_looks_closer_and_answers(engine: LocalEngine, tmp_
         assert "tool" in result.timing.stage_ms
         assert sum(result.timing.stage_tokens.get(stage, 0) for stage in ("think", "tool", "answer")) > 0
         assert len(result.media) == 1
-        assert result.tokens.kept > 0
+        assert result.tokens.kept == 0  # of what was there before it was asked
+        assert result.timing.stage_ms["restore"] > 0
+        assert result.timing.stage_tokens["prefill"] < 2 * result.tokens.text
     assert called >= 10
     assert right >= 6
 

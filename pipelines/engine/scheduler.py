@@ -253,6 +253,7 @@ class Scheduler:
         self._unasked(self._anticipated.leave)
         slot = self._max_running
         hidden = yield from prefill(job, slot, self.stack, self.tower, self.snapshots, self.chunk_tokens)
+        job.enter(Work("prefill"))  # others may have had the device meanwhile
         self._running.join(job, slot, hidden)
 
     def _step(self) -> None:
