@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_a_request_is_counted_with_its_stages_tokens_and_memory(metrics: Metrics
     assert [value(metrics, "tokens_total", kind=kind) for kind in ("visual", "reasoning")] == [100, 40]
     assert [value(metrics, "memory_bytes", at=at) for at in ("peak", "present")] == [3000, 2000]
     assert value(metrics, "joules_total") == 5.0
+    assert [value(metrics, name) for name in ("upload_seconds_sum", "uploaded_bytes_total")] == [0.25, 700]
+
+
+def test_what_several_requests_shared_is_counted_once(metrics: Metrics) -> None:
+    """A GPU's energy, of which each that ran meanwhile is told all, and an upload that was asked about again."""
+    upload = Upload("a.png", 700, 250.0)
+    for asked_at in (100.0, 100.0, 101.5, 110.0):  # each takes 3 s
+        told = replace(record(usage=Usage(3000, 2000, 6.0), uploads=(upload,)), asked_at=asked_at)
+        metrics.observing(ignore)(told)
+    assert value(metrics, "joules_total") == pytest.approx(6 + 0 + 3 + 6)
     assert [value(metrics, name) for name in ("upload_seconds_sum", "uploaded_bytes_total")] == [0.25, 700]
 
 

@@ -5,16 +5,20 @@ Numbers alone: no question, no name of a file and nobody's conversation is told.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from pipelines.present.facts import OUTCOMES
 from pipelines.present.rates import STAGES
-from pipelines.types import Observe, Outcome, Progress, Record, UserError
+from pipelines.types import Observe, Outcome, Progress, Record, Upload, UserError
 
 BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 ERRORS: tuple[Outcome, ...] = ("out of memory", "failed")
+MAX_UPLOADS = 1000
+"""Of the last ones, each is counted once."""
 
 
 class Metrics:
@@ -35,6 +39,9 @@ class Metrics:
         self._joules = Counter("glassbox_joules", "Energy of the GPU while requests ran", registry=of)
         self._busy = Gauge("glassbox_busy_requests", "Requests on their way, those that wait included", registry=of)
         self._waiting = Gauge("glassbox_waiting_requests", "Requests that wait for their turn", registry=of)
+        self._noting = Lock()
+        self._known: deque[Upload] = deque(maxlen=MAX_UPLOADS)
+        self._metered_s = 0.0
         for outcome in OUTCOMES:  # a counter that is not there yet cannot be told from one at 0
             self._requests.labels(outcome)
         for kind in ERRORS:
@@ -47,12 +54,13 @@ class Metrics:
 
         def tell(told: Progress | Record) -> None:
             nonlocal is_waiting
-            waits = isinstance(told, Progress) and told.stage == "queue"
-            self._waiting.inc(waits - is_waiting)
-            is_waiting = waits
-            if isinstance(told, Record):
-                self._busy.dec()
-                self._note(told)
+            with self._noting:
+                waits = isinstance(told, Progress) and told.stage == "queue"
+                self._waiting.inc(waits - is_waiting)
+                is_waiting = waits
+                if isinstance(told, Record):
+                    self._busy.dec()
+                    self._note(told)
             observe(told)
 
         return tell
@@ -71,13 +79,23 @@ class Metrics:
             self._first.observe(timing.time_to_first_token_ms / 1000)
         for kind in ("text", "visual", "reasoning", "answer", "kept", "kept_visual"):
             self._tokens.labels(kind).inc(getattr(tokens, kind))
-        for upload in record.uploads:
+        new = [upload for upload in record.uploads if upload not in self._known]  # a question may be asked again
+        self._known.extend(new)
+        for upload in new:
             self._uploads.observe(upload.duration_ms / 1000)
             self._uploaded.inc(upload.num_bytes)
         if usage is not None:
             self._memory.labels("peak").set(usage.peak_bytes)
             self._memory.labels("present").set(usage.present_bytes)
-            self._joules.inc(max(usage.joules or 0.0, 0.0))
+            self._joules.inc(max(usage.joules or 0.0, 0.0) * self._share_alone(record))
+
+    def _share_alone(self, record: Record) -> float:
+        """The part of a request's time that no request before it was running in: each is told what the GPU drew."""
+        lasted_s = record.timing.total_ms / 1000
+        end_s = record.asked_at + lasted_s
+        alone_s = min(max(end_s - self._metered_s, 0.0), lasted_s)
+        self._metered_s = max(self._metered_s, end_s)
+        return alone_s / lasted_s if lasted_s else 0.0
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Begin to serve `/metrics`; calling what is given ends it. Raises UserError where the port is not free."""
