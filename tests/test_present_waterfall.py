@@ -16,7 +16,7 @@ from pipelines.present.rates import cost, decode_rate, saved_ms, tokens_per_seco
 from pipelines.present.timing_text import timing_text
 from pipelines.present.waterfall import waterfall_html
 from pipelines.types import EngineInfo, Span, Timing, TokenCounts, Upload, Usage
-from tests.present_values import BEST, HOSTILE, TIMING, record, result
+from tests.present_values import BEST, HOSTILE, INFO, TIMING, record, result
 
 
 def cells(html: str) -> list[list[str]]:
@@ -205,6 +205,31 @@ def test_what_was_kept_is_told_with_about_what_it_saved() -> None:
     told = dict(figures(record(tokens=tokens)))["reused"]
     assert told.startswith("60 of 340 tokens not prefilled; 40 visual tokens not looked at; about 150 ms saved")
     assert saved_ms(record()) is None
+
+
+def test_what_was_saved_is_told_by_what_is_long_enough() -> None:
+    """A few tokens of a prompt take the time of its beginning: 16 in 50 ms would make 60 of them 187 ms."""
+    tokens = TokenCounts(text=200, visual=140, reasoning=40, answer=10, kept=60)
+    spans = (Span("prefill", 0.0, 50.0, num_tokens=16), Span("answer", 50.0, 10.0, num_tokens=9))
+    short = record(tokens=tokens, timing=replace(TIMING, spans=spans))
+    elsewhere = replace(record(), engine=replace(INFO, model="other"))
+    assert saved_ms(short) is None
+    assert saved_ms(short, [elsewhere]) is None
+    assert saved_ms(short, [elsewhere, record()]) == pytest.approx(50)
+
+
+def test_a_server_that_sends_several_tokens_at_a_time_is_as_fast_as_it_says() -> None:
+    counted = record(tokens=TokenCounts(20, 0, 400, 100), engine=replace(INFO, server="http://server/v1"))
+    assert decode_rate(counted) == pytest.approx(500 / 2.5)
+    assert {row.name: (row.amount, row.rate) for row in rows(counted)}["Think"] == ("400 tok", "200")
+    assert decode_rate(record(tokens=TokenCounts(20, 0, 400, 100))) == pytest.approx(50 / 2.5)
+
+
+def test_the_file_of_a_result_holds_the_times_that_are_shown() -> None:
+    shown = record(timing=replace(TIMING, total_ms=3500.0))
+    page = waterfall_html(shown, None, result())
+    (coded,) = re.findall(r"data:application/json;base64,([\w+/=]+)", page)
+    assert json.loads(base64.b64decode(coded))["timing"]["total_ms"] == 3500.0
 
 
 def test_the_price_is_that_of_a_share_of_the_machine() -> None:

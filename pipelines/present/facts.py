@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipelines.present.limit import amount
@@ -17,6 +17,7 @@ from pipelines.present.rates import (
     saved_ms,
     stage_rate,
     tokens_per_second,
+    tokens_through,
 )
 from pipelines.types import ClockName, Outcome, Record, Span, Stage, Upload
 
@@ -106,7 +107,8 @@ def _stages(record: Record) -> list[Row]:
             about = f" · {_medium(record, medium)}" if has_several and medium is not None else ""
             shared = f" · shared by {num_rows}" if num_rows > 1 else ""
             pieces = sum(span.num_tokens > 0 for span in of_kind) if stage == "prefill" else 1
-            found.append(_row(stage, of_kind, about + shared + (f" · {pieces} pieces" if pieces > 1 else "")))
+            row = _row(stage, of_kind, about + shared + (f" · {pieces} pieces" if pieces > 1 else ""))
+            found.append(replace(row, load=tokens_through(record, stage)) if record.engine.server else row)
     return sorted(found, key=lambda row: (row.spans[0].stage == "deliver", row.spans[0].start_ms))
 
 
@@ -126,8 +128,11 @@ def _row(stage: Stage, spans: tuple[Span, ...], about: str) -> Row:
     )
 
 
-def figures(record: Record) -> list[tuple[str, str]]:
-    """Names and values of all that is neither a stage nor in the headline; what was not measured is left out."""
+def figures(record: Record, others: Sequence[Record] = ()) -> list[tuple[str, str]]:
+    """Names and values of all that is neither a stage nor in the headline; what was not measured is left out.
+
+    `others` may tell how long it would have taken without what was kept.
+    """
     tokens, usage = record.tokens, record.usage
     gaps, spent = record.timing.gaps, cost(record)
     found: list[tuple[str, str | None]] = [
@@ -139,7 +144,7 @@ def figures(record: Record) -> list[tuple[str, str]]:
             f"p50 {ms(gaps.p50_ms)}, p95 {ms(gaps.p95_ms)}, at most {ms(gaps.max_ms)} ms" if gaps else None,
         ),
         ("prompt", _prompt(record)),
-        ("reused", _reused(record)),
+        ("reused", _reused(record, others)),
         ("reply", f"{tokens.reasoning:,} thought + {tokens.answer:,} answered tokens"),
         (
             "memory",
@@ -195,13 +200,13 @@ def _prompt(record: Record) -> str:
     return f"{record.tokens.text:,} text + {record.tokens.visual:,} visual tokens"
 
 
-def _reused(record: Record) -> str | None:
+def _reused(record: Record, others: Sequence[Record]) -> str | None:
     """What was kept from before, and about what that saved."""
-    tokens, saved = record.tokens, saved_ms(record)
+    tokens, saved = record.tokens, saved_ms(record, others)
     parts = [
         *([f"{tokens.kept:,} of {tokens.text + tokens.visual:,} tokens not prefilled"] if tokens.kept else []),
         *([f"{tokens.kept_visual:,} visual tokens not looked at"] if tokens.kept_visual else []),
-        *([f"about {ms(saved)} ms saved, at the rates of this request"] if saved is not None else []),
+        *([f"about {ms(saved)} ms saved, by the longest prompt and picture"] if saved is not None else []),
     ]
     return "; ".join(parts) or None
 

@@ -57,7 +57,7 @@ def as_values(record: Record) -> dict[str, Value]:
         "joules": usage.joules if usage else None,
         "cost": cost(record),
     }
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+    return {name: float(f"{value:.9g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _units_per_s(record: Record, stage: Stage) -> float | None:

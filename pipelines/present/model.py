@@ -131,7 +131,8 @@ class Model:
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
         try:
-            yield from answer(request, engine, stop, self._pacing(observe), hurry)
+            observe = observe if request.resumed else self._pacing(observe)  # a rest is no usual request
+            yield from answer(request, engine, stop, observe, hurry)
         finally:
             is_present = engine is self._engine
             del engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import median
 
 from pipelines.present.rates import DECODING
@@ -44,15 +45,10 @@ class Pace:
     def of(cls, records: Sequence[Record]) -> Pace:
         """The medians of requests. A rate that none of them tells is not known."""
         return cls(
-            frame_ms=_median(_ms(one, "open", "frames", "fuse") / one.num_frames for one in records if one.num_frames),
-            visual_ms=_median(
-                _rate(one, ("send", "vision"), one.timing.stage_tokens.get("vision", 0)) for one in records
-            ),
-            prompt_ms=_median(_rate(one, ("prefill",), one.timing.stage_tokens.get("prefill", 0)) for one in records),
-            reply_ms=_median(
-                _rate(one, DECODING, sum(one.timing.stage_tokens.get(stage, 0) for stage in DECODING))
-                for one in records
-            ),
+            frame_ms=_rate((_ms(one, "open", "frames", "fuse"), one.num_frames) for one in records),
+            visual_ms=_rate((_ms(one, "send", "vision"), _tokens(one, "vision")) for one in records),
+            prompt_ms=_rate((_ms(one, "prefill"), _tokens(one, "prefill")) for one in records),
+            reply_ms=_rate((_ms(one, *DECODING), _tokens(one, *DECODING)) for one in records),
             thought=_whole(one.tokens.reasoning for one in records if one.tokens.reasoning),
             answer=_whole(one.tokens.answer for one in records if one.tokens.answer),
             text=_whole(one.tokens.text for one in records if one.tokens.text) or USUAL_TEXT,
@@ -81,15 +77,18 @@ def _ms(record: Record, *stages: Stage) -> float:
     return sum(record.timing.stage_ms.get(stage, 0.0) for stage in stages)
 
 
-def _rate(record: Record, stages: Sequence[Stage], num_tokens: int) -> float | None:
-    return _ms(record, *stages) / num_tokens if num_tokens else None
+def _tokens(record: Record, *stages: Stage) -> int:
+    return sum(record.timing.stage_tokens.get(stage, 0) for stage in stages)
 
 
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+def _rate(parts: Iterable[tuple[float, int]]) -> float | None:
+    """The median of ms a piece, from (ms, pieces) of each request, by pieces: a few of them tell what begins them."""
+    rates = sorted((spent_ms / number, number) for spent_ms, number in parts if number)
+    half = sum(number for _, number in rates) / 2
+    reached = accumulate(number for _, number in rates)
+    return next((rate for (rate, _), number in zip(rates, reached, strict=True) if number >= half), None)
 
 
 def _whole(values: Iterable[int]) -> int | None:
-    found = _median(values)
-    return None if found is None else round(found)
+    known = list(values)
+    return round(median(known)) if known else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from pipelines.types import Record, Reported, Result, Stage, Timing
@@ -42,19 +42,26 @@ GROUPS: Mapping[str, tuple[Stage, ...]] = {
 GROUP_OF: Mapping[Stage, str] = {stage: group for group, stages in GROUPS.items() for stage in stages}
 
 HOUR_MS = 3_600_000
+LEAST_TELLING = 32
+"""Tokens: the time of fewer is that of what begins them."""
 
 
 def stage_rate(result: Result | Record, stage: Stage) -> float | None:
     """Tokens a second that passed through a stage; None where there is nothing to tell."""
-    timing = result.timing
-    return tokens_per_second(timing.stage_tokens.get(stage, 0), timing.stage_ms.get(stage, 0.0))
+    return tokens_per_second(tokens_through(result, stage), result.timing.stage_ms.get(stage, 0.0))
 
 
 def decode_rate(result: Result | Record) -> float | None:
     """Generated tokens a second of all decode steps."""
-    timing = result.timing
-    num_tokens = sum(timing.stage_tokens.get(stage, 0) for stage in DECODING)
-    return tokens_per_second(num_tokens, sum(timing.stage_ms.get(stage, 0.0) for stage in DECODING))
+    num_tokens = sum(tokens_through(result, stage) for stage in DECODING)
+    return tokens_per_second(num_tokens, sum(result.timing.stage_ms.get(stage, 0.0) for stage in DECODING))
+
+
+def tokens_through(result: Result | Record, stage: Stage) -> int:
+    """Tokens that went through a stage; a server may send several at a time, and says how many there were."""
+    told: dict[Stage, int] = {"think": result.tokens.reasoning, "answer": result.tokens.answer}
+    counted = result.timing.stage_tokens.get(stage, 0)
+    return max(counted, told.get(stage, 0)) if result.engine.server and counted else counted
 
 
 def reported(result: Result) -> str:
@@ -88,13 +95,20 @@ def cost_of(timing: Timing, price_per_hour: float) -> float | None:
     return price_per_hour * used_ms / HOUR_MS if price_per_hour else None
 
 
-def saved_ms(record: Record) -> float | None:
-    """About what was saved by what was kept: its prefill and its look, at the rates of this very request.
+def saved_ms(record: Record, others: Sequence[Record] = ()) -> float | None:
+    """About what was saved by what was kept: its prefill and its look, at the rates of the longest that is known.
 
-    None where nothing was kept, or where this request did nothing of the kind that could tell a rate.
+    Those are looked for in this request and in `others`, as far as the same engine wrote them. None where nothing was
+    kept, or where none is long enough for its time to tell a rate.
     """
     tokens = record.tokens
     parts: tuple[tuple[int, Stage], ...] = (tokens.kept, "prefill"), (tokens.kept_visual, "vision")
-    rates = [(kept, stage_rate(record, stage)) for kept, stage in parts if kept]
-    known = [kept / rate * 1000 for kept, rate in rates if rate]
-    return sum(known) if known else None
+    known = [one for one in (*others, record) if one.engine == record.engine]
+    rates = [(kept, _rate_of_longest(known, stage)) for kept, stage in parts if kept]
+    told = [kept / rate * 1000 for kept, rate in rates if rate]
+    return sum(told) if told else None
+
+
+def _rate_of_longest(records: Sequence[Record], stage: Stage) -> float | None:
+    longest = max(records, key=lambda one: one.timing.stage_tokens.get(stage, 0))
+    return stage_rate(longest, stage) if longest.timing.stage_tokens.get(stage, 0) >= LEAST_TELLING else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from pipelines.present.bars import axis, groups_ms, lane, legend, whole, whole_ms
@@ -23,8 +24,13 @@ WIDE = ' class="gb-wide"'
 COLUMNS = (("ms", ""), ("amount", WIDE), ("a second", WIDE), ("clock", ""))
 
 
-def waterfall_html(record: Record, best: Roofline | None = None, result: Result | None = None) -> str:
-    """The figures, the table, how far from the limit it was; a `result` can be downloaded."""
+def waterfall_html(
+    record: Record, best: Roofline | None = None, result: Result | None = None, others: Sequence[Record] = ()
+) -> str:
+    """The figures, the table, how far from the limit it was; a `result` can be downloaded.
+
+    `others` are earlier requests: what was kept is told by their rates.
+    """
     length_ms = whole_ms(record)
     body = "".join(_row(row, record.timing, length_ms) for row in rows(record))
     head = f'<th scope="col">Stage</th><td>{axis(length_ms)}</td>' + columns(COLUMNS)
@@ -34,8 +40,8 @@ def waterfall_html(record: Record, best: Roofline | None = None, result: Result 
         f'<table><caption class="gb-spoken">Time by stage</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"{''.join(map(_limit, limits(record, best)))}"
-        f"{terms(figures(record), 'gb-facts')}"
-        f'<p class="gb-note">{escape(runs_on(record))} {CLOCKS_IN_WORDS}{_result(result)}</p></div>'
+        f"{terms(figures(record, others), 'gb-facts')}"
+        f'<p class="gb-note">{escape(runs_on(record))} {CLOCKS_IN_WORDS}{_result(result, record)}</p></div>'
     )
 
 
@@ -61,11 +67,13 @@ def _shares(timing: Timing) -> list[tuple[str, str]]:
     return [(name, f"{ms(spent)} ms, {spent / total_ms:.0%}") for name, spent in groups_ms(timing).items()]
 
 
-def _result(result: Result | None) -> str:
-    """What a server says of it, and the file."""
+def _result(result: Result | None, record: Record) -> str:
+    """What a server says of it, and the file, with the times as they are shown."""
     if result is None:
         return ""
-    link = download("glassbox.json", "application/json", as_json(result), "Download as JSON")
+    link = download(
+        "glassbox.json", "application/json", as_json(replace(result, timing=record.timing)), "Download as JSON"
+    )
     return f"{escape(reported(result))} {link}"
 
 
