@@ -100,8 +100,9 @@ def wire_library(
         """Do what a person wants; the session then, the page, the file to save, the system prompt. Raises UserError."""
         shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
-            session = opened(wanted.id, session)
-            shown, system = (session, *view.show(session)), session.system
+            other = opened(wanted.id, session)
+            if other is not session:
+                session, shown, system = other, (other, *view.show(other)), other.system
         elif wanted.act == "rename":
             archive.rename(wanted.id, wanted.title)
         elif wanted.act == "export":

@@ -34,8 +34,10 @@ def wire_turns(
     ]
 
 
-def undo(session: Session) -> tuple[Any, ...]:
-    """Take the last question back into the composer."""
+def undo(session: Session) -> Any:
+    """Take the last question back into the composer; nothing changes while one is on its way or edited."""
+    if not session.can_rewind:
+        return gr.skip()
     session.undo()
     return shown(session)
 
@@ -45,7 +47,7 @@ def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tu
     session.edit(int(pencil.index), draft_of(message, uploads()))
     if session.returned is None:
         return gr.skip(), gr.skip()
-    return parts.ready_composer(session.take_returned()), status.editing(session.editing or 0)
+    return parts.ready_composer(session.take_returned()), status.line(editing=session.editing)
 
 
 def leave_edit(session: Session) -> tuple[Any, ...]:
@@ -59,7 +61,7 @@ def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
     try:
         session.pointed = point(pointing_of(marked.value, len(session.files)), session.files, Shelf(uploads()))
     except UserError as error:
-        return pointed_html(session.pointed), status.failed(str(error))
+        return pointed_html(session.pointed), status.failed(str(error), session.editing)
     return pointed_html(session.pointed), gr.skip()
 
 

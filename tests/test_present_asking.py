@@ -284,6 +284,8 @@ def test_an_edited_question_that_fails_leaves_the_conversation_as_it_was() -> No
     update = last(ask(session, Settings(), failing(UserError("No."))))
     assert questions(session) == ["One", "Two"]
     assert texts(update.chat)[0] == "One"
+    assert "No. Editing question 1: sending it replaces it and all that follows." in update.status
+    assert "gb-error gb-editing" in update.status
     assert session.take_returned() == Draft("One again")
     session.begin(Draft("One at last"))  # still in the place of the first
     last(ask(session, Settings(), replying()))

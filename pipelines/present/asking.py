@@ -46,11 +46,11 @@ def ask(
         yield from _stream(session, settings, answer, keep)
     except UserError as error:
         session.give_back()
-        yield Update(session.shown(), failed(str(error)))
+        yield _failed(session, str(error))
     except Exception:
         LOGGER.exception("a question failed")
         session.give_back()
-        yield Update(session.shown(), failed(SERVER_FAULT))
+        yield _failed(session, SERVER_FAULT)
     finally:
         session.stop.set()
 
@@ -77,11 +77,16 @@ def ask_in_turn(
             session.wait(turn.waited_s)
             yield from _marked(session, turn, ask(session, settings, answer, keep))
             if turns.is_ending:
-                yield Update(session.shown(), failed(ENDING))
+                yield _failed(session, ENDING)
     except UserError as error:
         if session.pending is not None and not session.is_running:
             session.give_back()
-        yield Update(session.shown(), failed(str(error)))
+        yield _failed(session, str(error))
+
+
+def _failed(session: Session, sentence: str) -> Update:
+    """The conversation as it was, and why; a question that is edited still is."""
+    return Update(session.shown(), failed(sentence, session.editing))
 
 
 def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator[Update]:
@@ -112,7 +117,7 @@ def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable
             session.note(exchange.record)
     if exchange.result is None:
         session.give_back()
-        yield Update(session.shown(), line(STOPPED_EARLY))
+        yield Update(session.shown(), line(STOPPED_EARLY, editing=session.editing))
     else:
         session.keep(exchange.result)
         keep()

@@ -11,8 +11,8 @@ from typing import Literal
 from pipelines.present.rates import decode_rate
 from pipelines.types import Progress, Result, Stage, ThoughtEnd
 
-Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut", "calm gb-editing"]
-"""How the line looks, and which button belongs beside it: to answer now, to go on, or to leave a question as it was."""
+Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut"]
+"""How the line looks, and which button belongs beside it: to answer now, or to go on."""
 
 DOING: dict[Stage, str] = {
     "queue": "Waiting",
@@ -33,6 +33,7 @@ DOING: dict[Stage, str] = {
 SERVER_FAULT = "Something went wrong on the server; your question is kept. Try again."
 WAITING = "Waiting for the model"
 BEFORE_THIS = "Waiting for your question before this one"
+EDITING = "Editing question {number}: sending it replaces it and all that follows."
 STOPPED_EARLY = "Stopped by you before it began; your question is kept."
 ENDS = {
     "stop": "Done",
@@ -46,10 +47,16 @@ THOUGHT_ENDS: dict[ThoughtEnd, str] = {
 }
 
 
-def line(text: str = "", running: str = "", tone: Tone = "calm") -> str:
-    """The line: `text` is announced, `running` is only seen."""
+def line(text: str = "", running: str = "", tone: Tone = "calm", editing: int | None = None) -> str:
+    """The line: `text` is announced, `running` is only seen.
+
+    While the question of the place `editing` is in the composer, it says so, and the button that leaves it is shown.
+    """
+    if editing is not None:
+        text = f"{text} {EDITING.format(number=editing + 1)}".strip()
+    button = "" if editing is None else " gb-editing"
     moving = f'<span aria-hidden="true">{escape(running)}</span>' if running else ""
-    return f'<p class="gb-status gb-{tone}" role="status">{escape(text)}{moving}</p>'
+    return f'<p class="gb-status gb-{tone}{button}" role="status">{escape(text)}{moving}</p>'
 
 
 def doing(progress: Progress | None, elapsed_s: float, stage_s: float = 0.0) -> str:
@@ -84,11 +91,6 @@ def ended(result: Result) -> str:
     return line(" · ".join(parts), tone="calm gb-cut" if result.can_go_on else "calm")
 
 
-def editing(place: int) -> str:
-    """What sending the composer does now."""
-    return line(f"Editing question {place + 1}: sending it replaces it and all that follows.", tone="calm gb-editing")
-
-
-def failed(sentence: str) -> str:
-    """What the user can put right."""
-    return line(sentence, tone="error")
+def failed(sentence: str, editing: int | None = None) -> str:
+    """What the user can put right, also where a question is edited."""
+    return line(sentence, tone="error", editing=editing)
