@@ -52,19 +52,22 @@ def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
     return parts.asking_composer(Draft("")), session.shown(), status.doing(None, 0.0)
 
 
-def answering(host: Host) -> Callable[..., Iterator[tuple[list[Any], str]]]:
+def answering(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
     """The handler that answers the question on its way, of one host."""
 
-    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
-        yield from answered(host, session, controls)
+    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
+        if session.is_running:  # it was pressed twice
+            yield gr.skip(), gr.skip()
+        else:
+            yield from answered(host, session, controls)
 
     return answer_pending
 
 
-def asking(host: Host) -> Callable[..., Iterator[tuple[list[Any], str]]]:
+def asking(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
     """The handler that takes a question on its way, where that was not done yet, and answers it."""
 
-    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[list[Any], str]]:
+    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
         """Answer about pictures and clips: the chat and the status line, as they grow."""
 
         def take() -> None:
@@ -77,7 +80,7 @@ def asking(host: Host) -> Callable[..., Iterator[tuple[list[Any], str]]]:
 
 def answered(
     host: Host, session: Session, controls: Sequence[Any], take: Callable[[], None] = lambda: None
-) -> Iterator[tuple[list[Any], str]]:
+) -> Iterator[tuple[Any, Any]]:
     """The chat and the status line as an answer grows, for as long as somebody listens.
 
     It is kept here and not when the page asks for what follows: the server may end before.

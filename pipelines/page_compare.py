@@ -137,14 +137,15 @@ def begin(message: dict[str, Any], comparison: Comparison, first: str | None, se
     return parts.asking_composer(), status.doing(None, 0.0), compared_html(comparison)
 
 
-def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[str, str]]]:
+def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[Any, Any]]]:
     """The handler that has both answer."""
     work = Comparing(host.model, rivals, host.turns)
 
     def compare(
         comparison: Comparison, session: Session, first: float | None, second: float | None, *controls: Any
-    ) -> Iterator[tuple[Any, str]]:
+    ) -> Iterator[tuple[Any, Any]]:
         if not comparison.sides or comparison.is_running:  # it was told already why not
+            yield gr.skip(), gr.skip()
             return
         settings = Choices(*controls).settings()
         own = tuple(float(price or settings.price_per_hour) for price in (first, second))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from pipelines import page_turns
+from pipelines import page_asking, page_compare, page_turns
 from pipelines.conversation import Draft, Reply, Round
+from pipelines.page_host import Host
+from pipelines.present.comparing import Comparison
+from pipelines.present.model import Model
 from pipelines.present.session import Session
 
 UNCHANGED = gr.skip()
@@ -23,3 +26,19 @@ def test_nothing_is_taken_back_while_an_earlier_question_is_edited() -> None:
     assert page_turns.undo(session) == UNCHANGED
     assert session.editing == 0
     assert len(session.rounds) == 2
+
+
+def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
+    """The line that asks for the other model went at once: a page blanks what gets no value at all."""
+    host, comparison = Host.of(Model()), Comparison()
+    _, told, _ = page_compare.begin({"text": "Which?", "files": []}, comparison, "demo", "")
+    assert "Which model is to answer as B?" in told
+    compare = page_compare.comparing(host, host.rivals)
+    assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
+
+
+def test_a_question_that_is_asked_again_twice_is_answered_once() -> None:
+    session = asked("One")
+    session.retry()
+    session.is_running = True
+    assert list(page_asking.answering(Host.of(Model()))(session)) == [(UNCHANGED, UNCHANGED)]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.conversation import Draft, Reply
-from pipelines.present.asking import Answer, Update, ask
+from pipelines.host import Turns, Visitor
+from pipelines.present.asking import Answer, Update, ask, ask_in_turn
 from pipelines.present.chat import ChatMessage
 from pipelines.present.exchange import Exchange, replied
 from pipelines.present.pacing import Pump, tick_s
@@ -319,6 +320,16 @@ def test_retry_asks_the_last_question_again_and_keeps_the_reply_where_it_fails()
     session.retry()
     last(ask(session, Settings(), replying_with(result(answer="Another."))))
     assert [past.reply.answer for past in session.rounds] == ["A circle.", "Another."]
+
+
+def test_where_nothing_is_on_its_way_the_conversation_is_shown_as_it_is() -> None:
+    """Retry, while an earlier question was edited, gave the page no update at all: it blanked the whole chat."""
+    session = answered("One", "Two")
+    session.edit(0, Draft(""))
+    session.retry()
+    (update,) = ask_in_turn(session, Settings(), replying(), Turns(9), Visitor("a", "x"))
+    assert update.chat == session.shown()
+    assert "Editing question 1" in update.status
 
 
 def test_undo_takes_the_last_question_back_into_the_composer() -> None:

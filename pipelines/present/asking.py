@@ -90,8 +90,12 @@ def _failed(session: Session, sentence: str) -> Update:
 
 
 def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator[Update]:
-    """The updates; meanwhile the session is known to run, and the end of the server stops it."""
+    """The updates; meanwhile the session is known to run, and the end of the server stops it.
+
+    Where nothing is on its way, the conversation as it is: a page blanks what gets no update at all.
+    """
     if session.pending is None:
+        yield Update(session.shown(), line(editing=session.editing))
         return
     session.is_running = True
     turn.flags.append(session.stop)
