@@ -17,6 +17,7 @@ from pipelines.present.asking import Answer, Update, ask, ask_in_turn
 from pipelines.present.chat import ChatMessage
 from pipelines.present.exchange import Exchange, replied
 from pipelines.present.pacing import Pump, tick_s
+from pipelines.present.pointing import Pointed
 from pipelines.present.session import Session
 from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Delta, Deltas, Observe, Progress, Request, Result, Settings, UserError
@@ -102,6 +103,23 @@ def test_what_fails_gives_the_question_back(error: Exception, sentence: str, cap
     assert update.chat == []
     assert session.returned == Draft("What is it?", (Path("a.png"),))
     assert ("Traceback" in caplog.text) == (sentence == SERVER_FAULT)
+
+
+@pytest.mark.parametrize("question", ["", "What is it?"], ids=["empty", "refused"])
+def test_what_was_pointed_at_stays_where_the_question_about_it_fails(question: str) -> None:
+    pointed = Pointed("In this region [100, 100, 200, 200]", (Path("region.png"),), 0)
+    session = answered("One")
+    session.pointed = pointed
+    session.begin(Draft(question))
+    assert session.pointed is None
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert (session.take_returned(), session.pointed) == (Draft(question), pointed)
+    session.begin(Draft("And now?"))
+    last(ask(session, Settings(), replying()))
+    assert questions(session)[-1] == "In this region [100, 100, 200, 200]: And now?"
+    session.retry()
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert session.pointed is None
 
 
 def test_after_a_failure_the_next_question_is_answered() -> None:

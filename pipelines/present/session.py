@@ -92,7 +92,9 @@ class Session:
     """When what is noted and not yet shown was asked."""
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
-    _is_composed: bool = True
+    _typed: Draft | None = None
+    """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
+    _pointed: Pointed | None = None
     _flags: tuple[threading.Event, threading.Event] | None = None
     _name: str = ""
 
@@ -114,13 +116,14 @@ class Session:
 
     def begin(self, draft: Draft) -> None:
         """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
-        draft, self.pointed = (self.pointed.told(draft) if self.pointed else draft), None
-        self._begin(draft, len(self.rounds) if self.editing is None else self.editing)
+        place = len(self.rounds) if self.editing is None else self.editing
+        self._begin(self.pointed.told(draft) if self.pointed else draft, place)
+        self._typed, self._pointed, self.pointed = draft, self.pointed, None
 
     def retry(self) -> None:
         """Ask the last question again."""
         if self.can_rewind:
-            self._begin(self.rounds[-1].draft, len(self.rounds) - 1, is_composed=False)
+            self._begin(self.rounds[-1].draft, len(self.rounds) - 1)
 
     def resume(self) -> None:
         """Take the last question on its way again, whose reply was cut off, for the rest of it."""
@@ -218,29 +221,29 @@ class Session:
         # what can go on needs its words, and not the frames of its media
         self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
         self.leave_edit()
-        self._offer_next(self.pending.question)
+        self._offer_next()
         self.pending = self.resumed = None
         self._replaced = ()
 
     def give_back(self) -> None:
         """End the question on its way without a reply: all is as before, and a new question goes back to its author."""
-        self.returned = self.pending if self._is_composed else None
+        self.returned, self.pointed = self._typed, self.pointed or self._pointed
         self.rounds += self._replaced
         self.pending = self.resumed = None
         self._replaced = ()
 
-    def _offer_next(self, asked: str) -> None:
-        """Return the next question of a card where `asked` was the one before; who asks another leaves the card."""
-        if not self._is_composed:  # it was asked again
+    def _offer_next(self) -> None:
+        """Return the next question of a card where the one before it was asked; who asks another leaves the card."""
+        if self._typed is None:  # it was asked again
             return
-        self.script = self.script[1:] if self.script[:1] == (asked,) else ()
+        self.script = self.script[1:] if self.script[:1] == (self._typed.question,) else ()
         if self.script and self.returned is None:
             self.returned = Draft(self.script[0])
 
-    def _begin(self, draft: Draft, place: int, *, is_composed: bool = True) -> None:
+    def _begin(self, draft: Draft, place: int) -> None:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
-        self.pending, self.returned, self.resumed, self._is_composed = draft, None, None, is_composed
+        self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
         self._flags = threading.Event(), threading.Event()
         self._asked_s, self._waited_s = time.perf_counter(), None
 
