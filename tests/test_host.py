@@ -137,6 +137,18 @@ def test_a_question_that_is_not_let_begin_goes_back_to_its_author() -> None:
     assert session.returned == Draft("Mine?")
 
 
+def test_a_question_that_is_stopped_while_it_waits_goes_back_at_once() -> None:
+    turns, session = Turns(9), begun("Mine?")
+    with turns.place(HOME):
+        updates = ask_in_turn(session, Settings(), talking, turns, HOME)
+        assert "Waiting for your question before this one" in next(updates).status
+        session.stop.set()
+        (update,) = updates
+    assert "Stopped by you before it began" in update.status
+    assert session.returned == Draft("Mine?")
+    assert turns.num_questions == 0
+
+
 def test_a_second_question_is_taken_when_the_first_has_ended() -> None:
     turns, session = Turns(9), begun("First?")
     first = ask_in_turn(session, Settings(), talking, turns, HOME)

@@ -22,7 +22,7 @@ from pipelines.host.policy import policy_of
 from pipelines.host.turns import Turns, Visitor
 from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.present.ballot import as_json_file, votes_html
-from pipelines.present.comparing import Comparing, Comparison
+from pipelines.present.comparing import STOPPED, Comparing, Comparison
 from pipelines.present.history import History
 from pipelines.present.history_file import as_csv
 from pipelines.present.model import Model
@@ -63,7 +63,8 @@ class Desk:
         self.model, self.history, self.comparison = Model("first", self.engine), History(), Comparison()
         self.rivals = Rivals(self.model, lambda: Device("GPU", 10**12), lambda _: None, load)
         self.rivals.is_open = True
-        self.comparing = Comparing(self.model, self.rivals, Turns(4))
+        self.turns = Turns(4)
+        self.comparing = Comparing(self.model, self.rivals, self.turns)
 
     def begin(self, question: str, files: Sequence[Path] = (), other: str = "demo") -> Iterator[str]:
         self.comparison.begin(Draft(question, tuple(files)), ("first", other))
@@ -72,6 +73,16 @@ class Desk:
     def ask(self, question: str, files: Sequence[Path] = (), other: str = "demo") -> str:
         *_, last = self.begin(question, files, other)
         return last
+
+
+def test_a_comparison_that_is_stopped_while_it_waits_ends_at_once(checkpoint: Checkpoint) -> None:
+    desk = Desk(checkpoint, FIRST, SECOND)
+    with desk.turns.place(ASKING):
+        lines = desk.begin("Where is what?")
+        assert "Waiting for your question before this one" in next(lines)
+        desk.comparison.stop.set()
+        assert "Stopped by you." in list(lines)[-1]
+    assert [side.reply for side in desk.comparison.sides] == [STOPPED, STOPPED]
 
 
 def test_both_answer_and_what_differs_is_marked(checkpoint: Checkpoint, picture: Path) -> None:

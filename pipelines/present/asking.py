@@ -66,11 +66,15 @@ def ask_in_turn(
 ) -> Iterator[Update]:
     """As `ask`, once the question before it has ended. `take` puts the question on its way, where it is not yet.
 
-    Where it is not let begin, the sentence that says why is shown, and the question goes back to the user.
+    Where it is not let begin, or is stopped while it waits, that is told, and the question goes back to the user.
     """
     try:
         with turns.place(visitor) as turn:
             for _ in turns.wait(turn):
+                if session.pending is not None and not session.is_running and session.stop.is_set():
+                    session.give_back()
+                    yield _stopped_early(session)
+                    return
                 yield Update(session.shown(), line(BEFORE_THIS, tone="busy"))
             if session.pending is None:
                 take()
@@ -82,6 +86,10 @@ def ask_in_turn(
         if session.pending is not None and not session.is_running:
             session.give_back()
         yield _failed(session, str(error))
+
+
+def _stopped_early(session: Session) -> Update:
+    return Update(session.shown(), line(STOPPED_EARLY, editing=session.editing))
 
 
 def _failed(session: Session, sentence: str) -> Update:
@@ -121,7 +129,7 @@ def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable
             session.note(exchange.record)
     if exchange.result is None:
         session.give_back()
-        yield Update(session.shown(), line(STOPPED_EARLY, editing=session.editing))
+        yield _stopped_early(session)
     else:
         session.keep(exchange.result)
         keep()

@@ -155,6 +155,8 @@ class Comparing:
         try:
             with self._turns.place(visitor) as turn:
                 for _ in self._turns.wait(turn):
+                    if comparison.stop.is_set():
+                        break  # each side is told so below
                     yield line(BEFORE_THIS, tone="busy")
                 turn.flags.append(comparison.stop)
                 comparison.is_running = True
