@@ -20,6 +20,13 @@ class Draft:
     files: tuple[Path, ...] = ()
     about: int | None = None
 
+    def joined(self, later: Draft) -> Draft:
+        """This and a later one in one: the text of that below, and its files behind."""
+        if later == Draft(""):
+            return self
+        questions = filter(str.strip, (self.question, later.question))
+        return Draft("\n".join(questions), tuple(dict.fromkeys((*self.files, *later.files))), self.about)
+
 
 @dataclass(frozen=True)
 class Seen:

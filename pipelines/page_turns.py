@@ -29,16 +29,16 @@ def wire_turns(
     pane.pointed.select(point_at, session, [pane.pointed, pane.line], **AT_ONCE)
     pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
     return [
-        pane.chat.undo(undo, session, view, **AT_ONCE),
+        pane.chat.undo(undo, [session, pane.composer], view, **AT_ONCE),
         new_chat.click(starting_anew(host), session, [session, *view], **AT_ONCE),
     ]
 
 
-def undo(session: Session) -> Any:
+def undo(session: Session, message: dict[str, Any]) -> Any:
     """Take the last question back into the composer; nothing changes while one is on its way or edited."""
     if not session.can_rewind:
         return gr.skip()
-    session.undo()
+    session.undo(draft_of(message, uploads()))
     return shown(session)
 
 

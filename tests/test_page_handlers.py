@@ -12,6 +12,7 @@ from pipelines.present.model import Model
 from pipelines.present.session import Session
 
 UNCHANGED = gr.skip()
+EMPTY = {"text": "", "files": []}
 
 
 def asked(*questions: str) -> Session:
@@ -23,7 +24,7 @@ def test_nothing_is_taken_back_while_an_earlier_question_is_edited() -> None:
     """The line that tells of it went, and the way out; the next question then replaced the whole conversation."""
     session = asked("One", "Two")
     session.edit(0, Draft(""))
-    assert page_turns.undo(session) == UNCHANGED
+    assert page_turns.undo(session, EMPTY) == UNCHANGED
     assert session.editing == 0
     assert len(session.rounds) == 2
 

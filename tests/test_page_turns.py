@@ -67,7 +67,7 @@ def test_the_last_question_is_asked_again_and_taken_back(scripted_server: PageSe
     assert questions(answered) == ["What is in this picture?", "And its colour?"]
     answered.get_by_label("Undo").last.click()
     expect(answered.locator("#chat .user-row")).to_have_count(1)
-    expect(answered.locator("#composer textarea")).to_have_value("And its colour?")
+    expect(answered.locator("#composer textarea")).to_have_value("And its colour?\ntyped already")
 
 
 def test_an_answer_is_copied(answered: Page) -> None:

@@ -352,13 +352,25 @@ def test_where_nothing_is_on_its_way_the_conversation_is_shown_as_it_is() -> Non
 
 def test_undo_takes_the_last_question_back_into_the_composer() -> None:
     session = answered("One", "Two")
-    session.undo()
+    session.undo(Draft(""))
     assert questions(session) == ["One"]
     assert session.take_returned() == Draft("Two", (Path("Two.png"),))
     assert texts(session.shown()) == ["One", "Look.", "A circle."]
 
 
-@pytest.mark.parametrize("act", [Session.retry, Session.undo, Session.resume], ids=["retry", "undo", "resume"])
+def test_undo_leaves_what_is_typed_already() -> None:
+    session = answered("One", "Two")
+    session.undo(Draft("typed already", (Path("typed.png"), Path("Two.png"))))
+    assert session.take_returned() == Draft("Two\ntyped already", (Path("Two.png"), Path("typed.png")))
+    session.undo(Draft(" ", (Path("typed.png"),)))
+    assert session.take_returned() == Draft("One", (Path("One.png"), Path("typed.png")))
+
+
+def undo(session: Session) -> None:
+    session.undo(Draft("typed already"))
+
+
+@pytest.mark.parametrize("act", [Session.retry, undo, Session.resume], ids=["retry", "undo", "resume"])
 def test_nothing_is_rewound_while_a_question_is_on_its_way_or_edited(act: Callable[[Session], None]) -> None:
     running, edited, empty = answered("One"), answered("One"), Session()
     running.begin(Draft("Two"))

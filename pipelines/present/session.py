@@ -131,10 +131,10 @@ class Session:
             self.retry()
             self.resumed = self.cut_off
 
-    def undo(self) -> None:
-        """Take the last question and its reply back: the question goes into the composer."""
+    def undo(self, typed: Draft) -> None:
+        """Take the last question and its reply back: the question goes into the composer, above what is `typed`."""
         if self.can_rewind:
-            self.returned, self.cut_off, self.drawn = self.rounds.pop().draft, None, None
+            self.returned, self.cut_off, self.drawn = self.rounds.pop().draft.joined(typed), None, None
 
     def edit(self, place: int, typed: Draft) -> None:
         """Return the question of a round, which the next one that is sent replaces. `typed` is set aside."""
