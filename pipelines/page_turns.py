@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from pipelines import page_components as parts
+from pipelines import page_library
 from pipelines.conversation import Draft
-from pipelines.page_components import AT_ONCE
+from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.page_outcome import shown
 from pipelines.present import status
@@ -29,17 +30,22 @@ def wire_turns(
     pane.pointed.select(point_at, session, [pane.pointed, pane.line], **AT_ONCE)
     pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
     return [
-        pane.chat.undo(undo, [session, pane.composer], view, **AT_ONCE),
+        pane.chat.undo(undoing(host), [session, pane.composer], view, **PRIVATE),
         new_chat.click(starting_anew(host), session, [session, *view], **AT_ONCE),
     ]
 
 
-def undo(session: Session, message: dict[str, Any]) -> Any:
-    """Take the last question back into the composer; nothing changes while one is on its way or edited."""
-    if not session.can_rewind:
-        return gr.skip()
-    session.undo(draft_of(message, uploads()))
-    return shown(session)
+def undoing(host: Host) -> Callable[[Session, dict[str, Any]], Any]:
+    """The handler that takes the last question back into the composer, and out of what is kept."""
+
+    def undo(session: Session, message: dict[str, Any]) -> Any:
+        if not session.can_rewind:  # one is on its way or edited
+            return gr.skip()
+        session.undo(draft_of(message, uploads()))
+        page_library.keep(host.archive, session)
+        return shown(session)
+
+    return undo
 
 
 def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tuple[Any, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 
 from pipelines import page_asking, page_compare, page_turns
+from pipelines.archive import Archive
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.page_host import Host
 from pipelines.present.comparing import Comparison
@@ -24,9 +27,22 @@ def test_nothing_is_taken_back_while_an_earlier_question_is_edited() -> None:
     """The line that tells of it went, and the way out; the next question then replaced the whole conversation."""
     session = asked("One", "Two")
     session.edit(0, Draft(""))
-    assert page_turns.undo(session, EMPTY) == UNCHANGED
+    assert page_turns.undoing(Host.of(Model()))(session, EMPTY) == UNCHANGED
     assert session.editing == 0
     assert len(session.rounds) == 2
+
+
+def test_what_is_taken_back_is_not_kept_either(tmp_path: Path) -> None:
+    """It came back when the page was loaded again."""
+    archive, session = Archive(tmp_path), asked("One", "Two")
+    archive.save(session.name, session.rounds)
+    undo = page_turns.undoing(Host.of(Model(), archive))
+    undo(session, EMPTY)
+    kept = archive.find(session.name)
+    assert kept is not None
+    assert [past.question for past in kept.rounds] == ["One"]
+    undo(session, EMPTY)
+    assert archive.listed() == []
 
 
 def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:

@@ -1,8 +1,8 @@
 """The archive: a folder with a SQLite database and the files of the conversations, told by their content.
 
-Nothing is ever deleted that a person did not delete. A database that is damaged, at the start or later, is renamed and
-a fresh one begun; one that another program holds at the start is left where it is, and a fresh one begun beside it.
-`notice` tells of either. Every method raises UserError where the database cannot be had.
+Nothing is ever deleted that a person did not delete or take back. A database that is damaged, at the start or later, is
+renamed and a fresh one begun; one that another program holds at the start is left where it is, and a fresh one begun
+beside it. `notice` tells of either. Every method raises UserError where the database cannot be had.
 """
 
 from __future__ import annotations
@@ -94,9 +94,12 @@ class Archive:
     def save(self, id: str, rounds: Sequence[Round], system: str = "") -> None:
         """Keep a conversation as it is now, with its system prompt, under its title where it has one.
 
-        Raises UserError where that fails.
+        Of one that is empty nothing is kept any more. Raises UserError where that fails.
         """
-        if self._folder is None or not rounds:
+        if self._folder is None:
+            return
+        if not rounds:
+            self.delete(id)
             return
         try:
             kept = tuple(
