@@ -63,7 +63,9 @@ def build(host: Host) -> gr.Blocks:
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
         system = settings.named("system")
-        whole = page_library.View(session, view, system, shown, followers, redraw, host.leave, uploads)
+        whole = page_library.View(
+            session, pane.composer, view, system, shown, followers, redraw, host.leave_for_another, uploads
+        )
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(started), session, pane.composer, **AT_ONCE)
 

@@ -20,6 +20,11 @@ class Draft:
     files: tuple[Path, ...] = ()
     about: int | None = None
 
+    def is_like(self, other: Draft) -> bool:
+        """Whether both say the same about files of the same names, wherever these lie."""
+        names, others = ([path.name for path in one.files] for one in (self, other))
+        return (self.question, names) == (other.question, others)
+
     def joined(self, later: Draft) -> Draft:
         """This and a later one in one: the text of that below, and its files behind."""
         if later == Draft(""):

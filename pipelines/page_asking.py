@@ -83,7 +83,8 @@ def answered(
 ) -> Iterator[tuple[Any, Any]]:
     """The chat and the status line as an answer grows, for as long as somebody listens.
 
-    It is kept here and not when the page asks for what follows: the server may end before.
+    It is kept here and not when the page asks for what follows: the server may end before. Once the conversation is
+    left, nothing of it is shown; the framework shows once more at the end what it was given last.
     """
 
     def keep() -> None:
@@ -92,7 +93,7 @@ def answered(
     settings, visitor = Choices(*controls).settings(), host.visitor()
     updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
     for update in host.listened(updates):
-        yield update.chat, update.status
+        yield (gr.skip(), gr.skip()) if session.is_closed else (update.chat, update.status)
 
 
 def stop(session: Session) -> None:

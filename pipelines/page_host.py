@@ -16,6 +16,7 @@ from gradio import processing_utils, queueing, routes, utils
 from gradio.context import LocalContext
 
 from pipelines.archive import Archive
+from pipelines.conversation import Draft
 from pipelines.host import Audience, Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
 from pipelines.present.model import Model
@@ -88,3 +89,9 @@ class Host:
         """What happens when a visitor has left a conversation."""
         session.close()
         self.model.forget(session.name)
+
+    def leave_for_another(self, session: Session, typed: Draft) -> Draft | None:
+        """Leave a conversation for another one: what then goes into the composer, None where that stays as it is."""
+        left = session.leave(typed, is_kept=self.archive.is_on)
+        self.model.forget(session.name)
+        return left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pipelines.archive import Archive, export, import_file
 from pipelines.conversation import Draft
 from pipelines.page_components import AT_ONCE, PRIVATE, html, script
 from pipelines.present.listing import Pressed, Remembered, listing_html
-from pipelines.present.session import Session, uploaded
+from pipelines.present.session import Session, draft_of, uploaded
 from pipelines.types import UserError
 
 CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"
@@ -29,12 +29,13 @@ class View:
     """
 
     session: gr.State
+    composer: gr.MultimodalTextbox
     components: Sequence[Any]
     system: Sequence[Any]
     show: Callable[[Session], tuple[Any, ...]]
     followers: Sequence[Any]
     redraw: Callable[[Session], tuple[Any, ...]]
-    leave: Callable[[Session], None]
+    leave: Callable[[Session, Draft], Draft | None]
     uploads: Callable[[], Path]
 
 
@@ -76,31 +77,31 @@ def wire_library(
         except UserError as error:
             return listing_html([], notice=str(error)), session.name
 
-    def opened(id: str, session: Session) -> Session:
-        """The session of a kept conversation; `session` itself where there is none."""
+    def opened(id: str, session: Session, message: Mapping[str, object]) -> Session:
+        """The session of a kept conversation; `session` itself where there is none. What is typed stays."""
         kept = archive.find(id) if archive.is_on else None
         if kept is None or id == session.name:
             return session
         rounds = archive.rounds(kept, view.uploads())
-        view.leave(session)
-        return Session(rounds=rounds, returned=Draft(""), history=session.history, system=kept.system, _name=id)
+        left = view.leave(session, draft_of(message, view.uploads()))
+        return Session(rounds=rounds, returned=left, history=session.history, system=kept.system, _name=id)
 
-    def act(search: str, session: Session, pressed: gr.SelectData) -> tuple[Any, ...]:
+    def act(search: str, session: Session, message: dict[str, Any], pressed: gr.SelectData) -> tuple[Any, ...]:
         wanted = Pressed.of(pressed.value)
         if wanted is None or not archive.is_on:
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
         try:
-            session, *shown = done(wanted, session)
+            session, *shown = done(wanted, session, message)
             return *shown, *listed(search, session)
         except UserError as error:
             gr.Warning(str(error))
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
 
-    def done(wanted: Pressed, session: Session) -> tuple[Any, ...]:
+    def done(wanted: Pressed, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
         """Do what a person wants; the session then, the page, the file to save, the system prompt. Raises UserError."""
         shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
-            other = opened(wanted.id, session)
+            other = opened(wanted.id, session, message)
             if other is not session:
                 session, shown, system = other, (other, *view.show(other)), other.system
         elif wanted.act == "rename":
@@ -110,14 +111,15 @@ def wire_library(
         elif wanted.act == "delete":
             archive.delete(wanted.id)
             if wanted.id == session.name:
-                view.leave(session)
-                session = Session(returned=Draft(""), history=session.history)
+                session.discard()
+                left = view.leave(session, draft_of(message, view.uploads()))
+                session = Session(returned=left, history=session.history)
                 shown = session, *view.show(session)
         return session, *shown, file, system
 
-    def take_in(path: str, search: str, session: Session) -> tuple[Any, ...]:
+    def take_in(path: str, search: str, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
         try:
-            session = opened(import_file(archive, *uploaded([path], view.uploads())), session)
+            session = opened(import_file(archive, *uploaded([path], view.uploads())), session, message)
         except UserError as error:
             gr.Warning(str(error))
             return *_unchanged(view), gr.skip(), *listed(search, session)
@@ -127,7 +129,7 @@ def wire_library(
         """Show what this tab held before it was loaded again."""
         remembered = Remembered.of_json(text)
         try:
-            session = opened(remembered.id, session)
+            session = opened(remembered.id, session, {})
         except UserError as error:
             gr.Warning(str(error))
         draft = _draft(remembered, view.uploads())
@@ -154,14 +156,14 @@ def wire_library(
     # what may warn a person goes through the queue: Gradio shows warnings from there alone
     parts.listing.select(
         act,
-        [parts.search, view.session],
+        [parts.search, view.session, view.composer],
         [view.session, *view.components, parts.download, *view.system, *outputs],
         **PRIVATE,
     )
     parts.download.change(None, None, None, js=CLICK_EXPORT)
     parts.upload.upload(
         take_in,
-        [parts.upload, parts.search, view.session],
+        [parts.upload, parts.search, view.session, view.composer],
         [view.session, *view.components, *view.system, *outputs],
         **PRIVATE,
     )

@@ -50,10 +50,12 @@ def wire_outcome(
     return finished
 
 
-def finishing(host: Host) -> Callable[[Session], tuple[Any, ...]]:
-    """The handler that follows an answer."""
+def finishing(host: Host) -> Callable[[Session], Any]:
+    """The handler that follows an answer; in a conversation that was begun meanwhile it changes nothing."""
 
-    def finish(session: Session) -> tuple[Any, ...]:
+    def finish(session: Session) -> Any:
+        if session.pending is not None:
+            return gr.skip()
         last, result = session.answered, session.result
         told = drawn(session, host.model.roofline)
         if last is not None and result is not None:

@@ -31,7 +31,7 @@ def wire_turns(
     pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
     return [
         pane.chat.undo(undoing(host), [session, pane.composer], view, **PRIVATE),
-        new_chat.click(starting_anew(host), session, [session, *view], **AT_ONCE),
+        new_chat.click(starting_anew(host), [session, pane.composer], [session, *view], **AT_ONCE),
     ]
 
 
@@ -77,12 +77,12 @@ def point_at_nothing(session: Session) -> str:
     return pointed_html(None)
 
 
-def starting_anew(host: Host) -> Callable[[Session], tuple[Any, ...]]:
+def starting_anew(host: Host) -> Callable[[Session, dict[str, Any]], tuple[Any, ...]]:
     """The handler that leaves the conversation and begins an empty one."""
 
-    def start_anew(session: Session) -> tuple[Any, ...]:
-        host.leave(session)
-        fresh = Session(returned=Draft(""), history=session.history)
+    def start_anew(session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
+        left = host.leave_for_another(session, draft_of(message, uploads()))
+        fresh = Session(returned=left, history=session.history)
         return fresh, *shown(fresh)
 
     return start_anew

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import gradio as gr
 
-from pipelines import page_asking, page_compare, page_turns
+from pipelines import page_asking, page_compare, page_outcome, page_turns
 from pipelines.archive import Archive
+from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
+from pipelines.engine import ScriptedEngine
+from pipelines.models import DEMO_FOLDER
 from pipelines.page_host import Host
 from pipelines.present.comparing import Comparison
 from pipelines.present.model import Model
@@ -43,6 +47,33 @@ def test_what_is_taken_back_is_not_kept_either(tmp_path: Path) -> None:
     assert [past.question for past in kept.rounds] == ["One"]
     undo(session, EMPTY)
     assert archive.listed() == []
+
+
+def test_an_answer_that_is_left_is_kept_and_shown_no_more(tmp_path: Path) -> None:
+    archive, session = Archive(tmp_path), Session()
+    engine = ScriptedEngine("Let me look. " * 200, Checkpoint.open(DEMO_FOLDER), token_delay_s=0.01)
+    host = Host.of(Model(engine=engine), archive)
+    session.begin(Draft("Hello"))
+    updates = page_asking.answering(host)(session)
+    while "Let me look" not in str(next(updates)):
+        pass
+    follower = threading.Thread(target=lambda: shown.extend(updates))
+    shown: list[object] = []
+    follower.start()
+    fresh, *_ = page_turns.starting_anew(host)(session, EMPTY)
+    follower.join()
+    assert shown[-1] == (UNCHANGED, UNCHANGED)
+    kept = archive.find(session.name)
+    assert kept is not None
+    assert [(past.question, past.reply.finish_reason) for past in kept.rounds] == [("Hello", "cancelled")]
+    assert "Let me look" in kept.rounds[0].reply.reasoning
+    assert fresh.rounds == []
+
+
+def test_the_end_of_an_answer_leaves_the_next_question_on_its_way() -> None:
+    session = asked("One")
+    session.begin(Draft("Two"))
+    assert page_outcome.finishing(Host.of(Model()))(session) == UNCHANGED
 
 
 def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:

@@ -61,6 +61,12 @@ def until_stopped(_request: Request, stop: threading.Event, _observe: Observe, _
     yield result(reasoning="Look.", answer="", finish_reason="cancelled")
 
 
+def never(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+    """An answer that does not begin before it is stopped."""
+    stop.wait(PATIENCE_S)
+    yield from ()
+
+
 def texts(messages: list[ChatMessage]) -> list[str]:
     return [str(part.get("text")) for message in messages for part in message["content"] if "text" in part]
 
@@ -113,7 +119,7 @@ def test_what_was_pointed_at_stays_where_the_question_about_it_fails(question: s
     session.begin(Draft(question))
     assert session.pointed is None
     last(ask(session, Settings(), failing(UserError("No."))))
-    assert (session.take_returned(), session.pointed) == (Draft(question), pointed)
+    assert (session.take_returned() or Draft(""), session.pointed) == (Draft(question), pointed)
     session.begin(Draft("And now?"))
     last(ask(session, Settings(), replying()))
     assert questions(session)[-1] == "In this region [100, 100, 200, 200]: And now?"
@@ -151,19 +157,59 @@ def test_a_page_that_is_closed_sets_the_stop() -> None:
     assert stop.is_set()
 
 
-def test_a_new_chat_silences_the_answer_that_runs() -> None:
+def left_while(answer: Answer, typed: str = "", *, is_kept: bool = True) -> tuple[Session, Draft | None]:
+    """A session that was left while this answers its question, and what then goes into the composer."""
+    session = session_with("What is it?", Path("a.png"))
+    updates = ask(session, Settings(), answer)
+    next(updates)
+    follower = threading.Thread(target=list, args=(updates,))
+    follower.start()
+    left = session.leave(Draft(typed), is_kept=is_kept)
+    follower.join()
+    return session, left
+
+
+def test_a_conversation_that_is_left_ends_its_answer_as_stop_does() -> None:
+    session, left = left_while(until_stopped)
+    assert texts(session.shown()) == ["What is it?", "Look.", "*Stopped by you.*"]
+    assert left is None
+
+
+def test_a_question_that_is_left_without_a_reply_or_not_kept_goes_on() -> None:
+    question = Draft("What is it?", (Path("a.png"),))
+    assert left_while(never)[1] == question
+    assert left_while(until_stopped, is_kept=False)[1] == question
+    assert left_while(never, "typed already")[1] == Draft("What is it?\ntyped already", question.files)
+
+
+def test_what_is_typed_goes_on_from_a_conversation_that_is_left() -> None:
+    typed = Draft("typed already", (Path("typed.png"),))
+    assert answered("One").leave(typed, is_kept=True) is None  # it stays where it is
+    edited = answered("One")
+    edited.edit(0, typed)
+    assert edited.leave(Draft("One", (Path("elsewhere/One.png"),)), is_kept=True) == typed
+    edited.edit(0, Draft(""))
+    assert edited.leave(Draft("One again"), is_kept=True) == Draft("typed already\nOne again", typed.files)
+
+
+def test_what_the_page_offered_does_not_go_on() -> None:
+    session = Session(script=("One?", "Two?"))
+    session.begin(Draft("One?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.leave(Draft("Two?"), is_kept=True) == Draft("")
+
+
+def test_what_is_discarded_is_not_there_when_its_answer_ends() -> None:
     session = session_with("What is it?")
     updates = ask(session, Settings(), until_stopped)
     next(updates)
+    session.discard()
     session.close()
-    assert list(updates) == []
+    list(updates)
+    assert session.rounds == []
 
 
 def test_stopped_while_it_waits_gives_the_question_back() -> None:
-    def never(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
-        stop.wait(PATIENCE_S)
-        yield from ()
-
     session = session_with("What is it?")
     updates = ask(session, Settings(), never)
     assert "Waiting for the model" in next(updates).status

@@ -120,8 +120,6 @@ def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable
         for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
             for item in batch:
                 exchange.take(item)
-            if session.is_closed:
-                return
             if exchange.result is None:
                 yield Update(session.shown(exchange.messages()), exchange.status())
     finally:

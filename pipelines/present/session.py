@@ -18,6 +18,9 @@ from pipelines.present.history import History
 from pipelines.present.pointing import Pointed
 from pipelines.types import Record, Request, Result, Settings, UserError
 
+PATIENCE_S = 2.0
+"""For what was stopped to end, before whoever stopped it goes on."""
+
 
 class Composed(TypedDict):
     """What the composer holds: text, and the paths of uploads."""
@@ -65,7 +68,8 @@ class Session:
     on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
     one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
     about, and `system` the system prompt of the last one that was answered. `script` are questions of a card, the next
-    one first: each is offered when the one before it was answered.
+    one first: each is offered when the one before it was answered. `filled` is what the page itself put into the
+    composer last.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -86,6 +90,7 @@ class Session:
     pointed: Pointed | None = None
     system: str = ""
     script: tuple[str, ...] = ()
+    filled: Draft | None = None
     _asked_s: float | None = None
     _waited_s: tuple[float, float] | None = None
     _noted_s: float | None = None
@@ -95,7 +100,7 @@ class Session:
     _typed: Draft | None = None
     """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
     _pointed: Pointed | None = None
-    _flags: tuple[threading.Event, threading.Event] | None = None
+    _flags: tuple[threading.Event, ...] | None = None
     _name: str = ""
 
     @property
@@ -141,6 +146,7 @@ class Session:
         if self.pending is None and 0 <= place < len(self.rounds):
             self.aside = typed if self.editing is None else self.aside
             self.editing, self.returned = place, self.rounds[place].draft
+            self.filled = self.returned
 
     def leave_edit(self) -> None:
         """Edit no earlier question any more, and return what was set aside."""
@@ -154,17 +160,44 @@ class Session:
     @property
     def stop(self) -> threading.Event:
         """What stops the question on its way."""
-        return self._both[0]
+        return self._all_flags[0]
 
     @property
     def hurry(self) -> threading.Event:
         """What ends the reasoning of the question on its way."""
-        return self._both[1]
+        return self._all_flags[1]
+
+    @property
+    def ended(self) -> threading.Event:
+        """What is set once the question on its way has ended."""
+        return self._all_flags[2]
 
     def close(self) -> None:
         """Leave the conversation: what runs stops and shows nothing any more."""
         self.is_closed = True
         self.stop.set()
+
+    def leave(self, typed: Draft, *, is_kept: bool) -> Draft | None:
+        """Close the conversation for another one; what then goes into the composer, None where that stays as it is.
+
+        Nothing that a person wrote is lost: neither what is `typed` or was set aside, nor the question on its way,
+        unless it ends in time as by Stop, with a reply, in a conversation that `is_kept`.
+        """
+        asked, aside = self.pending, self.aside or Draft("")
+        unsent = self._typed if asked and self._typed else Draft("")
+        self.close()
+        if asked and is_kept and self.ended.wait(PATIENCE_S) and any(past.draft is asked for past in self.rounds):
+            unsent = Draft("")
+        left = aside.joined(unsent).joined(self.own(typed))
+        return None if left == typed else left
+
+    def discard(self) -> None:
+        """Have nothing any more that could be kept."""
+        self.rounds, self._replaced, self.pending = [], (), None
+
+    def own(self, typed: Draft) -> Draft:
+        """What a person wrote and added of what is `typed`: nothing where the composer is as the page filled it."""
+        return Draft("") if self.filled is not None and typed.is_like(self.filled) else typed
 
     def shown(self, replies: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
         """The chat with the question on its way and what is there of its reply."""
@@ -224,13 +257,16 @@ class Session:
         self._offer_next()
         self.pending = self.resumed = None
         self._replaced = ()
+        self.ended.set()
 
     def give_back(self) -> None:
         """End the question on its way without a reply: all is as before, and a new question goes back to its author."""
-        self.returned, self.pointed = self._typed, self.pointed or self._pointed
+        self.returned = None if self._typed == Draft("") else self._typed
+        self.pointed = self.pointed or self._pointed
         self.rounds += self._replaced
         self.pending = self.resumed = None
         self._replaced = ()
+        self.ended.set()
 
     def _offer_next(self) -> None:
         """Return the next question of a card where the one before it was asked; who asks another leaves the card."""
@@ -238,17 +274,18 @@ class Session:
             return
         self.script = self.script[1:] if self.script[:1] == (self._typed.question,) else ()
         if self.script and self.returned is None:
-            self.returned = Draft(self.script[0])
+            self.returned = self.filled = Draft(self.script[0])
 
     def _begin(self, draft: Draft, place: int) -> None:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
-        self._flags = threading.Event(), threading.Event()
+        self._flags = None
         self._asked_s, self._waited_s = time.perf_counter(), None
 
     @property
-    def _both(self) -> tuple[threading.Event, threading.Event]:
+    def _all_flags(self) -> tuple[threading.Event, ...]:
+        """Those of a question, made late: a page copies the session that it begins with, which no event survives."""
         if self._flags is None:
-            self._flags = threading.Event(), threading.Event()
+            self._flags = threading.Event(), threading.Event(), threading.Event()
         return self._flags
