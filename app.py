@@ -67,7 +67,7 @@ def build(host: Host) -> gr.Blocks:
             session, pane.composer, view, system, shown, followers, redraw, host.leave_for_another, uploads
         )
         page_library.wire_library(page, kept, host.archive, whole, changes)
-        pane.chat.example_select(filling(started), session, pane.composer, **AT_ONCE)
+        pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)
 
         def told() -> Iterator[tuple[Any, Any]]:
             for far in first_loaded(host.model):

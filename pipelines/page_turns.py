@@ -89,11 +89,14 @@ def starting_anew(host: Host) -> Callable[[Session, dict[str, Any]], tuple[Any, 
 
 
 def filling(cards: Sequence[Card]) -> Callable[..., dict[str, Any]]:
-    """The handler that puts the question of a chosen card into the composer without sending it."""
+    """The handler that puts the question of a chosen card into the composer, below what is typed there.
 
-    def fill(session: Session, chosen: gr.SelectData) -> dict[str, Any]:
-        card = cards[int(chosen.index)]
-        session.script = card.questions
-        return dict(composed(Draft(card.questions[0], (card.path,))))
+    It is not sent; the question of another card that was chosen before makes way.
+    """
+
+    def fill(session: Session, message: dict[str, Any], chosen: gr.SelectData) -> dict[str, Any]:
+        card, typed = cards[int(chosen.index)], session.own(draft_of(message, uploads()))
+        session.script, session.filled = card.questions, Draft(card.questions[0], (card.path,))
+        return dict(composed(typed.joined(session.filled)))
 
     return fill

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from pipelines import page_asking, page_compare, page_outcome, page_turns
+from pipelines import page_asking, page_compare, page_host, page_outcome, page_turns
 from pipelines.archive import Archive
 from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
@@ -15,6 +15,7 @@ from pipelines.engine import ScriptedEngine
 from pipelines.models import DEMO_FOLDER
 from pipelines.page_host import Host
 from pipelines.present.comparing import Comparison
+from pipelines.present.examples import Card
 from pipelines.present.model import Model
 from pipelines.present.session import Session
 
@@ -47,6 +48,23 @@ def test_what_is_taken_back_is_not_kept_either(tmp_path: Path) -> None:
     assert [past.question for past in kept.rounds] == ["One"]
     undo(session, EMPTY)
     assert archive.listed() == []
+
+
+def test_a_card_leaves_what_is_typed() -> None:
+    """It wrote over the question and took its files away."""
+    first, second = Card(Path("one.png"), ("One?", "And now?")), Card(Path("two.png"), ("Two?",))
+    fill, session = page_turns.filling([first, second]), Session()
+
+    def choose(index: int, text: str, *files: Path) -> dict[str, object]:
+        message = {"text": text, "files": [str(page_host.uploads() / path) for path in files]}
+        chosen = gr.SelectData(None, {"index": index, "value": ""})
+        return fill(session, message, chosen)
+
+    assert choose(0, "") == {"text": "One?", "files": ["one.png"]}
+    assert choose(1, "One?", Path("cached/one.png")) == {"text": "Two?", "files": ["two.png"]}
+    assert choose(0, "typed already") == {"text": "typed already\nOne?", "files": ["one.png"]}
+    mine = str(page_host.uploads() / "mine.png")
+    assert choose(0, "", Path("mine.png")) == {"text": "One?", "files": [mine, "one.png"]}
 
 
 def test_an_answer_that_is_left_is_kept_and_shown_no_more(tmp_path: Path) -> None:
