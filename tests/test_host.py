@@ -130,6 +130,22 @@ def test_the_end_of_the_server_ends_every_stream_with_a_word() -> None:
     assert ENDING in update.status
 
 
+def test_the_end_of_the_server_stops_a_question_that_is_just_taken_on_its_way() -> None:
+    turns, session = Turns(9), Session()
+
+    def take() -> None:
+        ending.start()
+        while not turns.is_ending:
+            ending.join(0.01)
+        session.begin(Draft("What is it?"))
+
+    ending = threading.Thread(target=turns.end, args=(PATIENCE_S,))
+    *_, update = ask_in_turn(session, Settings(), talking, turns, HOME, take)
+    ending.join()
+    assert ENDING in update.status
+    assert session.rounds[-1].reply.answer == "Well, "
+
+
 def test_a_question_that_is_not_let_begin_goes_back_to_its_author() -> None:
     turns, session = Turns(0), begun("Mine?")
     (update,) = ask_in_turn(session, Settings(), talking, turns, HOME)

@@ -93,6 +93,13 @@ class Turns:
                 raise UserError(ENDING)
             return is_next
 
+    def stop_by(self, turn: Turn, flag: threading.Event) -> None:
+        """Let the end of the server set `flag`, which stops what runs in that turn; at once where it ends already."""
+        with self._changed:
+            turn.flags.append(flag)
+            if self.is_ending:
+                flag.set()
+
     def end(self, patience_s: float) -> bool:
         """Let nobody begin, stop those who run, and wait until they have ended; whether all have."""
         with self._changed:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipelines.host.turns import ENDING, Turn, Turns, Visitor
+from pipelines.host.turns import ENDING, Turns, Visitor
 from pipelines.present.chat import ChatMessage
 from pipelines.present.exchange import Arrival, Exchange
 from pipelines.present.pacing import Pump, tick_s
@@ -79,7 +79,9 @@ def ask_in_turn(
             if session.pending is None:
                 take()
             session.wait(turn.waited_s)
-            yield from _marked(session, turn, ask(session, settings, answer, keep))
+            if session.pending is not None:
+                turns.stop_by(turn, session.stop)
+            yield from _marked(session, ask(session, settings, answer, keep))
             if turns.is_ending:
                 yield _failed(session, ENDING)
     except UserError as error:
@@ -97,8 +99,8 @@ def _failed(session: Session, sentence: str) -> Update:
     return Update(session.shown(), failed(sentence, session.editing))
 
 
-def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator[Update]:
-    """The updates; meanwhile the session is known to run, and the end of the server stops it.
+def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
+    """The updates; meanwhile the session is known to run.
 
     Where nothing is on its way, the conversation as it is: a page blanks what gets no update at all.
     """
@@ -106,7 +108,6 @@ def _marked(session: Session, turn: Turn, updates: Iterator[Update]) -> Iterator
         yield Update(session.shown(), line(editing=session.editing))
         return
     session.is_running = True
-    turn.flags.append(session.stop)
     try:
         yield from updates
     finally:

@@ -158,7 +158,7 @@ class Comparing:
                     if comparison.stop.is_set():
                         break  # each side is told so below
                     yield line(BEFORE_THIS, tone="busy")
-                turn.flags.append(comparison.stop)
+                self._turns.stop_by(turn, comparison.stop)
                 comparison.is_running = True
                 for side, price in zip(comparison.sides, prices, strict=True):
                     own = replace(settings, price_per_hour=max(0.0, price), look_closer=False)
