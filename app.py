@@ -62,9 +62,18 @@ def build(host: Host) -> gr.Blocks:
         changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        system = settings.named("system")
+        kept_settings, system = wire_settings(page, host.model, settings, new_chat), settings.named("system")
         whole = page_library.View(
-            session, pane.composer, view, system, shown, followers, redraw, host.leave_for_another, uploads
+            session,
+            pane.composer,
+            view,
+            kept_settings,
+            system,
+            shown,
+            followers,
+            redraw,
+            host.leave_for_another,
+            uploads,
         )
         page_library.wire_library(page, kept, host.archive, whole, changes)
         pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)
@@ -82,7 +91,6 @@ def build(host: Host) -> gr.Blocks:
         page_compare.wire_compare(
             page, host, session, turn_over, other_side, pane.composer, chosen_settings, shown_requests
         )
-        wire_settings(page, host.model, settings)
         show_costs(page, host.model, pane, settings, changes)
         offer(host)
     page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)

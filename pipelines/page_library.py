@@ -12,6 +12,7 @@ import gradio as gr
 from pipelines.archive import Archive, export, import_file
 from pipelines.conversation import Draft
 from pipelines.page_components import AT_ONCE, PRIVATE, html, script
+from pipelines.present.choices import Choices
 from pipelines.present.listing import Pressed, Remembered, listing_html
 from pipelines.present.session import Session, draft_of, uploaded
 from pipelines.types import UserError
@@ -24,13 +25,15 @@ LOST_FILES = "A file of your draft is no longer on the server: add it again."
 class View:
     """What shows a conversation: the page's session and the components that `show` gives values for.
 
-    `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. What
-    takes longer to show of one that is opened follows in those that `redraw` gives values for.
+    `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. `kept`
+    are the settings that the visitor's browser keeps. What takes longer to show of a conversation that is opened
+    follows in those that `redraw` gives values for.
     """
 
     session: gr.State
     composer: gr.MultimodalTextbox
     components: Sequence[Any]
+    kept: gr.BrowserState
     system: Sequence[Any]
     show: Callable[[Session], tuple[Any, ...]]
     followers: Sequence[Any]
@@ -86,18 +89,20 @@ def wire_library(
         left = view.leave(session, draft_of(message, view.uploads()))
         return Session(rounds=rounds, returned=left, history=session.history, system=kept.system, _name=id)
 
-    def act(search: str, session: Session, message: dict[str, Any], pressed: gr.SelectData) -> tuple[Any, ...]:
+    def act(
+        search: str, session: Session, message: dict[str, Any], settings: object, pressed: gr.SelectData
+    ) -> tuple[Any, ...]:
         wanted = Pressed.of(pressed.value)
         if wanted is None or not archive.is_on:
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
         try:
-            session, *shown = done(wanted, session, message)
+            session, *shown = done(wanted, session, message, Choices.kept(settings))
             return *shown, *listed(search, session)
         except UserError as error:
             gr.Warning(str(error))
             return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
 
-    def done(wanted: Pressed, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
+    def done(wanted: Pressed, session: Session, message: dict[str, Any], settings: Choices) -> tuple[Any, ...]:
         """Do what a person wants; the session then, the page, the file to save, the system prompt. Raises UserError."""
         shown, file, system = _unchanged(view), gr.skip(), gr.skip()
         if wanted.act == "open":
@@ -114,7 +119,7 @@ def wire_library(
                 session.discard()
                 left = view.leave(session, draft_of(message, view.uploads()))
                 session = Session(returned=left, history=session.history)
-                shown = session, *view.show(session)
+                shown, system = (session, *view.show(session)), settings.system
         return session, *shown, file, system
 
     def take_in(path: str, search: str, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
@@ -139,7 +144,8 @@ def wire_library(
             gr.Warning(archive.notice)
         # a visitor who was quick has something in the composer already, which nothing takes the place of
         session.returned = draft if draft != Draft("") else None
-        system = session.system if remembered.is_linked and session.rounds else gr.skip()
+        system = session.system if remembered.is_linked else remembered.system
+        system = gr.skip() if system is None or not session.rounds else system
         return session, *view.show(session), system, gr.Sidebar(visible=archive.is_on), *listed("", session)
 
     remembered = gr.Textbox(visible="hidden")
@@ -156,7 +162,7 @@ def wire_library(
     # what may warn a person goes through the queue: Gradio shows warnings from there alone
     parts.listing.select(
         act,
-        [parts.search, view.session, view.composer],
+        [parts.search, view.session, view.composer, view.kept],
         [view.session, *view.components, parts.download, *view.system, *outputs],
         **PRIVATE,
     )

@@ -25,9 +25,15 @@ from pipelines.types import UserError
 PATHS_OF = "(message) => glassbox.keepDraft(message)"
 """Runs in the browser, which keeps the draft: what the composer holds changes with every key, and its files seldom."""
 NAMES = [field.name for field in fields(Choices)]
-BY_NAME = f"(...values) => Object.fromEntries({NAMES}.map((name, at) => [name, values[at]]))"
+BY_NAME = f"(kept, ...values) => Object.fromEntries({NAMES}.map((name, at) => [name, values[at]]))"
+BUT_SYSTEM = f"(kept, ...values) => ({{ ...({BY_NAME})(kept, ...values), system: kept?.system ?? '' }})"
+IF_TYPED = f"(...given) => (document.activeElement?.closest('#system') ? {BY_NAME} : {BUT_SYSTEM})(...given)"
+"""A conversation that is opened brings its system prompt: what is kept as the visitor's own is what they type."""
+NO_SYSTEM = "(kept) => ({ ...kept, system: '' })"
+IN_THIS_TAB = "(system) => glassbox.rememberSystem(system)"
+OWN_SYSTEM = "(kept) => kept?.system ?? ''"
 MAKES_CUSTOM = f"() => {json.dumps(sampling.CUSTOM)}"
-"""Both run in the browser and need no server."""
+"""All of these run in the browser and need no server."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,19 @@ def _bounded(control: Any) -> Any:
     return control
 
 
-def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane) -> None:
-    """Keep the settings in the visitor's browser, reset them on demand, and fill the fields of a preset."""
+def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane, new_chat: gr.Button) -> gr.BrowserState:
+    """Keep the settings in the visitor's browser, reset them on demand, and fill the fields of a preset.
+
+    What is returned is what the browser keeps. A new chat has the visitor's own system prompt.
+    """
     kept = gr.BrowserState(asdict(Choices()), storage_key="glassbox-settings", secret="glassbox")
     page.load(lambda values: astuple(Choices.kept(values)), kept, pane.controls, **AT_ONCE)
-    gr.on([control.change for control in pane.controls], None, pane.controls, kept, js=BY_NAME, **AT_ONCE)
+    (system,) = pane.named("system")
+    given = [kept, *pane.controls]
+    gr.on([control.change for control in pane.controls], None, given, kept, js=IF_TYPED, **AT_ONCE)
+    system.change(None, system, None, js=IN_THIS_TAB, **AT_ONCE)
+    new_chat.click(None, kept, system, js=OWN_SYSTEM, **AT_ONCE)
+    pane.reset.click(None, kept, kept, js=NO_SYSTEM, **AT_ONCE)
     pane.reset.click(lambda: astuple(Choices()), None, pane.controls, **AT_ONCE)
 
     def fill(preset: str, mode: str) -> tuple[Any, ...]:
@@ -126,6 +140,7 @@ def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane) -> None:
     preset, mode = pane.named("preset", "mode")
     gr.on([preset.input, mode.input], fill, [preset, mode], pane.sampling, **AT_ONCE)
     gr.on([field.input for field in pane.sampling], None, None, preset, js=MAKES_CUSTOM, **AT_ONCE)
+    return kept
 
 
 def show_costs(

@@ -181,6 +181,33 @@ def test_a_system_prompt_comes_back_with_its_conversation(keeping_server: PageSe
     expect(system).to_have_value("Be a lynx.")
 
 
+def test_a_conversation_that_is_opened_leaves_the_visitors_own_system_prompt(
+    keeping_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(keeping_server)
+    choose_fast(page)
+    system, rows = page.locator("#system textarea"), page.locator("#chat .user-row")
+    answered(page, "Hello heron")
+    page.get_by_label("Toggle Sidebar").last.click()
+    system.fill("Be an ibis.")
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.fill("#composer textarea", "typed already")
+    open_library(page)
+    page.click("#new-chat")
+    expect(rows).to_have_count(0)
+    page.click("#kept li:has-text('heron') [data-act=open]")
+    expect(rows).to_contain_text("Hello heron")
+    expect(system).to_have_value("")
+    expect(page.locator("#composer textarea")).to_have_value("typed already")
+    page.reload()
+    expect(rows).to_contain_text("Hello heron")
+    expect(system).to_have_value("")
+    page.click("#new-chat")
+    expect(rows).to_have_count(0)
+    expect(system).to_have_value("Be an ibis.")
+    expect(page.locator("#composer textarea")).to_have_value("typed already")
+
+
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
 def test_the_list_on_a_phone(is_dark: bool, keeping_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(keeping_server, PHONE, is_dark=is_dark)

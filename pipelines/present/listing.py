@@ -59,13 +59,14 @@ def _row(item: Listed, is_here: bool) -> str:
 class Remembered:
     """What a browser's tab remembers over a reload: the open conversation, and the draft with its files' paths.
 
-    The conversation may be one that a link led to.
+    The conversation may be one that a link led to. `system` is the system prompt of the next question.
     """
 
     id: str = ""
     question: str = ""
     files: tuple[str, ...] = ()
     is_linked: bool = False
+    system: str | None = None
 
     @classmethod
     def of_json(cls, text: str) -> Remembered:
@@ -74,6 +75,8 @@ class Remembered:
             value = json.loads(text)
             files = value.get("files", [])
             id, question, is_linked = value.get("id", ""), value.get("text", ""), value.get("is_linked") is True
-            return cls(str(id), str(question), tuple(str(file) for file in files), is_linked)
+            system = value.get("system")
+            prompt = system if isinstance(system, str) else None
+            return cls(str(id), str(question), tuple(str(file) for file in files), is_linked, prompt)
         except (ValueError, AttributeError, TypeError):
             return cls()

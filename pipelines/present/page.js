@@ -1,6 +1,6 @@
 // What the page remembers in this tab, and its keys. Runs once, before the page is built.
 Object.assign(window.glassbox, (() => {
-  const DRAFT = "glassbox-draft", HERE = "glassbox-conversation";
+  const DRAFT = "glassbox-draft", HERE = "glassbox-conversation", SYSTEM = "glassbox-system";
   let isAsked = false; // the composer was emptied by asking, and its question may yet come back
 
   function keepDraft(message) {
@@ -17,7 +17,8 @@ Object.assign(window.glassbox, (() => {
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
-    return JSON.stringify({ id: linked ?? sessionStorage.getItem(HERE) ?? "", is_linked: Boolean(linked), ...draft });
+    const id = linked ?? sessionStorage.getItem(HERE) ?? "", system = sessionStorage.getItem(SYSTEM);
+    return JSON.stringify({ id, is_linked: Boolean(linked), system, ...draft });
   }
 
   const shown = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
@@ -62,6 +63,7 @@ Object.assign(window.glassbox, (() => {
     remembered,
     asked: () => { isAsked = true; quiet(); },
     answered: (message) => { isAsked = false; keepDraft(message); },
+    rememberSystem: (system) => sessionStorage.setItem(SYSTEM, system),
     remember: (id) => sessionStorage.setItem(HERE, id),
   };
 })());
