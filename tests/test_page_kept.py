@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
 from tests.media_makers import write_clip
-from tests.page_server import SAY, SCRIPTED, PageServer, serving
+from tests.page_server import FREED, SAY, SCRIPTED, PageServer, serving
 
 pytestmark = pytest.mark.browser
 
@@ -206,6 +206,21 @@ def test_a_conversation_that_is_opened_leaves_the_visitors_own_system_prompt(
     expect(rows).to_have_count(0)
     expect(system).to_have_value("Be an ibis.")
     expect(page.locator("#composer textarea")).to_have_value("typed already")
+
+
+def test_an_answer_that_is_left_is_kept_with_its_question(keeping_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(keeping_server)
+    ask(page, "Hello pelican")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 3 of the thought.")
+    page.click("#new-chat")
+    keeping_server.wait_for(FREED)
+    open_library(page)
+    page.click("#kept li:has-text('pelican') [data-act=open]")
+    expect(page.locator("#chat")).to_contain_text("Stopped by you.")
+    expect(page.locator("#composer .submit-button")).to_be_visible()
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    expect(page.locator("#composer textarea")).to_have_value("")
 
 
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
