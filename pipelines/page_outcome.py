@@ -81,7 +81,7 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
         session.result = None  # it holds every frame, and the page needs them no more
     record = session.take_record()
     if record is not None:
-        times = waterfall.waterfall_html(record, roofline(), result)
+        times = waterfall.waterfall_html(record, roofline(), result, session.history.records)
     if result is not None or record is not None:
         session.drawn = seen, times
     return parts.ready_composer(session.take_returned()), seen, times, pointed_html(session.pointed)

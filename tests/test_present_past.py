@@ -74,9 +74,21 @@ def test_old_requests_give_way_and_keep_their_numbers() -> None:
 
 def test_showing_a_request_is_part_of_it() -> None:
     history = of(lasting(100, Span("answer", 0, 100)))
-    history.end_last(150.0)
+    assert history.end(1, 150.0) is history.records[0]
     (kept,) = history.records
     assert (kept.timing.total_ms, kept.timing.stage_ms) == (150, {"answer": 100, "deliver": 50})
+
+
+def test_one_that_is_shown_while_others_come_is_still_itself() -> None:
+    """A comparison of the same visitor may end between the end of a request and its being shown."""
+    history = of(lasting(100), lasting(200))
+    told = history.end(1, 150.0)
+    assert told is not None
+    assert [one.timing.total_ms for one in history.records] == [150, 200]
+    for _ in range(MAX_RECORDS):
+        history.add(lasting(300))
+    assert history.end(2, 250.0) is None
+    assert {one.timing.total_ms for one in history.records} == {300}
 
 
 def test_two_requests_side_by_side() -> None:

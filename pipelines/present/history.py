@@ -22,10 +22,11 @@ class History:
     num_seen: int = 0
     votes: list[Vote] = field(default_factory=list)
 
-    def add(self, record: Record) -> None:
-        """Keep one more, in the place of the oldest where there are too many."""
+    def add(self, record: Record) -> int:
+        """Keep one more, in the place of the oldest where there are too many; its number."""
         self.records = [*self.records, record][-MAX_RECORDS:]
         self.num_seen += 1
+        return self.num_seen
 
     def vote(self, vote: Vote) -> None:
         """Keep a vote, in the place of an earlier one about the same replies."""
@@ -36,10 +37,13 @@ class History:
         """The records with their numbers, from 1 on."""
         return list(enumerate(self.records, self.num_seen - len(self.records) + 1))
 
-    def end_last(self, total_ms: float) -> None:
-        """The last one was done so long after it was asked, when it was shown."""
-        if self.records:
-            self.records[-1] = delivered(self.records[-1], total_ms)
+    def end(self, number: int, total_ms: float) -> Record | None:
+        """Note that one was done so long after it was asked, when it was shown; its record, where it is still kept."""
+        place = len(self.records) - 1 - (self.num_seen - number)
+        if not 0 <= place < len(self.records):
+            return None
+        self.records[place] = delivered(self.records[place], total_ms)
+        return self.records[place]
 
 
 def delivered(record: Record, total_ms: float) -> Record:

@@ -93,8 +93,8 @@ class Session:
     filled: Draft | None = None
     _asked_s: float | None = None
     _waited_s: tuple[float, float] | None = None
-    _noted_s: float | None = None
-    """When what is noted and not yet shown was asked."""
+    _noted: tuple[int, float] | None = None
+    """The number in the history of what is noted and not yet shown, and when it was asked."""
     _past: list[ChatMessage] = field(default_factory=list)
     _replaced: tuple[Round, ...] = ()
     _typed: Draft | None = None
@@ -232,16 +232,15 @@ class Session:
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
-        self.history.add(record)
-        self._noted_s = self._asked_s
+        number = self.history.add(record)
+        self._noted = None if self._asked_s is None else (number, self._asked_s)
 
     def take_record(self) -> Record | None:
         """What the last request took, once: now it is shown, and done."""
-        if self._noted_s is None:
+        if self._noted is None:
             return None
-        self.history.end_last((time.perf_counter() - self._noted_s) * 1000)
-        self._noted_s = None
-        return self.history.records[-1]
+        (number, asked_s), self._noted = self._noted, None
+        return self.history.end(number, (time.perf_counter() - asked_s) * 1000)
 
     def keep(self, result: Result) -> None:
         """End the question on its way with its reply, which later questions build on."""
