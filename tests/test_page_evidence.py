@@ -19,7 +19,7 @@ from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, SAMPLE_FPS
 from pipelines.demo.scenes import draw_named
 from pipelines.demo.scoring import iou
 from pipelines.fusion import sample_frames
-from tests.browser_steps import DESK, PHONE, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import DESK, PHONE, SETTLED, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import SAY, PageServer
 
 pytestmark = pytest.mark.browser
@@ -269,6 +269,21 @@ def test_what_is_no_evidence_of_this_answer_does_nothing(
     for text in ("wall", "0:07", "door", "roof"):
         page.locator("#chat a", has_text=re.compile(f"^{text}$")).first.click()
     expect(page.locator("#evidence .gb-zoomed")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+def test_all_requests_can_be_read_below_the_evidence(
+    width: int, scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """They were squeezed into the height that the evidence left of the pane, which is none."""
+    page = open_page(scripted_server, (width, 900))
+    choose_fast(page)
+    say(page, '[{"bbox_2d": [1, 2, 500, 600], "label": "wall"}]', picture)
+    page.locator("#requests .label-wrap").first.click()
+    expect(page.locator("#past th[scope=row]")).to_be_visible()
+    page.evaluate(SETTLED)
+    cut = "pane => [pane.scrollHeight - pane.clientHeight, pane.scrollWidth - pane.clientWidth]"
+    assert page.locator("#requests").evaluate(cut) == [0, 0]
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
