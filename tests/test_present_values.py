@@ -16,12 +16,21 @@ from pipelines.types import EngineInfo, Progress, UserError
 from tests.present_values import HOSTILE, INFO
 
 
-def test_what_the_user_wrote_is_safe_too() -> None:
-    assert asked(HOSTILE, ())["content"] == [{"type": "text", "text": '&lt;img src=x onerror="alert(1)">'}]
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        pytest.param(HOSTILE, "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;", id="no HTML"),
+        pytest.param("2*3*4 `a`\n\n    - [b](c)", "2*3*4 `a`\n\n    - [b](c)", id="no Markdown"),
+        pytest.param("\n</pre> &amp;", "\n&lt;/pre&gt; &amp;amp;", id="no way out"),
+    ],
+)
+def test_what_the_user_typed_is_shown_as_it_is(typed: str, shown: str) -> None:
+    """A browser drops the first end of line of the block."""
+    assert asked(typed, ())["content"] == [{"type": "text", "text": f'<pre class="gb-typed">\n{shown}</pre>'}]
 
 
 def test_files_come_before_the_question() -> None:
-    assert asked("Hi", (Path("a.png"),))["content"] == [{"path": "a.png"}, {"type": "text", "text": "Hi"}]
+    assert asked("Hi", (Path("a.png"),))["content"] == [{"path": "a.png"}, *asked("Hi", ())["content"]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 from pipelines.present.linked import linked_markdown
-from pipelines.present.markdown import safe_markdown
+from pipelines.present.markdown import as_typed, safe_markdown
 
 
 class TextPart(TypedDict):
@@ -44,7 +44,7 @@ def asked(question: str, files: Sequence[Path]) -> ChatMessage:
     """What the user sent: the files, then the question."""
     content: list[TextPart | FilePart] = [{"path": str(path)} for path in files]
     if question.strip():
-        content.append(_text(question))
+        content.append({"type": "text", "text": as_typed(question)})
     return {"role": "user", "content": content}
 
 

@@ -1,4 +1,4 @@
-"""What a model says, as Markdown that cannot reach outside the page.
+"""What a model says, as Markdown that cannot reach outside the page, and what a person types, as it is.
 
 An answer is untrusted: a picture may ask the model to write an image link that carries the conversation away. The
 text is brought to a normal form in which a renderer finds no raw HTML, no image and no diagram, whatever it makes of
@@ -9,6 +9,7 @@ anything of the kind are escaped. Only code keeps its characters as they are.
 from __future__ import annotations
 
 import re
+from html import escape
 
 FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)")
 LANGUAGE = re.compile(r"[A-Za-z0-9+#-]{1,20}")
@@ -40,6 +41,11 @@ def escaped(text: str) -> str:
     """One line of plain text that no renderer takes for Markdown or HTML, inside of a table too."""
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
     return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: entities.get(mark[0], "\\" + mark[0]), " ".join(text.split()))
+
+
+def as_typed(text: str) -> str:
+    """Plain text that is shown letter for letter and line for line, neither as Markdown nor as a formula."""
+    return f'<pre class="gb-typed">\n{escape(text)}</pre>'
 
 
 def _language(info: str) -> str:
