@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser_steps import OpenPage, ask, choose_fast, shoot, wait_for_end
-from tests.page_server import FREED, PageServer
+from tests.page_server import FREED, SAY, PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -68,6 +68,34 @@ def test_the_last_question_is_asked_again_and_taken_back(scripted_server: PageSe
     answered.get_by_label("Undo").last.click()
     expect(answered.locator("#chat .user-row")).to_have_count(1)
     expect(answered.locator("#composer textarea")).to_have_value("And its colour?\ntyped already")
+
+
+TYPED = "2*3*4 = $$x^2$$ <b>&amp;</b>\n\n    - [a](b)\nשלום, מה זה?"
+IN_HEBREW = "שלום.\n\nHello.\n\n- אחד\n- שתיים"
+STARTS = """(block) => {
+    const range = document.createRange();
+    const text = document.createTreeWalker(block, NodeFilter.SHOW_TEXT).nextNode();
+    range.setStart(text, 0);
+    range.setEnd(text, 1);
+    const letter = range.getBoundingClientRect(), {left, right} = block.getBoundingClientRect();
+    return letter.left - left < right - letter.right ? "left" : "right";
+}"""
+
+
+def test_each_is_shown_as_it_was_written_from_its_own_side(scripted_server: PageServer, open_page: OpenPage) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f"{TYPED}\n{SAY}{IN_HEBREW}")
+    wait_for_end(page, "Done")
+    typed, answer = page.locator("#chat .user-row .gb-typed"), page.locator("#chat .bot").last
+    assert typed.inner_text() == f"{TYPED}\n{SAY}{IN_HEBREW}"
+    assert [block.evaluate(STARTS) for block in answer.locator("p").all()] == ["right", "left"]
+    assert {block.evaluate(STARTS) for block in answer.locator("li").all()} == {"right"}
+    expect(answer.locator("ul")).to_have_css("direction", "rtl")
+    composer = page.locator("#composer textarea")
+    composer.fill("שלום")
+    expect(composer).to_have_css("unicode-bidi", "plaintext")
+    shoot(page, "desk-hebrew")
 
 
 def test_an_answer_is_copied(answered: Page) -> None:

@@ -45,6 +45,11 @@ Object.assign(window.glassbox, (() => {
     }
   });
 
+  // A list and a table run as their first words do. What a paragraph needs for that, its style has.
+  const UNDIRECTED = "#chat .md :is(ul, ol, table):not([dir])";
+  new MutationObserver(() => document.querySelectorAll(UNDIRECTED).forEach((found) => { found.dir = "auto"; }))
+    .observe(document, { subtree: true, childList: true });
+
   // The framework scrolls to the end of what it shows, past the first of the cards to start from.
   const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
   const cards = (list) => list?.querySelector(".examples");
