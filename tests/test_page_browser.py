@@ -244,6 +244,7 @@ def test_answer_now_ends_the_thought(scripted_server: PageServer, open_page: Ope
     page.click("#answer-now")
     wait_for_end(page, "Done")
     expect(page.locator("#chat")).to_contain_text("The thought was ended by you.")
+    expect(page.get_by_label("Retry").and_(page.locator(":visible"))).to_have_count(1)
     expect(page.locator("#answer-now")).to_be_hidden()
     scripted_server.wait_for(FREED)
 
