@@ -348,6 +348,9 @@ def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open
     asked = page.locator("#chat .user-row").last
     expect(asked).to_contain_text("Between 1.0 and 3.0 seconds (see the frames at 1.2, 1.8, 2.2, 2.8 seconds): What")
     expect(asked.locator("img")).to_have_count(4)
+    for image in asked.locator("img").all():
+        expect(image).not_to_have_js_property("naturalWidth", 0)
+    expect(page.locator("#evidence h2").last).to_contain_text("part of clip at 2.8 s.png")
     page.click("#new-chat")
     expect(page.locator("#evidence .gb-empty")).to_be_visible()
     expect(page.locator("#pointed p")).to_have_count(0)

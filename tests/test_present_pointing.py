@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from PIL import Image
 
 from pipelines.conversation import Draft
 from pipelines.present.pointing import LEAST_PX, NOTHING_THERE, Pointing, point, pointed_html, pointing_of
-from pipelines.present.shelf import Shelf
+from pipelines.present.shelf import MAX_AGE_S, Shelf
 from pipelines.types import UserError
 from tests.media_makers import number_in, write_clip
 
@@ -31,6 +33,28 @@ def test_a_box_goes_along_in_full_resolution(photo: Path, tmp_path: Path) -> Non
     draft = pointed.told(Draft("What is it?", (photo,)))
     assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, *pointed.files), 0)
     assert len(pointed.files) == 1
+
+
+def test_what_is_cut_out_is_called_after_what_it_is_of(photo: Path, tmp_path: Path) -> None:
+    """It is read beside the evidence and in what it costs, where the shelf's own names are long numbers."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    (part,) = point(Pointing(0, (100, 200, 500, 700)), [photo], Shelf(tmp_path)).files
+    (smaller,) = point(Pointing(0, (0, 0, 500, 500)), [part], Shelf(tmp_path)).files
+    frames = point(Pointing(0, start_s=1.0, end_s=2.6), [clip], Shelf(tmp_path)).files
+    assert [path.name for path in (part, smaller)] == ["part of photo.png"] * 2
+    assert [path.name for path in frames] == [f"part of clip at {time_s} s.png" for time_s in (1.2, 1.6, 2.0, 2.4)]
+    assert smaller.parent != part.parent
+
+
+def test_what_was_cut_out_is_thrown_away_after_a_day(tmp_path: Path) -> None:
+    shelf, rgb = Shelf(tmp_path), np.zeros((40, 40, 3), np.uint8)
+    (old, beside), long_ago_s = (shelf.keep(rgb, name) for name in ("old", "beside")), time.time() - 2 * MAX_AGE_S
+    os.utime(old, (long_ago_s, long_ago_s))
+    shelf.keep(rgb + 1)
+    assert (old.exists(), beside.exists()) == (False, True)
+    os.utime(beside, (long_ago_s, long_ago_s))
+    assert shelf.keep(rgb, "again").exists()
+    assert not beside.exists()
 
 
 def test_a_tiny_box_has_enough_around_it(photo: Path, tmp_path: Path) -> None:

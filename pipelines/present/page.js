@@ -36,10 +36,10 @@ Object.assign(window.glassbox, (() => {
     const isTyping = event.target.matches?.("input, textarea, select, [contenteditable]");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-      shown("#composer .stop-button, #leave-edit, #cancel-upload")?.click();
+      shown("#composer .stop-button, #compare-composer .stop-button, #leave-edit, #cancel-upload")?.click();
     } else if (event.key === "/" && !isTyping) {
       event.preventDefault();
-      document.querySelector("#composer textarea")?.focus();
+      shown("#composer textarea, #compare-composer textarea")?.focus();
     } else if (step && !isTyping && walk(event.target, step)) {
       event.preventDefault();
     }

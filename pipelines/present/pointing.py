@@ -33,6 +33,7 @@ STEP = 10
 NUM_FRAMES = 4
 """Of a span, evenly spread over it, as far as it has so many."""
 THUMBNAIL_PX = 96
+PART_OF = "part of "
 NOTHING_THERE = "Nothing is marked: drag over the picture or over the time of the clip again."
 
 
@@ -97,7 +98,8 @@ def point(pointing: Pointing, files: Sequence[Path], shelf: Shelf) -> Pointed:
     item = open_once(files[pointing.medium], AtTimes(pointing.moments_s))
     frames, times_s = (item.rgb, item.times_s) if isinstance(item, Clip) else (item.rgb[None], ())
     left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), frames.shape[2], frames.shape[1])
-    kept = tuple(shelf.keep(rgb[top:bottom, left:right]) for rgb in frames)
+    names = _names(files[pointing.medium], times_s)
+    kept = tuple(shelf.keep(rgb[top:bottom, left:right], name) for rgb, name in zip(frames, names, strict=True))
     return Pointed(_words(pointing, files, times_s), kept, pointing.medium)
 
 
@@ -128,6 +130,12 @@ def _words(pointing: Pointing, files: Sequence[Path], times_s: Sequence[float]) 
         return f"Between {start_s:.1f} and {end_s:.1f} seconds{whose} (see the frames at {shown} seconds)"
     when = "" if start_s is None else f"At {start_s:.1f} seconds, in"
     return f"{when or 'In'} this region {list(pointing.region)}{whose}"
+
+
+def _names(whole: Path, times_s: Sequence[float]) -> list[str]:
+    """What the cut out pictures are called: as the file that they are of, which may be such a picture itself."""
+    name = f"{PART_OF}{whole.stem.removeprefix(PART_OF)}"
+    return [f"{name} at {time_s:.1f} s" for time_s in times_s] or [name]
 
 
 def _title(medium: int, files: Sequence[Path]) -> str:

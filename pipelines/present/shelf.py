@@ -9,12 +9,15 @@ import hashlib
 import io
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from PIL import Image
+
+from pipelines.host.sweeping import files_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,12 +43,15 @@ class Shelf:
         """Write a picture, uint8 [height, width, 3], in its full size, and return its address."""
         return self.address(self.keep(rgb))
 
-    def keep(self, rgb: NDArray[np.uint8]) -> Path:
-        """The same, and return its path."""
+    def keep(self, rgb: NDArray[np.uint8], name: str = "") -> Path:
+        """The same, and return its path: a file of that `name`, where people are to read it."""
         key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         is_lossless = rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS
-        path = self.folder / "shown" / f"{key}.{'png' if is_lossless else 'jpg'}"
-        self._sweep(path.parent)
+        file = f"{name or key}.{'png' if is_lossless else 'jpg'}"
+        shown = self.folder / "shown"
+        path = shown / key / file if name else shown / file
+        _sweep(shown)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             path.touch()
         else:
@@ -60,12 +66,10 @@ class Shelf:
                 part.unlink(missing_ok=True)
         return path
 
-    @staticmethod
-    def _sweep(folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            try:
-                if time.time() - path.stat().st_mtime > MAX_AGE_S:
-                    path.unlink()
-            except FileNotFoundError:  # another visitor's sweep was faster
-                continue
+
+def _sweep(folder: Path) -> None:
+    for path, found in files_in(folder):
+        if time.time() - found.st_mtime > MAX_AGE_S:
+            with suppress(OSError):  # another visitor's sweep was faster, or something else lies beside it
+                path.unlink()
+                path.parent.rmdir()
