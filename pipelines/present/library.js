@@ -12,15 +12,19 @@ element.addEventListener("click", (event) => {
   tell({});
 });
 
+// Pressed again, the button takes what was typed.
 function rename(row, done) {
+  const typed = row.querySelector(".gb-rename");
+  if (typed) return typed.commit();
   const title = row.querySelector(".gb-title"), field = document.createElement("input");
   field.value = title.querySelector("span").textContent;
   field.className = "gb-rename";
   field.setAttribute("aria-label", glassbox.say("New title"));
   const leave = () => { if (field.isConnected) field.replaceWith(title); title.focus(); };
+  field.commit = () => { const name = field.value.trim(); leave(); if (name) done(name); };
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (event.key === "Enter") { const name = field.value.trim(); leave(); if (name) done(name); }
+    if (event.key === "Enter") field.commit();
     if (event.key === "Escape") leave();
   });
   title.replaceWith(field);
