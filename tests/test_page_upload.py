@@ -65,11 +65,12 @@ def test_a_file_over_the_limit_is_not_even_sent(
     scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
     page = open_page(scripted_server)
+    expect(page.locator("#limits")).to_contain_text("Up to 512 MB a file.")
     page.fill("#composer textarea", "What is it?")
     with (tmp_path / "huge.mp4").open("wb") as file:
-        file.truncate(600 * 1024**2)
+        file.truncate(512_100_000)
     choose(page, tmp_path / "huge.mp4")
-    expect(page.locator("#upload p")).to_contain_text("“huge.mp4” (629.1 MB) is over the limit of 537 MB: choose a")
+    expect(page.locator("#upload p")).to_contain_text("“huge.mp4” (512.1 MB) is over the limit of 512 MB: choose a")
     expect(page.locator("#composer textarea")).to_have_value("What is it?")
 
 

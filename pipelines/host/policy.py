@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pipelines.host.login import Login
 from pipelines.types import Settings
 
-MEGABYTE = 1024**2
+MEGABYTE = 1_000_000
+"""As browsers and disks count, and so the page that tells how far an upload is."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Policy:
 PRIVATE_HOST = Policy(
     is_public=False,
     max_file_bytes=512 * MEGABYTE,
-    quota_bytes=20 * 1024 * MEGABYTE,
+    quota_bytes=20_000 * MEGABYTE,
     keep_uploads_s=86_400,
     keep_left_s=3_600,
     max_new_tokens=2**31,
@@ -75,7 +76,7 @@ PRIVATE_HOST = Policy(
 PUBLIC_HOST = Policy(
     is_public=True,
     max_file_bytes=100 * MEGABYTE,
-    quota_bytes=4 * 1024 * MEGABYTE,
+    quota_bytes=4_000 * MEGABYTE,
     keep_uploads_s=3_600,
     keep_left_s=1_800,
     max_new_tokens=1_024,
