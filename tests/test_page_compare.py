@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, example, shoot
-from tests.dialect_server import Stream, dialect_server, said
+from tests.dialect_server import HELD, Stream, dialect_server, said
 from tests.page_server import PageServer
 
 pytestmark = pytest.mark.browser
@@ -58,6 +58,25 @@ def test_two_models_side_by_side_and_a_vote(
     expect(page.locator("#composer textarea")).to_have_value(shapes.question)
     page.locator("#requests .label-wrap").first.click()
     expect(page.locator("#past th[scope=row]")).to_have_count(2)
+
+
+def test_the_keys_do_on_the_other_side_what_they_do_in_the_chat(page_server: PageServer, open_page: OpenPage) -> None:
+    with dialect_server(Stream([*said("A circle")[:1], HELD]), model="other") as server:
+        page = open_page(page_server)
+        page.click("#turn-over")
+        expect(page.locator("#turn-over")).to_have_attribute("aria-pressed", "true")
+        page.get_by_label("Model B").fill(f"other@{server.base_url}")
+        page.get_by_label("Model B").press("Enter")
+        page.locator("#turn-over").focus()
+        page.keyboard.press("/")
+        composer = page.locator("#compare-composer")
+        expect(composer.locator("textarea")).to_be_focused()
+        page.keyboard.type("What is it?")
+        composer.locator(".submit-button").click()
+        expect(page.locator("#replies .gb-side").last).to_contain_text("A circle", timeout=SLOW_MS)
+        page.keyboard.press("Escape")
+        expect(page.locator("#compare-line")).to_contain_text("Stopped by you.")
+        expect(composer.locator(".submit-button")).to_be_visible()
 
 
 def test_the_other_side_speaks_german_and_leaves_what_a_model_said(
