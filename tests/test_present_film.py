@@ -9,8 +9,7 @@ import pytest
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.media import footage
 from pipelines.present.claims import Claimed, claims
-from pipelines.present.film import MAX_SIDE_PX, marked_clips
-from pipelines.present.takeaway import NOTHING_MARKED
+from pipelines.present.film import MAX_SIDE_PX, NO_CLIP_MARKED, marked_clips
 from pipelines.types import UserError
 from tests.media_makers import number_in, write_clip
 
@@ -68,11 +67,11 @@ def test_a_large_clip_of_odd_sides_is_reduced(tmp_path: Path) -> None:
     assert (width, height % 2) == (MAX_SIDE_PX, 0)
 
 
-def test_what_has_no_marks_is_told(tmp_path: Path, picture: Path) -> None:
+def test_a_clip_without_marks_is_told_and_so_is_a_marked_picture(tmp_path: Path, picture: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=3)
-    with pytest.raises(UserError, match=NOTHING_MARKED):
+    with pytest.raises(UserError, match=NO_CLIP_MARKED):
         marked_clips(claimed_of("It turns.", clip), tmp_path, lambda _: None)
-    with pytest.raises(UserError, match=NOTHING_MARKED):
+    with pytest.raises(UserError, match=NO_CLIP_MARKED):
         marked_clips(claimed_of('[{"bbox_2d": [1, 2, 3, 4]}]', picture), tmp_path, lambda _: None)
     with pytest.raises(UserError, match="is a picture"), footage(picture, lambda _times, _duration: [0]):
         pass

@@ -20,7 +20,7 @@ from pipelines.media import footage
 from pipelines.present.burnt import burnt
 from pipelines.present.claims import Claimed
 from pipelines.present.overlay import Mark
-from pipelines.present.takeaway import NOTHING_MARKED, file_stem
+from pipelines.present.takeaway import file_stem
 from pipelines.types import Event, ProbedClip, UserError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ MAX_FRAMES = 18_000
 SHOWN_S = 0.5
 """A mark is shown so long before and after its time: two frames a second are what a model usually sees."""
 TICKS_A_SECOND = 90_000
+NO_CLIP_MARKED = "The answer marks no clip: ask for places or times in one first."
 CODEC_OPTIONS = {"preset": "veryfast", "crf": "21"}
 MAX_CAPTION = 80
 
@@ -44,7 +45,7 @@ def marked_clips(claimed: Claimed, folder: Path, on_progress: Progress) -> list[
     clips = [at for at, item in enumerate(claimed.probes) if isinstance(item, ProbedClip)]
     wanted = [at for at in clips if claimed.marks_of(at) or (claimed.events and at == clips[-1])]
     if not wanted:
-        raise UserError(NOTHING_MARKED)
+        raise UserError(NO_CLIP_MARKED)
     written: list[Path] = []
     for medium in wanted:
         path = folder / f"{file_stem(claimed.probes[medium].name)}-{medium + 1}-marked.mp4"
