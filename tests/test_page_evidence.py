@@ -266,6 +266,13 @@ def test_what_is_no_evidence_of_this_answer_does_nothing(
     ask(page, f'{SAY}At 0:07 the [door](#gb-marks-9) and the [roof](#gb-time-x) [{{"point_2d": [1, 2], "label": "x"}}]')
     expect(page.locator("#chat .user-row")).to_have_count(2)
     wait_for_end(page, "Done")
+    chat = page.locator("#chat .bot-row")
+    for row, text, line in (
+        (chat.first, "wall", "none"),
+        (chat.last, "0:07", "none"),
+        (chat.last, "door", "underline"),
+    ):
+        expect(row.locator("a", has_text=text).first).to_have_css("text-decoration-line", line)
     for text in ("wall", "0:07", "door", "roof"):
         page.locator("#chat a", has_text=re.compile(f"^{text}$")).first.click()
     expect(page.locator("#evidence .gb-zoomed")).to_have_count(0)
