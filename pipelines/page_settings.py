@@ -139,6 +139,8 @@ def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane, new_chat: g
 
     preset, mode = pane.named("preset", "mode")
     gr.on([preset.input, mode.input], fill, [preset, mode], pane.sampling, **AT_ONCE)
+    for number in pane.named("price_per_hour", "seed"):  # shows what is used, as the sliders do
+        gr.on([number.blur, number.submit], lambda used: used, number, number, **AT_ONCE)
     gr.on([field.input for field in pane.sampling], None, None, preset, js=MAKES_CUSTOM, **AT_ONCE)
     return kept
 

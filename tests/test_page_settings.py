@@ -54,6 +54,11 @@ def test_a_number_that_is_being_typed_is_not_complained_of(scripted_server: Page
     expect(page.locator("#outlook")).to_contain_text("at most 512 new")
     set_number(page, "New tokens at most", "1")
     expect(page.locator("#outlook")).to_contain_text("at most 64 new")
+    seed = page.get_by_label("Seed")
+    for typed, used in (("-3", "0"), ("7", "7"), ("", "0")):
+        seed.fill(typed)
+        seed.press("Tab")
+        expect(seed).to_have_value(used)
     expect(page.locator(".toast-body")).to_have_count(0)
 
 
