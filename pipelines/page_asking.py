@@ -15,8 +15,9 @@ from pipelines.page_host import Host, uploads
 from pipelines.present import status
 from pipelines.present.asking import ask_in_turn
 from pipelines.present.choices import Choices
+from pipelines.present.composer import draft_of
 from pipelines.present.pointing import pointed_html
-from pipelines.present.session import Session, draft_of
+from pipelines.present.session import Session
 from pipelines.types import UserError
 
 ASKED = "(...values) => { glassbox.asked(); return values; }"

@@ -20,8 +20,9 @@ from pipelines.page_outcome import show_past
 from pipelines.present import ballot, status
 from pipelines.present.choices import Choices
 from pipelines.present.comparing import NAMES, Comparing, Comparison
+from pipelines.present.composer import composed, draft_of
 from pipelines.present.rivals import Rivals
-from pipelines.present.session import Session, composed, draft_of
+from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.present.side_by_side import EMPTY, compared_html, drawn_html
 from pipelines.types import UserError

@@ -11,8 +11,8 @@ import gradio as gr
 
 from pipelines.conversation import Draft
 from pipelines.present import evidence, header, pair, past, status, waterfall, word_by_word
+from pipelines.present.composer import composed
 from pipelines.present.examples import Card
-from pipelines.present.session import composed
 
 PRESENT = Path(__file__).resolve().parent / "present"
 STYLES = (PRESENT / "page.css", PRESENT / "compare.css")

@@ -13,8 +13,9 @@ from pipelines.archive import Archive, export, import_file
 from pipelines.conversation import Draft
 from pipelines.page_components import AT_ONCE, PRIVATE, html, script
 from pipelines.present.choices import Choices
+from pipelines.present.composer import draft_of, uploaded
 from pipelines.present.listing import Pressed, Remembered, listing_html
-from pipelines.present.session import Session, draft_of, uploaded
+from pipelines.present.session import Session
 from pipelines.types import UserError
 
 CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"

@@ -15,11 +15,11 @@ from pipelines.page_components import AT_ONCE, PRIVATE, ChatPane, html
 from pipelines.page_host import uploads
 from pipelines.present import choices, sampling
 from pipelines.present.choices import Choices
+from pipelines.present.composer import uploaded
 from pipelines.present.model import Model
 from pipelines.present.outlook import Here, foretell, line_html, table_html
 from pipelines.present.pace import Pace
 from pipelines.present.preview import preview_html
-from pipelines.present.session import uploaded
 from pipelines.types import UserError
 
 PATHS_OF = "(message) => glassbox.keepDraft(message)"

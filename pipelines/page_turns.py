@@ -14,9 +14,10 @@ from pipelines.page_components import AT_ONCE, PRIVATE
 from pipelines.page_host import Host, uploads
 from pipelines.page_outcome import shown
 from pipelines.present import status
+from pipelines.present.composer import composed, draft_of
 from pipelines.present.examples import Card
 from pipelines.present.pointing import point, pointed_html, pointing_of
-from pipelines.present.session import Session, composed, draft_of
+from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.types import UserError
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -67,8 +69,13 @@ def never(_request: Request, stop: threading.Event, _observe: Observe, _hurry: t
     yield from ()
 
 
+TYPED = re.compile(r'<pre class="gb-typed">\n(.*)</pre>', re.DOTALL)
+
+
 def texts(messages: list[ChatMessage]) -> list[str]:
-    return [str(part.get("text")) for message in messages for part in message["content"] if "text" in part]
+    """What is read there."""
+    told = [str(part.get("text")) for message in messages for part in message["content"] if "text" in part]
+    return [unescape(TYPED.sub(r"\1", text)) for text in told]
 
 
 def last(updates: Iterator[Update]) -> Update:

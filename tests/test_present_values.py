@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.conversation import Draft
 from pipelines.present.chat import asked
+from pipelines.present.composer import draft_of
 from pipelines.present.examples import FOLLOWING, Card, Example, cards, load_examples
 from pipelines.present.header import header_html
-from pipelines.present.session import draft_of
 from pipelines.present.status import doing, line
 from pipelines.types import EngineInfo, Progress, UserError
 from tests.present_values import HOSTILE, INFO

@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
 
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.answered import Answered
@@ -16,37 +15,10 @@ from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.exchange import replied
 from pipelines.present.history import History
 from pipelines.present.pointing import Pointed
-from pipelines.types import Record, Request, Result, Settings, UserError
+from pipelines.types import Record, Request, Result, Settings
 
 PATIENCE_S = 2.0
 """For what was stopped to end, before whoever stopped it goes on."""
-
-
-class Composed(TypedDict):
-    """What the composer holds: text, and the paths of uploads."""
-
-    text: str
-    files: list[str]
-
-
-def composed(draft: Draft) -> Composed:
-    """A draft as the composer holds it."""
-    return {"text": draft.question, "files": [str(path) for path in draft.files]}
-
-
-def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
-    """What a client sent. Raises UserError for a file that was not uploaded to this server, as any URL is."""
-    text = (message or {}).get("text") or ""
-    names = (message or {}).get("files") or []
-    return Draft(str(text), uploaded(names if isinstance(names, Sequence) else (), uploads))
-
-
-def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
-    """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
-    files = tuple(Path(str(name)) for name in names)
-    if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
-        raise UserError("Only files that were uploaded here can be read: add the picture or the clip itself.")
-    return files
 
 
 def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:

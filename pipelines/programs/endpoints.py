@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
-from pipelines.present.session import uploaded
+from pipelines.present.composer import uploaded
 from pipelines.present.told import Told
 from pipelines.programs.tools import ToldModel, Tools
 from pipelines.types import Sampling, Settings, UserError

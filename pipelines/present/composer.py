@@ -1,0 +1,37 @@
+"""What a person typed and added, between the composer of the page and the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from pipelines.conversation import Draft
+from pipelines.types import UserError
+
+
+class Composed(TypedDict):
+    """What the composer holds: text, and the paths of uploads."""
+
+    text: str
+    files: list[str]
+
+
+def composed(draft: Draft) -> Composed:
+    """A draft as the composer holds it."""
+    return {"text": draft.question, "files": [str(path) for path in draft.files]}
+
+
+def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
+    """What a client sent. Raises UserError for a file that was not uploaded to this server, as any URL is."""
+    text = (message or {}).get("text") or ""
+    names = (message or {}).get("files") or []
+    return Draft(str(text), uploaded(names if isinstance(names, Sequence) else (), uploads))
+
+
+def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
+    """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
+    files = tuple(Path(str(name)) for name in names)
+    if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
+        raise UserError("Only files that were uploaded here can be read: add the picture or the clip itself.")
+    return files
