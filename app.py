@@ -62,20 +62,21 @@ def build(host: Host) -> gr.Blocks:
         changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
-        kept_settings, system = wire_settings(page, host.model, settings, new_chat), settings.named("system")
+        kept_settings, settings_shown = wire_settings(page, host.model, settings, new_chat)
         whole = page_library.View(
             session,
             pane.composer,
             view,
             kept_settings,
-            system,
+            settings_shown,
+            settings.named("system"),
             shown,
             followers,
             redraw,
             host.leave_for_another,
             uploads,
         )
-        page_library.wire_library(page, kept, host.archive, whole, changes)
+        page_library.wire_library(kept, host.archive, whole, changes)
         pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)
 
         def told() -> Iterator[tuple[Any, Any]]:

@@ -19,6 +19,7 @@ from pipelines.present.session import Session
 from pipelines.types import UserError
 
 CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"
+NOT_HERE = "This conversation is not kept here, or not any more."
 LOST_FILES = "A file of your draft is no longer on the server: add it again."
 
 
@@ -27,14 +28,15 @@ class View:
     """What shows a conversation: the page's session and the components that `show` gives values for.
 
     `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. `kept`
-    are the settings that the visitor's browser keeps. What takes longer to show of a conversation that is opened
-    follows in those that `redraw` gives values for.
+    are the settings that the visitor's browser keeps, and `settings_shown` is when they are there. What takes longer to
+    show of a conversation that is opened follows in those that `redraw` gives values for.
     """
 
     session: gr.State
     composer: gr.MultimodalTextbox
     components: Sequence[Any]
     kept: gr.BrowserState
+    settings_shown: gr.events.Dependency
     system: Sequence[Any]
     show: Callable[[Session], tuple[Any, ...]]
     followers: Sequence[Any]
@@ -67,9 +69,7 @@ def library() -> Library:
     return Library(sidebar, search, listing, upload, download, here)
 
 
-def wire_library(
-    page: gr.Blocks, parts: Library, archive: Archive, view: View, changes: Sequence[gr.events.Dependency]
-) -> None:
+def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence[gr.events.Dependency]) -> None:
     """Let the sidebar open, rename, export and delete conversations, and follow what `changes` the open one."""
 
     def listed(search: str, session: Session) -> tuple[Any, ...]:
@@ -138,6 +138,8 @@ def wire_library(
             session = opened(remembered.id, session, {})
         except UserError as error:
             gr.Warning(str(error))
+        if remembered.is_linked and not session.rounds:
+            gr.Warning(NOT_HERE)
         draft = _draft(remembered, view.uploads())
         if draft.files != tuple(map(Path, remembered.files)):
             gr.Warning(LOST_FILES)
@@ -153,7 +155,7 @@ def wire_library(
     outputs = [parts.listing, parts.here]
     for change in changes:
         change.then(listed, [parts.search, view.session], outputs, **AT_ONCE)
-    page.load(
+    view.settings_shown.then(  # a conversation's own system prompt takes the place of the one that is kept
         restore,
         [remembered, view.session],
         [view.session, *view.components, *view.system, parts.sidebar, *outputs],

@@ -118,13 +118,15 @@ def _bounded(control: Any) -> Any:
     return control
 
 
-def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane, new_chat: gr.Button) -> gr.BrowserState:
+def wire_settings(
+    page: gr.Blocks, model: Model, pane: SettingsPane, new_chat: gr.Button
+) -> tuple[gr.BrowserState, gr.events.Dependency]:
     """Keep the settings in the visitor's browser, reset them on demand, and fill the fields of a preset.
 
-    What is returned is what the browser keeps. A new chat has the visitor's own system prompt.
+    What is returned is what the browser keeps, and when it is shown. A new chat has the visitor's own system prompt.
     """
     kept = gr.BrowserState(asdict(Choices()), storage_key="glassbox-settings", secret="glassbox")
-    page.load(lambda values: astuple(Choices.kept(values)), kept, pane.controls, **AT_ONCE)
+    shown = page.load(lambda values: astuple(Choices.kept(values)), kept, pane.controls, **AT_ONCE)
     (system,) = pane.named("system")
     given = [kept, *pane.controls]
     gr.on([control.change for control in pane.controls], None, given, kept, js=IF_TYPED, **AT_ONCE)
@@ -142,7 +144,7 @@ def wire_settings(page: gr.Blocks, model: Model, pane: SettingsPane, new_chat: g
     for number in pane.named("price_per_hour", "seed"):  # shows what is used, as the sliders do
         gr.on([number.blur, number.submit], lambda used: used, number, number, **AT_ONCE)
     gr.on([field.input for field in pane.sampling], None, None, preset, js=MAKES_CUSTOM, **AT_ONCE)
-    return kept
+    return kept, shown
 
 
 def show_costs(

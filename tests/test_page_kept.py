@@ -140,6 +140,8 @@ def test_a_conversation_is_exported_imported_and_shared(
     other = open_page(keeping_server, link=link)
     expect(other.locator("#chat .user-row")).to_contain_text("Hello okapi")
     assert "conversation=" not in other.url
+    unknown = open_page(keeping_server, link=f"{link}0")
+    expect(unknown.locator(".toast-body")).to_contain_text("This conversation is not kept here")
 
 
 def test_a_server_that_crashes_in_an_answer_and_comes_back(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ Object.assign(window.glassbox, (() => {
   // The status line tells how far an answer is; the chat itself would be read out as it grows.
   const quiet = () => document.querySelector("#chat [role=log]")?.setAttribute("aria-live", "off");
 
+  // As it was before the page filled its settings in, which are remembered as they change.
+  const system = sessionStorage.getItem(SYSTEM);
+
   function remembered() {
     quiet();
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
-    const id = linked ?? sessionStorage.getItem(HERE) ?? "", system = sessionStorage.getItem(SYSTEM);
+    const id = linked ?? sessionStorage.getItem(HERE) ?? "";
     return JSON.stringify({ id, is_linked: Boolean(linked), system, ...draft });
   }
 
@@ -47,8 +50,15 @@ Object.assign(window.glassbox, (() => {
 
   // A list and a table run as their first words do. What a paragraph needs for that, its style has.
   const UNDIRECTED = "#chat .md :is(ul, ol, table):not([dir])";
-  new MutationObserver(() => document.querySelectorAll(UNDIRECTED).forEach((found) => { found.dir = "auto"; }))
-    .observe(document, { subtree: true, childList: true });
+  // The framework would have a question read out with the block that shows it as it was typed.
+  const MARKED_UP = '#chat [aria-label*="<pre class"]:has(.gb-typed)';
+  new MutationObserver(() => {
+    for (const found of document.querySelectorAll(UNDIRECTED)) found.dir = "auto";
+    for (const found of document.querySelectorAll(MARKED_UP)) {
+      const whose = found.ariaLabel.split("<pre class")[0];
+      found.ariaLabel = whose + found.querySelector(".gb-typed").textContent;
+    }
+  }).observe(document, { subtree: true, childList: true });
 
   // The framework scrolls to the end of what it shows, past the first of the cards to start from.
   const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
