@@ -32,6 +32,7 @@ IF_TYPED = f"(...given) => (document.activeElement?.closest('#system') ? {BY_NAM
 NO_SYSTEM = "(kept) => ({ ...kept, system: '' })"
 IN_THIS_TAB = "(system) => glassbox.rememberSystem(system)"
 OWN_SYSTEM = "(kept) => kept?.system ?? ''"
+NOT_BELOW_0 = "(value) => Math.max(Number(value) || 0, 0)"
 MAKES_CUSTOM = f"() => {json.dumps(sampling.CUSTOM)}"
 """All of these run in the browser and need no server."""
 
@@ -142,7 +143,7 @@ def wire_settings(
     preset, mode = pane.named("preset", "mode")
     gr.on([preset.input, mode.input], fill, [preset, mode], pane.sampling, **AT_ONCE)
     for number in pane.named("price_per_hour", "seed"):  # shows what is used, as the sliders do
-        gr.on([number.blur, number.submit], lambda used: used, number, number, **AT_ONCE)
+        gr.on([number.blur, number.submit], None, number, number, js=NOT_BELOW_0, **AT_ONCE)
     gr.on([field.input for field in pane.sampling], None, None, preset, js=MAKES_CUSTOM, **AT_ONCE)
     return kept, shown
 
