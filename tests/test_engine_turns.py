@@ -10,11 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import torch
 
 from pipelines.engine import LocalEngine, Waiting
 from pipelines.engine.placement import choose_placement
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Token, Work
+from pipelines.types import UserError, Work
 from tests.engine_cases import GREEDY, ignore, inputs_of, kept_busy, oracle, run, until_asked
 
 NUM_ASIDE = 40
@@ -66,13 +67,13 @@ def test_an_error_that_stays_is_told_to_all_and_the_next_request_works(
 
         return work
 
+    def enter(work: Work) -> None:
+        if work.num_before == 3:
+            is_broken.set()
+
     def asked(case: str) -> str:
-        num_tokens = 0
         try:
-            for given in engine.generate(inputs_of(engine, case), GREEDY, ignore, threading.Event()):
-                num_tokens += isinstance(given, Token)
-                if num_tokens == 3 and case == "text":
-                    is_broken.set()
+            list(engine.generate(inputs_of(engine, case), GREEDY, enter, threading.Event()))
         except RuntimeError as error:
             return str(error)
         return ""
@@ -89,6 +90,38 @@ def test_an_error_that_stays_is_told_to_all_and_the_next_request_works(
     assert set(told) == {BROKEN}
     assert run(engine, inputs_of(engine, "clip")) == expected
     assert engine.scheduler.num_busy == 0
+
+
+def test_who_asked_is_told_also_where_making_room_fails(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise RuntimeError(BROKEN)
+
+    def asking_too_much() -> None:
+        raise torch.OutOfMemoryError
+
+    expected = oracle(engine, inputs_of(engine, "clip"), 80)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr(engine.scheduler, "_make_room", failing)
+        with pytest.raises(UserError, match="ran out of memory"):
+            pool.submit(engine.scheduler.between, asking_too_much).result(30)
+        engine.scheduler.wait_idle()
+    assert run(engine, inputs_of(engine, "clip")) == expected
+
+
+def test_who_asked_is_told_also_where_what_it_used_cannot_be(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError(BROKEN)
+
+    expected = oracle(engine, inputs_of(engine, "clip"), 80)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr(engine.scheduler.stack, "embed", failing)
+        patched.setattr(engine.scheduler._gauge, "end", failing)
+        with pytest.raises(RuntimeError, match=BROKEN):
+            pool.submit(run, engine, inputs_of(engine, "picture")).result(30)
+        engine.scheduler.wait_idle()
+    assert run(engine, inputs_of(engine, "clip")) == expected
 
 
 @pytest.mark.parametrize("task", ["send", "vision", "prefill", "decode", "others", "deliver"])

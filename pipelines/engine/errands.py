@@ -25,13 +25,15 @@ class Errands:
         self._waiting.append((work, future))
         return future
 
-    def run(self, told: Callable[[Exception], Exception]) -> None:
-        """Do the first. Whoever asked for it gets what it gives, or what `told` makes of what it raised."""
+    def run(self, refuse: Callable[[Exception], Exception]) -> Exception | None:
+        """Do the first, and give what it raised; whoever asked for it is told what `refuse` makes of that."""
         work, future = self._waiting.popleft()
         try:
             future.set_result(work())
         except Exception as error:
-            future.set_exception(told(error))
+            future.set_exception(refuse(error))
+            return error
+        return None
 
     def fail(self, error: Exception) -> None:
         """Do none of them."""

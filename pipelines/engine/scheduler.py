@@ -157,7 +157,10 @@ class Scheduler:
             job.end(self._refuse(error))
         self._errands.fail(self._refuse(error))
         self._anticipated.clear()
-        self._make_room()
+        try:
+            self._make_room()
+        except Exception as still:
+            LOGGER.warning("what it held could not be given back", exc_info=still)
 
     def _has_work(self) -> bool:
         with self._changed:
@@ -190,11 +193,9 @@ class Scheduler:
         self._running.wait()
         if self._beginning:
             self._beginning[0].enter(Work("others"))
-        self._errands.run(self._refused_errand)
-
-    def _refused_errand(self, error: Exception) -> Exception:
-        self._recover(error, [])
-        return self._refuse(error)
+        error = self._errands.run(self._refuse)
+        if error is not None:
+            self._recover(error, [])
 
     def _drop_stopped(self) -> None:
         with self._changed:
@@ -266,7 +267,11 @@ class Scheduler:
             self._recover(error, list(self._running.jobs))
 
     def _end(self, job: Job, reason: FinishReason | Exception) -> None:
-        job.end(reason, self._gauge.end(job))
+        usage = None
+        try:
+            usage = self._gauge.end(job)
+        finally:  # whatever fails: who asked is told
+            job.end(reason, usage)
 
     def _recover(self, error: Exception, jobs: list[Job]) -> None:
         """End the jobs that an error met, give back what could be in the way, and go on with the others."""
