@@ -64,17 +64,17 @@ def build(host: Host) -> gr.Blocks:
             changed.then(None, pane.composer, None, js=ANSWERED)
         kept_settings, settings_shown = wire_settings(page, host.model, settings, new_chat)
         whole = page_library.View(
-            session,
-            pane.composer,
-            view,
-            kept_settings,
-            settings_shown,
-            settings.named("system"),
-            shown,
-            followers,
-            redraw,
-            host.leave_for_another,
-            uploads,
+            session=session,
+            composer=pane.composer,
+            components=view,
+            kept=kept_settings,
+            settings_shown=settings_shown,
+            system=settings.named("system"),
+            show=shown,
+            followers=followers,
+            redraw=redraw,
+            leave=host.leave_for_another,
+            uploads=uploads,
         )
         page_library.wire_library(kept, host.archive, whole, changes)
         pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)

@@ -185,11 +185,11 @@ class Stopwatch:
         """The work without steps that were begun ahead in vain: what follows begins, on the device, before them."""
         if self._device is self._host:
             return list(self._begun)
-        found: list[_Begun] = []
-        for one in self._begun:
-            last = found[-1] if found and one.work.task == "deliver" else one
-            if last.work.task == "decode" and last is not one and last.work.num_before > self._num_told(one.host):
-                found[-1] = one._replace(device=last.device)
+        found = self._begun[:1]
+        for one in self._begun[1:]:
+            before, is_end = found[-1], one.work.task == "deliver"
+            if is_end and before.work.task == "decode" and before.work.num_before > self._num_told(one.host):
+                found[-1] = one._replace(device=before.device)
             else:
                 found.append(one)
         return found

@@ -251,12 +251,15 @@ class Session:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
-        self._flags = None
+        self._flags = _new_flags()
         self._asked_s, self._waited_s = time.perf_counter(), None
 
     @property
     def _all_flags(self) -> tuple[threading.Event, ...]:
-        """Those of a question, made late: a page copies the session that it begins with, which no event survives."""
-        if self._flags is None:
-            self._flags = threading.Event(), threading.Event(), threading.Event()
+        """Those of the question; of none they are made late, as a page copies the session that it begins with."""
+        self._flags = self._flags or _new_flags()
         return self._flags
+
+
+def _new_flags() -> tuple[threading.Event, ...]:
+    return threading.Event(), threading.Event(), threading.Event()
