@@ -6,7 +6,7 @@ conversation again, and to go on with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.types import Clip, FinishReason, Look, Result, Sight, ThoughtEnd, Timing, Turn
@@ -76,6 +76,11 @@ class Reply:
             looks=tuple(look.reduced() for look in result.looks),
             timing=result.timing,
         )
+
+    def behind(self, part: Reply) -> Reply:
+        """The same as the rest of a reply of which `part` was there: both have thought."""
+        thought_s, num_tokens = part.thought_s + self.thought_s, part.num_thought_tokens + self.num_thought_tokens
+        return replace(self, thought_s=thought_s, num_thought_tokens=num_tokens)
 
 
 @dataclass(frozen=True)

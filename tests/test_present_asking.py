@@ -310,6 +310,7 @@ def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
     assert asked[1].settings == replace(begun, max_new_tokens=100)
     assert asked[0].conversation == asked[1].conversation != ""
     assert [past.reply.answer for past in session.rounds] == ["A red circle."]
+    assert [(past.reply.num_thought_tokens, past.reply.thought_s) for past in session.rounds] == [(80, 4.0)]
 
 
 def test_a_rest_that_fails_leaves_what_was_there() -> None:

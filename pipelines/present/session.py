@@ -218,7 +218,10 @@ class Session:
         """End the question on its way with its reply, which later questions build on."""
         if self.pending is None:
             return
-        self.rounds.append(Round(self.pending, Reply.of(result)))
+        reply = Reply.of(result)
+        if self.resumed is not None:
+            reply = reply.behind(self._replaced[0].reply)
+        self.rounds.append(Round(self.pending, reply))
         self.result, self.num_new_media = result, len(self.pending.files)
         self.answered = Answered.of(self.sent, result) if self.sent else None
         self.system = self.sent.settings.system if self.sent else ""
