@@ -35,6 +35,7 @@ from pipelines.types import (
     Reported,
     Request,
     Result,
+    ServerFailedError,
     Timing,
     Token,
     TokenCounts,
@@ -85,6 +86,8 @@ class Answering:
             outcome = self._finish_reason
         except TooLittleMemoryError:
             outcome = "out of memory"
+            raise
+        except ServerFailedError:
             raise
         except UserError:
             outcome = "refused"

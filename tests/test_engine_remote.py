@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipelines.engine.remote.engine import RemoteEngine
 from pipelines.run import answer, foresee
-from pipelines.types import Delta, Request, Result, Sampling, Settings, Turn, UserError
+from pipelines.types import Delta, Progress, Record, Request, Result, Sampling, Settings, Turn, UserError
 from tests.dialect_server import CUT, HELD, Answer, DialectServer, Refusal, Stream, delta, dialect_server, said, usage
 from tests.media_makers import write_clip
 
@@ -305,6 +305,26 @@ def test_each_refusal_is_one_sentence_and_asked_once(refusal: Answer, sentence: 
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [
+        pytest.param(Refusal(500, "Internal Server Error"), "failed", id="failed"),
+        pytest.param(Refusal(401, {}), "failed", id="key"),
+        pytest.param(Stream([delta({"content": "I l"}), CUT]), "failed", id="killed"),
+        pytest.param(Stream([delta({}, "abort")]), "failed", id="gave it up"),
+        pytest.param(Refusal(413, "too large"), "refused", id="too large"),
+        pytest.param(Stream([delta({}, "content_filter")]), "refused", id="withheld"),
+    ],
+)
+def test_a_server_that_fails_is_told_from_a_question_that_is_refused(refusal: Answer, outcome: str) -> None:
+    told: list[Record | Progress] = []
+    with dialect_server(refusal) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        with pytest.raises(UserError):
+            list(answer(Request("What is it?", (), Settings()), engine, observe=told.append))
+    assert [record.outcome for record in told if isinstance(record, Record)] == [outcome]
 
 
 def test_only_what_the_server_did_not_begin_is_asked_again() -> None:

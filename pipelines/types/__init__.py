@@ -5,7 +5,7 @@ on each axis of the upright original (x / 1000 * width, y / 1000 * height); time
 """
 
 from pipelines.types.chat import ContentPart, Json, Message, Tool, ToolCall
-from pipelines.types.errors import TooLittleMemoryError, UserError
+from pipelines.types.errors import ServerFailedError, TooLittleMemoryError, UserError
 from pipelines.types.media import (
     Clip,
     ClipReader,
@@ -85,6 +85,7 @@ __all__ = [
     "Roofline",
     "Said",
     "Sampling",
+    "ServerFailedError",
     "Settings",
     "Sight",
     "Span",

@@ -11,5 +11,9 @@ class UserError(Exception):
     """
 
 
+class ServerFailedError(UserError):
+    """The server of a model failed, whatever it was asked."""
+
+
 class TooLittleMemoryError(UserError):
     """The device has not the memory that a request needs."""

@@ -30,7 +30,19 @@ from pipelines.engine.remote.refusals import BLIND_MODEL, ENDED_EARLY, refused
 from pipelines.engine.remote.server import Server, host_of, look_up
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, HostClock
-from pipelines.types import EngineInfo, Gaze, Limits, Reported, Roofline, Settings, ThoughtEnd, UserError, Vision, Work
+from pipelines.types import (
+    EngineInfo,
+    Gaze,
+    Limits,
+    Reported,
+    Roofline,
+    ServerFailedError,
+    Settings,
+    ThoughtEnd,
+    UserError,
+    Vision,
+    Work,
+)
 
 VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 2.0, 4, 768)
 """Qwen3.5's own limits, but a small picture travels as it is: the server enlarges it where its model wants that."""
@@ -159,7 +171,7 @@ class RemoteEngine:
                     for piece in reading.take(chunk):
                         put(piece)
             if reading.finish_reason is None:
-                raise UserError(ENDED_EARLY.format(host=self._server.host))
+                raise ServerFailedError(ENDED_EARLY.format(host=self._server.host))
             if settings.thinking and reading.finish_reason == "stop":
                 self._habits.answers_plainly = not (reading.is_told_apart or reading.has_tags)
             put(reading.reported)

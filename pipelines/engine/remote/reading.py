@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines.engine.base import Piece
-from pipelines.types import FinishReason, Reported, UserError
+from pipelines.types import FinishReason, Reported, ServerFailedError, UserError
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
@@ -65,8 +65,9 @@ class Reading:
     def _end(self, reason: str) -> FinishReason:
         if reason in ENDS:
             return ENDS[reason]
-        told = WITHHELD if reason == "content_filter" else GIVEN_UP
-        raise UserError(told.format(host=self._host, reason=" ".join(reason.split())[:80]))
+        if reason == "content_filter":
+            raise UserError(WITHHELD.format(host=self._host))
+        raise ServerFailedError(GIVEN_UP.format(host=self._host, reason=" ".join(reason.split())[:80]))
 
     def _note_usage(self, chunk: ChatCompletionChunk) -> None:
         timings = _mapping((chunk.model_extra or {}).get("timings"))

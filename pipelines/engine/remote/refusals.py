@@ -9,7 +9,7 @@ import httpx2
 import openai
 
 from pipelines.engine.remote.server import Server
-from pipelines.types import UserError
+from pipelines.types import ServerFailedError, UserError
 
 MAX_QUOTED = 200
 BLIND = re.compile(
@@ -22,6 +22,8 @@ BLIND = re.compile(
 TOO_LONG = re.compile(
     r"context (?:length|size|window)|maximum.{0,20}length|too many tokens|longer than the model", re.I
 )
+OF_THE_QUESTION = (400, 413, 422)
+"""What a server answers with where it would take another question."""
 ENDED_EARLY = "The server at {host} ended the reply in the middle: see whether it still runs, and ask again."
 SILENT = "The server at {host} was silent for {seconds:g} s: it has too much to do, or --timeout is too short."
 BLIND_MODEL = '"{model}" at {host} takes text only: ask without pictures and clips, or choose a model that sees.'
@@ -33,12 +35,12 @@ def refused(
     """The sentence for what the client raised, before the reply had begun or in its middle."""
     host, model, said = server.host, server.model, message_of(error)
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        return UserError(SILENT.format(host=host, seconds=timeout_s))
+        return ServerFailedError(SILENT.format(host=host, seconds=timeout_s))
     if isinstance(error, openai.APIConnectionError | httpx2.ConnectError) and not has_begun:
-        return UserError(f"No server answers at {host}: start it, or put --base-url right.")
+        return ServerFailedError(f"No server answers at {host}: start it, or put --base-url right.")
     if not isinstance(error, openai.APIStatusError):
         quoted = f" It says: {quote(said)}" if isinstance(error, openai.APIError) and said else ""
-        return UserError(ENDED_EARLY.format(host=host) + quoted)
+        return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
     if has_media and is_blind(error):
         return UserError(BLIND_MODEL.format(model=model, host=host))
     if TOO_LONG.search(said):
@@ -46,7 +48,8 @@ def refused(
             f"The question and its media are longer than {host} takes: ask with fewer frames or smaller pictures, or "
             f"in a new chat. It says: {quote(said)}"
         )
-    return UserError(_by_status(error.status_code, host, model) + (f" It says: {quote(said)}" if said else ""))
+    kind = UserError if error.status_code in OF_THE_QUESTION else ServerFailedError
+    return kind(_by_status(error.status_code, host, model) + (f" It says: {quote(said)}" if said else ""))
 
 
 def _by_status(status: int, host: str, model: str) -> str:
