@@ -1,7 +1,7 @@
 """The page: `python app.py [--model NAME] [--host ADDRESS] [--port NUMBER]`.
 
-Layout and wiring, part by part; handlers are in `pipelines.page_*`, and what they do is in `pipelines.present`. On a
-Space the module's `demo` is the page, and the model is loaded when the first visitor comes.
+Layout and wiring, part by part; handlers are in `pipelines.page`, and what they do is in `pipelines.serving` and
+`pipelines.present`. On a Space the module's `demo` is the page, and the model is loaded when the first visitor comes.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
-from pipelines import page_compare, page_library, page_models, page_takeaway
-from pipelines import page_components as parts
 from pipelines.host.policy import policy_of
-from pipelines.page_asking import wire_asking
-from pipelines.page_components import AT_ONCE, MAX_ASKING, PRIVATE
-from pipelines.page_host import Host, uploads
-from pipelines.page_launch import launch
-from pipelines.page_outcome import redraw, shown, wire_outcome
-from pipelines.page_programs import offer
-from pipelines.page_settings import settings_pane, show_costs, wire_settings
-from pipelines.page_turns import filling, wire_turns
+from pipelines.page import compare as page_compare
+from pipelines.page import components as parts
+from pipelines.page import library as page_library
+from pipelines.page import models as page_models
+from pipelines.page import takeaway as page_takeaway
+from pipelines.page.asking import wire_asking
+from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
+from pipelines.page.host import Host, uploads
+from pipelines.page.launch import launch
+from pipelines.page.outcome import redraw, shown, wire_outcome
+from pipelines.page.programs import offer
+from pipelines.page.settings import settings_pane, show_costs, wire_settings
+from pipelines.page.turns import filling, wire_turns
 from pipelines.present import header
 from pipelines.present.examples import cards, load_examples
-from pipelines.present.model import Model
-from pipelines.present.session import Session
-from pipelines.present.swapping import Swapping, first_loaded
+from pipelines.serving.model import Model
+from pipelines.serving.session import Session
+from pipelines.serving.swapping import Swapping, first_loaded
 
 BETWEEN_LOOKS_S = 0.01
 """Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""

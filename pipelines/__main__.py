@@ -13,14 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import doctor
-from pipelines.batch import command as batch
-from pipelines.catalogue import command as catalogue
-from pipelines.compare import command as compare
+from pipelines.commands import batch, compare, doctor, models
 from pipelines.options import add_model, add_settings, load_chosen, settings_of
+from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
 from pipelines.present.status import DOING
-from pipelines.present.timing_text import timing_text
 from pipelines.tracing import check_trace, traced
 from pipelines.types import Channel, Delta, Look, Progress, Record, Request, Result, UserError
 
@@ -60,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     two = commands.add_parser("compare", help="ask two models about every picture and clip of a folder or a list")
     compare.add_command(two)
     two.set_defaults(run=compare.run_command)
-    models = commands.add_parser("models", help="the models that there are, what they need, and downloads")
-    catalogue.add_command(models)
-    models.set_defaults(run=catalogue.run_command)
+    known = commands.add_parser("models", help="the models that there are, what they need, and downloads")
+    models.add_command(known)
+    known.set_defaults(run=models.run_command)
     health = commands.add_parser("doctor", help="what this machine has for the program, what is wrong, and what to do")
     doctor.add_command(health)
     health.set_defaults(run=doctor.run_command)
@@ -109,7 +106,7 @@ def _serve_agent(options: argparse.Namespace) -> int:
         raise UserError(
             f'"{error.name}" is not installed: the server for agents needs `pip install -r requirements-mcp.txt`.'
         ) from error
-    from pipelines.present.model import Model
+    from pipelines.serving.model import Model
 
     serve(Model(engine=load_chosen(options)), options.folders)
     return 0

@@ -28,7 +28,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.present.model import Model
+    from pipelines.serving.model import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 READY, BEGUN, FREED, OUTGOING = "Glassbox is on ", "engine begun", "engine freed", "outgoing: "
@@ -176,7 +176,7 @@ def _scripted_model() -> Model:
     from pipelines.engine.local import OUT_OF_MEMORY
     from pipelines.inputs import ModelInputs
     from pipelines.models import DEMO_FOLDER
-    from pipelines.present.model import Model
+    from pipelines.serving.model import Model
     from pipelines.types import Settings, TooLittleMemoryError
 
     class ToldEngine(ScriptedEngine):
@@ -222,10 +222,10 @@ def main() -> None:
     import app
     from pipelines.archive import Archive
     from pipelines.catalogue.device import Device
-    from pipelines.page_host import Host
-    from pipelines.page_launch import serve, wait_for_the_end
-    from pipelines.present.model import Model
-    from pipelines.present.swapping import Machine
+    from pipelines.page.host import Host
+    from pipelines.page.launch import serve, wait_for_the_end
+    from pipelines.serving.model import Model
+    from pipelines.serving.swapping import Machine
 
     host, page = app.host, app.demo
     if model in (SCRIPTED, ROOMY):

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.__main__ import main
 from pipelines.catalogue.known import DEMO_FOLDER
-from pipelines.doctor import examine, folder_finding, model_finding, port_finding
+from pipelines.commands.doctor import examine, folder_finding, model_finding, port_finding
 
 LOCAL = "127.0.0.1"
 

@@ -18,11 +18,11 @@ from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.messages import beginning_of_next, fused
 from pipelines.models import DEMO_FOLDER
-from pipelines.page_host import Host
-from pipelines.page_outcome import finishing
-from pipelines.present.asking import ask
-from pipelines.present.model import Model
-from pipelines.present.session import Session
+from pipelines.page.host import Host
+from pipelines.page.outcome import finishing
+from pipelines.serving.asking import ask
+from pipelines.serving.model import Model
+from pipelines.serving.session import Session
 from pipelines.types import Request, Result, Sampling, Settings, Turn
 from tests.engine_cases import inputs_of, kept_busy, result_of, run, until_asked
 from tests.media_makers import write_clip

@@ -17,7 +17,7 @@ import torch
 import pipelines.answering
 import pipelines.messages
 from pipelines.engine import LocalEngine
-from pipelines.present.rates import DECODING
+from pipelines.present.figures.rates import DECODING
 from pipelines.run import answer
 from pipelines.timing import HostClock
 from pipelines.types import Progress, Record, Request, Result, Sampling, Settings, Stage, UserError

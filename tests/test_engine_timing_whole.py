@@ -24,7 +24,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.placement import choose_placement
 from pipelines.media import open_once
 from pipelines.models import DEMO_FOLDER
-from pipelines.present.rates import DECODING
+from pipelines.present.figures.rates import DECODING
 from pipelines.run import answer
 from pipelines.timing import HostClock
 from pipelines.types import Deltas, Progress, Record, Request, Result, Sampling, Settings, UserError

@@ -17,8 +17,8 @@ from pipelines.host import PUBLIC_HOST, Audience, Listening
 from pipelines.host.audience import UNHEARD_S, Stream, stream_of
 from pipelines.host.policy import policy_of
 from pipelines.host.sweeping import Sweep
-from pipelines.page_sessions import LOOSE_S, MAX_SESSIONS, Sessions
-from pipelines.present.session import Session
+from pipelines.page.sessions import LOOSE_S, MAX_SESSIONS, Sessions
+from pipelines.serving.session import Session
 
 HOUR_S = 3600.0
 

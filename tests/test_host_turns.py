@@ -13,9 +13,9 @@ from pipelines.engine import ScriptedEngine
 from pipelines.host import Turns, Visitor
 from pipelines.host.turns import ENDING
 from pipelines.models import DEMO_FOLDER
-from pipelines.present.asking import ask_in_turn
-from pipelines.present.session import Session
 from pipelines.run import answer
+from pipelines.serving.asking import ask_in_turn
+from pipelines.serving.session import Session
 from pipelines.types import Delta, Deltas, Observe, Request, Result, Settings, UserError
 from tests.present_values import result
 

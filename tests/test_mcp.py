@@ -19,10 +19,10 @@ from pipelines.__main__ import main
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
 from pipelines.models import DEMO_FOLDER
-from pipelines.present.model import Model
 from pipelines.present.told import Told
 from pipelines.programs.mcp_server import Sandbox, server
 from pipelines.programs.tools import Tools
+from pipelines.serving.model import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import gradio as gr
 
-from pipelines import page_asking, page_compare, page_host, page_outcome, page_turns
 from pipelines.archive import Archive
 from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.engine import ScriptedEngine
 from pipelines.models import DEMO_FOLDER
-from pipelines.page_host import Host
-from pipelines.present.comparing import Comparison
+from pipelines.page import asking as page_asking
+from pipelines.page import compare as page_compare
+from pipelines.page import host as page_host
+from pipelines.page import outcome as page_outcome
+from pipelines.page import turns as page_turns
+from pipelines.page.host import Host
+from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
-from pipelines.present.model import Model
-from pipelines.present.session import Session
+from pipelines.serving.model import Model
+from pipelines.serving.session import Session
 
 UNCHANGED = gr.skip()
 EMPTY = {"text": "", "files": []}

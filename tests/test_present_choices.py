@@ -10,8 +10,8 @@ import pytest
 from pipelines.engine.presets import FAST as FAST_SAMPLING
 from pipelines.engine.presets import GREEDY, THINKING, THINKING_PRECISE
 from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, FAST, THINK, Choices
+from pipelines.present.figures.pace import Pace, Paces
 from pipelines.present.outlook import Here, foretell, line_html, table_html
-from pipelines.present.pace import Pace, Paces
 from pipelines.present.sampling import ADVISED, CUSTOM, NAMES, PRESETS, filling
 from pipelines.types import (
     Probe,

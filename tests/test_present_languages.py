@@ -14,10 +14,11 @@ from pipelines.present.languages import catalogues
 CATALOGUES = catalogues()
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
 NEVER_ON_THE_PAGE = (
-    "__main__.py", "batch/", "catalogue/command.py", "demo/", "engine/weights.py", "host/login.py", "models.py",
-    "present/metrics.py", "programs/", "tracing.py",
+    "__main__.py", "batch/", "commands/", "demo/", "engine/weights.py", "host/login.py", "models.py",
+    "present/figures/metrics.py", "programs/", "tracing.py",
 )  # fmt: skip
 """What only the command line says, a program is told, or ends the server before there is a page."""
+ERRORS = ("UserError", "ServerFailedError", "TooLittleMemoryError")
 PATHS_ALONE = ("give a file, not an address", "is not a file:", "There is no file", "decord has no build")
 """Said of paths and options, which the page does not take."""
 
@@ -46,7 +47,7 @@ def _errors() -> Iterator[str]:
         if path.relative_to(PIPELINES).as_posix().startswith(NEVER_ON_THE_PAGE):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UserError":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
                 written = node.args[0]
                 parts = written.values if isinstance(written, ast.JoinedStr) else [written]
                 if isinstance(written, ast.Constant | ast.JoinedStr):

@@ -12,8 +12,8 @@ import pytest
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
 from pipelines.models import DEMO_FOLDER
-from pipelines.present.metrics import Metrics
-from pipelines.present.model import Model
+from pipelines.present.figures.metrics import Metrics
+from pipelines.serving.model import Model
 from pipelines.types import Observe, Outcome, Progress, Record, Request, Settings, TokenCounts, Upload, Usage, UserError
 from tests.present_values import record
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.present.history import MAX_RECORDS, History
-from pipelines.present.history_file import as_csv_file, as_json_file
-from pipelines.present.pair import NO_PAIR, difference, pair_html
-from pipelines.present.past import EMPTY, MAX_SHOWN, history_html, labels, newest
+from pipelines.present.figures.history import MAX_RECORDS, History
+from pipelines.present.figures.history_file import as_csv_file, as_json_file
+from pipelines.present.figures.pair import NO_PAIR, difference, pair_html
+from pipelines.present.figures.past import EMPTY, MAX_SHOWN, history_html, labels, newest
 from pipelines.types import Record, Span, Timing, Usage
 from tests.present_values import HOSTILE, record
 from tests.test_present_waterfall import cells

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.present.bars import ticks
-from pipelines.present.facts import figures, headline, rows
-from pipelines.present.limit import amount, limits
-from pipelines.present.rates import cost, decode_rate, saved_ms, tokens_per_second
-from pipelines.present.timing_text import timing_text
-from pipelines.present.waterfall import waterfall_html
+from pipelines.present.figures.bars import ticks
+from pipelines.present.figures.facts import figures, headline, rows
+from pipelines.present.figures.limit import amount, limits
+from pipelines.present.figures.rates import cost, decode_rate, saved_ms, tokens_per_second
+from pipelines.present.figures.timing_text import timing_text
+from pipelines.present.figures.waterfall import waterfall_html
 from pipelines.types import EngineInfo, Span, Timing, TokenCounts, Upload, Usage
 from tests.present_values import BEST, HOSTILE, INFO, TIMING, record, result
 

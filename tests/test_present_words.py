@@ -25,15 +25,15 @@ from pipelines.engine.placement import choose_placement
 from pipelines.host.policy import PUBLIC_HOST
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
-from pipelines.present.asking import ask
 from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
-from pipelines.present.looking_back import checked, where_it_looked
-from pipelines.present.model import Model
 from pipelines.present.reopened import reopened
-from pipelines.present.session import Session
 from pipelines.present.shelf import Shelf
 from pipelines.present.word_by_word import EMPTY, words_html
 from pipelines.present.words import words_of
+from pipelines.serving.asking import ask
+from pipelines.serving.looking_back import checked, where_it_looked
+from pipelines.serving.model import Model
+from pipelines.serving.session import Session
 from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Sampling, Settings, Token
 from tests.media_makers import write_clip
 

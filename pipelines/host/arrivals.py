@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from pipelines.host.gate import is_upload
-from pipelines.present.headers import Application, Message, Receive, Scope, Send
+from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.types import Upload
 
 MAX_KEPT = 4096

@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipelines.disk import is_full
+from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.host.policy import MEGABYTE, Policy
 from pipelines.host.sweeping import files_in
-from pipelines.present.headers import Application, Message, Receive, Scope, Send
 
 LOGGER = logging.getLogger(__name__)
 MAX_BODY_BYTES = 8 * MEGABYTE

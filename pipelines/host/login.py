@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Literal, get_args
 
-from pipelines.present.headers import Application, Receive, Scope, Send
+from pipelines.host.headers import Application, Receive, Scope, Send
 from pipelines.types import UserError
 
 Login = Literal["none", "huggingface"]

@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 
 from pipelines.present.claims import Claimed, marks_on, opened
+from pipelines.present.figures.rates import STAGES
 from pipelines.present.overlay import Mark, data_uri, figure
-from pipelines.present.rates import STAGES
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, ProbedClip, UserError
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from html import escape
 
 from pipelines.compare.votes import Choice, Contender, Vote
-from pipelines.present.history_file import Value, as_csv
-from pipelines.present.waterfall import download
+from pipelines.present.figures.history_file import Value, as_csv
+from pipelines.present.figures.waterfall import download
 
 EMPTY = '<div class="gb-past gb-empty"><p>Votes appear here, for you to take along.</p></div>'
 CHOICES: dict[Choice, str] = {

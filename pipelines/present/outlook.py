@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 
 from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, EFFORTS, FAST, THINK, Choices
-from pipelines.present.pace import Pace
+from pipelines.present.figures.pace import Pace
 from pipelines.present.preview import Foresee
 from pipelines.types import (
     LONG_SYSTEM,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pipelines.present.closer import look_in_words
-from pipelines.present.rates import STAGES, reported, stage_rate
+from pipelines.present.figures.rates import STAGES, reported, stage_rate
 from pipelines.present.sight import seen_in_words
 from pipelines.present.status import THOUGHT_ENDS
 from pipelines.present.told import told

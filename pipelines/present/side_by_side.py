@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from html import escape
 
 from pipelines.compare.pairs import Pair, Part, regions_of
-from pipelines.present.comparing import NAMES, Comparison, Side
+from pipelines.present.comparison import NAMES, Comparison, Side
 from pipelines.present.evidence import title
-from pipelines.present.facts import NOTHING, headline
+from pipelines.present.figures.facts import NOTHING, headline
+from pipelines.present.figures.pair import pair_table
 from pipelines.present.frames import marked_figures
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
-from pipelines.present.pair import pair_table
 from pipelines.present.shelf import Shelf
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Media, Record, Result

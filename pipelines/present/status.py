@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import Literal
 
-from pipelines.present.rates import decode_rate
+from pipelines.present.figures.rates import decode_rate
 from pipelines.types import Progress, Result, Stage, ThoughtEnd
 
 Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut"]

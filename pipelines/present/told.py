@@ -10,7 +10,7 @@ from typing import final
 
 from typing_extensions import TypedDict  # pydantic, which makes schemas of these, wants it before Python 3.12
 
-from pipelines.present.rates import STAGES, WORKING, stage_rate
+from pipelines.present.figures.rates import STAGES, WORKING, stage_rate
 from pipelines.present.words import Word, words_of
 from pipelines.types import Clip, EngineInfo, Event, FinishReason, Look, Media, Region, Result, Sight, ThoughtEnd
 

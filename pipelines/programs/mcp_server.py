@@ -13,9 +13,9 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
-from pipelines.present.model import Model
 from pipelines.present.told import Told
 from pipelines.programs.tools import ToldModel, Tools
+from pipelines.serving.model import Model
 from pipelines.types import Settings, UserError
 
 INSTRUCTIONS = (

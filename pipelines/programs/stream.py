@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import replace
 
-from pipelines.present.model import Model
-from pipelines.present.pacing import Pump, tick_s
 from pipelines.present.told import Told, told, told_so_far
+from pipelines.serving.model import Model
+from pipelines.serving.pacing import Pump, tick_s
 from pipelines.types import Delta, Look, Progress, Record, Request, Result
 
 WAITED: ContextVar[tuple[float, float] | None] = ContextVar("waited", default=None)

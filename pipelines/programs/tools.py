@@ -15,10 +15,10 @@ from pipelines.catalogue.choosing import here
 from pipelines.catalogue.known import KNOWN
 from pipelines.catalogue.known import Model as KnownModel
 from pipelines.media import probe
-from pipelines.present.model import Model
 from pipelines.present.told import Told
 from pipelines.programs import questions
 from pipelines.programs.stream import stream
+from pipelines.serving.model import Model
 from pipelines.types import ProbedClip, Request, Settings, UserError
 
 

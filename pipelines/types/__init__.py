@@ -32,6 +32,7 @@ from pipelines.types.request import (
     WeightFormat,
 )
 from pipelines.types.result import (
+    Arrival,
     Deltas,
     EngineInfo,
     FinishReason,
@@ -48,6 +49,7 @@ from pipelines.types.times import ClockName, Gaps, Progress, Roofline, Span, Sta
 __all__ = [
     "LONG_SYSTEM",
     "MAX_SYSTEM_CHARACTERS",
+    "Arrival",
     "Box",
     "Channel",
     "Clip",

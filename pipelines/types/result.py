@@ -130,3 +130,5 @@ class Record:
 Observe = Callable[[Progress | Record], None]
 """Told how far a request is and, once, when it has ended, what it took."""
 Deltas = Iterator[Delta | Look | Result]
+Arrival = Delta | Look | Result | Progress | Record
+"""All that comes of a request while it runs."""

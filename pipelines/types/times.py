@@ -10,7 +10,7 @@ Stage = Literal[
     "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
     "think", "tool", "look", "answer", "others", "deliver",
 ]  # fmt: skip
-"""Where the time of a request goes; what each is, in words, stands in `pipelines.present.rates`."""
+"""Where the time of a request goes; what each is, in words, stands in `pipelines.present.figures.rates`."""
 Task = Literal[
     "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
     "decode", "look", "others", "deliver",

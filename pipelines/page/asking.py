@@ -1,0 +1,126 @@
+"""Asking, stopping, and all that puts a question on its way again: the handlers and their wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from pipelines.conversation import Draft
+from pipelines.page import components as parts
+from pipelines.page import library as page_library
+from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
+from pipelines.page.host import Host, uploads
+from pipelines.present import status
+from pipelines.present.choices import Choices
+from pipelines.present.composer import draft_of
+from pipelines.present.pointing import pointed_html
+from pipelines.serving.asking import ask_in_turn
+from pipelines.serving.session import Session
+from pipelines.types import UserError
+
+ASKED = "(...values) => { glassbox.asked(); return values; }"
+
+
+def wire_asking(
+    host: Host, session: gr.State, pane: parts.ChatPane, controls: Sequence[Any]
+) -> list[gr.events.Dependency]:
+    """Let a visitor ask, stop, hurry, go on and ask again; what is returned is when a question has ended."""
+    ask_question, answer_pending = asking(host), answering(host)
+    doing = [pane.composer, pane.chat, pane.line]
+    limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
+    begun = pane.composer.submit(begin, [pane.composer, session], doing, js=ASKED, **AT_ONCE)
+    begun.then(lambda asked: pointed_html(asked.pointed), session, pane.pointed, **AT_ONCE)
+    given = [pane.composer, session, *controls]
+    ended = [begun.then(ask_question, given, doing[1:], trigger_mode="once", **limits)]
+    for trigger, again in ((pane.go_on.click, resume), (pane.chat.retry, retry)):
+        begun = trigger(again, session, doing, **AT_ONCE)
+        ended.append(begun.then(answer_pending, [session, *controls], doing[1:], **limits))
+    pane.answer_now.click(answer_now, session, None, **AT_ONCE)
+    pane.composer.stop(stop, session, None, **AT_ONCE)
+    return ended
+
+
+def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
+    """Put the question into the chat at once, and turn Send into Stop."""
+    if session.is_running:
+        return gr.skip(), gr.skip(), gr.skip()
+    try:
+        session.begin(draft_of(message, uploads()))
+    except UserError:  # told by the handler that answers, which meets it again
+        return gr.skip(), gr.skip(), gr.skip()
+    return parts.asking_composer(Draft("")), session.shown(), status.doing(None, 0.0)
+
+
+def answering(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
+    """The handler that answers the question on its way, of one host."""
+
+    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
+        if session.is_running:  # it was pressed twice
+            yield gr.skip(), gr.skip()
+        else:
+            yield from answered(host, session, controls)
+
+    return answer_pending
+
+
+def asking(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
+    """The handler that takes a question on its way, where that was not done yet, and answers it."""
+
+    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
+        """Answer about pictures and clips: the chat and the status line, as they grow."""
+
+        def take() -> None:
+            session.begin(draft_of(message, uploads()))
+
+        yield from answered(host, session, controls, take)
+
+    return ask_question
+
+
+def answered(
+    host: Host, session: Session, controls: Sequence[Any], take: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Any, Any]]:
+    """The chat and the status line as an answer grows, for as long as somebody listens.
+
+    It is kept here and not when the page asks for what follows: the server may end before. Once the conversation is
+    left, nothing of it is shown; the framework shows once more at the end what it was given last.
+    """
+
+    def keep() -> None:
+        page_library.keep(host.archive, session)
+
+    settings, visitor = Choices(*controls).settings(), host.visitor()
+    updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
+    for update in host.listened(updates):
+        yield (gr.skip(), gr.skip()) if session.is_closed else (update.chat, update.status)
+
+
+def stop(session: Session) -> None:
+    """Stop the answer that runs; what is there of it stays."""
+    session.stop.set()
+
+
+def answer_now(session: Session) -> None:
+    """End the reasoning that runs, and have the answer."""
+    session.hurry.set()
+
+
+def resume(session: Session) -> tuple[Any, ...]:
+    """Let the reply that was cut off go on."""
+    session.resume()
+    return begun_again(session)
+
+
+def retry(session: Session) -> tuple[Any, ...]:
+    """Ask the last question again, with the settings as they are now."""
+    session.retry()
+    return begun_again(session)
+
+
+def begun_again(session: Session) -> tuple[Any, ...]:
+    """Show that the question is on its way again; what is in the composer stays there."""
+    if session.pending is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    return parts.asking_composer(), session.shown(), status.doing(None, 0.0)

@@ -1,0 +1,97 @@
+"""What all handlers share: the models, whose turn it is, what is kept, and who asks. The framework's doors are shut.
+
+Importing this module changes how Gradio takes files by URL, answers other sites, and tells sessions that are gone: all
+of that only ever harms here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import gradio as gr
+from gradio import processing_utils, queueing, routes, utils
+from gradio.context import LocalContext
+
+from pipelines.archive import Archive
+from pipelines.conversation import Draft
+from pipelines.host import Audience, Policy, Turns, Visitor
+from pipelines.host.gate import Unshared, address_of
+from pipelines.serving.model import Model
+from pipelines.serving.rivals import Rivals
+from pipelines.serving.session import Session
+from pipelines.serving.swapping import Machine
+
+Item = TypeVar("Item")
+
+
+async def refuse_url(url: str, *_: object, **__: object) -> str:
+    """Stand in for Gradio's download of whatever URL a client names as its file."""
+    raise gr.Error(f"{url[:80]} cannot be read: add the picture or the clip itself.", print_exception=False)
+
+
+tell_listener = queueing.Queue.send_message
+
+
+def tell_if_heard(queue: queueing.Queue, event: queueing.Event, message: queueing.EventMessage) -> None:
+    """Stand in for Gradio's telling of how an event goes, which raises where its session is not known any more.
+
+    That ended the loop of the queue: one event of a session without a name, and nobody was answered from then on.
+    """
+    if event.session_hash in queue.pending_messages_per_session:
+        tell_listener(queue, event, message)
+
+
+queueing.Queue.send_message = tell_if_heard
+processing_utils.async_ssrf_protected_download = refuse_url
+vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
+
+
+def uploads() -> Path:
+    """Where uploads lie."""
+    return Path(utils.get_upload_folder())
+
+
+@dataclass(frozen=True)
+class Host:
+    """What one server has, for all of its visitors."""
+
+    model: Model
+    turns: Turns
+    archive: Archive
+    rivals: Rivals
+    machine: Machine = field(default_factory=Machine)
+    audience: Audience = field(default_factory=Audience)
+
+    @classmethod
+    def of(cls, model: Model, archive: Archive | None = None, machine: Machine | None = None) -> Host:
+        """A host for a model, with its limits; conversations are kept in the archive where it is on."""
+        turns = Turns(model.policy.max_per_address)
+        return cls(model, turns, archive or Archive(), Rivals(model), machine or Machine())
+
+    def policy(self) -> Policy:
+        """The limits, which are known once it starts."""
+        return self.model.policy
+
+    def visitor(self) -> Visitor:
+        """Who sent the request that is being handled."""
+        request = LocalContext.request.get(None)
+        scope = request.request.scope if request is not None and request.request is not None else {"headers": []}
+        return Visitor(str(getattr(request, "session_hash", "")), address_of(scope, self.model.policy.trusts_proxy))
+
+    def listened(self, updates: Iterator[Item]) -> Iterator[Item]:
+        """The updates, for as long as whoever sent the request that is being handled listens."""
+        return self.audience.heard(updates, self.visitor().session, str(LocalContext.event_id.get("")))
+
+    def leave(self, session: Session) -> None:
+        """What happens when a visitor has left a conversation."""
+        session.close()
+        self.model.forget(session.name)
+
+    def leave_for_another(self, session: Session, typed: Draft) -> Draft | None:
+        """Leave a conversation for another one: what then goes into the composer, None where that stays as it is."""
+        left = session.leave(typed, is_kept=self.archive.is_on)
+        self.model.forget(session.name)
+        return left

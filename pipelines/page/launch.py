@@ -1,0 +1,175 @@
+"""Starting the page: `python app.py [--model NAME] [--host ADDRESS] [--port NUMBER]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from hmac import compare_digest
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from pipelines.archive import LOCAL_HOSTS, data_folder
+from pipelines.host import Gate, Listening
+from pipelines.host.arrivals import ArrivalWatch
+from pipelines.host.compression import StreamCompression
+from pipelines.host.ending import Ending
+from pipelines.host.headers import SecurityHeaders
+from pipelines.host.login import LOGINS, SignedIn, check_login
+from pipelines.host.policy import policy_of
+from pipelines.models import Running
+from pipelines.options import add_model, positive, positive_number
+from pipelines.page import components as parts
+from pipelines.page.host import Host, uploads
+from pipelines.page.sessions import MAX_SESSIONS, keeping_house
+from pipelines.present.figures.metrics import Metrics
+from pipelines.present.languages import catalogues
+from pipelines.types import UserError
+
+USER_ERROR = 2
+WHOLE = "glassbox"
+"""A catalogue goes to the browser as one text: Gradio translates what is a key of its own accord, values of controls
+too, which then come back as choices that nobody offered."""
+PASSWORD = "GLASSBOX_PASSWORD"
+"""In the environment, as the arguments of a program are seen by everyone on its machine."""
+
+
+def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) -> int:
+    """Load the model, serve the page, print its address, and end in peace; returns the exit status."""
+    options = parser().parse_args(arguments)
+    model = host.model
+    model.policy = policy_of(
+        options.public,
+        options.allow_host,
+        is_proxied=options.behind_proxy,
+        keep_minutes=options.keep_minutes,
+        login=options.login,
+        is_fixed=options.fixed_model,
+    )
+    model.name = options.model
+    model.running = Running(
+        options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
+    )
+    host.rivals.named = tuple(options.compare)
+    host.rivals.is_open = not model.policy.is_public and options.host in LOCAL_HOSTS
+    try:
+        if options.login == "huggingface":
+            check_login(os.environ)
+        if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
+            host.archive.open(folder)
+        model.load()
+        if options.metrics_port is not None:
+            model.metrics = Metrics()
+            model.metrics.serve(options.host, options.metrics_port)
+        print(f"Glassbox is on {serve(host, page, options.host, options.port)}", flush=True)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    except OSError:  # Gradio's own words speak of its arguments
+        print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
+        return USER_ERROR
+    wait_for_the_end(host, page)
+    return 0
+
+
+def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
+    """Return when the signal to end has come, and every stream has had its last word."""
+    ending = Ending()
+    ending.listen()
+    ending.wait(host.turns, host.audience)
+    page.close(verbose=False)
+
+
+def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860) -> str:
+    """Begin to serve the page at a name or address of this machine, and return where it is."""
+    host.turns.max_per_address = host.model.policy.max_per_address
+    if host.policy().login == "huggingface":
+        with page:
+            gr.LoginButton(size="sm")  # it brings the way to the hub, tells who is signed in, and lets them out
+    password = os.environ.get(PASSWORD)
+    _, address, _ = page.launch(
+        server_name=name,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        theme=parts.theme(),
+        css_paths=list(parts.STYLES),
+        head=parts.head(),
+        i18n=gr.I18n(**{language: {WHOLE: json.dumps(texts)} for language, texts in catalogues().items()}),
+        max_file_size=host.model.policy.max_file_bytes,
+        auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
+        auth_message="Any name, and the password of this host." if password else None,
+        allowed_paths=[str(parts.EXAMPLES_FOLDER)],
+        app_kwargs={"middleware": middleware(host), "lifespan": keeping_house(host, page)},
+        state_session_capacity=2 * MAX_SESSIONS,
+        footer_links=[],
+        strict_cors=True,
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        share=False,
+    )
+    return str(address)
+
+
+def middleware(host: Host) -> list[Middleware]:
+    """What every request passes, the outermost first."""
+    gate = Middleware(Gate, policy=host.policy, uploads=uploads)
+    watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
+    signed_in = Middleware(SignedIn, login=lambda: host.policy().login)
+    listening = Middleware(Listening, audience=host.audience)
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, listening]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the page's program."""
+    options = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
+    name = os.environ.get("GLASSBOX_MODEL", "demo")
+    add_model(options, name)
+    options.add_argument(
+        "--replicas", type=positive, default=1, metavar="N", help="engines side by side, one on each GPU"
+    )
+    options.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model that visitors may compare with: a name as --model takes it, or NAME@http://HOST:PORT/v1",
+    )
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
+    options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    options.add_argument("--port", type=int, default=port)
+    options.add_argument(
+        "--warm-up",
+        action="store_true",
+        help="before the first question, measure the device and capture the graphs of a GPU",
+    )
+    options.add_argument(
+        "--data",
+        help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
+        "folder where only this machine can reach the page, else none)",
+    )
+    options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
+    options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument(
+        "--login",
+        choices=LOGINS,
+        default=os.environ.get("GLASSBOX_LOGIN", "none"),
+        help="on a Space, let in who has signed in with Hugging Face alone",
+    )
+    options.add_argument(
+        "--keep-minutes",
+        type=positive_number,
+        metavar="N",
+        help="delete uploads and forget visitors sooner than after a day, or an hour on a public host",
+    )
+    options.add_argument(
+        "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
+    )
+    options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
+    options.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
+    return options

@@ -1,0 +1,139 @@
+"""What follows an answer: it is drawn, timed, laid beside earlier ones, and looked back at word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from pipelines.disk import is_full
+from pipelines.page import components as parts
+from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
+from pipelines.page.host import Host, uploads
+from pipelines.present import evidence, status, word_by_word
+from pipelines.present.figures import pair, past, waterfall
+from pipelines.present.pointing import pointed_html
+from pipelines.present.reopened import reopened
+from pipelines.present.shelf import Shelf
+from pipelines.run import seen_pixels
+from pipelines.serving import looking_back
+from pipelines.serving.session import Session
+from pipelines.types import Roofline
+
+CHECKED = """(told) => {
+  const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
+  if (!button) return;
+  button.textContent = told.told;
+  const chip = button.closest(".gb-chip");
+  chip.classList.toggle("gb-doubtful", told.is_doubtful);
+  chip.querySelector(".gb-show span").dataset.doubtful = glassbox.say("doubtful");
+}"""
+"""Runs in the browser: what a check came to is written on its mark."""
+
+NO_ROOM = '<p class="gb-error">What was seen could not be drawn: the disk of the server is full.</p>'
+
+
+def wire_outcome(
+    host: Host,
+    session: gr.State,
+    ended: Sequence[gr.events.Dependency],
+    view: list[Any],
+    words: parts.WordsPane,
+    requests: parts.PastPane,
+) -> list[gr.events.Dependency]:
+    """Draw what each question came to; what is returned is when that is done."""
+    finished = [end.then(finishing(host), session, view, **PRIVATE) for end in ended]
+    for drawn_now in finished:
+        drawn_now.then(show_past, session, requests.shown, **AT_ONCE)
+        drawn_now.then(show_words, session, [words.words, words.heat], **AT_ONCE)
+    gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
+    wire_words(host, session, words)
+    return finished
+
+
+def finishing(host: Host) -> Callable[[Session], Any]:
+    """The handler that follows an answer; in a conversation that was begun meanwhile it changes nothing."""
+
+    def finish(session: Session) -> Any:
+        if session.pending is not None:
+            return gr.skip()
+        last, result = session.answered, session.result
+        told = drawn(session, host.model.roofline)
+        if last is not None and result is not None:
+            host.model.anticipate(last.request, result)
+        return told
+
+    return finish
+
+
+def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: None) -> tuple[Any, ...]:
+    """Draw the evidence and the times, and give the composer back, with the question in it where it failed."""
+    seen, times = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
+    result = session.result
+    if result is not None:
+        about, shelf = session.rounds[-1].draft.about, Shelf(uploads())
+        given = evidence.Given(session.num_new_media, about, session.files, shelf, seen_pixels)
+        try:
+            seen = evidence.evidence_html(result, given)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            seen = NO_ROOM
+        session.result = None  # it holds every frame, and the page needs them no more
+    record = session.take_record()
+    if record is not None:
+        times = waterfall.waterfall_html(record, roofline(), result, session.history.records)
+    if result is not None or record is not None:
+        session.drawn = seen, times
+    return parts.ready_composer(session.take_returned()), seen, times, pointed_html(session.pointed)
+
+
+def shown(session: Session) -> tuple[Any, ...]:
+    """All that shows a conversation in which nothing is on its way."""
+    return session.shown(), status.line(), *drawn(session)
+
+
+def redraw(session: Session) -> tuple[Any, ...]:
+    """The evidence and the words of the last answer where it was opened again; they stay where it is shown."""
+    if session.drawn is not None or session.pending is not None:
+        return gr.skip(), gr.skip(), gr.skip()
+    rounds = tuple(session.rounds)
+    seen, answered = reopened(rounds, Shelf(uploads()))
+    if session.drawn is None and session.pending is None and tuple(session.rounds) == rounds:
+        session.drawn, session.answered = (seen, waterfall.EMPTY), answered
+    return seen, *show_words(session)
+
+
+def show_words(session: Session) -> tuple[str, str]:
+    """The last reply word by word, and no heat map yet."""
+    last = session.answered
+    return word_by_word.words_html(last.result if last else None), ""
+
+
+def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
+    """Show where the model looked at a word that is pointed at, and check the marks that are to be checked."""
+
+    def look_back(asking: Session, word: gr.SelectData) -> str:
+        return looking_back.where_it_looked(asking, word.index, host.model)
+
+    def check(asking: Session, mark: gr.SelectData) -> looking_back.Checked:
+        return looking_back.checked(asking, mark.index, host.model)
+
+    limits: dict[str, Any] = {**PRIVATE, "concurrency_limit": MAX_ASKING}
+    words.words.select(look_back, session, words.heat, trigger_mode="always_last", **limits)
+    checks = words.check.select(check, session, words.checked, trigger_mode="multiple", **limits)
+    checks.then(None, words.checked, None, js=CHECKED)
+
+
+def show_past(session: Session) -> tuple[Any, ...]:
+    """The last requests, offered to be compared, and the newest two beside each other: what `PastPane.shown` holds."""
+    history = session.history
+    choices, (one, other) = past.labels(history), past.newest(history)
+    chosen = gr.Dropdown(choices, value=one), gr.Dropdown(choices, value=other)
+    return past.history_html(history), *chosen, pair.pair_html(history, one, other)
+
+
+def compare(session: Session, one: int | None, other: int | None) -> str:
+    """Two requests side by side."""
+    return pair.pair_html(session.history, one, other)

@@ -1,0 +1,1 @@
+"""What requests took, as rows, bars, plots and files."""

@@ -1,0 +1,113 @@
+"""One question being answered, as the chat shows it: what arrives is folded into messages and a status line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from pipelines.conversation import Reply
+from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
+from pipelines.present.closer import looked
+from pipelines.present.status import THOUGHT_ENDS, doing, ended
+from pipelines.types import Arrival, Delta, FinishReason, Look, Progress, Record, Result
+
+EMPTY = {"reasoning": "", "answer": ""}
+NOTES: dict[FinishReason, str] = {
+    "stop": "*It ended without an answer.*",
+    "length": "*No answer: it was still thinking when it reached its limit of new tokens.*",
+    "cancelled": "*Stopped by you.*",
+}
+
+
+class Exchange:
+    """The growing reply to one question, or the rest of one that was `resumed`. `clock` gives seconds."""
+
+    def __init__(self, resumed: Result | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.result: Result | None = None
+        self.record: Record | None = None
+        self._clock = clock
+        self._began_s = clock()
+        self._progress: Progress | None = None
+        self._stage_began_s = self._began_s
+        self._text = {"reasoning": resumed.reasoning, "answer": resumed.answer} if resumed else dict(EMPTY)
+        self._thought_s: tuple[float, float] | None = None
+        self._looks = [look.reduced() for look in resumed.looks] if resumed else []
+
+    @property
+    def num_characters(self) -> int:
+        """How much text there is to show."""
+        return sum(map(len, self._text.values()))
+
+    def take(self, item: Arrival) -> None:
+        """Fold in what arrived."""
+        if isinstance(item, Progress):
+            self._note(item)
+        elif isinstance(item, Result):
+            self.result = item
+        elif isinstance(item, Record):
+            self.record = item
+        elif isinstance(item, Look):
+            self._looks.append(item.reduced())
+            self._text, self._thought_s = dict(EMPTY), None
+        else:
+            self._add(item)
+
+    def messages(self) -> list[ChatMessage]:
+        """The assistant's messages as they stand."""
+        if self.result is not None:
+            return replied(Reply.of(self.result))
+        shown = chain(self._looks)
+        if self._text["reasoning"]:
+            is_over = bool(self._text["answer"])
+            shown.append(self._closed_thought() if is_over else thinking(self._text["reasoning"]))
+        if self._text["answer"].strip():
+            shown.append(said(self._text["answer"]))
+        return shown
+
+    def status(self) -> str:
+        """The status line as it stands."""
+        if self.result is not None:
+            return ended(self.result)
+        now_s = self._clock()
+        return doing(self._progress, now_s - self._began_s, now_s - self._stage_began_s)
+
+    def _note(self, progress: Progress) -> None:
+        if self._progress is None or self._progress.stage != progress.stage:
+            self._stage_began_s = self._clock()
+        self._progress = progress
+
+    def _add(self, delta: Delta) -> None:
+        channel = "reasoning" if delta.channel == "reasoning" else "answer"
+        self._text[channel] += delta.text
+        if channel == "reasoning":
+            now_s = self._clock()
+            first_s = now_s if self._thought_s is None else self._thought_s[0]
+            self._thought_s = (first_s, now_s)
+
+    def _closed_thought(self) -> ChatMessage:
+        first_s, last_s = self._thought_s or (0.0, 0.0)
+        return thought(self._text["reasoning"], last_s - first_s)
+
+
+def chain(looks: Iterable[Look]) -> list[ChatMessage]:
+    """Each thought, and what was looked at more closely behind it."""
+    shown: list[ChatMessage] = []
+    for number, look in enumerate(looks, 1):
+        if look.reasoning.strip():
+            shown.append(thought(look.reasoning))
+        shown.append(looked(look, number))
+    return shown
+
+
+def replied(reply: Reply) -> list[ChatMessage]:
+    """The assistant's messages of a reply that has ended, however it ended."""
+    shown = chain(reply.looks)
+    if reply.reasoning.strip():
+        shown.append(thought(reply.reasoning, reply.thought_s, reply.num_thought_tokens))
+        if reply.thought_end is not None:
+            shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
+    if reply.answer.strip():
+        shown.append(answered(reply.answer))
+    if reply.finish_reason == "cancelled" or not reply.answer.strip():
+        shown.append(said(NOTES[reply.finish_reason]))
+    return shown

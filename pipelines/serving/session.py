@@ -1,0 +1,268 @@
+"""One visitor's conversation: what was asked and answered, what is being asked now, and how to stop it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipelines.conversation import Draft, Reply, Round
+from pipelines.present.answered import Answered
+from pipelines.present.chat import ChatMessage, asked
+from pipelines.present.figures.history import History
+from pipelines.present.pointing import Pointed
+from pipelines.serving.exchange import replied
+from pipelines.types import Record, Request, Result, Settings
+
+PATIENCE_S = 2.0
+"""For what was stopped to end, before whoever stopped it goes on."""
+
+
+def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
+    """The messages of what was asked and answered."""
+    chat: list[ChatMessage] = []
+    for past in rounds:
+        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply)]
+    return chat
+
+
+@dataclass
+class Session:
+    """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
+
+    `pending` is the question on its way, and `returned` one that failed and goes back into the composer. `editing` is
+    the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
+    come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
+    `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
+    on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
+    one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
+    about, and `system` the system prompt of the last one that was answered. `script` are questions of a card, the next
+    one first: each is offered when the one before it was answered. `filled` is what the page itself put into the
+    composer last.
+    """
+
+    rounds: list[Round] = field(default_factory=list)
+    pending: Draft | None = None
+    returned: Draft | None = None
+    editing: int | None = None
+    aside: Draft | None = None
+    result: Result | None = None
+    num_new_media: int = 0
+    drawn: tuple[str, str] | None = None
+    is_closed: bool = False
+    is_running: bool = False
+    sent: Request | None = None
+    answered: Answered | None = None
+    cut_off: Result | None = None
+    resumed: Result | None = None
+    history: History = field(default_factory=History)
+    pointed: Pointed | None = None
+    system: str = ""
+    script: tuple[str, ...] = ()
+    filled: Draft | None = None
+    _asked_s: float | None = None
+    _waited_s: tuple[float, float] | None = None
+    _noted: tuple[int, float] | None = None
+    """The number in the history of what is noted and not yet shown, and when it was asked."""
+    _past: list[ChatMessage] = field(default_factory=list)
+    _replaced: tuple[Round, ...] = ()
+    _typed: Draft | None = None
+    """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
+    _pointed: Pointed | None = None
+    _flags: tuple[threading.Event, ...] | None = None
+    _name: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells this conversation from others. A page copies the session it begins with, so it is drawn late."""
+        self._name = self._name or secrets.token_hex(16)
+        return self._name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all rounds, in the order in which the model gets them."""
+        return tuple(path for past in self.rounds for path in past.draft.files)
+
+    @property
+    def can_rewind(self) -> bool:
+        """Whether the last round may be asked again or taken back: no question is on its way, and none is edited."""
+        return self.pending is None and self.editing is None and bool(self.rounds)
+
+    def begin(self, draft: Draft) -> None:
+        """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
+        place = len(self.rounds) if self.editing is None else self.editing
+        self._begin(self.pointed.told(draft) if self.pointed else draft, place)
+        self._typed, self._pointed, self.pointed = draft, self.pointed, None
+
+    def retry(self) -> None:
+        """Ask the last question again."""
+        if self.can_rewind:
+            self._begin(self.rounds[-1].draft, len(self.rounds) - 1)
+
+    def resume(self) -> None:
+        """Take the last question on its way again, whose reply was cut off, for the rest of it."""
+        if self.can_rewind and self.cut_off is not None:
+            self.retry()
+            self.resumed = self.cut_off
+
+    def undo(self, typed: Draft) -> None:
+        """Take the last question and its reply back: the question goes into the composer, above what is `typed`."""
+        if self.can_rewind:
+            self.returned, self.cut_off, self.drawn = self.rounds.pop().draft.joined(typed), None, None
+
+    def edit(self, place: int, typed: Draft) -> None:
+        """Return the question of a round, which the next one that is sent replaces. `typed` is set aside."""
+        if self.pending is None and 0 <= place < len(self.rounds):
+            self.aside = typed if self.editing is None else self.aside
+            self.editing, self.returned = place, self.rounds[place].draft
+            self.filled = self.returned
+
+    def leave_edit(self) -> None:
+        """Edit no earlier question any more, and return what was set aside."""
+        self.returned, self.aside, self.editing = self.aside, None, None
+
+    def take_returned(self) -> Draft | None:
+        """What goes into the composer, once."""
+        returned, self.returned = self.returned, None
+        return returned
+
+    @property
+    def stop(self) -> threading.Event:
+        """What stops the question on its way."""
+        return self._all_flags[0]
+
+    @property
+    def hurry(self) -> threading.Event:
+        """What ends the reasoning of the question on its way."""
+        return self._all_flags[1]
+
+    @property
+    def ended(self) -> threading.Event:
+        """What is set once the question on its way has ended."""
+        return self._all_flags[2]
+
+    def close(self) -> None:
+        """Leave the conversation: what runs stops and shows nothing any more."""
+        self.is_closed = True
+        self.stop.set()
+
+    def leave(self, typed: Draft, *, is_kept: bool) -> Draft | None:
+        """Close the conversation for another one; what then goes into the composer, None where that stays as it is.
+
+        Nothing that a person wrote is lost: neither what is `typed` or was set aside, nor the question on its way,
+        unless it ends in time as by Stop, with a reply, in a conversation that `is_kept`.
+        """
+        asked, aside = self.pending, self.aside or Draft("")
+        unsent = self._typed if asked and self._typed else Draft("")
+        self.close()
+        if asked and is_kept and self.ended.wait(PATIENCE_S) and any(past.draft is asked for past in self.rounds):
+            unsent = Draft("")
+        left = aside.joined(unsent).joined(self.own(typed))
+        return None if left == typed else left
+
+    def discard(self) -> None:
+        """Have nothing any more that could be kept."""
+        self.rounds, self._replaced, self.pending = [], (), None
+
+    def own(self, typed: Draft) -> Draft:
+        """What a person wrote and added of what is `typed`: nothing where the composer is as the page filled it."""
+        return Draft("") if self.filled is not None and typed.is_like(self.filled) else typed
+
+    def shown(self, replies: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
+        """The chat with the question on its way and what is there of its reply."""
+        if self.pending is None:
+            return chat_of(self.rounds)
+        return [*self._past, asked(self.pending.question, self.pending.files), *replies]
+
+    def request(self, settings: Settings) -> Request:
+        """The question on its way with the turns before it."""
+        if self.resumed is not None and self.answered is not None:
+            settings = settings.going_on_from(self.answered.request.settings)
+        draft = self.pending or Draft("")
+        history = tuple(past.turn for past in self.rounds)
+        self.sent = Request(
+            draft.question,
+            draft.files,
+            settings,
+            history,
+            self.resumed,
+            self.name,
+            self._asked_s,
+            draft.about,
+            self._waited_s,
+        )
+        return self.sent
+
+    def wait(self, waited_s: tuple[float, float] | None) -> None:
+        """Note from when to when the question on its way waited for its turn, where it did."""
+        self._waited_s = waited_s
+        if waited_s is not None and self._asked_s is not None:
+            self._asked_s = min(self._asked_s, waited_s[0])  # it may have been taken on its way afterwards
+
+    def note(self, record: Record) -> None:
+        """Keep what a request took, up to here; it is done when it is shown."""
+        number = self.history.add(record)
+        self._noted = None if self._asked_s is None else (number, self._asked_s)
+
+    def take_record(self) -> Record | None:
+        """What the last request took, once: now it is shown, and done."""
+        if self._noted is None:
+            return None
+        (number, asked_s), self._noted = self._noted, None
+        return self.history.end(number, (time.perf_counter() - asked_s) * 1000)
+
+    def keep(self, result: Result) -> None:
+        """End the question on its way with its reply, which later questions build on."""
+        if self.pending is None:
+            return
+        reply = Reply.of(result)
+        if self.resumed is not None:
+            reply = reply.behind(self._replaced[0].reply)
+        self.rounds.append(Round(self.pending, reply))
+        self.result, self.num_new_media = result, len(self.pending.files)
+        self.answered = Answered.of(self.sent, result) if self.sent else None
+        self.system = self.sent.settings.system if self.sent else ""
+        # what can go on needs its words, and not the frames of its media
+        self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
+        self.leave_edit()
+        self._offer_next()
+        self.pending = self.resumed = None
+        self._replaced = ()
+        self.ended.set()
+
+    def give_back(self) -> None:
+        """End the question on its way without a reply: all is as before, and a new question goes back to its author."""
+        self.returned = None if self._typed == Draft("") else self._typed
+        self.pointed = self.pointed or self._pointed
+        self.rounds += self._replaced
+        self.pending = self.resumed = None
+        self._replaced = ()
+        self.ended.set()
+
+    def _offer_next(self) -> None:
+        """Return the next question of a card where the one before it was asked; who asks another leaves the card."""
+        if self._typed is None:  # it was asked again
+            return
+        self.script = self.script[1:] if self.script[:1] == (self._typed.question,) else ()
+        if self.script and self.returned is None:
+            self.returned = self.filled = Draft(self.script[0])
+
+    def _begin(self, draft: Draft, place: int) -> None:
+        self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
+        self._past = chat_of(self.rounds)  # the same at every update of the reply
+        self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
+        self._flags = _new_flags()
+        self._asked_s, self._waited_s = time.perf_counter(), None
+
+    @property
+    def _all_flags(self) -> tuple[threading.Event, ...]:
+        """Those of the question; of none they are made late, as a page copies the session that it begins with."""
+        self._flags = self._flags or _new_flags()
+        return self._flags
+
+
+def _new_flags() -> tuple[threading.Event, ...]:
+    return threading.Event(), threading.Event(), threading.Event()

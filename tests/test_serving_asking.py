@@ -1,0 +1,479 @@
+"""The page's handlers without the page: a question on its way, its end, and everything that can go wrong."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from pipelines.conversation import Draft, Reply
+from pipelines.host import Turns, Visitor
+from pipelines.present.chat import ChatMessage
+from pipelines.present.pointing import Pointed
+from pipelines.present.status import SERVER_FAULT
+from pipelines.serving.asking import Answer, Update, ask, ask_in_turn
+from pipelines.serving.exchange import Exchange, replied
+from pipelines.serving.pacing import Pump, tick_s
+from pipelines.serving.session import Session
+from pipelines.types import Delta, Deltas, Observe, Progress, Request, Result, Settings, UserError
+from tests.present_values import result
+
+PATIENCE_S = 10.0
+
+
+def session_with(question: str, *files: Path) -> Session:
+    session = Session()
+    session.begin(Draft(question, files))
+    return session
+
+
+def replying(*deltas: Delta) -> Answer:
+    """An answer that gives these pieces and its result."""
+
+    def answer(_request: Request, stop: threading.Event, observe: Observe, _hurry: threading.Event) -> Deltas:
+        observe(Progress("think"))
+        yield from deltas
+        yield result(reasoning="Look.", answer="A circle.", finish_reason="cancelled" if stop.is_set() else "stop")
+
+    return answer
+
+
+def failing(error: Exception) -> Answer:
+    """An answer that fails on the way."""
+
+    def answer(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+        yield Delta("reasoning", "Look")
+        raise error
+
+    return answer
+
+
+def until_stopped(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+    """An answer that thinks until it is stopped."""
+    yield Delta("reasoning", "Look.")
+    if not stop.wait(PATIENCE_S):
+        raise AssertionError("nobody stopped it")
+    yield result(reasoning="Look.", answer="", finish_reason="cancelled")
+
+
+def never(_request: Request, stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+    """An answer that does not begin before it is stopped."""
+    stop.wait(PATIENCE_S)
+    yield from ()
+
+
+TYPED = re.compile(r'<pre class="gb-typed">\n(.*)</pre>', re.DOTALL)
+
+
+def texts(messages: list[ChatMessage]) -> list[str]:
+    """What is read there."""
+    told = [str(part.get("text")) for message in messages for part in message["content"] if "text" in part]
+    return [unescape(TYPED.sub(r"\1", text)) for text in told]
+
+
+def last(updates: Iterator[Update]) -> Update:
+    return list(updates)[-1]
+
+
+def test_an_answer_ends_with_the_folded_thought_and_the_text() -> None:
+    session = session_with("What is it?")
+    update = last(ask(session, Settings(), replying(Delta("reasoning", "Look."), Delta("answer", "A circle."))))
+    assert texts(update.chat) == ["What is it?", "Look.", "A circle."]
+    assert update.chat[1]["metadata"] == {"title": "Thought", "status": "done", "log": "40 tokens", "duration": 2.0}
+    assert "Done · 3.0 s · 40 tokens thought · 10 answered · 20 tok/s" in update.status
+
+
+def test_the_next_question_builds_on_the_turn_without_its_reasoning() -> None:
+    session = session_with("What is it?", Path("a.png"))
+    last(ask(session, Settings(), replying()))
+    session.begin(Draft("And its colour?"))
+    request = session.request(Settings())
+    assert [(turn.question, turn.media, turn.answer) for turn in request.history] == [
+        ("What is it?", (Path("a.png"),), "A circle.")
+    ]
+    assert request.files == (Path("a.png"),)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(UserError("That is not a picture: add a PNG."), "That is not a picture: add a PNG.", id="user"),
+        pytest.param(RuntimeError("secret path"), SERVER_FAULT, id="server"),
+    ],
+)
+def test_what_fails_gives_the_question_back(error: Exception, sentence: str, caplog: pytest.LogCaptureFixture) -> None:
+    session = session_with("What is it?", Path("a.png"))
+    update = last(ask(session, Settings(), failing(error)))
+    assert sentence in update.status
+    assert "secret" not in update.status
+    assert update.chat == []
+    assert session.returned == Draft("What is it?", (Path("a.png"),))
+    assert ("Traceback" in caplog.text) == (sentence == SERVER_FAULT)
+
+
+@pytest.mark.parametrize("question", ["", "What is it?"], ids=["empty", "refused"])
+def test_what_was_pointed_at_stays_where_the_question_about_it_fails(question: str) -> None:
+    pointed = Pointed("In this region [100, 100, 200, 200]", (Path("region.png"),), 0)
+    session = answered("One")
+    session.pointed = pointed
+    session.begin(Draft(question))
+    assert session.pointed is None
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert (session.take_returned() or Draft(""), session.pointed) == (Draft(question), pointed)
+    session.begin(Draft("And now?"))
+    last(ask(session, Settings(), replying()))
+    assert questions(session)[-1] == "In this region [100, 100, 200, 200]: And now?"
+    session.retry()
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert session.pointed is None
+
+
+def test_after_a_failure_the_next_question_is_answered() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), failing(UserError("No."))))
+    session.begin(Draft("What is it now?"))
+    assert texts(last(ask(session, Settings(), replying())).chat)[0] == "What is it now?"
+
+
+def test_stop_keeps_what_is_there() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    shown = next(update for update in updates if "Look." in texts(update.chat))
+    assert shown.chat[-1]["metadata"]["status"] == "pending"
+    session.stop.set()
+    update = last(updates)
+    assert texts(update.chat) == ["What is it?", "Look.", "*Stopped by you.*"]
+    assert update.chat[1]["metadata"]["status"] == "done"
+    assert "Stopped by you" in update.status
+
+
+def test_a_page_that_is_closed_sets_the_stop() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    next(updates)
+    stop = session.stop
+    assert not stop.is_set()
+    updates.close()  # type: ignore[attr-defined]
+    assert stop.is_set()
+
+
+def left_while(answer: Answer, typed: str = "", *, is_kept: bool = True) -> tuple[Session, Draft | None]:
+    """A session that was left while this answers its question, and what then goes into the composer."""
+    session = session_with("What is it?", Path("a.png"))
+    updates = ask(session, Settings(), answer)
+    next(updates)
+    follower = threading.Thread(target=list, args=(updates,))
+    follower.start()
+    left = session.leave(Draft(typed), is_kept=is_kept)
+    follower.join()
+    return session, left
+
+
+def test_a_conversation_that_is_left_ends_its_answer_as_stop_does() -> None:
+    session, left = left_while(until_stopped)
+    assert texts(session.shown()) == ["What is it?", "Look.", "*Stopped by you.*"]
+    assert left is None
+
+
+def test_a_question_that_is_left_without_a_reply_or_not_kept_goes_on() -> None:
+    question = Draft("What is it?", (Path("a.png"),))
+    assert left_while(never)[1] == question
+    assert left_while(until_stopped, is_kept=False)[1] == question
+    assert left_while(never, "typed already")[1] == Draft("What is it?\ntyped already", question.files)
+
+
+def test_what_is_typed_goes_on_from_a_conversation_that_is_left() -> None:
+    typed = Draft("typed already", (Path("typed.png"),))
+    assert answered("One").leave(typed, is_kept=True) is None  # it stays where it is
+    edited = answered("One")
+    edited.edit(0, typed)
+    assert edited.leave(Draft("One", (Path("elsewhere/One.png"),)), is_kept=True) == typed
+    edited.edit(0, Draft(""))
+    assert edited.leave(Draft("One again"), is_kept=True) == Draft("typed already\nOne again", typed.files)
+
+
+def test_what_the_page_offered_does_not_go_on() -> None:
+    session = Session(script=("One?", "Two?"))
+    session.begin(Draft("One?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.leave(Draft("Two?"), is_kept=True) == Draft("")
+
+
+def test_what_is_discarded_is_not_there_when_its_answer_ends() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), until_stopped)
+    next(updates)
+    session.discard()
+    session.close()
+    list(updates)
+    assert session.rounds == []
+
+
+def test_stopped_while_it_waits_gives_the_question_back() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), never)
+    assert "Waiting for the model" in next(updates).status
+    session.stop.set()
+    assert "before it began" in last(updates).status
+    assert session.returned == Draft("What is it?")
+
+
+def test_a_silent_engine_still_gives_heartbeats() -> None:
+    updates = ask(session_with("What is it?"), Settings(), until_stopped)
+    began_s = time.monotonic()
+    for _ in range(4):
+        next(updates)
+    updates.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began_s < PATIENCE_S
+
+
+def test_the_producer_runs_at_its_own_speed() -> None:
+    """Yielding inside of the generator made the page slow the model down."""
+    made = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield from range(1000)
+        made.set()
+
+    pump = Pump[int]()
+    pump.start(numbers())
+    assert made.wait(PATIENCE_S)
+    assert [number for batch in pump.batches(lambda: 0.1) for number in batch] == list(range(1000))
+
+
+def test_an_error_of_the_producer_comes_after_what_came_before_it() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("no")
+
+    pump = Pump[int]()
+    pump.start(broken())
+    batches = pump.batches(lambda: PATIENCE_S)
+    assert next(batches) == [1]
+    with pytest.raises(ValueError, match="no"):
+        next(batches)
+
+
+def test_longer_texts_are_shown_less_often() -> None:
+    assert [tick_s(length) for length in (0, 1_999, 2_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
+
+
+def test_the_thought_closes_when_the_answer_begins() -> None:
+    times = iter([0.0, 1.0, 3.5])
+    exchange = Exchange(clock=lambda: next(times))
+    for delta in (Delta("reasoning", "a"), Delta("reasoning", "b"), Delta("answer", "c")):
+        exchange.take(delta)
+    thought, answer = exchange.messages()
+    assert thought["metadata"] == {"title": "Thought", "status": "done", "duration": 2.5}
+    assert texts([answer]) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "note"), [("length", "*No answer: it was still"), ("stop", "*It ended without")], ids=str
+)
+def test_a_reply_that_never_got_to_an_answer_says_so(finish_reason: str, note: str) -> None:
+    ended = result(answer=" ", finish_reason=finish_reason)  # type: ignore[arg-type]
+    assert texts(replied(Reply.of(ended)))[-1].startswith(note)
+
+
+def test_a_reply_that_was_cut_off_goes_on_in_its_place() -> None:
+    session = session_with("What is it?", Path("a.png"))
+    cut = result(reasoning="Look.", answer="A red", finish_reason="length")
+    asked: list[Request] = []
+
+    def answer(request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+        asked.append(request)
+        if request.resumed is not None:
+            yield Delta("answer", " circle.")
+        yield cut if request.resumed is None else result(reasoning="Look.", answer="A red circle.")
+
+    begun = Settings(max_new_tokens=5, max_pixels=65_536, system="Be brief.")
+    first = last(ask(session, begun, answer))
+    assert "gb-cut" in first.status
+    session.resume()
+    *growing, update = ask(session, Settings(max_new_tokens=100, thinking=False, look_closer=True), answer)
+    assert texts(update.chat) == ["What is it?", "Look.", "A red circle."]
+    assert "gb-cut" not in update.status
+    assert all(texts(shown.chat)[:2] == ["What is it?", "Look."] for shown in growing)
+    assert [(request.question, request.media, request.history) for request in asked] == [
+        ("What is it?", (Path("a.png"),), ())
+    ] * 2
+    assert asked[1].resumed is not None
+    assert asked[1].resumed.answer == "A red"
+    assert asked[1].settings == replace(begun, max_new_tokens=100)
+    assert asked[0].conversation == asked[1].conversation != ""
+    assert [past.reply.answer for past in session.rounds] == ["A red circle."]
+    assert [(past.reply.num_thought_tokens, past.reply.thought_s) for past in session.rounds] == [(80, 4.0)]
+
+
+def test_a_rest_that_fails_leaves_what_was_there() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), replying_with(result(reasoning="", answer="A red", finish_reason="length"))))
+    session.resume()
+    update = last(ask(session, Settings(), failing(UserError("The GPU ran out of memory."))))
+    assert texts(update.chat) == ["What is it?", "A red"]
+    assert "out of memory" in update.status
+    assert session.returned is None
+    assert [past.reply.answer for past in session.rounds] == ["A red"]
+
+
+def answered(*questions: str) -> Session:
+    """A session in which these were asked and answered."""
+    session = Session()
+    for question in questions:
+        session.begin(Draft(question, (Path(f"{question}.png"),)))
+        last(ask(session, Settings(), replying()))
+        session.result = None
+    return session
+
+
+def questions(session: Session) -> list[str]:
+    return [past.draft.question for past in session.rounds]
+
+
+def test_an_earlier_question_that_is_edited_replaces_what_came_after() -> None:
+    session = answered("One", "Two", "Three")
+    session.edit(1, Draft("typed already"))
+    assert session.take_returned() == Draft("Two", (Path("Two.png"),))
+    session.begin(Draft("Two again"))
+    assert texts(session.shown())[-1] == "Two again"
+    assert session.request(Settings()).history == (session.rounds[0].turn,)
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One", "Two again"]
+    assert session.take_returned() == Draft("typed already")
+
+
+def test_an_edited_question_that_fails_leaves_the_conversation_as_it_was() -> None:
+    session = answered("One", "Two")
+    session.edit(0, Draft("typed already"))
+    session.begin(Draft("One again"))
+    update = last(ask(session, Settings(), failing(UserError("No."))))
+    assert questions(session) == ["One", "Two"]
+    assert texts(update.chat)[0] == "One"
+    assert "No. Editing question 1: sending it replaces it and all that follows." in update.status
+    assert "gb-error gb-editing" in update.status
+    assert session.take_returned() == Draft("One again")
+    session.begin(Draft("One at last"))  # still in the place of the first
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One at last"]
+
+
+def test_an_edit_that_is_left_gives_back_what_was_typed() -> None:
+    session = answered("One")
+    session.edit(0, Draft("typed already"))
+    session.leave_edit()
+    assert session.take_returned() == Draft("typed already")
+    session.begin(Draft("Two"))
+    last(ask(session, Settings(), replying()))
+    assert questions(session) == ["One", "Two"]
+
+
+@pytest.mark.parametrize("place", [-1, 2])
+def test_only_a_question_that_was_asked_can_be_edited(place: int) -> None:
+    session = answered("One", "Two")
+    session.edit(place, Draft(""))
+    assert (session.editing, session.returned) == (None, None)
+
+
+def test_retry_asks_the_last_question_again_and_keeps_the_reply_where_it_fails() -> None:
+    session = answered("One", "Two")
+    session.retry()
+    assert session.request(Settings()).files == (Path("One.png"), Path("Two.png"))
+    last(ask(session, Settings(), failing(UserError("No."))))
+    assert questions(session) == ["One", "Two"]
+    assert session.take_returned() is None
+    session.retry()
+    last(ask(session, Settings(), replying_with(result(answer="Another."))))
+    assert [past.reply.answer for past in session.rounds] == ["A circle.", "Another."]
+
+
+def test_where_nothing_is_on_its_way_the_conversation_is_shown_as_it_is() -> None:
+    """Retry, while an earlier question was edited, gave the page no update at all: it blanked the whole chat."""
+    session = answered("One", "Two")
+    session.edit(0, Draft(""))
+    session.retry()
+    (update,) = ask_in_turn(session, Settings(), replying(), Turns(9), Visitor("a", "x"))
+    assert update.chat == session.shown()
+    assert "Editing question 1" in update.status
+
+
+def test_undo_takes_the_last_question_back_into_the_composer() -> None:
+    session = answered("One", "Two")
+    session.undo(Draft(""))
+    assert questions(session) == ["One"]
+    assert session.take_returned() == Draft("Two", (Path("Two.png"),))
+    assert texts(session.shown()) == ["One", "Look.", "A circle."]
+
+
+def test_undo_leaves_what_is_typed_already() -> None:
+    session = answered("One", "Two")
+    session.undo(Draft("typed already", (Path("typed.png"), Path("Two.png"))))
+    assert session.take_returned() == Draft("Two\ntyped already", (Path("Two.png"), Path("typed.png")))
+    session.undo(Draft(" ", (Path("typed.png"),)))
+    assert session.take_returned() == Draft("One", (Path("One.png"), Path("typed.png")))
+
+
+def undo(session: Session) -> None:
+    session.undo(Draft("typed already"))
+
+
+@pytest.mark.parametrize("act", [Session.retry, undo, Session.resume], ids=["retry", "undo", "resume"])
+def test_nothing_is_rewound_while_a_question_is_on_its_way_or_edited(act: Callable[[Session], None]) -> None:
+    running, edited, empty = answered("One"), answered("One"), Session()
+    running.begin(Draft("Two"))
+    edited.edit(0, Draft(""))
+    for session in (running, edited, empty):
+        before = list(session.rounds), session.pending
+        act(session)
+        assert (session.rounds, session.pending) == before
+
+
+def test_only_what_was_cut_off_can_go_on() -> None:
+    session = session_with("What is it?")
+    last(ask(session, Settings(), replying()))
+    session.resume()
+    assert session.pending is None
+
+
+def test_every_session_is_another_conversation() -> None:
+    """A page gives each visitor a copy of one session."""
+    first = Session()
+    assert deepcopy(first).name != deepcopy(first).name
+
+
+def replying_with(whole: Result) -> Answer:
+    """An answer that comes at once."""
+
+    def answer(_request: Request, _stop: threading.Event, _observe: Observe, _hurry: threading.Event) -> Deltas:
+        yield whole
+
+    return answer
+
+
+def test_the_next_question_of_a_card_is_offered_until_another_one_is_asked() -> None:
+    session = Session(script=("One?", "Two?", "Three?"))
+    for question, offered in (("One?", Draft("Two?")), ("Two?", Draft("Three?")), ("Three?", None)):
+        session.begin(Draft(question))
+        session.keep(result(reasoning="", answer="Yes."))
+        assert session.take_returned() == offered
+    session.script = ("One?", "Two?")
+    session.begin(Draft("Another?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.take_returned() is None
+    assert not session.script
+
+
+def test_a_question_that_is_asked_again_leaves_the_card_as_it_is() -> None:
+    session = Session(script=("One?", "Two?", "Three?"))
+    session.begin(Draft("One?"))
+    session.keep(result(reasoning="", answer="Yes."))
+    session.retry()
+    session.keep(result(reasoning="", answer="Yes."))
+    assert session.script == ("Two?", "Three?")
