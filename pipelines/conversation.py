@@ -78,7 +78,7 @@ class Reply:
         )
 
     def behind(self, part: Reply) -> Reply:
-        """The same as the rest of a reply of which `part` was there: both have thought."""
+        """The whole reply whose beginning is `part` and whose rest this is: the time and tokens of both thoughts."""
         thought_s, num_tokens = part.thought_s + self.thought_s, part.num_thought_tokens + self.num_thought_tokens
         return replace(self, thought_s=thought_s, num_thought_tokens=num_tokens)
 
@@ -92,5 +92,5 @@ class Round:
 
     @property
     def turn(self) -> Turn:
-        """The same as the model is told it: without the reasoning."""
+        """The exchange as the model is told it: without the reasoning."""
         return Turn(self.draft.question, self.draft.files, self.reply.answer)

@@ -99,7 +99,7 @@ class ModelInputs:
         return tuple(item.content for item in self.media)
 
     def followed_by(self, reply: Sequence[int]) -> ModelInputs:
-        """The same prompt with the tokens of a reply that is to go on."""
+        """The prompt with the tokens of a reply that is to go on."""
         if not reply:
             return self
         ids = torch.tensor([list(reply)])
@@ -206,7 +206,7 @@ def _on_device(blocks: torch.Tensor) -> torch.Tensor:
 
 
 def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
-    """The same by numpy, which reorders bytes faster than torch, and one look-up for each of the 256 values."""
+    """What `_on_device` returns, by numpy, which reorders bytes faster than torch, and a look-up of the 256 values."""
     import cv2
 
     table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)

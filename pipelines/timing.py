@@ -200,7 +200,7 @@ class Stopwatch:
         return sum(mark <= looks[0] for _, mark in self._tokens) if looks else len(self._tokens)
 
     def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
-        """The same, with a decode step behind each token where the engine tells of none.
+        """What was begun, with a decode step after each token where the engine tells of none.
 
         There is none behind a token that was read when the engine had ended already.
         """

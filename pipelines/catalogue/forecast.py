@@ -24,7 +24,7 @@ def tokens_per_s(shape: Shape, form: Format) -> float:
 
 
 def forecast(name: str, shape: Shape, form: Format) -> str:
-    """The same as a sentence with the memory; empty for a small model, which needs none."""
+    """A sentence with the rate and the memory; empty for a small model, which needs none."""
     if shape.parameters < SMALL_PARAMETERS:
         return ""
     memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9

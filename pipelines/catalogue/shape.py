@@ -55,12 +55,12 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """All that is loaded, tied embeddings once."""
+        """Parameters that are loaded, tied embeddings once."""
         return self._embedding * (1 if self.is_tied else 2) + self._text + self.vision_parameters
 
     @property
     def vision_parameters(self) -> int:
-        """Those of the vision tower."""
+        """Parameters of the vision tower."""
         width, merged = self.vision_hidden, 4 * self.vision_hidden
         block = 4 * width + 3 * width**2 + 3 * width + width**2 + width + 2 * width * self.vision_ffn
         patches = self.vision_patch * width + width + self.vision_positions * width
@@ -69,7 +69,7 @@ class Shape:
 
     @property
     def active_parameters(self) -> int:
-        """Those that a token passes: with experts, far fewer than all."""
+        """Parameters that a token passes: with experts, far fewer than all."""
         idle = self.layers * (self.experts - self.active_experts) * 3 * self.hidden * self.expert_ffn
         return self.parameters - idle
 
@@ -145,14 +145,14 @@ class Shape:
 
     @property
     def _text(self) -> int:
-        """All layers and the last norm, without embedding and head."""
+        """Parameters of all layers and the last norm, without embedding and head."""
         linear_layers = self.layers - self.full_layers
         attention = self.full_layers * self._full + linear_layers * self._linear
         return attention + self.layers * (self._feed + 2 * self.hidden) + self.hidden
 
     @property
     def _matrices(self) -> int:
-        """Those of the text layers that are products, which are most of them."""
+        """Parameters of the text layers that belong to matrix products, which are most of them."""
         small = 2 * self.full_layers * self.head_dim + (2 * self.layers + 1) * self.hidden
         convolutions = self._conv * self.kernel + 2 * self.value_heads + self.value_dim
         return self._text - small - (self.layers - self.full_layers) * convolutions

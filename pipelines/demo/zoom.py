@@ -61,7 +61,7 @@ def ask_zoom(rng: random.Random, scene: SpeckScene) -> Zooming:
 
 
 def refused(zooming: Zooming) -> Exchange:
-    """The same question where no tool is offered."""
+    """The exchange where no tool is offered."""
     return Exchange("zoom", zooming.call.question, zooming.call.reasoning, TOO_SMALL)
 
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Errands:
-    """Those that wait, in the order in which they came. Several askers take turns, each with one piece at a time."""
+    """A queue of such work, first come, first served. Several askers take turns, each with one piece at a time."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
@@ -20,7 +20,7 @@ class Errands:
         return len(self._waiting)
 
     def add(self, work: Callable[[], T]) -> Future[T]:
-        """Put something behind those that wait."""
+        """Put work at the end of the queue; the future gets what it returns."""
         future: Future[T] = Future()
         self._waiting.append((work, future))
         return future
@@ -36,7 +36,7 @@ class Errands:
         return None
 
     def fail(self, error: Exception) -> None:
-        """Do none of them."""
+        """Empty the queue: whoever waits is told `error`."""
         while self._waiting:
             self._waiting.popleft()[1].set_exception(error)
 

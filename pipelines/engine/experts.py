@@ -51,7 +51,7 @@ class Experts:
         return replies.view(rows, count, -1)
 
     def in_turn(self, values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """The same, without copying any weights."""
+        """What `gathered` returns, expert by expert, without copying any weights."""
         rows, count = chosen.shape
         replies = values.new_empty(rows, count, values.shape[1])
         for row, numbers in enumerate(chosen.tolist()):

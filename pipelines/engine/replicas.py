@@ -35,7 +35,7 @@ class Replicas:
 
     @property
     def info(self) -> EngineInfo:
-        """That of the first, with their number."""
+        """The first engine's, with the number of replicas."""
         first = self._engines[0].info
         return replace(first, device=f"{len(self._engines)} replicas, each on {first.device}")
 
@@ -61,7 +61,7 @@ class Replicas:
                 self._num_running[place] -= 1
 
     def roofline(self) -> Roofline | None:
-        """That of one of them."""
+        """The first engine's: all run on the same kind of device."""
         return self._engines[0].roofline()
 
     def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:

@@ -59,7 +59,7 @@ def fuse(
 
 
 def gather(messages: Sequence[Message], media: Sequence[Media], vision: Vision, enable_thinking: bool) -> ModelInputs:
-    """The same for whoever makes token ids itself: the conversation as it stands, and its media as they are to be seen.
+    """Model inputs for a server, which makes token ids itself: the messages, and the media as they are to be seen.
 
     Raises UserError as `fuse` does.
     """

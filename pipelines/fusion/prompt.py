@@ -106,7 +106,7 @@ def _defuse_call(pattern: re.Pattern[str], call: ToolCall) -> ToolCall:
 
 
 def _join_texts(parts: Sequence[ContentPart]) -> Iterator[ContentPart]:
-    """The same items with texts that follow each other made one, as no token may be spelled across two of them."""
+    """The items, with adjacent texts joined, as no token may be spelled across two of them."""
     for kind, group in groupby(parts, key=lambda part: part["type"]):
         if kind == "text":
             yield {"type": "text", "text": "".join(part.get("text", "") for part in group)}

@@ -30,7 +30,7 @@ MAX_SESSIONS = 500
 
 
 class Sessions:
-    """Those of a page."""
+    """The sessions of a page, and when each was used last."""
 
     def __init__(
         self, page: gr.Blocks, audience: Audience, keep_left_s: float, clock_s: Callable[[], float] = time.monotonic

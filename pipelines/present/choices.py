@@ -99,7 +99,7 @@ class Choices:
         )
 
     def settings(self) -> Settings:
-        """The same for a request. What only a program can send, as an unknown detail, is as at the start."""
+        """The settings of a request. What only a program can send, as an unknown detail, is as at the start."""
         max_frames = max(1, int(self.max_frames))
         return Settings(
             thinking=self.mode != FAST,

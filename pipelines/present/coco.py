@@ -88,7 +88,7 @@ def coco(images: Iterable[Annotated]) -> Coco:
 
 
 def coco_json(images: Iterable[Annotated]) -> str:
-    """The same as the text of a file."""
+    """The text of a COCO file of annotated images."""
     return json.dumps(coco(images), ensure_ascii=False, indent=1)
 
 

@@ -44,7 +44,7 @@ class Shelf:
         return self.address(self.keep(rgb))
 
     def keep(self, rgb: NDArray[np.uint8], name: str = "") -> Path:
-        """The same, and return its path: a file of that `name`, where people are to read it."""
+        """Write a picture, uint8 [height, width, 3], and return its path: under `name`, where people are to read it."""
         key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         is_lossless = rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS
         file = f"{name or key}.{'png' if is_lossless else 'jpg'}"

@@ -57,7 +57,7 @@ class Endpoints:
         seed: int = 0,
         system: str = "",
     ) -> Iterator[Told]:
-        """Ask a question about any number of pictures and clips. The settings are those of the command line."""
+        """Ask a question about any number of pictures and clips. The settings have the command line's names."""
         settings = _given(
             thinking=bool(thinking),
             max_new_tokens=_whole(max_new_tokens),

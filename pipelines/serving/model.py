@@ -113,7 +113,7 @@ class Model:
         return self.paces.of(self.load().info.model)
 
     def pace(self) -> Pace:
-        """The same, or what its device could do at best: measured when that is first asked for."""
+        """The measured pace, or what the device could do at best: measured when that is first asked for."""
         return self.measured() or Pace.at_best(self.load().roofline())
 
     def answer(

@@ -1,7 +1,8 @@
 """The values that pass between the parts of the program.
 
-Leaves: they import nothing of the project but each other, and every class is a frozen value. Coordinates are 0 to 1000
-on each axis of the upright original (x / 1000 * width, y / 1000 * height); times are seconds from the clip's start.
+Leaves: they import nothing of the project but each other. Classes are frozen values, apart from errors and the typed
+dictionaries of the model's messages. Coordinates are 0 to 1000 on each axis of the upright original (x / 1000 * width,
+y / 1000 * height); times are seconds from the clip's start.
 """
 
 from pipelines.types.chat import ContentPart, Json, Message, Tool, ToolCall

@@ -134,5 +134,5 @@ class Vision:
     max_frames: int
 
     def limited(self, max_pixels: int) -> Self:
-        """The same, with pictures seen at no more than `max_pixels`."""
+        """A copy that bounds pictures by `max_pixels`, where that is lower."""
         return replace(self, picture_limits=self.picture_limits.at_most(max_pixels))

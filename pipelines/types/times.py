@@ -15,7 +15,7 @@ Task = Literal[
     "queue", "open", "frames", "fuse", "restore", "send", "vision", "prefill",
     "decode", "look", "others", "deliver",
 ]  # fmt: skip
-"""The same for whoever does the work, and does not know whether a token belongs to a thought or to an answer."""
+"""Stages as an engine tells of them: it does not know whether a token belongs to a thought or to an answer."""
 ClockName = Literal["perf_counter", "cuda event"]
 
 
@@ -128,7 +128,7 @@ class Usage:
     joules: float | None = None
 
     def behind(self, before: Usage | None) -> Usage:
-        """That of a request of which this is the rest: it asked its model before, and then a tool."""
+        """The usage of a whole request whose model was asked several times; `before` is what it used up to here."""
         if before is None:
             return self
         drawn = None if self.joules is None or before.joules is None else self.joules + before.joules

@@ -10,9 +10,9 @@ from pipelines.types import Record, Reported, Result, Stage, Timing
 STAGES: tuple[Stage, ...] = get_args(Stage)
 DECODING: tuple[Stage, ...] = ("think", "tool", "answer")
 WORKING: tuple[Stage, ...] = ("vision", "prefill", *DECODING)
-"""Those that have a rate."""
+"""Stages that have a rate."""
 WAITING: tuple[Stage, ...] = ("queue", "others")
-"""Those in which the machine works for others."""
+"""Stages in which the machine works for others."""
 NAMES: Mapping[Stage, tuple[str, str]] = {
     "queue": ("Queue", "waiting for those who came before, at this host and at the engine"),
     "open": ("Open", "reading the files, and decoding pictures"),
@@ -89,7 +89,7 @@ def cost(record: Record) -> float | None:
 
 
 def cost_of(timing: Timing, price_per_hour: float) -> float | None:
-    """The same for what a reply took. A decode step is shared by its rows; waiting for others is theirs."""
+    """The price of what a reply took. A decode step is shared by its rows; waiting for others is theirs."""
     spans = [span for span in timing.spans if span.stage not in WAITING]
     used_ms = sum(span.duration_ms / span.num_rows for span in spans)
     return price_per_hour * used_ms / HOUR_MS if price_per_hour else None
