@@ -40,12 +40,12 @@ from pipelines.types import (
 QUESTION = "Is there {} in this picture?"
 YES, NO = ("Yes", "yes"), ("No", "no")
 MARGIN = 0.125
-"""Of a box's own sides, on each side of it: more would let its neighbours in, of which the claim does not speak."""
+"""The share of a box's sides that is shown around it: more would let in neighbours, of which the claim says nothing."""
 GROUND = 3.0
 """The side of the plain ground that the part is shown on, in its longer sides: what is cut close is harder to tell."""
 MAX_GROUND_PX = 2048
 POINT_SIDE = 320.0
-"""Of the region around a point, in thousandths: how large a thing is that has it in its middle is not known."""
+"""The side of the region around a point, in thousandths: how large the thing around it is, is not known."""
 MAX_LABEL = 100
 MAX_THOUGHT = 512
 """Tokens of the thought about one region."""

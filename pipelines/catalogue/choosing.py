@@ -12,7 +12,7 @@ from pipelines.types import WeightFormat
 
 AUTO = "auto"
 TOKENS = 8_192
-"""Of a conversation with a picture or two and a thought."""
+"""Tokens of a conversation with a picture or two and a thought."""
 VISITORS = 1
 IsHere = Callable[[Model], Path | None]
 

@@ -12,7 +12,7 @@ from pipelines.catalogue.choosing import TOKENS, VISITORS
 from pipelines.catalogue.shape import Format, Shape
 
 IN_USE_TOKENS = 1_024
-"""Of a conversation, where a rate is told."""
+"""Tokens of the conversation for which a rate is told."""
 SMALL_PARAMETERS = 10**8
 """A smaller model is loaded before anybody has read what it would need."""
 

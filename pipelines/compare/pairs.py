@@ -16,7 +16,7 @@ PIECE = re.compile(r"\s*\S+\s*")
 LIKE = 0.5
 """From so near on, two places are the same."""
 NEAR = 40.0
-"""Of 1000: points so far from each other are still the same place."""
+"""Thousandths: points so far from each other are still the same place."""
 SAME_TIME_S = 0.5
 MAX_REGIONS = 300
 """No more of an answer are held against the other's: a model in a loop names thousands."""

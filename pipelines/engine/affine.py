@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 Affine = Callable[[torch.Tensor], torch.Tensor]
 """Outputs [rows, outputs] of values [rows, inputs], in their dtype."""
 LEAST_ROWS = 512
-"""Of fewer the operation is prepared, which it is for each new number of rows, for longer than it saves."""
+"""With fewer rows, preparing the operation, which is done for each new number of them, takes longer than it saves."""
 
 
 def affine(linear: Any) -> Affine:

@@ -18,7 +18,7 @@ from pipelines.engine.fused import PRECISION
 SPLITS = 32
 """Parts of a row's past that are looked at side by side."""
 PLACES = 32
-"""Of the past, looked at in one turn of a loop."""
+"""Places of the past that one turn of a loop looks at."""
 
 
 @triton.jit

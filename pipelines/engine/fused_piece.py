@@ -19,7 +19,7 @@ from pipelines.engine.weights import Matrix
 
 CHUNK = fused_delta.CHUNK
 COLUMNS = 256
-"""Of a token, worked on at once where each number is by itself."""
+"""Numbers of a token that are worked on at once where each is by itself."""
 LEAST_BLOCK = 16
 """What tensor cores multiply at least, in each direction."""
 

@@ -19,8 +19,9 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 
 BLOCK_BYTES = {"cpu": 512 * 1024}
-"""Of the scores of one layer that are in memory at once: what the cache of a processor holds, and elsewhere"""
+"""Scores of one layer that are in memory at once: what the cache of a processor holds."""
 LARGE_BLOCK_BYTES = 64 * 1024**2
+"""The same on other devices."""
 LEAST_ROWS = 16
 """Fewer query rows at a time are no use, however many keys there are."""
 

@@ -21,7 +21,7 @@ from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
 LEAST_CAPABILITY = (8, 0)
-"""Of GPUs with bf16 and room enough beside their threads for what the kernels keep there."""
+"""GPUs from here on have bf16, and the shared memory that the kernels need."""
 
 
 class Graphs:

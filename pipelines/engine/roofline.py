@@ -21,7 +21,7 @@ MAX_READ_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30, "mps": 2**29}
 MATRIX_SHAPES = {"cpu": (512, 1024, 1024), "cuda": (4096, 4096, 4096), "mps": (2048, 2048, 2048)}
 READ_WIDTH = 1024
 BUDGET_S = 0.2
-"""Of each of the three measurements, behind the first try of it."""
+"""Time for each of the three measurements, after its first try."""
 MIN_TRIES = 3
 
 

@@ -12,7 +12,7 @@ CPU_ROWS = 4
 ROW_TOKENS = 16_384
 """The context that every row should have room for at once: a clip of 12,288 visual tokens and a long talk about it."""
 SHARE = 0.5
-"""Of the free memory; the rest is for prefill, the vision tower and what is kept of conversations."""
+"""The share of free memory for the caches; the rest is for prefill, the vision tower and what is kept."""
 KEPT_SHARE = 1 / 16
 LEAST_KEPT_BYTES = 512 * 2**20
 """Also where hardly any is free: a conversation about a long clip fills most of it, once for the question and once for

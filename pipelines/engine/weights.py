@@ -30,7 +30,7 @@ INT8_GROUP = 32
 
 
 CACHED_BYTES = 4 * 2**20
-"""Of a matrix that a CPU finds in its cache at every step."""
+"""The largest matrix that a CPU finds in its cache at every step."""
 FEW_ROWS = 16
 """Up to so many a CPU is quicker with weights of bf16 at the left of the product."""
 

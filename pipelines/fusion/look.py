@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_TOKENS = 16
-"""Of two frames in one temporal patch: where a budget leaves less, fewer frames show more than smaller ones."""
+"""Visual tokens of a temporal patch: where a budget leaves fewer, fewer frames show more than smaller ones."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipelines.types import Upload
 
 MAX_KEPT = 4096
 MAX_NAMED_BYTES = 65_536
-"""Of a response that names what was kept."""
+"""The largest response that names what was kept."""
 
 
 class Arrivals:

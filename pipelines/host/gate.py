@@ -23,7 +23,7 @@ from pipelines.host.sweeping import files_in
 
 LOGGER = logging.getLogger(__name__)
 MAX_BODY_BYTES = 8 * MEGABYTE
-"""Of a request that uploads nothing: a conversation of many turns is far below it."""
+"""The largest request that uploads nothing: a conversation of many turns is far below it."""
 FORM_BYTES = MEGABYTE
 FULL = "The server's room for uploads is full: try again in an hour."
 FILE_MARK = b'filename="'

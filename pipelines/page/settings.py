@@ -34,7 +34,7 @@ IN_THIS_TAB = "(system) => glassbox.rememberSystem(system)"
 OWN_SYSTEM = "(kept) => kept?.system ?? ''"
 NOT_BELOW_0 = "(value) => Math.max(Number(value) || 0, 0)"
 MAKES_CUSTOM = f"() => {json.dumps(sampling.CUSTOM)}"
-"""All of these run in the browser and need no server."""
+"""These handlers run in the browser and need no server."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 MANIFEST = "manifest.json"
 FOLLOWING = ("And blue?", "Where is the blue square? Report bbox coordinates in JSON format.")
-"""Asked behind the first question about the first file."""
+"""Questions that follow the first one about the first file."""
 SEVERAL = "({count} questions, one after the other)"
 
 

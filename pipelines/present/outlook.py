@@ -30,7 +30,7 @@ SHOWN_RATES = (1.0, 2.0, 4.0)
 SHOWN_NUMBERS = (16, 64, 256)
 """Frames of a clip, whose costs stand beside those of the chosen ones."""
 CHARACTERS_OF_A_TOKEN = 4
-"""Of a system prompt, about."""
+"""Characters to a token of a system prompt, about."""
 AT_BEST = "Seconds at the best of this device: no request was measured yet."
 UNKNOWN = "Seconds are not known before the first request."
 LAST_ONE = "Seconds as in the last request."

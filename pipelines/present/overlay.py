@@ -34,7 +34,7 @@ PALETTE = (
 """Okabe and Ito's colours, told apart by the colour-blind, each with the ink that is legible on it."""
 
 SIDES = {"A": PALETTE[3], "B": PALETTE[0]}
-"""Of two answers on one picture, each has one colour for all of its marks, and the second one's lines are dashed."""
+"""Two answers on one picture have one colour each for all of their marks, and the second one's lines are dashed."""
 
 MAX_SIDE_PX = 1600
 MAX_MARKS = 300

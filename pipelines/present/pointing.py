@@ -31,7 +31,7 @@ LEAST_PX = 32
 """A smaller picture is no use to a model: it sees tokens of this side."""
 STEP = 10
 NUM_FRAMES = 4
-"""Of a span, evenly spread over it, as far as it has so many."""
+"""Frames that show a span, evenly spread over it, as far as it has so many."""
 THUMBNAIL_PX = 96
 PART_OF = "part of "
 NOTHING_THERE = "Nothing is marked: drag over the picture or over the time of the clip again."

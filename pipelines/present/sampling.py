@@ -29,7 +29,7 @@ PRESETS: Mapping[str, Sampling] = {
 NAMES = (ADVISED, *PRESETS, CUSTOM)
 
 Fields = tuple[float, float, int, float, float, float]
-"""Of `Sampling`, in its order: temperature, top-p, top-k, min-p, presence and repetition penalty."""
+"""The fields of `Sampling`, in its order: temperature, top-p, top-k, min-p, presence and repetition penalty."""
 
 
 def filling(name: str, model: str, *, thinking: bool) -> Fields | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Channel = Literal["reasoning", "answer", "tool_call"]
 MAX_KEPT_SIDE_PX = 480
 MAX_KEPT_FRAMES = 8
-"""Of what a model looked at more closely, as far as it is kept for the eye."""
+"""Frames of a closer look that are kept to be shown."""
 
 
 @dataclass(frozen=True)

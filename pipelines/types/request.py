@@ -18,7 +18,7 @@ WeightFormat = Literal["full", "int8", "fp8"]
 """How the text layers' weights are held: as the checkpoint gives them, or in eight bits."""
 
 MAX_SYSTEM_CHARACTERS = 8_000
-"""Of a system prompt: some 2,000 tokens, which every question of the conversation begins with."""
+"""A system prompt's length at most: some 2,000 tokens, with which every question of the conversation begins."""
 LONG_SYSTEM = f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it."
 
 

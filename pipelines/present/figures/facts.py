@@ -40,7 +40,7 @@ LENT = (
 UPLOAD = "the files on their way to this server, before anything was asked"
 Unit = Literal["tok", "frames", "B"]
 UNITS: Mapping[Stage, Unit] = {"frames": "frames", "send": "B"}
-"""Of what goes through a stage, where it is not tokens."""
+"""Units of what goes through a stage, where these are not tokens."""
 
 
 @dataclass(frozen=True)

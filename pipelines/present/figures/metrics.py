@@ -18,7 +18,7 @@ from pipelines.types import Observe, Outcome, Progress, Record, Upload, UserErro
 BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 ERRORS: tuple[Outcome, ...] = ("out of memory", "failed")
 MAX_UPLOADS = 1000
-"""Of the last ones, each is counted once."""
+"""Uploads that are remembered, so that each is counted once."""
 
 
 class Metrics:

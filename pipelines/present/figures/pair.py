@@ -15,7 +15,7 @@ from pipelines.types import Record
 
 NO_PAIR = '<p class="gb-note">Choose two requests to see what made one of them slower.</p>'
 SMALL_SHARE = 0.1
-"""Of the largest change: what changed less is not worth a word."""
+"""The share of the largest change below which a change is not worth a word."""
 MAX_WORDS = 3
 
 
