@@ -2,8 +2,7 @@
 
 What is uploaded is built first, in a folder that `--dry-run` leaves to look at: the program, the shipped model and the
 files of the kind, whose `README.md` takes the place of the program's own; its `requirements.txt` asks for the versions
-that the host takes. No folder `spaces/` is
-in it: on the host it would stand in the way of the package of that name.
+that the host takes. No folder `spaces/` is in it: on the host it would stand in the way of the package of that name.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ PROGRAM = ("app.py", "pipelines", "assets", "LICENSE")
 LOGIN = "requirements-login.txt"
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "screenshot*.png")
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+MARK = ".glassbox-space"
+"""A file in what was built here: a folder without it is somebody's own, whatever else it holds."""
 SIZES = {size: f"Qwen/Qwen3.5-{size}" for size in ("0.8B", "2B", "4B", "9B")}
 HEADLESS = {"opencv-python": "opencv-python-headless"}
 """There is no window to open on a host, nor what OpenCV would need for one."""
@@ -81,12 +82,11 @@ class Plan:
 
 
 def build(plan: Plan, folder: Path) -> Path:
-    """Write what is to be uploaded into `folder`, in the place of what was built there before."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / "app.py").is_file() or (folder / "spaces").exists():
-            raise DeployError(f'"{folder}" holds something else than a Space: give another --folder.')
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write what is to be uploaded into `folder`, in the place of what was built there before.
+
+    Raises DeployError for a folder that holds anything else, and for what is no folder.
+    """
+    _make_room(folder)
     for name in PROGRAM:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
@@ -103,6 +103,20 @@ def build(plan: Plan, folder: Path) -> Path:
     (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
     (folder / "README.md").write_text(told, encoding="utf-8")
     return folder
+
+
+def _make_room(folder: Path) -> None:
+    try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise DeployError(f'"{folder}" is a link or no folder: give another --folder.')
+        if folder.exists() and any(folder.iterdir()):
+            if not (folder / MARK).is_file():
+                raise DeployError(f'"{folder}" holds something else than a Space: remove it, or give another --folder.')
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+    except OSError as error:
+        raise DeployError(f'"{folder}" cannot be written ({error.strerror}): give another --folder.') from error
 
 
 def requirements(program: str, kind: Kind) -> str:
@@ -151,6 +165,7 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
             repo_id=plan.repo_id,
             repo_type="space",
             folder_path=folder,
+            ignore_patterns=MARK,
             delete_patterns="*",
             commit_message=f"Deploy for {plan.kind}",
         )

@@ -75,7 +75,7 @@ def answer(space: Started) -> dict[str, Any]:
 def test_a_space_holds_the_program_and_never_a_folder_of_that_name(kind: str, tmp_path: Path) -> None:
     folder = built(kind, tmp_path)
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"app.py", "pipelines", "assets", "README.md", "requirements.txt", "LICENSE"}
+    assert names >= {deploy.MARK, "app.py", "pipelines", "assets", "README.md", "requirements.txt", "LICENSE"}
     assert "spaces" not in {path.name for path in folder.rglob("*")}
     assert not list(folder.rglob("__pycache__"))
     told = front_matter(folder / "README.md")
@@ -249,6 +249,7 @@ def test_deploying_creates_uploads_waits_and_gives_the_address(tmp_path: Path) -
     created = asked["create_repo"][1]
     assert (created["space_sdk"], created["space_hardware"], created["exist_ok"]) == ("docker", "a10g-large", True)
     assert asked["upload_folder"][1]["delete_patterns"] == "*"
+    assert asked["upload_folder"][1]["ignore_patterns"] == deploy.MARK
     assert asked["add_space_variable"][0] == ("me/x", "GLASSBOX_MODEL", "9B")
     assert [name for name, *_ in hub.asked].count("get_space_runtime") == 3
 
@@ -280,3 +281,26 @@ def test_a_wrong_call_is_one_sentence(arguments: list[str], sentence: str, capsy
     assert deploy.main([*arguments, "--kind", "cpu", "--dry-run"]) == 2
     assert sentence in capsys.readouterr().err
     assert (ROOT / "tests" / "test_spaces.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [("mine", "holds something else"), ("mine/app.py", "a link or no folder"), ("link", "a link or no folder")],
+)
+def test_a_folder_of_somebodys_own_is_never_removed(
+    place: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An app.py is in every folder of a Space, also in those that were not built here."""
+    (tmp_path / "mine").mkdir()
+    for name in ("app.py", "thesis.txt"):
+        (tmp_path / "mine" / name).write_text("years")
+    (tmp_path / "link").symlink_to(built("cpu", tmp_path))
+    assert deploy.main(["me/x", "--kind", "cpu", "--dry-run", "--folder", str(tmp_path / place)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "mine").iterdir()} == {"app.py", "thesis.txt"}
+    assert (tmp_path / "link" / "app.py").is_file()
+
+
+def test_what_was_built_before_is_built_anew(tmp_path: Path) -> None:
+    (built("cpu", tmp_path) / "left.txt").touch()
+    assert not (built("cpu", tmp_path) / "left.txt").exists()
