@@ -141,6 +141,12 @@ def test_a_mixture_fits_as_it_is_or_not_at_all() -> None:
             'no usable "num_hidden_layers"',
             id="no number",
         ),
+        pytest.param(
+            '{"model_type": "qwen3_5", "text_config": {"num_hidden_layers": 24, "full_attention_interval": 0}, '
+            '"vision_config": {}}',
+            'no usable "full_attention_interval"',
+            id="every none of them",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_counted_is_told(config: str | None, sentence: str, tmp_path: Path) -> None:

@@ -166,8 +166,10 @@ def shape_of(config: Mapping[str, Json]) -> Shape:
     if not isinstance(text, Mapping) or not isinstance(vision, Mapping):
         raise UserError("Its config.json holds no usable text_config and vision_config: download it again.")
     layers = _number(text, "num_hidden_layers")
-    kinds, every = text.get("layer_types"), _number(text, "full_attention_interval", 4)
-    full = kinds.count("full_attention") if isinstance(kinds, list) else layers // every
+    if isinstance(kinds := text.get("layer_types"), list):
+        full = kinds.count("full_attention")
+    else:
+        full = layers // _number(text, "full_attention_interval", 4, least=1)
     patch = _number(vision, "patch_size", 16) ** 2 * _number(vision, "temporal_patch_size", 2)
     return Shape(
         layers=layers,
@@ -198,8 +200,8 @@ def shape_of(config: Mapping[str, Json]) -> Shape:
     )
 
 
-def _number(values: Mapping[str, Json], key: str, default: int | None = None) -> int:
+def _number(values: Mapping[str, Json], key: str, default: int | None = None, *, least: int = 0) -> int:
     value = values.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f'Its config.json holds no usable "{key}": download it again.')
     return value
