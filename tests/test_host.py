@@ -172,7 +172,10 @@ def test_uploads_have_a_quota_on_the_disk(tmp_path: Path) -> None:
     assert Sent(tmp_path, SMALL, path=UPLOAD, headers={"content-length": "11"}).status == 507
 
 
-def test_behind_a_proxy_the_last_address_counts() -> None:
-    scope = {"headers": [(b"x-forwarded-for", b"6.6.6.6, 7.7.7.7")], "client": ("10.0.0.1", 1)}
+@pytest.mark.parametrize("told", [["6.6.6.6, 7.7.7.7"], ["6.6.6.6", "7.7.7.7"], ["6.6.6.6, 8.8.8.8", "7.7.7.7"]])
+def test_behind_a_proxy_the_last_address_counts(told: list[str]) -> None:
+    """Some proxies add to the line that the visitor sent, others a line of their own: the rest could be forged."""
+    lines = [(b"x-forwarded-for", line.encode()) for line in told]
+    scope = {"headers": [lines[0], (b"host", b"x"), *lines[1:]], "client": ("10.0.0.1", 1)}
     assert address_of(scope, trusts_proxy=True) == "7.7.7.7"
     assert address_of(scope, trusts_proxy=False) == "10.0.0.1"

@@ -164,11 +164,14 @@ class Unshared:
 
 
 def address_of(scope: Scope, trusts_proxy: bool) -> str:
-    """Where a request comes from; behind a proxy, what that wrote last into `X-Forwarded-For`."""
+    """Where a request comes from; behind a proxy, what that wrote last into `X-Forwarded-For`.
+
+    A visitor may send such a header too: a proxy writes its own behind that, into the same line or on one more.
+    """
     if trusts_proxy:
-        for name, value in scope["headers"]:
-            if name.lower() == b"x-forwarded-for":
-                return str(value.decode("latin-1").rpartition(",")[2].strip())
+        told = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
+        if told:
+            return str(told[-1].decode("latin-1").rpartition(",")[2].strip())
     client = scope.get("client")
     return str(client[0]) if client else ""
 
