@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch
 from pipelines.models import DEMO_FOLDER
-from tests.hub_server import COMMIT, WEIGHTS, HubServer, hub_server
+from tests.hub_server import COMMIT, WEIGHTS, HubServer, digest, hub_server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,3 +83,52 @@ def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_
     refused = run(tmp_path, hub, "models", "pull", *arguments)
     assert refused.returncode == 2
     assert sentence in refused.stderr.splitlines()[-1]
+
+
+def test_two_that_want_the_same_file_leave_each_other_alone(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both wrote to the end of one part, which arrived damaged. The second waits, and may be stopped meanwhile."""
+    monkeypatch.setattr("pipelines.catalogue.transfer.WAIT_S", 0.01)
+    monkeypatch.setattr("huggingface_hub.get_session", httpx2.Client)  # tests are offline, and this hub is here
+    hub.holds_at = 20_000_000
+    data, place = hub.files[WEIGHTS], tmp_path / "blob"
+    url = f"{hub.address}/{hub.hub_id}/resolve/{COMMIT}/{WEIGHTS}"
+    file = RemoteFile(WEIGHTS, url, {}, len(data), digest(data))
+    begun, waiting, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def begin(num_bytes: int) -> None:
+        if num_bytes == hub.holds_at:
+            begun.set()
+
+    def wait(_num_bytes: int) -> None:
+        waiting.set()
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(fetch, file, place, begin, threading.Event())
+        assert begun.wait(30)
+        second = pool.submit(fetch, file, place, wait, threading.Event())
+        third = pool.submit(fetch, file, place, lambda _: stop.set(), stop)
+        assert isinstance(third.exception(30), Stopped)
+        assert waiting.wait(30)
+        assert not first.done()
+        assert not second.done()
+        hub.may_go_on.set()
+        first.result(30)
+        second.result(30)
+    assert hub.ranges == [""]
+    assert place.read_bytes() == data
+    assert f"another download brings {WEIGHTS}" in caplog.text
+
+
+@pytest.mark.parametrize("command", [["models", "pull", "0.8B"], ["ask", "-q", "Hi", "--model", "0.8B"]])
+def test_a_config_alone_is_no_model(command: list[str], tmp_path: Path) -> None:
+    """Whoever asks the hub's library for the config leaves it in the cache, and without a connection that was all."""
+    cache = tmp_path / "hub" / "models--Qwen--Qwen3.5-0.8B"
+    for folder in ("refs", f"snapshots/{COMMIT}"):
+        (cache / folder).mkdir(parents=True)
+    (cache / "refs" / "main").write_text(COMMIT)
+    shutil.copy(DEMO_FOLDER / "config.json", cache / "snapshots" / COMMIT)
+    refused = run(tmp_path, None, *command)
+    assert refused.returncode == 2
+    assert "is not on this machine and could not be downloaded" in refused.stderr.splitlines()[-1]

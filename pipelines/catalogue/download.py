@@ -113,8 +113,13 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
 
     with telling_of_disk(model.hub_id):
         try:
-            _fetch_large(model, tell or (lambda _: None), stop or Flag())
-            return Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
+            found = _files(model)
+            _fetch_large(model, found, tell or (lambda _: None), stop or Flag())
+            folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
+            if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
+                # without a connection the hub's library gives what it has, and be that a config alone
+                raise FileNotFoundError(f"not all of {model.hub_id} is here")
+            return folder
         except RevisionNotFoundError as error:
             raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
         except (RepositoryNotFoundError, HFValidationError) as error:
@@ -128,13 +133,12 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
             ) from error
 
 
-def _fetch_large(model: HubModel, tell: Told, stop: Flag) -> None:
+def _fetch_large(model: HubModel, found: _Found, tell: Told, stop: Flag) -> None:
     """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew."""
     from huggingface_hub import constants, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils._headers import build_hf_headers
 
-    found = _files(model)
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.hub_id, repo_type="model") / "blobs"
     large = [
         RemoteFile(name, hf_hub_url(model.hub_id, name, revision=found.commit), build_hf_headers(), size, sha256)

@@ -1,22 +1,31 @@
-"""A large file over HTTP, which goes on where it stopped: what came stays beside its place until it is whole."""
+"""A large file over HTTP, which goes on where it stopped: what came stays beside its place until it is whole.
+
+It has one writer at a time, of all programs on this machine: whoever wants it meanwhile waits, and goes on from there.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
 
+from filelock import FileLock, Timeout
+
 from pipelines.types import UserError
 
+LOGGER = logging.getLogger(__name__)
 MAX_TRIES = 4
 """In a row that brought nothing."""
 WAIT_S = 0.5
 SILENCE_S = 30.0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FOR_ALL = 0o664
+"""Of a lock: a cache may be shared by the users of a group."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -46,23 +55,48 @@ def fetch(file: RemoteFile, place: Path, tell: Callable[[int], None], stop: Flag
     """
     part = file.part(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with telling_of_disk(file.name):
-        num_tries, before = 0, _size(part)
-        while _size(part) < file.size:
-            if not _more(file, part, tell, stop):
-                num_tries = num_tries + 1 if _size(part) == before else 0
-                before = _size(part)
-                if num_tries >= MAX_TRIES:
-                    raise UserError(
-                        f"The connection broke at {before / 1e9:.2f} of {file.size / 1e9:.2f} GB of {file.name}: what "
-                        "came is kept, so try again and it goes on from there."
-                    )
-                if stop.wait(WAIT_S * num_tries):
-                    raise Stopped
-        if _size(part) != file.size or _sha256(part) != file.sha256:
-            part.unlink()
-            raise UserError(f"{file.name} arrived damaged, and was removed: download it again.")
-        part.replace(place)
+    with telling_of_disk(file.name), _alone(file, part, tell, stop):
+        if not place.exists():  # whoever was before may have brought it
+            _grow(file, part, tell, stop)
+            part.replace(place)
+
+
+def _grow(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> None:
+    num_tries, before = 0, _size(part)
+    while _size(part) < file.size:
+        if not _more(file, part, tell, stop):
+            num_tries = num_tries + 1 if _size(part) == before else 0
+            before = _size(part)
+            if num_tries >= MAX_TRIES:
+                raise UserError(
+                    f"The connection broke at {before / 1e9:.2f} of {file.size / 1e9:.2f} GB of {file.name}: what "
+                    "came is kept, so try again and it goes on from there."
+                )
+            if stop.wait(WAIT_S * num_tries):
+                raise Stopped
+    if _size(part) != file.size or _sha256(part) != file.sha256:
+        part.unlink()
+        raise UserError(f"{file.name} arrived damaged, and was removed: download it again.")
+
+
+@contextmanager
+def _alone(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> Iterator[None]:
+    """Nobody else writes to the part meanwhile; until that is so, `tell` hears how far the other is."""
+    lock, is_told = FileLock(f"{part}.lock", mode=FOR_ALL), False
+    while not lock.is_locked:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if not is_told:
+                LOGGER.warning("another download brings %s: waiting for its end", file.name)
+            is_told = True
+            tell(_size(part))
+            if stop.wait(WAIT_S):
+                raise Stopped from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> bool:
