@@ -339,6 +339,26 @@ def test_a_download_tells_how_far_it_is_and_stops_when_it_is_cancelled() -> None
     assert "The download of 2B was cancelled at 1.00 of 4.00 GB: what came is kept" in list(steps)[-1]
 
 
+def test_a_download_that_was_left_stays_stopped_when_the_next_one_begins() -> None:
+    """Of a page that was closed: the next press took its stop back, and two brought the same file."""
+    stops: list[Flag] = []
+    come = threading.Semaphore(0)
+
+    def bring(_model: HubModel, _tell: Told, stop: Flag) -> Path:
+        stops.append(stop)
+        come.release()
+        raise Stopped
+
+    swapping = Swapping(Model("demo"), machine(bring))
+    for _ in range(2):
+        steps = swapping.swap("2B")
+        next(steps)
+        assert come.acquire(timeout=30)
+        steps.close()  # type: ignore[attr-defined]
+    assert stops[0] is not stops[1]
+    assert all(stop.is_set() for stop in stops)
+
+
 def test_visitors_of_a_public_page_change_nothing(checkpoint: Checkpoint) -> None:
     public = Model("demo")
     public.policy = policy_of(True, [], {})

@@ -51,22 +51,23 @@ class Swapping:
         if not self._running.acquire(blocking=False):
             yield failed("Another model is on its way: wait for it, or cancel it.")
             return
+        self._cancel = cancel = threading.Event()  # its own: what was left before may still be about to stop
         try:
-            yield from self._steps(name, load)
+            yield from self._steps(name, load, cancel)
         except UserError as error:
             yield failed(str(error))
         except Exception:
             LOGGER.exception("a model could not be loaded")
             yield failed(SERVER_FAULT)
         finally:
-            self._cancel.set()  # whoever waited may have left
+            cancel.set()  # whoever waited may have left
             self._running.release()
 
     def cancel(self) -> None:
         """Leave the model as it is."""
         self._cancel.set()
 
-    def _steps(self, name: str | None, load: Load | None) -> Iterator[str]:
+    def _steps(self, name: str | None, load: Load | None, cancel: threading.Event) -> Iterator[str]:
         found = {offer.name: offer for offer in self.offered()}
         offer = found.get(name or "")
         if offer is None:
@@ -76,16 +77,15 @@ class Swapping:
             return
         if offer.form is None:
             raise UserError(f"{name} does not fit into the memory of this machine: choose a smaller one.")
-        self._cancel.clear()
         if not offer.is_here:
-            yield from self._download(offer)
-        if not self._cancel.is_set():
-            yield from self._load(offer, load)
+            yield from self._download(offer, cancel)
+        if not cancel.is_set():
+            yield from self._load(offer, load, cancel)
 
-    def _download(self, offer: Offer) -> Iterator[str]:
+    def _download(self, offer: Offer, cancel: threading.Event) -> Iterator[str]:
         """Bring a model; what came of it stays where that is cancelled."""
         came: list[Fetched] = []
-        work = Work(lambda: self._machine.bring(HubModel(offer.hub_id), came.append, self._cancel))
+        work = Work(lambda: self._machine.bring(HubModel(offer.hub_id), came.append, cancel))
         for spent_s in work.wait(threading.Event()):  # it stops by itself once it is cancelled
             yield line(f"Downloading {offer.name}", _fetched(came, spent_s), "busy")
         try:
@@ -96,14 +96,14 @@ class Swapping:
                 f"The download of {offer.name} was cancelled{far}: what came is kept, and it goes on from there."
             )
 
-    def _load(self, offer: Offer, load: Load | None) -> Iterator[str]:
+    def _load(self, offer: Offer, load: Load | None, cancel: threading.Event) -> Iterator[str]:
         present, before = self._model.load().info.model, memory_in_use()
         given = [load] if load else []
-        for spent_s in self._model.swap(offer.name, self._cancel, *given, weights=offer.weights):
+        for spent_s in self._model.swap(offer.name, cancel, *given, weights=offer.weights):
             taken = min(max(memory_in_use() - before, 0), offer.weight_bytes)
             far = f" · {taken / 1e9:.1f} of {offer.weight_bytes / 1e9:.1f} GB · {spent_s:.1f} s"
             yield line(f"Loading {offer.name}", far, "busy")
-        yield line(f"{present} stays." if self._cancel.is_set() else f"{offer.name} answers from now on.")
+        yield line(f"{present} stays." if cancel.is_set() else f"{offer.name} answers from now on.")
 
 
 def first_loaded(model: Model) -> Iterator[str]:
