@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import gradio as gr
+import pytest
 
 from pipelines.archive import Archive
 from pipelines.checkpoint import Checkpoint
@@ -18,6 +20,7 @@ from pipelines.page import host as page_host
 from pipelines.page import outcome as page_outcome
 from pipelines.page import turns as page_turns
 from pipelines.page.host import Host
+from pipelines.present.choices import Choices
 from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
 from pipelines.serving.model import Model
@@ -105,6 +108,30 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     assert "Which model is to answer as B?" in told
     compare = page_compare.comparing(host, host.rivals)
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
+
+
+def compared(engine: ScriptedEngine, *prices: float | None) -> tuple[Comparison, Session]:
+    """Two questions to the same model, with the price of the settings at 5, as far as they come with nobody there."""
+    host, comparison, session = Host.of(Model(engine=engine)), Comparison(), Session()
+    page_compare.begin({"text": "Which?", "files": []}, comparison, *[engine.info.model] * 2)
+    controls = replace(Choices(), price_per_hour=5.0)
+    for _ in page_compare.comparing(host, host.rivals)(comparison, session, *prices, *astuple(controls)):
+        pass
+    return comparison, session
+
+
+def test_a_comparison_that_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.host.audience.UNHEARD_S", 0.3)
+    comparison, _ = compared(ScriptedEngine("word " * 400, Checkpoint.open(DEMO_FOLDER), token_delay_s=0.01), 0, 0)
+    assert comparison.sides[0].reasoning + comparison.sides[0].answer
+    assert [side.reply for side in comparison.sides] == [None, None]
+    assert comparison.stop.is_set()
+    page_compare.finish(comparison)
+
+
+def test_a_price_of_0_is_not_told_and_an_empty_one_is_that_of_the_settings() -> None:
+    _, session = compared(ScriptedEngine("Yes.", Checkpoint.open(DEMO_FOLDER)), 0, None)
+    assert [record.price_per_hour for record in session.history.records] == [0, 5]
 
 
 def test_a_question_that_is_asked_again_twice_is_answered_once() -> None:

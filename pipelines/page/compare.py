@@ -36,7 +36,7 @@ TURN_OVER = """(...values) => {
 """Runs in the browser, whose styles show one side or the other by what the button says."""
 MODEL_INFO = "The page's own first. On a server: NAME@http://HOST:PORT/v1"
 SENT_ON = "What you ask a model on a server is sent on to that server."
-PRICE_INFO = "Of the machine, in your currency. 0: not told."
+PRICE_INFO = "Of the machine, in your currency. Empty: as in the settings. 0: not told."
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _side(name: str) -> tuple[gr.Dropdown, gr.Number]:
     with gr.Row(elem_classes="compare-side"):
         info = {"A": MODEL_INFO, "B": SENT_ON}[name]
         model = gr.Dropdown([], label=f"Model {name}", info=info, allow_custom_value=True, interactive=True, scale=3)
-        price = gr.Number(0, label="Price of an hour", info=PRICE_INFO, minimum=0, min_width=110, scale=1)
+        price = gr.Number(None, label="Price of an hour", info=PRICE_INFO, minimum=0, min_width=110, scale=1)
     return model, price
 
 
@@ -150,8 +150,8 @@ def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[Any, A
             yield gr.skip(), gr.skip()
             return
         settings = Choices(*controls).settings()
-        own = tuple(float(price or settings.price_per_hour) for price in (first, second))
-        for line in work.run(comparison, settings, own, session.history, host.visitor()):
+        own = tuple(settings.price_per_hour if price is None else float(price) for price in (first, second))
+        for line in host.listened(work.run(comparison, settings, own, session.history, host.visitor())):
             yield line, compared_html(comparison)
 
     return compare
