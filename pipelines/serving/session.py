@@ -29,6 +29,15 @@ def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
     return chat
 
 
+@dataclass(frozen=True, eq=False)
+class Flags:
+    """Of a question: what stops it, what ends its reasoning, and what is set once it has ended."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    hurry: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 @dataclass
 class Session:
     """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
@@ -72,7 +81,7 @@ class Session:
     _typed: Draft | None = None
     """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
     _pointed: Pointed | None = None
-    _flags: tuple[threading.Event, ...] | None = None
+    _flags: Flags | None = None
     _name: str = ""
 
     @property
@@ -132,17 +141,17 @@ class Session:
     @property
     def stop(self) -> threading.Event:
         """What stops the question on its way."""
-        return self._all_flags[0]
+        return self._all_flags.stop
 
     @property
     def hurry(self) -> threading.Event:
         """What ends the reasoning of the question on its way."""
-        return self._all_flags[1]
+        return self._all_flags.hurry
 
     @property
     def ended(self) -> threading.Event:
         """What is set once the question on its way has ended."""
-        return self._all_flags[2]
+        return self._all_flags.ended
 
     def close(self) -> None:
         """Leave the conversation: what runs stops and shows nothing any more."""
@@ -188,11 +197,11 @@ class Session:
             draft.files,
             settings,
             history,
-            self.resumed,
-            self.name,
-            self._asked_s,
-            draft.about,
-            self._waited_s,
+            resumed=self.resumed,
+            conversation=self.name,
+            asked_s=self._asked_s,
+            about=draft.about,
+            waited_s=self._waited_s,
         )
         return self.sent
 
@@ -254,15 +263,11 @@ class Session:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
-        self._flags = _new_flags()
+        self._flags = Flags()
         self._asked_s, self._waited_s = time.perf_counter(), None
 
     @property
-    def _all_flags(self) -> tuple[threading.Event, ...]:
+    def _all_flags(self) -> Flags:
         """Those of the question; of none they are made late, as a page copies the session that it begins with."""
-        self._flags = self._flags or _new_flags()
+        self._flags = self._flags or Flags()
         return self._flags
-
-
-def _new_flags() -> tuple[threading.Event, ...]:
-    return threading.Event(), threading.Event(), threading.Event()
