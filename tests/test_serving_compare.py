@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import csv
+import gc
 import io
 import json
 import re
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -201,6 +204,19 @@ def test_the_other_model_is_kept_for_the_next_question(checkpoint: Checkpoint) -
     for _ in range(2):
         desk.ask("Is it so?")
     assert desk.loaded == ["demo"]
+
+
+def test_a_model_that_becomes_the_pages_own_is_not_held_twice(checkpoint: Checkpoint) -> None:
+    desk = Desk(checkpoint, "Yes.", "No.")
+    desk.ask("Is it so?")
+    assert desk.rivals._kept is not None
+    copy = weakref.ref(desk.rivals._kept[1])
+    list(desk.model.swap("demo", threading.Event(), desk.rivals._load))
+    gc.collect()
+    assert copy() is None
+    desk.comparison.begin(Draft("Is it so?"), ("demo", "demo"))
+    list(desk.comparing.run(desk.comparison, FAST, (0.0, 0.0), desk.history, ASKING))
+    assert desk.loaded == ["demo", "demo"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,8 @@ SOON_S = 1.0
 class Model:
     """The engine, loaded by `load`, or by whoever asks first.
 
-    `name`, `running` and `policy`, the limits of the host, may change until then; afterwards `swap` changes the model.
+    `name`, `running` and `policy`, the limits of the host, may change until then; afterwards `swap` changes the model,
+    and `swapped` hears the name of the one that answers from then on.
     An engine that was swapped is freed when the last answer that it writes has ended.
     """
 
@@ -53,6 +54,7 @@ class Model:
         self.metrics: Metrics | None = None
         self.paces = Paces()
         self.arrivals = Arrivals()
+        self.swapped: Callable[[str], None] = lambda _name: None
         self._engine = engine
         self._is_given = engine is not None
         self._loading = threading.Lock()
@@ -102,6 +104,7 @@ class Model:
         with self._loading:
             self._engine, self.name = engine, name
         del engine, loading
+        self.swapped(name)
         free_memory()
 
     def foresee(self, path: Path, settings: Settings) -> tuple[Probe, Sight]:

@@ -38,6 +38,7 @@ class Rivals:
         self._model, self._device, self._is_here, self._load = model, device, is_here, load
         self._kept: tuple[str, Engine] | None = None
         self._lock = threading.Lock()
+        model.swapped = self._let_go
 
     @property
     def present(self) -> str:
@@ -60,6 +61,7 @@ class Rivals:
         None once `cancel` is set. Raises UserError for a model that may not be named here or cannot be had.
         """
         if place == self.present:
+            self._let_go(place)
             return self._model.load()
         if not self.is_open and place not in self.named:
             raise UserError("This model is not offered here: choose one of the list.")
@@ -82,6 +84,16 @@ class Rivals:
             return self._kept[1]
         finally:
             self._lock.release()
+
+    def _let_go(self, place: str) -> None:
+        """Keep no second one of a model that the page answers with by now; whoever loads another lets it go too."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._kept is not None and self._kept[0] == place:
+                    self._kept = None
+                    free_memory()
+            finally:
+                self._lock.release()
 
     def _running(self, name: str, base_url: str | None) -> Running:
         """How it is run. Raises UserError for a model here that would be a download, or has no room."""
