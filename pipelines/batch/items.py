@@ -37,8 +37,14 @@ def find_items(source: Path, question: str | None, apart: Path | None = None) ->
     """The items of a folder, by name, or of a list, in its order; a file with the same question comes once.
 
     A line of a list is the path of a file, from the folder of the list, and where a tab follows, the question about it.
-    What lies in the folder `apart` is passed over. Raises UserError where there is nothing to ask about or no question.
+    What lies in the folder `apart`, inside the source, is passed over. Raises UserError where that is the source or
+    around it, and where there is nothing to ask about or no question.
     """
+    if apart is not None and source.is_dir() and source.resolve().is_relative_to(apart.resolve()):
+        raise UserError(
+            f'The copies would lie among the files of "{source.resolve().name}": give another folder for them, or one '
+            "inside of it."
+        )
     found = _of_folder(source, question, apart) if source.is_dir() else _of_list(source, question)
     items = list(dict.fromkeys(found))
     if not items:
