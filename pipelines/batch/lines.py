@@ -72,7 +72,7 @@ def answered(item: Item, settings: Settings, told: Told, marked: list[str]) -> A
 class Results:
     """The file of a batch's results: what is done already, and the place for what is to come.
 
-    It is locked while it is open. `retry` drops the lines that are errors first. Raises UserError where it is in use,
+    It is locked while it is open. `retry` drops the lines that are errors. Raises UserError where it is in use,
     holds something else or answers with other settings, or cannot be written.
     """
 
@@ -85,10 +85,10 @@ class Results:
         self._file = self._open()
         try:
             self._cut_off_rest()
-            if retry:
+            self._read()
+            if retry and self.num_errors:  # what is refused is left as it is
                 self._drop_errors()
-            for line in self.lines():
-                self._note(line)
+                self._read()
         except BaseException:
             self._file.close()
             raise
@@ -122,6 +122,11 @@ class Results:
         except OSError as error:
             raise self._unwritable() from error
         self._note(line)
+
+    def _read(self) -> None:
+        self.done, self.num_errors, self._models = set(), 0, set()
+        for line in self.lines():
+            self._note(line)
 
     def _note(self, line: Line) -> None:
         if line["settings"] != self._asked:
@@ -157,14 +162,15 @@ class Results:
 
     def _drop_errors(self) -> None:
         """Write the file anew without its errors; until it is whole, the old one stays."""
-        fresh = self._path.with_name(f"{self._path.name}.new")
+        place = self._path.resolve()  # a link stays one
+        fresh = place.with_name(f"{place.name}.new")
         try:
             with fresh.open("wb") as file:
                 file.writelines(_bytes_of(line) for line in self.lines() if line["error"] is None)
                 file.flush()
                 os.fsync(file.fileno())
             self._file.close()
-            fresh.replace(self._path)
+            fresh.replace(place)
         except OSError as error:
             raise self._unwritable() from error
         self._file = self._open()
