@@ -20,6 +20,7 @@ from pipelines.__main__ import main
 from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import Results, failed
 from pipelines.batch.tables import csv_text
+from pipelines.commands.batch import _write
 from pipelines.present.burnt import burnt
 from pipelines.present.coco import Annotated, coco
 from pipelines.present.overlay import Mark
@@ -190,6 +191,63 @@ def test_a_file_of_results_has_one_writer_one_model_and_one_way_of_asking(tmp_pa
         results.check_model("demo")
         with pytest.raises(UserError, match="another model"):
             results.check_model("4B")
+
+
+def test_a_retry_that_is_refused_keeps_the_errors_and_one_that_is_not_keeps_the_link(tmp_path: Path) -> None:
+    """It dropped them before it saw that they were asked with other settings, and put a file where a link was."""
+    item, link = Item("a.png", tmp_path / "a.png", "What?"), tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "r.jsonl")
+    with Results(link, Settings()) as results:
+        results.append(failed(item, "demo", Settings(), "No."))
+    with pytest.raises(UserError, match="with other settings"):
+        Results(link, Settings(thinking=False), retry=True)
+    assert len(lines_of(tmp_path / "r.jsonl")) == 1
+    with Results(link, Settings(), retry=True) as results:
+        assert (results.done, results.num_errors) == (set(), 0)
+    assert link.is_symlink()
+    assert lines_of(tmp_path / "r.jsonl") == []
+
+
+def test_a_name_that_is_no_text_is_written_escaped(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once all was asked it ended in a UnicodeEncodeError, and left empty files."""
+    own, out = tmp_path / "own", tmp_path / "r.jsonl"
+    own.mkdir()
+    shutil.copy(folder / "odd" / "01.png", own / "caf\udce9.png")
+    table, annotations, printed = tmp_path / "r.csv", tmp_path / "r.json", tmp_path / "printed"
+    table.symlink_to(tmp_path / "linked.csv")
+    asked = [str(own), "-q", HOW_MANY, "--thinking", "off"]
+    assert main(["batch", *asked, "--out", str(out), "--csv", str(table), "--coco", str(annotations)]) == 0
+    assert "caf\\udce9.png" in (tmp_path / "linked.csv").read_text(encoding="utf-8")
+    assert json.loads(annotations.read_text(encoding="utf-8"))["images"][0]["file_name"] == "caf\udce9.png"
+    with printed.open("w", encoding="utf-8", errors="strict") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["compare", *asked, "--models", "demo", "demo", "--json"]) == 0
+    assert json.loads(printed.read_text(encoding="utf-8"))["file"] == "caf\udce9.png"
+
+
+def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("before")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # of this process, in bytes
+    try:
+        with pytest.raises(UserError, match="cannot be written"):
+            _write(path, "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("copies", ["in", ".", "in/even/.."])
+def test_copies_among_the_files_themselves_are_refused(
+    copies: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "There is no picture and no clip" was said, as all of them were passed over."""
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(UserError, match='would lie among the files of "in"'):
+        find_items(Path("in"), "What?", Path(copies))
 
 
 def test_a_disk_that_is_full_is_told_and_the_run_can_go_on(tmp_path: Path) -> None:

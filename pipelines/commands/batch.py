@@ -71,8 +71,14 @@ def _count(line: Line, bar: tqdm[None]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    """Whole, or what was there stays. Of a file's name what is no text is escaped."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        place = path.resolve()
+        is_plain = place.is_file() or not place.exists()  # not a device or a pipe
+        fresh = place.with_name(f"{place.name}.new") if is_plain else place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        if is_plain:
+            fresh.replace(place)
     except OSError as error:
         raise UserError(f'"{path.name}" cannot be written: check its folder and the free disk space.') from error

@@ -63,9 +63,10 @@ def run_command(options: argparse.Namespace) -> int:
         del engine
     asked = [(item, Pair(*both)) for item, *both in zip(items, *replies, strict=True)]
     if options.json:
-        print("\n".join(as_json(*one) for one in asked))
+        text = "\n".join(as_json(*one) for one in asked)
     else:
-        print(table(asked, options.models, options.prices or [settings.price_per_hour] * 2))
+        text = table(asked, options.models, options.prices or [settings.price_per_hour] * 2)
+    print(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
     return 0
 
 
