@@ -61,9 +61,12 @@ class Rows:
         self.mask = None if window.numbers is None else window.numbers <= held.view(-1, 1, 1, 1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keep:
-    """That the states of the linear layers behind the first `count` tokens of a piece are kept, in `states`."""
+    """Collects what the linear layers hold behind the first `count` tokens of a piece, which each adds to `states`.
+
+    So a piece stays what a graph can capture: tensors in, one tensor out.
+    """
 
     count: int
     states: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
