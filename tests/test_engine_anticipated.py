@@ -130,7 +130,7 @@ def test_a_request_that_comes_meanwhile_waits_for_one_piece(
         assert (last.token_ids, last.tokens.kept) == (expected.token_ids, expected.tokens.kept + 7)
 
 
-def test_of_who_leaves_meanwhile_nothing_is_kept(
+def test_of_who_leaves_meanwhile_nothing_is_read_or_kept(
     engine: LocalEngine, asked: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = result_of(asked, engine)
@@ -139,10 +139,30 @@ def test_of_who_leaves_meanwhile_nothing_is_kept(
     anticipate(asked, result, engine)
     assert reached.wait(30)
     anticipate(asked, result, engine)  # a second one waits
+    prefilled = engine.scheduler.stack.num_prefilled
     engine.forget("one")
     go_on.set()
     engine.scheduler.wait_idle()
+    assert engine.scheduler.stack.num_prefilled == prefilled + 1  # the piece that was begun
     assert engine.scheduler.snapshots.num_bytes == 0
+    assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
+
+
+def test_who_leaves_keeps_nobody_elses_answer_from_being_read(
+    engine: LocalEngine, asked: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, other = result_of(asked, engine), replace(asked, conversation="two")
+    others_result = result_of(other, engine)
+    engine.scheduler.wait_idle()
+    reached, go_on = held_at(engine, monkeypatch, piece=2)
+    anticipate(asked, result, engine)
+    assert reached.wait(30)
+    anticipate(other, others_result, engine)
+    engine.forget("one")
+    go_on.set()
+    engine.scheduler.wait_idle()
+    num_kept = beginning_of_next(other, others_result, engine).num_tokens
+    assert result_of(following(other, others_result, "Why?"), engine).tokens.kept == num_kept
 
 
 @pytest.mark.parametrize("is_begun", [True, False])

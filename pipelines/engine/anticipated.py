@@ -42,6 +42,8 @@ class Anticipated:
         self._row = stack.slots.rows - 1
         self._waiting: OrderedDict[str, ModelInputs] = OrderedDict()
         self._reading: _Reading | None = None
+        self._is_over = False
+        """Whether nobody wants what is being read any more."""
         self._lock = Lock()
 
     @property
@@ -59,12 +61,21 @@ class Anticipated:
                 self._waiting.popitem(last=False)
 
     def drop(self, conversation: str) -> None:
-        """Read no more of a conversation that waits: it is over, or its next question came; by any thread."""
+        """Read no more of a conversation that waits, as its next question came; by any thread."""
         with self._lock:
             self._waiting.pop(conversation, None)
 
+    def forget(self, conversation: str) -> None:
+        """Read no more of a conversation, which is over, and keep nothing of what is being read; by any thread."""
+        with self._lock:
+            self._waiting.pop(conversation, None)
+            if self._reading is not None and self._reading.inputs.conversation == conversation:
+                self._is_over = True  # the slot is freed by the engine's thread, which may be in it
+
     def read(self) -> None:
         """Read one piece; the slot is nobody else's."""
+        if self._is_over:
+            self.leave()
         with self._lock:
             self._reading = self._reading or self._begun()
             reading = self._reading
@@ -81,9 +92,10 @@ class Anticipated:
         """Keep what was read so far, where what it goes on from still is, and leave the slot to others."""
         with self._lock:
             reading, self._reading = self._reading, None
+            is_over, self._is_over = self._is_over, False
         if reading is None:
             return
-        if self._slots.lengths[self._row] > reading.behind.length:
+        if not is_over and self._slots.lengths[self._row] > reading.behind.length:
             state, inputs = self._slots.copy_out(self._row), reading.inputs
             self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].tolist(), state), behind=reading.behind)
         self._slots.free(self._row)
@@ -92,7 +104,7 @@ class Anticipated:
         """Read nothing of all that."""
         with self._lock:
             self._waiting.clear()
-            self._reading = None
+            self._reading, self._is_over = None, False
         self._slots.free(self._row)
 
     def _begun(self) -> _Reading | None:

@@ -105,7 +105,7 @@ class Scheduler:
 
     def forget(self, conversation: str) -> None:
         """Drop what is kept of a conversation, and read nothing more of it."""
-        self._anticipated.drop(conversation)
+        self._anticipated.forget(conversation)
         self.snapshots.forget(conversation)
 
     def _start(self) -> None:
