@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import sqlite3
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipelines.archive import Archive, export, import_file
 from pipelines.archive.kept import Kept
-from pipelines.conversation import Draft, Reply, Round
-from pipelines.types import UserError
+from pipelines.conversation import Draft, Reply, Round, Seen
+from pipelines.types import Sight, UserError
+from tests.archive_values import REPLY, media, opened, rounds_about
 from tests.hostile.mutants import mutant
-
-REPLY = Reply("A circle.", "Look.", "stop", 2.0, 40, "asked")
 
 
 @pytest.fixture
@@ -31,20 +26,6 @@ def archive(tmp_path: Path) -> Archive:
 @pytest.fixture
 def uploads(tmp_path: Path) -> Path:
     return tmp_path / "uploads"
-
-
-def rounds_about(picture: Path, *questions: str) -> list[Round]:
-    return [Round(Draft(question, (picture,)), REPLY) for question in questions]
-
-
-def opened(archive: Archive, id: str, uploads: Path) -> list[Round]:
-    kept = archive.find(id)
-    assert kept is not None
-    return archive.rounds(kept, uploads)
-
-
-def media(archive: Archive) -> list[Path]:
-    return list(archive.path_of("x").parent.iterdir())
 
 
 def test_a_conversation_is_there_after_the_program_ended(
@@ -119,21 +100,53 @@ def test_a_title_that_was_given_stays(archive: Archive, picture: Path) -> None:
     assert [listed.title for listed in archive.listed("square")] == ["The square"]
 
 
-def test_what_is_deleted_takes_only_its_own_files_along(archive: Archive, tmp_path: Path, picture: Path) -> None:
-    other = tmp_path / "other.png"
-    other.write_bytes(b"other")
-    archive.save("a", [Round(Draft("Both?", (picture, other)), REPLY)])
-    archive.save("b", rounds_about(picture, "What is it?"))
-    assert len(media(archive)) == 2
-    archive.delete("a")
-    assert archive.find("a") is None
-    assert [path.read_bytes() for path in media(archive)] == [picture.read_bytes()]
-
-
-def test_a_file_that_is_gone_is_left_out(archive: Archive, uploads: Path, picture: Path) -> None:
+def test_a_title_that_was_given_outlives_a_question_that_is_put_better(archive: Archive, picture: Path) -> None:
     archive.save("a", rounds_about(picture, "What is it?"))
-    media(archive)[0].unlink()
-    assert [past.draft.files for past in opened(archive, "a", uploads)] == [()]
+    archive.rename("a", "Mine")
+    archive.save("b", rounds_about(picture, "What is it?"))
+    for id in ("a", "b"):
+        archive.save(id, [])
+        archive.save(id, rounds_about(picture, "What is it, in a word?"))
+    assert [listed.title for listed in archive.listed()] == ["What is it, in a word?", "Mine"]
+
+
+def test_what_was_deleted_does_not_come_back_with_an_answer(archive: Archive, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    archive.delete("a")
+    with pytest.raises(UserError, match="was deleted"):
+        archive.save("a", rounds_about(picture, "What is it?", "And now?"))
+    assert archive.listed() == []
+
+
+def test_a_long_screenshot_comes_back(archive: Archive, uploads: Path, picture: Path) -> None:
+    """What was kept of it was refused when it was read, as higher than any picture."""
+    seen = (Seen(Sight(928, 17_600, 1, 15_950)),)
+    archive.save("a", [Round(Draft("Read it.", (picture,)), Reply("Text.", seen=seen))])
+    assert opened(archive, "a", uploads)[0].reply.seen == seen
+
+
+def test_what_cannot_have_been_seen_is_left_out(archive: Archive, uploads: Path, picture: Path) -> None:
+    seen = (Seen(Sight(10, 10, 1, 4)), Seen(Sight(10**6, 10, 1, 4)))
+    archive.save("a", [Round(Draft("Read it.", (picture,)), Reply("Text.", seen=seen))])
+    (past,) = opened(archive, "a", uploads)
+    assert (past.reply.answer, past.reply.seen) == ("Text.", ())
+
+
+def test_what_cannot_be_read_is_told_and_can_be_deleted(archive: Archive, tmp_path: Path, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as connection:
+        connection.execute("""UPDATE conversation SET body = replace(body, '"stop"', '"of a later version"')""")
+    for act in (archive.find, lambda id: archive.rename(id, "Mine"), lambda id: export(archive, id, tmp_path)):
+        with pytest.raises(UserError, match="cannot be read"):
+            act("a")
+    archive.delete("a")
+    assert archive.listed() == []
+    assert media(archive) == []
+
+
+def test_half_a_surrogate_pair_in_a_question_is_kept_and_searched(archive: Archive) -> None:
+    archive.save("a", [Round(Draft("a\ud800b"), REPLY)])
+    assert [listed.title for listed in archive.listed("a\ud800")] == ["a?b"]
 
 
 def test_without_a_folder_nothing_is_kept(picture: Path) -> None:
@@ -142,96 +155,12 @@ def test_without_a_folder_nothing_is_kept(picture: Path) -> None:
     assert not archive.is_on
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut off", "overwritten"])
-def test_a_damaged_database_is_set_aside_and_told(damage: str, archive: Archive, tmp_path: Path, picture: Path) -> None:
-    for place in range(50):
-        archive.save(f"{place}", rounds_about(picture, "What is it? " * 50))
-    database = tmp_path / "data" / "conversations.sqlite3"
-    whole = database.read_bytes()
-    broken = {
-        "no database": b"This is no database. " * 400,
-        "cut off": whole[: len(whole) // 3],
-        "overwritten": whole[:100] + b"\xff" * 9000 + whole[9100:],
-    }
-    database.write_bytes(broken[damage])
-    fresh = Archive(tmp_path / "data")
-    assert "damaged" in fresh.notice
-    (aside,) = (tmp_path / "data").glob("conversations-damaged-*.sqlite3")
-    assert aside.name in fresh.notice
-    assert aside.read_bytes() == broken[damage]
-    fresh.save("a", rounds_about(picture, "What is it?"))
-    assert len(fresh.listed()) == 1
-    assert Archive(tmp_path / "data").notice == ""
-
-
-def test_a_locked_database_is_left_and_a_fresh_one_begun(
-    archive: Archive, tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipelines.archive.store.BUSY_TIMEOUT_S", 0.05)
-    archive.save("a", rounds_about(picture, "What is it?"))
-    holder = sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")
-    holder.execute("BEGIN EXCLUSIVE")
-    fresh = Archive(tmp_path / "data")
-    assert "in use by another program" in fresh.notice
-    fresh.save("b", rounds_about(picture, "And now?"))
-    assert [listed.id for listed in fresh.listed()] == ["b"]
-    holder.close()
-    again = Archive(tmp_path / "data")
-    assert [listed.id for listed in again.listed()] == ["a"]
-
-
 def test_a_clock_that_is_set_back_leaves_the_newest_first(tmp_path: Path, picture: Path) -> None:
     clock = iter([3e9, 1e9, 2e9, 1e9])
     archive = Archive(tmp_path / "data", lambda: next(clock))
     for id in ("a", "b", "c", "a"):
         archive.save(id, rounds_about(picture, "What is it?"))
     assert [listed.id for listed in archive.listed()] == ["a", "c", "b"]
-
-
-def test_two_who_find_the_same_damage_set_it_aside_once(archive: Archive, tmp_path: Path, picture: Path) -> None:
-    archive.save("a", rounds_about(picture, "What is it?"))
-    (tmp_path / "data" / "conversations.sqlite3").write_bytes(b"This is no database. " * 400)
-    with ThreadPoolExecutor(2) as pool:
-        told = [pool.submit(archive.save, id, rounds_about(picture, "And now?")).exception() for id in ("b", "c")]
-    assert any("were set aside" in str(error) for error in told)
-    assert len(list((tmp_path / "data").glob("conversations-damaged-*"))) == 1
-    assert {listed.id for listed in archive.listed()} == {"b", "c"}
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond some bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_on_a_full_disk_nothing_is_half_written(archive: Archive, tmp_path: Path, uploads: Path, picture: Path) -> None:
-    archive.save("a", rounds_about(picture, "What is it?"))
-    bundle = export(archive, "a", tmp_path / "out")
-    kept = archive.find("a")
-    assert bundle is not None
-    assert kept is not None
-    elsewhere, other = Archive(tmp_path / "elsewhere"), tmp_path / "other.png"
-    other.write_bytes(b"other" * 100)
-    with full_disk():
-        for act in (
-            lambda: archive.save("b", rounds_about(other, "And this?")),
-            lambda: archive.rounds(kept, uploads),
-            lambda: export(archive, "a", tmp_path / "out2"),
-            lambda: import_file(elsewhere, bundle),
-        ):
-            with pytest.raises(UserError, match="disk is full"):
-                act()
-    assert [listed.id for listed in archive.listed()] == ["a"]
-    assert [path.read_bytes() for path in media(archive)] == [picture.read_bytes()]
-    assert elsewhere.listed() == []
-    assert not media(elsewhere)
-    assert not list((tmp_path / "out2").glob("*"))
-    assert opened(archive, import_file(elsewhere, bundle) and "a", uploads)[0].draft.files[0].exists()
 
 
 def test_no_mutant_of_a_bundle_does_more_than_be_refused(archive: Archive, tmp_path: Path, picture: Path) -> None:
@@ -247,22 +176,6 @@ def test_no_mutant_of_a_bundle_does_more_than_be_refused(archive: Archive, tmp_p
         except UserError:
             fates.add("refused")
     assert "refused" in fates
-
-
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--data"):
-        Archive(tmp_path / "file" / "data")
-
-
-def test_a_disk_that_takes_nothing_is_told(
-    archive: Archive, tmp_path: Path, picture: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "data" / "conversations.sqlite3").unlink()
-    (tmp_path / "data" / "conversations.sqlite3").mkdir()
-    with pytest.raises(UserError, match="could not be kept"):
-        archive.save("a", rounds_about(picture, "What is it?"))
-    assert "could not be kept" in caplog.text
 
 
 def test_an_exported_conversation_is_the_same_elsewhere(

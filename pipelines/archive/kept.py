@@ -18,8 +18,8 @@ from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, Sight, ThoughtE
 
 Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
 TITLE_CHARACTERS = 80
-MAX_SIDE_PX, MAX_FRAMES = 16_384, 4096
-"""Of a medium as it was seen: more is no model's."""
+MAX_SIDE_PX, MAX_FRAMES = 65_536, 4096
+"""Of a medium as it was seen: more is no model's. A long screenshot is wider or higher than any picture of a camera."""
 CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -88,6 +88,11 @@ def title_of(question: str) -> str:
     return words if len(words) <= TITLE_CHARACTERS else words[: TITLE_CHARACTERS - 1] + "…"
 
 
+def plain(text: str) -> str:
+    """A text that can be kept and shown, which half of a surrogate pair cannot: it is a question mark then."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _round_as_json(kept: KeptRound) -> Json:
     reply = kept.reply
     return {
@@ -117,6 +122,14 @@ def _seen_as_json(seen: Seen) -> Json:
     }
 
 
+def _all_seen(reply: Mapping[str, Json]) -> tuple[Seen, ...]:
+    """How all media were seen: it goes by their order, so of one that cannot be, none is known."""
+    try:
+        return tuple(map(_seen_of_json, _list(reply, "seen")))
+    except ValueError:
+        return ()
+
+
 def _seen_of_json(value: Json) -> Seen:
     fields = _object(value)
     width, height, frames = (int(_number(fields, key)) for key in ("width", "height", "frames"))
@@ -144,7 +157,7 @@ def _round_of_json(value: Json) -> KeptRound:
             thought_s=_number(reply, "thought_s"),
             num_thought_tokens=int(_number(reply, "num_thought_tokens")),
             thought_end=thought_end,  # type: ignore[arg-type]
-            seen=tuple(map(_seen_of_json, _list(reply, "seen"))) if "seen" in reply else (),
+            seen=_all_seen(reply),
         ),
         None if fields.get("about") is None else int(_number(fields, "about")),
     )
@@ -167,7 +180,7 @@ def _text(fields: Mapping[str, Json], key: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str):
         raise ValueError(f'"{key}" is no text')
-    return value.encode("utf-8", "replace").decode()  # half of a surrogate pair can be neither kept nor shown
+    return plain(value)
 
 
 def _number(fields: Mapping[str, Json], key: str) -> float:

@@ -65,15 +65,18 @@ def import_file(archive: Archive, path: Path) -> str:
             # no more is unpacked of an entry than it is said to hold
             if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
                 raise UserError("This conversation is too large: at most 1 GB and 200 files can be imported.")
-            kept = Kept.of_json(json.loads(_description(bundle)))
-            for content in {file.content for past in kept.rounds for file in past.files}:
-                _unpack(bundle, content, archive.path_of(content))
+            kept, id = Kept.of_json(json.loads(_description(bundle))), draw_id()
+
+            def unpack() -> None:
+                for content in {file.content for past in kept.rounds for file in past.files}:
+                    _unpack(bundle, content, archive.path_of(content))
+
+            unpack()
+            archive.add(id, kept, unpack)
     except BROKEN as error:
         if isinstance(error, OSError) and is_full(error):
             raise UserError("The conversation could not be imported: the disk is full.") from error
         raise UserError(NOT_OURS) from error
-    id = draw_id()
-    archive.add(id, kept)
     return id
 
 

@@ -1,45 +1,38 @@
 """The archive: a folder with a SQLite database and the files of the conversations, told by their content.
 
-Nothing is ever deleted that a person did not delete or take back. A database that is damaged, at the start or later, is
-renamed and a fresh one begun; one that another program holds at the start is left where it is, and a fresh one begun
-beside it. `notice` tells of either. Every method raises UserError where the database cannot be had.
+Nothing is ever deleted that a person did not delete or take back: a file goes when no conversation has it any more, and
+only while no other database lies in the folder, which may have it too. Every method raises UserError where the database
+cannot be had; `notice` tells what became of one that was not as it should be, see `opening`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from platformdirs import user_data_path
 
-from pipelines.archive.kept import Kept, KeptFile, KeptRound, Listed, draw_id, title_of
-from pipelines.conversation import Draft, Round
+from pipelines.archive.files import Media
+from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, plain, title_of
+from pipelines.archive.opening import FAILED, NOT_REACHED, Database, RenewedError
+from pipelines.conversation import Round
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = "conversations.sqlite3"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 BUSY_TIMEOUT_S = 3.0
-FAILED = "a conversation could not be kept or read"
-NOT_REACHED = "Conversations could not be kept or read just now: see whether the disk is full."
-IN_USE = "The kept conversations are in use by another program: end it, or try again in a moment."
-GONE = "The file of the conversations was gone from its folder: a fresh one was begun."
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS conversation (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, updated_s REAL NOT NULL, num_rounds INTEGER NOT NULL,
-    words TEXT NOT NULL, body TEXT NOT NULL
-)
-"""
-"""`body` is the conversation as JSON, and `words` what is searched: title, questions and answers in small letters."""
+MAX_LISTED = 200
+MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
+"""Of a search: SQLite takes no more than some."""
+UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassbox kept it."
+DELETED = "This conversation was deleted: what is asked in it now is not kept."
 
 
 def data_folder(chosen: str | None, host: str) -> Path | None:
@@ -49,19 +42,15 @@ def data_folder(chosen: str | None, host: str) -> Path | None:
     return user_data_path("glassbox", appauthor=False) if host in LOCAL_HOSTS else None
 
 
-class RenewedError(UserError):
-    """The database was damaged and has been set aside, and a fresh one begun: what was to be done can be done anew."""
-
-
 class Archive:
     """Conversations in a folder; without a folder, nothing is kept."""
 
     def __init__(self, folder: Path | None = None, now_s: Callable[[], float] = time.time) -> None:
         self._folder: Path | None = None
-        self._database = Path()
-        self._mending = threading.Lock()
         self._now_s = now_s
-        self.notice = ""
+        self._deleted: set[str] = set()
+        self._titles: dict[str, str] = {}
+        """What a person called conversations of which nothing is kept just now: their only question was taken back."""
         if folder is not None:
             self.open(folder)
 
@@ -75,111 +64,147 @@ class Archive:
         """Whether conversations are kept."""
         return self._folder is not None
 
+    @property
+    def notice(self) -> str:
+        """What a person should know of conversations that are not here; empty where all is well."""
+        return self._database.notice if self.is_on else ""
+
     def open(self, folder: Path) -> None:
         """Keep conversations in `folder`, which is made where it is not there. Raises UserError where it cannot be."""
         try:
             (folder / "media").mkdir(parents=True, exist_ok=True)
-            self._database, self.notice = folder / DATABASE, ""
-            try:
-                self._check()
-            except sqlite3.DatabaseError as error:
-                self._set_aside(error)
-                self._check()
+            self._database = Database(folder / DATABASE, BUSY_TIMEOUT_S)
         except (OSError, sqlite3.Error) as error:
             raise UserError(
                 f'Conversations cannot be kept in "{folder}": choose another folder with --data, or --data none.'
             ) from error
-        self._folder = folder
+        self._folder, self._media = folder, Media(folder / "media")
+        self._media.clear_parts()
 
     def save(self, id: str, rounds: Sequence[Round], system: str = "") -> None:
         """Keep a conversation as it is now, with its system prompt, under its title where it has one.
 
-        Of one that is empty nothing is kept any more. Raises UserError where that fails.
+        Of one that is empty nothing is kept any more. Raises UserError where that fails, or it was deleted.
         """
         if self._folder is None:
             return
         if not rounds:
-            self.delete(id)
+            self._take_back(id)
             return
         try:
-            kept = tuple(
-                KeptRound(past.draft.question, tuple(map(self._take, past.draft.files)), past.reply, past.draft.about)
-                for past in rounds
-            )
+            taken = self._media.take(rounds, lambda: self._rounds_before(id))
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
-        whole = Kept(title_of(rounds[0].draft.question), kept, system)
+        whole = Kept(title_of(rounds[0].draft.question), taken.rounds, system)
         try:
-            self._keep(id, whole)
+            self.add(id, whole, taken.restore)
         except RenewedError:
-            self._keep(id, whole)
+            self.add(id, whole, taken.restore)
             raise
 
-    def _keep(self, id: str, kept: Kept) -> None:
-        with self._connected() as connection:
-            row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-            self._write(connection, id, replace(kept, title=row[0]) if row else kept)
+    def add(self, id: str, kept: Kept, restore: Callable[[], None]) -> None:
+        """Keep a conversation, under its title where it has one.
 
-    def add(self, id: str, kept: Kept) -> None:
-        """Keep a conversation whose files are here already."""
-        with self._connected() as connection:
-            self._write(connection, id, kept)
+        Its files are here already, but another conversation may have taken them along as it was deleted meanwhile:
+        `restore` brings those that are not here once none can be deleted. Raises UserError.
+        """
+        try:
+            with self._database.writing() as connection:
+                if id in self._deleted:
+                    raise UserError(DELETED)
+                restore()
+                row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
+                self._write(connection, id, replace(kept, title=row[0] if row else self._titles.get(id, kept.title)))
+        except OSError as error:
+            LOGGER.exception(FAILED)
+            raise UserError(NOT_REACHED) from error
 
-    def listed(self, search: str = "", limit: int = 200) -> list[Listed]:
+    def listed(self, search: str = "", limit: int = MAX_LISTED) -> list[Listed]:
         """The conversations that hold every word of `search`, the newest first."""
-        words = [word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in search.lower().split()]
-        where = " AND ".join(["words LIKE ? ESCAPE '\\'"] * len(words)) or "1"
-        with self._connected() as connection:
+        where, values = _matching(search)
+        with self._database.connected() as connection:
             rows = connection.execute(
                 f"SELECT id, title, updated_s, num_rounds FROM conversation WHERE {where}"
                 " ORDER BY updated_s DESC LIMIT ?",
-                (*(f"%{word}%" for word in words), limit),
+                (*values, limit),
             )
             return [Listed(*row) for row in rows]
 
+    def count(self, search: str = "") -> int:
+        """How many conversations hold every word of `search`."""
+        where, values = _matching(search)
+        with self._database.connected() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM conversation WHERE {where}", values).fetchone()[0])
+
     def find(self, id: str) -> Kept | None:
-        """A conversation by its id; None where there is none, or what is kept of it is damaged."""
-        with self._connected() as connection:
-            row = connection.execute("SELECT title, body FROM conversation WHERE id = ?", (id,)).fetchone()
-        try:
-            return Kept.of_json({**json.loads(row[1]), "title": row[0]}) if row else None
-        except (ValueError, TypeError):
-            LOGGER.exception("a kept conversation cannot be read")
-            return None
+        """A conversation by its id; None where there is none. Raises UserError where it cannot be read."""
+        with self._database.connected() as connection:
+            return _found(connection, id)
 
     def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
         """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
         try:
-            return [
-                Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
-                for past in kept.rounds
-            ]
+            return self._media.bring(kept.rounds, uploads)
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
 
     def rename(self, id: str, title: str) -> None:
         """Give a conversation another title."""
-        kept = self.find(id)
-        if kept is not None and title.strip():
-            with self._connected() as connection:
+        if not title.strip():
+            return
+        with self._database.writing() as connection:
+            kept = _found(connection, id)
+            if kept is not None:
                 self._write(connection, id, replace(kept, title=title_of(title)), is_touched=False)
 
     def delete(self, id: str) -> None:
-        """Delete a conversation, and those of its files that no other one has."""
-        with self._connected() as connection:
-            row = connection.execute("SELECT body FROM conversation WHERE id = ?", (id,)).fetchone()
-            connection.execute("DELETE FROM conversation WHERE id = ?", (id,))
-            for content in _contents(row[0]) if row else ():
-                if not connection.execute(
-                    "SELECT 1 FROM conversation WHERE instr(body, ?) LIMIT 1", (content,)
-                ).fetchone():
-                    self.path_of(content).unlink(missing_ok=True)
+        """Delete a conversation for good, and those of its files that no other one has."""
+        try:
+            with self._database.writing() as connection:
+                contents = _removed(connection, id)
+                self._deleted.add(id)  # an answer to it may be on its way here
+        except UserError:
+            self._deleted.discard(id)
+            raise
+        self._titles.pop(id, None)
+        self._drop(contents)
 
     def path_of(self, content: str) -> Path:
         """Where a file of that content lies, if it is here."""
-        return (self._folder or Path()) / "media" / content
+        return self._media.path_of(content)
+
+    def _take_back(self, id: str) -> None:
+        """Keep nothing of a conversation any more, but for now what a person called it: it may go on."""
+        with self._database.writing() as connection:
+            with suppress(UserError):
+                kept = _found(connection, id)
+                if kept is not None and kept.title != title_of(kept.rounds[0].question if kept.rounds else ""):
+                    self._titles[id] = kept.title
+            contents = _removed(connection, id)
+        self._drop(contents)
+
+    def _drop(self, contents: set[str]) -> None:
+        """Delete files that no conversation has any more. They stay where that fails: the conversation is gone."""
+        if not contents or self._database.has_others:
+            return
+        try:
+            with self._database.writing() as connection:  # so that nobody takes one up again meanwhile
+                for content in contents:
+                    if not connection.execute(
+                        "SELECT 1 FROM conversation WHERE instr(body, ?) LIMIT 1", (content,)
+                    ).fetchone():
+                        self._media.delete(content)
+        except (OSError, UserError):
+            LOGGER.exception("files of a conversation that was deleted are still there")
+
+    def _rounds_before(self, id: str) -> tuple[KeptRound, ...]:
+        """The rounds of a conversation as they were kept last; none where that is not known."""
+        with suppress(UserError):
+            kept = self.find(id)
+            return kept.rounds if kept else ()
+        return ()
 
     def _write(self, connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> None:
         said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
@@ -192,95 +217,29 @@ class Archive:
             "(?, ?, max(?, (SELECT coalesce(max(updated_s), 0) + 1e-3 FROM conversation)), ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET title = excluded.title, num_rounds = excluded.num_rounds, "
             f"words = excluded.words, body = excluded.body{newer}",
-            (id, kept.title, self._now_s(), len(kept.rounds), words, body),
+            (id, plain(kept.title), self._now_s(), len(kept.rounds), plain(words), plain(body)),
         )
 
-    def _take(self, path: Path) -> KeptFile:
-        """Keep a file; one whose content is here already is not copied again."""
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        place = self.path_of(content)
-        if not place.exists():
-            part = place.with_suffix(f".{draw_id()}.part")
-            try:
-                shutil.copyfile(path, part)
-                part.replace(place)
-            finally:
-                part.unlink(missing_ok=True)
-        return KeptFile(path.name, content)
 
-    def _bring(self, files: Sequence[KeptFile], uploads: Path) -> Iterator[Path]:
-        for file in files:
-            source, target = self.path_of(file.content), uploads / file.content / _plain_name(file.name)
-            if source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if not target.is_file():
-                    shutil.copyfile(source, target)
-                yield target
-
-    def _check(self) -> None:
-        """Look whether the database can be read and written, and make its table. Raises sqlite3.Error."""
-        with self._open() as connection:
-            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("damaged")
-            connection.execute(SCHEMA)
-            connection.execute("BEGIN IMMEDIATE")
-
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        if isinstance(error, sqlite3.OperationalError) and "lock" in str(error):
-            self._database = self._database.with_name(f"conversations-{stamp}.sqlite3")
-            self.notice = (
-                f"The conversations kept so far are in use by another program: end it and start again to see them. "
-                f'New ones go to "{self._database.name}".'
-            )
-            return
-        aside = self._database.with_name(f"conversations-damaged-{stamp}.sqlite3")
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            part = self._database.with_name(self._database.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        self.notice = f'The conversations kept so far are damaged: they were set aside as "{aside.name}".'
-
-    def _renew(self, error: sqlite3.DatabaseError) -> None:
-        """Set a damaged database aside, and begin a fresh one, unless another thread has done so already."""
-        with self._mending:
-            try:
-                self._check()
-            except sqlite3.DatabaseError:
-                self._set_aside(error)
-                self._check()
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """As `_open`, with what goes wrong told in a sentence. Raises UserError."""
-        try:
-            with self._open() as connection:
-                yield connection
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise UserError(IN_USE) from error
-            LOGGER.exception(FAILED)
-            if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-                raise UserError(NOT_REACHED) from error
-            try:
-                self._renew(sqlite3.DatabaseError(str(error)))
-            except (OSError, sqlite3.Error) as again:
-                raise UserError(NOT_REACHED) from again
-            raise RenewedError(self.notice or GONE) from error
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection of this thread's own, and a transaction around what is done with it."""
-        with closing(sqlite3.connect(self._database, timeout=BUSY_TIMEOUT_S)) as connection, connection:
-            yield connection
+def _found(connection: sqlite3.Connection, id: str) -> Kept | None:
+    row = connection.execute("SELECT title, body FROM conversation WHERE id = ?", (id,)).fetchone()
+    try:
+        return Kept.of_json({**json.loads(row[1]), "title": row[0]}) if row else None
+    except (ValueError, TypeError) as error:
+        LOGGER.exception("a kept conversation cannot be read")
+        raise UserError(UNREADABLE) from error
 
 
-def _contents(body: str) -> set[str]:
-    return {file.content for past in Kept.of_json(json.loads(body)).rounds for file in past.files}
+def _removed(connection: sqlite3.Connection, id: str) -> set[str]:
+    """Delete a conversation; the contents of its files, also where it could not be read."""
+    row = connection.execute("SELECT body FROM conversation WHERE id = ?", (id,)).fetchone()
+    connection.execute("DELETE FROM conversation WHERE id = ?", (id,))
+    return set(CONTENT.findall(row[0])) if row else set()
 
 
-def _plain_name(name: str) -> str:
-    """A file's name without any folder, also where it was written by a stranger."""
-    return Path(name.replace("\\", "/")).name.lstrip(".").replace("\0", "")[-100:] or "file"
+def _matching(search: str) -> tuple[str, list[str]]:
+    """The condition that every word of `search` is there, and its values."""
+    words = plain(search)[:MAX_SEARCH_CHARACTERS].lower().split()[:MAX_WORDS]
+    where = " AND ".join(["words LIKE ? ESCAPE '\\'"] * len(words)) or "1"
+    escaped = (word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words)
+    return where, [f"%{word}%" for word in escaped]
