@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import zipfile
@@ -244,7 +245,7 @@ BAD_BUNDLES = [
     pytest.param(altered("num_thought_tokens", True), {}, id="tokens"),
     pytest.param(altered("reply", "A"), {}, id="reply"),
     pytest.param(WHOLE, {"media/" + "0" * 64: b"other"}, id="content that is another"),
-    pytest.param(WHOLE, {f"media/{place}": b"" for place in range(300)}, id="too many"),
+    pytest.param(WHOLE, {f"media/{place}": b"" for place in range(10_001)}, id="too many"),
 ]
 
 
@@ -269,6 +270,52 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused_at_once(
     monkeypatch.setattr("pipelines.archive.portable.MAX_BYTES", 10_000)
     with pytest.raises(UserError, match="too large"):
         import_file(archive, bundle_of(tmp_path / "bomb.zip", WHOLE, {"media/" + "0" * 64: bytes(20_000)}))
+
+
+def test_what_is_exported_can_be_imported(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than 199 files it could not, and nobody was told as it was exported."""
+    files = [tmp_path / f"{place}.png" for place in range(201)]
+    for place, path in enumerate(files):
+        path.write_bytes(bytes(place))
+    archive.save("a", [Round(Draft("What are they?", tuple(files)), REPLY)])
+    bundle = export(archive, "a", tmp_path / "out")
+    assert bundle is not None
+    assert import_file(archive, bundle)
+    monkeypatch.setattr("pipelines.archive.portable.MAX_BYTES", 10_000)
+    with pytest.raises(UserError, match="too large"):
+        export(archive, "a", tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+
+
+def test_two_conversations_of_one_title_are_exported_side_by_side(
+    archive: Archive, tmp_path: Path, picture: Path
+) -> None:
+    """Both were written to one file at once."""
+    for id in ("a", "b"):
+        archive.save(id, [Round(Draft("What is it?", (picture,)), Reply(id))])
+    first, second = (export(archive, id, tmp_path / "out") for id in ("a", "b"))
+    assert first is not None
+    assert second is not None
+    assert first.name == second.name
+    for id, bundle in {"a": first, "b": second}.items():
+        kept = archive.find(import_file(archive, bundle))
+        assert kept is not None
+        assert kept.rounds[0].reply.answer == id
+
+
+def test_a_file_from_before_zips_is_exported(archive: Archive, tmp_path: Path, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    os.utime(media(archive)[0], (0, 0))
+    assert export(archive, "a", tmp_path / "out") is not None
+
+
+def test_a_long_name_of_letters_that_need_many_bytes_is_cut(
+    archive: Archive, tmp_path: Path, uploads: Path, picture: Path
+) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"))
+    description = json.dumps(altered("content", media(archive)[0].name)).replace("evil", "漢" * 100)
+    (past,) = opened(archive, import_file(archive, bundle_of(tmp_path / "a.zip", description)), uploads)
+    assert past.draft.files[0].name.endswith("漢.png")
 
 
 def test_no_name_of_a_bundle_is_a_path(archive: Archive, tmp_path: Path, uploads: Path, picture: Path) -> None:

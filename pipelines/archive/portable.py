@@ -21,7 +21,8 @@ from pipelines.types import UserError
 DESCRIPTION = "conversation.json"
 MAX_DESCRIPTION_BYTES = 32 * 1024**2
 MAX_BYTES = 1024**3
-MAX_ENTRIES = 200
+MAX_ENTRIES = 10_000
+"""What is exported can be imported, so these are the limits of both."""
 BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError,
     RuntimeError,  # an entry with a password; what is nested too deep
@@ -31,44 +32,46 @@ NOT_OURS = "This is not an exported conversation: choose a .zip file that Glassb
 
 
 def export(archive: Archive, id: str, folder: Path) -> Path | None:
-    """Write a conversation into a ZIP in `folder`; None where there is no such conversation.
+    """Write a conversation into a ZIP in a new folder in `folder`; None where there is no such conversation.
 
-    Raises UserError where it cannot be read, or the disk has no room.
+    Raises UserError where it cannot be read or is too large, or the disk has no room.
     """
     kept = archive.find(id)
     if kept is None:
         return None
-    target = folder / f"{_file_name(kept.title)}.zip"
+    own = folder / draw_id()  # another one of the same title may be exported at the same time
+    target = own / f"{_file_name(kept.title)}.zip"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         _write(archive, kept, target)
     except OSError as error:
-        target.unlink(missing_ok=True)
+        shutil.rmtree(own, ignore_errors=True)
         raise UserError("The conversation could not be exported: see whether the disk is full.") from error
     return target
 
 
 def _write(archive: Archive, kept: Kept, target: Path) -> None:
-    with zipfile.ZipFile(target, "w") as bundle:
-        text = json.dumps(kept.as_json(), ensure_ascii=False, indent=2)
+    text = json.dumps(kept.as_json(), ensure_ascii=False, indent=2).encode()
+    places = (archive.path_of(content) for content in sorted(_contents(kept)))
+    sources = [place for place in places if place.is_file()]
+    _refuse_too_large([len(text), *(source.stat().st_size for source in sources)])
+    target.parent.mkdir(parents=True)
+    # whatever made a file may have dated it before ZIPs begin, in 1980
+    with zipfile.ZipFile(target, "w", strict_timestamps=False) as bundle:
         bundle.writestr(DESCRIPTION, text, zipfile.ZIP_DEFLATED)
-        for content in sorted({file.content for past in kept.rounds for file in past.files}):
-            if (source := archive.path_of(content)).is_file():  # media are compressed already
-                bundle.write(source, f"media/{content}")
+        for source in sources:  # media are compressed already
+            bundle.write(source, f"media/{source.name}")
 
 
 def import_file(archive: Archive, path: Path) -> str:
     """Keep the conversation of a ZIP as a new one, and return its id. Raises UserError for what is not such a file."""
     try:
         with zipfile.ZipFile(path) as bundle:
-            entries = bundle.infolist()
             # no more is unpacked of an entry than it is said to hold
-            if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise UserError("This conversation is too large: at most 1 GB and 200 files can be imported.")
+            _refuse_too_large([entry.file_size for entry in bundle.infolist()])
             kept, id = Kept.of_json(json.loads(_description(bundle))), draw_id()
 
             def unpack() -> None:
-                for content in {file.content for past in kept.rounds for file in past.files}:
+                for content in _contents(kept):
                     _unpack(bundle, content, archive.path_of(content))
 
             unpack()
@@ -78,6 +81,15 @@ def import_file(archive: Archive, path: Path) -> str:
             raise UserError("The conversation could not be imported: the disk is full.") from error
         raise UserError(NOT_OURS) from error
     return id
+
+
+def _contents(kept: Kept) -> set[str]:
+    return {file.content for past in kept.rounds for file in past.files}
+
+
+def _refuse_too_large(sizes_bytes: list[int]) -> None:
+    if len(sizes_bytes) > MAX_ENTRIES or sum(sizes_bytes) > MAX_BYTES:
+        raise UserError("This conversation is too large: at most 1 GB and 10,000 files can be exported or imported.")
 
 
 def _description(bundle: zipfile.ZipFile) -> bytes:
@@ -90,12 +102,11 @@ def _description(bundle: zipfile.ZipFile) -> bytes:
 
 def _unpack(bundle: zipfile.ZipFile, content: str, place: Path) -> None:
     """Unpack a file to its place; one that was lost before the export stays lost."""
-    name = f"media/{content}"
-    if place.exists() or name not in bundle.namelist():
+    if place.exists() or (entry := bundle.NameToInfo.get(f"media/{content}")) is None:
         return
-    part = place.with_suffix(f".{draw_id()}.part")
+    part = place.with_name(f"{draw_id()}.part")
     try:
-        with bundle.open(name) as source, part.open("w+b") as target:
+        with bundle.open(entry) as source, part.open("w+b") as target:
             shutil.copyfileobj(source, target)
             target.seek(0)
             digest = hashlib.file_digest(target, "sha256")
