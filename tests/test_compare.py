@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.__main__ import main
 from pipelines.compare.pairs import Pair, iou, overlap
+from pipelines.compare.votes import FILE, Contender, Vote, keep, kept
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Region
 from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
@@ -111,3 +112,24 @@ def test_a_model_that_can_be_none_is_one_sentence_before_anything_is_asked(
     assert main(["compare", str(folder), "-q", "What?", "--models", "demo", name]) == 2
     assert sentence in capsys.readouterr().err
     assert "Loading" not in capsys.readouterr().err
+
+
+def vote(id: str, answer: str = "Yes.") -> Vote:
+    sides = (Contender("A", "here", answer, 1.0, 1), Contender("B", "here", "No.", 1.0, 1))
+    return Vote(id, 0.0, "Is it so?", (), *sides, is_same=False, overlap=None, choice="first")
+
+
+def test_a_vote_behind_half_a_line_is_kept(tmp_path: Path) -> None:
+    """It was written onto the half that a full disk had left, and lost with it."""
+    keep(vote("a"), tmp_path)
+    with (tmp_path / FILE).open("a") as file:
+        file.write(vote("half").as_json()[:50])
+    keep(vote("b"), tmp_path)
+    assert [found.id for found in kept(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["one\u2028two", "one\x85two", "half \ud800 of a pair"])
+def test_a_vote_about_any_text_is_kept(text: str, tmp_path: Path) -> None:
+    keep(vote("a", text), tmp_path)
+    (found,) = kept(tmp_path)
+    assert found.first.answer == text.replace("\ud800", "?")

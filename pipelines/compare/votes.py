@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -68,9 +69,12 @@ def latest(votes: list[Vote]) -> list[Vote]:
 
 def keep(vote: Vote, folder: Path) -> None:
     """Write a vote behind those in the folder. Raises UserError where that fails."""
+    line = vote.as_json().encode("utf-8", "replace") + b"\n"  # a model may write half of a surrogate pair
     try:
-        with (folder / FILE).open("a", encoding="utf-8") as file:
-            file.write(vote.as_json() + "\n")
+        with (folder / FILE).open("a+b") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+                line = b"\n" + line  # a full disk or a power cut left half a line
+            file.write(line)
     except OSError as error:
         raise UserError("The vote could not be kept for later visits: see whether the disk is full.") from error
 
@@ -79,13 +83,14 @@ def kept(folder: Path) -> list[Vote]:
     """The votes in the folder, oldest first; a line that is damaged, as by a power cut, is passed over."""
     try:
         with (folder / FILE).open("rb") as file:
-            size = file.seek(0, 2)
+            size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - MAX_READ_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            # an answer may hold what Python takes for the end of a line, and JSON does not
+            lines = file.read().decode("utf-8", "replace").split("\n")
     except OSError:
         return []
     found = []
-    for line in lines:
+    for line in filter(str.strip, lines):
         try:
             found.append(Vote.of_json(line))
         except (ValueError, TypeError, KeyError):
