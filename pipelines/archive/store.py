@@ -120,14 +120,14 @@ class Archive:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
 
-    def listed(self, search: str = "", limit: int = MAX_LISTED) -> list[Listed]:
-        """The conversations that hold every word of `search`, the newest first."""
+    def listed(self, search: str = "") -> list[Listed]:
+        """The newest conversations that hold every word of `search`, the newest first."""
         where, values = _matching(search)
         with self._database.connected() as connection:
             rows = connection.execute(
                 f"SELECT id, title, updated_s, num_rounds FROM conversation WHERE {where}"
                 " ORDER BY updated_s DESC LIMIT ?",
-                (*values, limit),
+                (*values, MAX_LISTED),
             )
             return [Listed(*row) for row in rows]
 

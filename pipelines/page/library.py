@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from pipelines.archive import Archive, export, import_file
+from pipelines.archive import Archive
 from pipelines.conversation import Draft
 from pipelines.page.components import AT_ONCE, PRIVATE, html, script
 from pipelines.present.choices import Choices
-from pipelines.present.composer import draft_of, uploaded
-from pipelines.present.listing import Pressed, Remembered, listing_html
+from pipelines.present.listing import Pressed, Remembered
+from pipelines.serving.keeping import Done, Keeping
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 
 CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"
-NOT_HERE = "This conversation is not kept here, or not any more."
-LOST_FILES = "A file of your draft is no longer on the server: add it again."
 
 
 @dataclass(frozen=True)
@@ -71,85 +69,29 @@ def library() -> Library:
 
 def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence[gr.events.Dependency]) -> None:
     """Let the sidebar open, rename, export and delete conversations, and follow what `changes` the open one."""
+    keeping = Keeping(archive, view.leave, view.uploads)
 
     def listed(search: str, session: Session) -> tuple[Any, ...]:
         """The list and the open conversation's id, as both are now."""
-        if not archive.is_on:
-            return gr.skip(), ""
-        try:
-            return listing_html(archive.listed(search), session.name, search, archive.notice), session.name
-        except UserError as error:
-            return listing_html([], notice=str(error)), session.name
-
-    def opened(id: str, session: Session, message: Mapping[str, object]) -> Session:
-        """The session of a kept conversation; `session` itself where there is none. What is typed stays."""
-        kept = archive.find(id) if archive.is_on else None
-        if kept is None or id == session.name:
-            return session
-        rounds = archive.rounds(kept, view.uploads())
-        left = view.leave(session, draft_of(message, view.uploads()))
-        return Session(rounds=rounds, returned=left, history=session.history, system=kept.system, _name=id)
+        return (keeping.listed(search, session.name), session.name) if archive.is_on else (gr.skip(), "")
 
     def act(
         search: str, session: Session, message: dict[str, Any], settings: object, pressed: gr.SelectData
     ) -> tuple[Any, ...]:
-        wanted = Pressed.of(pressed.value)
-        if wanted is None or not archive.is_on:
-            return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
-        try:
-            session, *shown = done(wanted, session, message, Choices.kept(settings))
-            return *shown, *listed(search, session)
-        except UserError as error:
-            gr.Warning(str(error))
-            return *_unchanged(view), gr.skip(), gr.skip(), *listed(search, session)
-
-    def done(wanted: Pressed, session: Session, message: dict[str, Any], settings: Choices) -> tuple[Any, ...]:
-        """Do what a person wants; the session then, the page, the file to save, the system prompt. Raises UserError."""
-        shown, file, system = _unchanged(view), gr.skip(), gr.skip()
-        if wanted.act == "open":
-            other = opened(wanted.id, session, message)
-            if other is not session:
-                session, shown, system = other, (other, *view.show(other)), other.system
-        elif wanted.act == "rename":
-            archive.rename(wanted.id, wanted.title)
-        elif wanted.act == "export":
-            file = gr.DownloadButton(value=export(archive, wanted.id, view.uploads() / "exported"))
-        elif wanted.act == "delete":
-            archive.delete(wanted.id)
-            if wanted.id == session.name:
-                session.discard()
-                left = view.leave(session, draft_of(message, view.uploads()))
-                session = Session(returned=left, history=session.history)
-                shown, system = (session, *view.show(session)), settings.system
-        return session, *shown, file, system
+        wanted, done = Pressed.of(pressed.value), Done(session)
+        if wanted is not None and archive.is_on:
+            done = keeping.do(wanted, session, message, Choices.kept(settings).system)
+        file = gr.DownloadButton(value=done.file) if done.file else gr.skip()
+        return *shown(view, done), file, *listed(search, done.session)
 
     def take_in(path: str, search: str, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
-        try:
-            session = opened(import_file(archive, *uploaded([path], view.uploads())), session, message)
-        except UserError as error:
-            gr.Warning(str(error))
-            return *_unchanged(view), gr.skip(), *listed(search, session)
-        return session, *view.show(session), session.system, *listed(search, session)
+        done = keeping.take_in(path, session, message) if archive.is_on else Done(session)
+        return *shown(view, done), *listed(search, done.session)
 
     def restore(text: str, session: Session) -> tuple[Any, ...]:
         """Show what this tab held before it was loaded again."""
-        remembered = Remembered.of_json(text)
-        try:
-            session = opened(remembered.id, session, {})
-        except UserError as error:
-            gr.Warning(str(error))
-        if remembered.is_linked and not session.rounds:
-            gr.Warning(NOT_HERE)
-        draft = _draft(remembered, view.uploads())
-        if draft.files != tuple(map(Path, remembered.files)):
-            gr.Warning(LOST_FILES)
-        if archive.notice:
-            gr.Warning(archive.notice)
-        # a visitor who was quick has something in the composer already, which nothing takes the place of
-        session.returned = draft if draft != Draft("") else None
-        system = session.system if remembered.is_linked else remembered.system
-        system = gr.skip() if system is None or not session.rounds else system
-        return session, *view.show(session), system, gr.Sidebar(visible=archive.is_on), *listed("", session)
+        done = keeping.restore(Remembered.of_json(text), session)
+        return *shown(view, done), gr.Sidebar(visible=archive.is_on), *listed("", done.session)
 
     remembered = gr.Textbox(visible="hidden")
     outputs = [parts.listing, parts.here]
@@ -166,7 +108,7 @@ def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence
     parts.listing.select(
         act,
         [parts.search, view.session, view.composer, view.kept],
-        [view.session, *view.components, parts.download, *view.system, *outputs],
+        [view.session, *view.components, *view.system, parts.download, *outputs],
         **PRIVATE,
     )
     parts.download.change(None, None, None, js=CLICK_EXPORT)
@@ -189,14 +131,11 @@ def keep(archive: Archive, session: Session) -> None:
         gr.Warning(str(error))
 
 
-def _unchanged(view: View) -> tuple[Any, ...]:
-    return tuple(gr.skip() for _ in (view.session, *view.components))
-
-
-def _draft(remembered: Remembered, uploads: Path) -> Draft:
-    """The draft with those of its files that are still here."""
-    try:
-        files = uploaded(remembered.files, uploads)
-    except UserError:
-        files = ()
-    return Draft(remembered.question, tuple(path for path in files if path.is_file()))
+def shown(view: View, done: Done) -> tuple[Any, ...]:
+    """The session, the page and the system prompt after something was done; a person is told what went wrong."""
+    for warning in done.warnings:
+        gr.Warning(warning)
+    system = gr.skip() if done.system is None else done.system
+    if not done.is_shown:
+        return *(gr.skip() for _ in (view.session, *view.components)), system
+    return done.session, *view.show(done.session), system

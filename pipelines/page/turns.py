@@ -83,7 +83,7 @@ def starting_anew(host: Host) -> Callable[[Session, dict[str, Any]], tuple[Any, 
 
     def start_anew(session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
         left = host.leave_for_another(session, draft_of(message, uploads()))
-        fresh = Session(returned=left, history=session.history)
+        fresh = session.another(left)
         return fresh, *shown(fresh)
 
     return start_anew

@@ -33,12 +33,15 @@ class Pressed:
         return cls(value["act"], str(value.get("id", "")), str(value.get("title", "")))
 
 
-def listing_html(listed: Sequence[Listed], here: str = "", search: str = "", notice: str = "") -> str:
-    """A row for each conversation, `here` the open one; a `notice` stands above them."""
+def listing_html(
+    listed: Sequence[Listed], here: str = "", search: str = "", notice: str = "", num_more: int = 0
+) -> str:
+    """A row for each conversation, `here` the open one; a `notice` stands above them, and below, how many more are."""
     told = f'<p class="gb-error" role="status">{escape(notice)}</p>' if notice else ""
     if not listed:
         return f'{told}<p class="gb-note">{NOTHING_FOUND if search else NOTHING_KEPT}</p>'
-    return f'{told}<ul class="gb-kept">{"".join(_row(item, item.id == here) for item in listed)}</ul>'
+    more = f'<p class="gb-note">{num_more:,} more: search for them.</p>' if num_more > 0 else ""
+    return f'{told}<ul class="gb-kept">{"".join(_row(item, item.id == here) for item in listed)}</ul>{more}'
 
 
 def _row(item: Listed, is_here: bool) -> str:

@@ -100,6 +100,12 @@ class Session:
         """Whether the last round may be asked again or taken back: no question is on its way, and none is edited."""
         return self.pending is None and self.editing is None and bool(self.rounds)
 
+    def another(
+        self, returned: Draft | None, rounds: Sequence[Round] = (), system: str = "", name: str = ""
+    ) -> Session:
+        """Another conversation of the same visitor: a new one, or one that was kept under `name`."""
+        return Session(list(rounds), returned=returned, history=self.history, system=system, _name=name)
+
     def begin(self, draft: Draft) -> None:
         """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
         place = len(self.rounds) if self.editing is None else self.editing

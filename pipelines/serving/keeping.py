@@ -1,0 +1,135 @@
+"""What a visitor does with kept conversations: open, rename, export, delete and import them, and come back to one.
+
+Nothing here raises: what went wrong is a sentence beside the conversation, which then stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.archive import Archive, export, import_file
+from pipelines.conversation import Draft
+from pipelines.present.composer import draft_of, uploaded
+from pipelines.present.listing import Pressed, Remembered, listing_html
+from pipelines.serving.session import Session
+from pipelines.types import UserError
+
+NOT_HERE = "This conversation is not kept here, or not any more."
+LOST_FILES = "A file of your draft is no longer on the server: add it again."
+
+Message = Mapping[str, object]
+"""What is in the composer, as a client sends it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of it: the visitor's conversation then, and whether it is to be shown anew.
+
+    `system` is the system prompt of the next question, None where it stays. `file` is what was exported. `warnings` are
+    what a person should know.
+    """
+
+    session: Session
+    is_shown: bool = False
+    system: str | None = None
+    file: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Keeping:
+    """What visitors do with the conversations of an archive.
+
+    `leave` leaves a conversation for another one and tells what then goes into the composer; `uploads` is where files
+    of visitors lie.
+    """
+
+    def __init__(
+        self, archive: Archive, leave: Callable[[Session, Draft], Draft | None], uploads: Callable[[], Path]
+    ) -> None:
+        self._archive, self._leave, self._uploads = archive, leave, uploads
+
+    def listed(self, search: str, here: str) -> str:
+        """The list as HTML, of those that hold every word of `search`; `here` is the open one."""
+        try:
+            found = self._archive.listed(search)
+            num_more = self._archive.count(search) - len(found)
+            return listing_html(found, here, search, self._archive.notice, num_more)
+        except UserError as error:
+            return listing_html([], notice=str(error))
+
+    def do(self, wanted: Pressed, session: Session, message: Message, own_system: str) -> Done:
+        """Do what was pressed; `own_system` is the visitor's system prompt for a new conversation."""
+        try:
+            if wanted.act == "open":
+                return self._opened(wanted.id, session, message) or Done(session, warnings=(NOT_HERE,))
+            if wanted.act == "rename":
+                self._archive.rename(wanted.id, wanted.title)
+            elif wanted.act == "export":
+                file = export(self._archive, wanted.id, self._uploads() / "exported")
+                return Done(session, file=file, warnings=() if file else (NOT_HERE,))
+            elif wanted.act == "delete":
+                return self._deleted(wanted.id, session, message, own_system)
+            return Done(session)
+        except UserError as error:
+            return Done(session, warnings=(str(error),))
+
+    def take_in(self, path: str, session: Session, message: Message) -> Done:
+        """Keep the conversation of an uploaded file, and open it."""
+        try:
+            (file,) = uploaded([path], self._uploads())
+            return self._opened(import_file(self._archive, file), session, message) or Done(session)
+        except UserError as error:
+            return Done(session, warnings=(str(error),))
+
+    def restore(self, remembered: Remembered, session: Session) -> Done:
+        """What a tab of a browser held before it was loaded again, or a link leads to."""
+        warnings: list[str] = []
+        try:
+            done = self._opened(remembered.id, session, {}) if self._archive.is_on else None
+            if done is None and remembered.is_linked:
+                warnings.append(NOT_HERE)
+        except UserError as error:
+            done = None
+            warnings.append(str(error))
+        session = done.session if done else session
+        draft = self._draft(remembered)
+        if draft.files != tuple(map(Path, remembered.files)):
+            warnings.append(LOST_FILES)
+        if self._archive.notice:
+            warnings.append(self._archive.notice)
+        # a visitor who was quick has something in the composer already, which nothing takes the place of
+        session.returned = draft if draft != Draft("") else None
+        system = (session.system if remembered.is_linked else remembered.system) if session.rounds else None
+        return Done(session, is_shown=True, system=system, warnings=tuple(warnings))
+
+    def _opened(self, id: str, session: Session, message: Message) -> Done | None:
+        """A kept conversation, None where there is none. What is typed stays. Raises UserError."""
+        if id == session.name:
+            return Done(session)
+        kept = self._archive.find(id)
+        if kept is None:
+            return None
+        rounds = self._archive.rounds(kept, self._uploads())
+        left = self._leave(session, draft_of(message, self._uploads()))
+        return Done(session.another(left, rounds, kept.system, id), is_shown=True, system=kept.system)
+
+    def _deleted(self, id: str, session: Session, message: Message, own_system: str) -> Done:
+        """A new conversation where the open one was deleted. Raises UserError."""
+        if id == session.name:
+            session.stop.set()  # but it has its rounds until they are deleted, which may be refused
+        self._archive.delete(id)
+        if id != session.name:
+            return Done(session)
+        session.discard()
+        left = self._leave(session, draft_of(message, self._uploads()))
+        return Done(session.another(left), is_shown=True, system=own_system)
+
+    def _draft(self, remembered: Remembered) -> Draft:
+        """The draft with those of its files that are still here."""
+        try:
+            files = uploaded(remembered.files, self._uploads())
+        except UserError:
+            files = ()
+        return Draft(remembered.question, tuple(path for path in files if path.is_file()))

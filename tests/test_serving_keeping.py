@@ -1,0 +1,116 @@
+"""What a visitor does with kept conversations, and what is said where it cannot be done."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pipelines.archive import Archive
+from pipelines.conversation import Draft, Reply, Round
+from pipelines.present.listing import Act, Pressed, Remembered
+from pipelines.serving.keeping import NOT_HERE, Done, Keeping
+from pipelines.serving.session import Session
+from pipelines.types import UserError
+from tests.archive_values import REPLY, rounds_about
+
+EMPTY: dict[str, object] = {"text": "", "files": []}
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "data")
+
+
+@pytest.fixture
+def keeping(archive: Archive, tmp_path: Path) -> Keeping:
+    def leave(session: Session, typed: Draft) -> Draft | None:
+        return session.leave(typed, is_kept=True)
+
+    return Keeping(archive, leave, lambda: tmp_path / "uploads")
+
+
+def pressed(keeping: Keeping, act: Act, id: str, session: Session | None = None) -> Done:
+    return keeping.do(Pressed(act, id, "Mine"), session or Session(), EMPTY, "own prompt")
+
+
+def test_a_conversation_is_opened_with_its_name_and_prompt(archive: Archive, keeping: Keeping, picture: Path) -> None:
+    archive.save("a", rounds_about(picture, "What is it?"), "Be brief.")
+    before = Session()
+    done = pressed(keeping, "open", "a", before)
+    assert (done.is_shown, done.system, done.session.name, done.warnings) == (True, "Be brief.", "a", ())
+    assert [past.draft.question for past in done.session.rounds] == ["What is it?"]
+    assert done.session.history is before.history
+    assert not pressed(keeping, "open", "a", done.session).is_shown
+
+
+@pytest.mark.parametrize("act", ["open", "export"])
+def test_what_is_not_kept_any_more_is_told(act: Act, keeping: Keeping) -> None:
+    """Nothing happened at all."""
+    session = Session()
+    assert pressed(keeping, act, "gone", session) == Done(session, warnings=(NOT_HERE,))
+
+
+def test_what_cannot_be_read_is_told_and_can_be_deleted(
+    archive: Archive, keeping: Keeping, tmp_path: Path, picture: Path
+) -> None:
+    """No button of it did anything, and it stayed in the list."""
+    archive.save("a", rounds_about(picture, "What is it?"))
+    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as connection:
+        connection.execute("UPDATE conversation SET body = '{}'")
+    acts: tuple[Act, ...] = ("open", "rename", "export")
+    for act in acts:
+        (warning,) = pressed(keeping, act, "a").warnings
+        assert "cannot be read" in warning
+    assert "cannot be read" in keeping.restore(Remembered("a"), Session()).warnings[0]
+    assert pressed(keeping, "delete", "a").warnings == ()
+    assert "No conversation is kept yet" in keeping.listed("", "")
+
+
+def test_the_open_conversation_is_deleted_with_the_answer_to_it(archive: Archive, keeping: Keeping) -> None:
+    """It came back as the answer ended."""
+    session = Session([Round(Draft("What is it?"), REPLY)])
+    archive.save(session.name, session.rounds)
+    session.begin(Draft("And now?"))
+    session.ended.set()
+    stop, rounds = session.stop, [*session.rounds, Round(Draft("And now?"), REPLY)]
+    done = pressed(keeping, "delete", session.name, session)
+    assert stop.is_set()
+    assert (done.is_shown, done.system, done.session.rounds) == (True, "own prompt", [])
+    assert done.session.name != session.name
+    archive.save(session.name, session.rounds)
+    with pytest.raises(UserError, match="was deleted"):
+        archive.save(session.name, rounds)
+    assert archive.listed() == []
+
+
+def test_a_deletion_that_is_refused_leaves_the_conversation_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeping: Keeping, archive: Archive
+) -> None:
+    monkeypatch.setattr("pipelines.archive.store.BUSY_TIMEOUT_S", 0.05)
+    archive.open(tmp_path / "data")
+    session = Session([Round(Draft("What is it?"), REPLY)])
+    archive.save(session.name, session.rounds)
+    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        done = pressed(keeping, "delete", session.name, session)
+    assert "in use" in done.warnings[0]
+    assert (done.is_shown, len(session.rounds), session.is_closed) == (False, 1, False)
+
+
+def test_conversations_that_are_not_listed_are_told(
+    archive: Archive, keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of many vanished from the list without a word."""
+    for place in range(5):
+        archive.save(str(place), [Round(Draft(f"Question {place} of five"), Reply("Yes."))])
+    monkeypatch.setattr("pipelines.archive.store.MAX_LISTED", 3)
+    assert "2 more: search for them." in keeping.listed("", "")
+    assert " more:" not in keeping.listed("five 3", "")
+
+
+def test_a_reload_without_a_conversation_says_nothing(keeping: Keeping) -> None:
+    assert keeping.restore(Remembered("gone", "typed"), Session()).warnings == ()
+    done = keeping.restore(Remembered("gone", is_linked=True), Session())
+    assert done.warnings == (NOT_HERE,)
