@@ -25,7 +25,7 @@ def uploads(tmp_path: Path) -> Path:
     return tmp_path / "uploads"
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut off", "overwritten"])
+@pytest.mark.parametrize("damage", ["no database", "cut off", "overwritten", "another format"])
 def test_a_damaged_database_is_set_aside_and_told(damage: str, archive: Archive, tmp_path: Path, picture: Path) -> None:
     for place in range(50):
         archive.save(f"{place}", rounds_about(picture, "What is it? " * 50))
@@ -35,6 +35,7 @@ def test_a_damaged_database_is_set_aside_and_told(damage: str, archive: Archive,
         "no database": b"This is no database. " * 400,
         "cut off": whole[: len(whole) // 3],
         "overwritten": whole[:100] + b"\xff" * 9000 + whole[9100:],
+        "another format": whole[:44] + b"\0\0\0\x09" + whole[48:],
     }
     database.write_bytes(broken[damage])
     fresh = Archive(tmp_path / "data")
@@ -113,6 +114,12 @@ def test_damage_that_is_not_seen_again_sets_nothing_aside(tmp_path: Path, monkey
     with pytest.raises(UserError, match="was gone"):
         archive.listed()
     assert archive.listed() == []
+    database.write_bytes(b"This is no database. " * 400)
+    with pytest.raises(UserError, match="set aside"):
+        archive.listed()
+    database.unlink()
+    with pytest.raises(UserError, match="was gone"):  # and not what happened before
+        archive.listed()
 
 
 def test_two_servers_that_start_at_once_lose_nothing_of_a_damaged_database(tmp_path: Path, picture: Path) -> None:

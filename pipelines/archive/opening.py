@@ -92,11 +92,12 @@ class Database:
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
         """A connection of this thread's own. What goes wrong is told in a sentence: raises UserError."""
+        notice = self.notice
         try:
             with self._open() as connection:
                 yield connection
         except sqlite3.Error as error:
-            raise self._told(error) from error
+            raise self._told(error, notice) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -110,7 +111,8 @@ class Database:
         with closing(sqlite3.connect(self._path, timeout=self._patience_s)) as connection, connection:
             yield connection
 
-    def _told(self, error: sqlite3.Error) -> UserError:
+    def _told(self, error: sqlite3.Error, notice: str) -> UserError:
+        """The error as a sentence, once what is damaged is mended; `notice` is the one from before."""
         if _is_in_use(error):
             return UserError(IN_USE)
         LOGGER.error(FAILED, exc_info=error)
@@ -118,15 +120,14 @@ class Database:
             return UserError(NOT_REACHED)
         try:
             with self._alone():
-                is_damaged = self._is_damaged()
-                if is_damaged:
+                if self._is_damaged():
                     self._set_aside()
                     self._check()
         except (OSError, sqlite3.Error) as again:
             return UserError(IN_USE if _is_in_use(again) else NOT_REACHED)
-        if self.notice or _has_no_table(error):  # it may be another thread that found the damage first
-            return RenewedError(self.notice or GONE)
-        return UserError(NOT_REACHED)
+        if self.notice != notice:  # it may be another thread that found the damage first
+            return RenewedError(self.notice)
+        return RenewedError(GONE) if _has_no_table(error) else UserError(NOT_REACHED)
 
     def _is_damaged(self) -> bool:
         """Whether there is damage at a second look. Raises sqlite3.Error where that does not tell."""
@@ -215,4 +216,5 @@ def _has_no_table(error: Exception) -> bool:
 
 def _is_damage(error: Exception) -> bool:
     """Whether it says that the database is broken, and not only what was wanted of it."""
-    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _has_no_table(error)
+    is_broken = _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return is_broken or _has_no_table(error) or str(error) == "unsupported file format"  # with no code of its own
