@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands import batch, compare, doctor, models
-from pipelines.options import add_model, add_settings, load_chosen, settings_of
+from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
 from pipelines.present.status import DOING
@@ -79,6 +79,7 @@ def _ask(options: argparse.Namespace) -> int:
 
     media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()
+    check_apart({"--trace": options.trace}, media)
     check_trace(options.trace)
     console.note("Loading the model")
     engine = load_chosen(options)

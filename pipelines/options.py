@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError, WeightFormat
@@ -99,6 +101,19 @@ def settings_of(options: argparse.Namespace) -> Settings:
         )
     except ValueError as error:
         raise UserError(f"The settings do not fit: {error}.") from error
+
+
+def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> None:
+    """Raise UserError where two options name one file to write, or one names a file that is read: it would be lost."""
+    inputs = {path.resolve() for path in read}
+    taken: dict[Path, str] = {}
+    for option, path in written.items():
+        if path is None:
+            continue
+        if (place := path.resolve()) in inputs:
+            raise UserError(f'{option} names "{path.name}", which is read: name another file.')
+        if (other := taken.setdefault(place, option)) != option:
+            raise UserError(f'{option} and {other} name the same file, "{path.name}": name one of its own for each.')
 
 
 def positive(text: str) -> int:

@@ -169,6 +169,39 @@ def test_a_wrong_call_is_one_sentence(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["--csv", "r.jsonl"], '--csv and --out name the same file, "r.jsonl"', id="table over results"),
+        pytest.param(["--csv", "in/../r.jsonl"], "--csv and --out", id="by another way"),
+        pytest.param(["--csv", "link"], "--csv and --out", id="by a link"),
+        pytest.param(
+            ["--csv", "same", "--coco", "same"], "--coco and --csv name the same file", id="table, annotations"
+        ),
+        pytest.param(["--csv", "list.txt"], '--csv names "list.txt", which is read', id="table over the list"),
+        pytest.param(["--coco", "in/odd/01.png"], '--coco names "01.png"', id="annotations over a picture"),
+        pytest.param(["--marked", "r.jsonl"], "--marked and --out name the same file", id="copies in the results"),
+    ],
+)
+def test_no_file_is_written_over_another(
+    arguments: list[str],
+    sentence: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A table that was named like the results, or like the list, took their place and they were lost."""
+    monkeypatch.chdir(folder.parent)
+    Path("list.txt").write_text("in/odd/01.png\n")
+    Path("r.jsonl").touch()
+    Path("link").symlink_to("r.jsonl")
+    before = Path("in/odd/01.png").read_bytes()
+    assert main(["batch", "list.txt", "-q", HOW_MANY, "--out", "r.jsonl", *arguments]) == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert (Path("list.txt").read_text(), Path("r.jsonl").read_text()) == ("in/odd/01.png\n", "")
+    assert Path("in/odd/01.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
     "content", [b"dear diary", b'{"answer": 42}\n', b"[1]\n", b'{"file": "a", "question": "b"}\n', b"\xff\xfe"]
 )
 def test_a_file_of_something_else_is_left_as_it_is(content: bytes, tmp_path: Path) -> None:

@@ -135,6 +135,13 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_trace_is_not_written_over_a_picture(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = picture.read_bytes()
+    assert main(["ask", str(picture), "-q", "What is it?", "--trace", str(picture)]) == 2
+    assert '--trace names "square.png"' in capsys.readouterr().err.splitlines()[-1]
+    assert picture.read_bytes() == before
+
+
 def test_a_hub_id_that_cannot_be_had_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "-q", "Hello", "--model", "4B"]) == 2
     assert '"Qwen/Qwen3.5-4B" is not on this machine' in capsys.readouterr().err.splitlines()[-1]

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
-from pipelines.options import add_model, add_settings, load_chosen, positive, settings_of
+from pipelines.options import add_model, add_settings, check_apart, load_chosen, positive, settings_of
 from pipelines.present.coco import coco_json
 from pipelines.types import UserError
 
@@ -42,6 +42,8 @@ def run_command(options: argparse.Namespace) -> int:
     """Ask about what is not done yet, and return the exit code: 1 where lines are errors."""
     settings = settings_of(options)
     items = find_items(options.source, options.question, options.marked)
+    written = {f"--{name}": getattr(options, name) for name in ("out", "csv", "coco", "marked")}
+    check_apart(written, [options.source, *(item.path for item in items)])
     with Results(options.out, settings, retry=options.retry) as results:
         left = [item for item in items if (item.file, item.question) not in results.done]
         num_before = len(items) - len(left)
