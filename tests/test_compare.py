@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.__main__ import main
+from pipelines.batch.items import Item
+from pipelines.checkpoint import Checkpoint
+from pipelines.commands.compare import ask
 from pipelines.compare.pairs import Pair, iou, overlap
 from pipelines.compare.votes import FILE, Contender, Vote, keep, kept
+from pipelines.engine import ScriptedEngine, Step
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Region
+from pipelines.types import Region, Settings
 from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
 from tests.present_values import result
 
@@ -90,6 +95,18 @@ def test_a_model_here_and_one_on_a_server(folder: Path, capsys: pytest.CaptureFi
     assert there.startswith(f"{remote}: ")
     assert there.endswith("; 1 could not be answered.")
     assert f"  {remote}: [The server at" in "\n".join(rest)
+
+
+def test_whatever_fails_is_told_of_its_own_question_alone(folder: Path) -> None:
+    """An error that no sentence was written for ended the command, and every answer before it was lost."""
+
+    class Broken(ScriptedEngine):
+        def generate(self, *_: object) -> Iterator[Step]:
+            raise ZeroDivisionError("in a layer")
+
+    item = Item("shapes.png", folder / "shapes.png", "What is it?")
+    told = ask(item, Broken("", Checkpoint.open(DEMO_FOLDER)), Settings())
+    assert told == "The program failed at this file (ZeroDivisionError: in a layer): ask about it alone."
 
 
 def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,13 @@ def failed(item: Item, model: str, settings: Settings, sentence: str) -> Line:
     }
 
 
+def why(error: Exception) -> str:
+    """The sentence of whatever kept an item from its answer: the others are still to be asked about."""
+    if isinstance(error, UserError):
+        return str(error)
+    return f"The program failed at this file ({type(error).__name__}: {error}): ask about it alone."
+
+
 def answered(item: Item, settings: Settings, told: Told, marked: list[str]) -> Answer:
     """The line of an answer."""
     line = failed(item, told["model"], settings, "")

@@ -10,7 +10,7 @@ from threading import Event as Flag
 from threading import Lock
 
 from pipelines.batch.items import Item
-from pipelines.batch.lines import Line, Results, answered, failed
+from pipelines.batch.lines import Line, Results, answered, failed, why
 from pipelines.engine import Engine
 from pipelines.present.burnt import burnt
 from pipelines.present.frames import marks_by_frame
@@ -74,11 +74,8 @@ def _line(item: Item, asking: Asking, stop: Flag) -> Line | None:
             return None
         marked = _copies(item, result, asking.copies) if asking.copies is not None else []
         return answered(item, asking.settings, told(result), marked)
-    except UserError as error:
-        return failed(item, model, asking.settings, str(error))
-    except Exception as error:  # whatever it is, the other files are still to be asked about
-        sentence = f"The program failed at this file ({type(error).__name__}: {error}): ask about it alone."
-        return failed(item, model, asking.settings, sentence)
+    except Exception as error:
+        return failed(item, model, asking.settings, why(error))
 
 
 def _copies(item: Item, result: Result, folder: Path) -> list[str]:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from pipelines.batch.items import Item, find_items
+from pipelines.batch.lines import why
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, settings_of
 from pipelines.present.figures.rates import cost_of, decode_rate
 from pipelines.present.told import told
-from pipelines.types import Result, Settings, UserError
+from pipelines.types import Result, Settings
 
 if TYPE_CHECKING:
     from pipelines.engine import Engine
@@ -79,9 +80,9 @@ def ask(item: Item, engine: Engine, settings: Settings) -> Reply:
         for step in answer(Request(item.question, (item.path,), settings), engine):
             if isinstance(step, Result):
                 return replace(step, media=(), sights=())
-    except UserError as error:
-        return str(error)
-    raise RuntimeError("an answer ended without its result")
+        raise RuntimeError("an answer ended without its result")
+    except Exception as error:  # one that is lost here would take all answers along
+        return why(error)
 
 
 def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str], prices: Sequence[float]) -> str:
