@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands import batch, compare, doctor, models
+from pipelines.commands.output import NobodyReadsError, open_streams, say
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
@@ -23,17 +24,22 @@ from pipelines.types import Channel, Delta, Look, Progress, Record, Request, Res
 
 USER_ERROR = 2
 INTERRUPTED = 130
+UNREAD = 141
+"""As a shell tells of a program that a closed pipe ended."""
 HEADINGS: dict[Channel, str] = {"reasoning": "Thought", "answer": "Answer", "tool_call": "Tool call"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    open_streams()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except UserError as error:
         print(f"\r\033[K{error}" if sys.stderr.isatty() else str(error), file=sys.stderr)
         return USER_ERROR
+    except NobodyReadsError:
+        return UNREAD
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
@@ -96,7 +102,10 @@ def _ask(options: argparse.Namespace) -> int:
         finally:
             if options.timing and console.record is not None:
                 table = timing_text(console.record, engine.roofline())
-                print(f"\n{table}", file=sys.stderr if options.json else sys.stdout)
+                if options.json:
+                    print(f"\n{table}", file=sys.stderr)
+                else:
+                    say(f"\n{table}")
     return 0
 
 
@@ -145,20 +154,20 @@ class _Console:
         """Print a piece of the reply, with a heading where its channel changes."""
         if delta.channel != self._channel:
             self._clear()
-            print(f"{'' if self._channel is None else chr(10) * 2}{HEADINGS[delta.channel]}")
+            say(f"{'' if self._channel is None else chr(10) * 2}{HEADINGS[delta.channel]}")
             self._channel = delta.channel
-        print(delta.text, end="", flush=True)
+        say(delta.text, end="")
 
     def tell(self, text: str) -> None:
         """Print what came back of a call; what follows gets a heading of its own."""
         self._clear()
-        print(f"\n\n{text}", end="", flush=True)
+        say(f"\n\n{text}", end="")
         self._channel = "tool_call"
 
     def finish(self, text: str) -> None:
         """Print what comes after the reply."""
         self._clear()
-        print(f"\n{text}" if self._channel else text)
+        say(f"\n{text}" if self._channel else text)
 
     @property
     def _end(self) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -140,6 +142,45 @@ def test_a_trace_is_not_written_over_a_picture(picture: Path, capsys: pytest.Cap
     assert main(["ask", str(picture), "-q", "What is it?", "--trace", str(picture)]) == 2
     assert '--trace names "square.png"' in capsys.readouterr().err.splitlines()[-1]
     assert picture.read_bytes() == before
+
+
+def run_in(environment: dict[str, str], output: int | IO[bytes], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "pipelines", *arguments]
+    told = {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, env=told, stdout=output, stderr=subprocess.PIPE, check=False)
+
+
+COMMANDS = pytest.mark.parametrize(
+    "command", [["ask", "-q", "Hello"], ["models"], ["doctor", "--data", "none", "--port", "0"]], ids=lambda one: one[0]
+)
+
+
+@COMMANDS
+def test_an_output_that_nobody_reads_any_more_ends_the_command(command: list[str]) -> None:
+    """What is piped to `head` ended in a traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as output:  # noqa: PTH123 - a number is no path
+        run = run_in({}, output, *command)
+    assert run.returncode == 141
+    assert b"Error" not in run.stderr
+
+
+@COMMANDS
+def test_a_disk_that_takes_no_output_is_one_sentence(command: list[str]) -> None:
+    with Path("/dev/full").open("wb") as output:
+        run = run_in({}, output, *command)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == b"The output cannot be written: check the free disk space."
+    assert b"Traceback" not in run.stderr
+
+
+def test_a_locale_that_lacks_a_character_has_a_question_mark_for_it(picture: Path) -> None:
+    run = run_in(
+        {"PYTHONIOENCODING": "ascii"}, subprocess.PIPE, "ask", str(picture), "-q", "How many objects are there?"
+    )
+    assert run.returncode == 0
+    assert b"square.png: 192 ? 160, seen at 192 ? 160" in run.stdout
 
 
 def test_a_hub_id_that_cannot_be_had_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import why
+from pipelines.commands.output import say
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, settings_of
@@ -67,7 +68,7 @@ def run_command(options: argparse.Namespace) -> int:
         text = "\n".join(as_json(*one) for one in asked)
     else:
         text = table(asked, options.models, options.prices or [settings.price_per_hour] * 2)
-    print(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
+    say(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
     return 0
 
 

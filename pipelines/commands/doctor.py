@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, model_in
+from pipelines.commands.output import say
 from pipelines.types import UserError
 
 REINSTALL = "run `pip install -r requirements.txt` again"
@@ -45,9 +46,9 @@ def run_command(options: argparse.Namespace) -> int:
     findings = list(examine(options.host, options.port, options.data))
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        print(f"{finding.name:{width}}  {finding.told}")
+        say(f"{finding.name:{width}}  {finding.told}")
     wrong = [finding.wrong for finding in findings if finding.wrong]
-    print("", *(wrong or ["All is well."]), sep="\n")
+    say("\n".join(["", *(wrong or ["All is well."])]))
     return int(bool(wrong))
 
 

@@ -12,6 +12,7 @@ from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
 from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, Model, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape
+from pipelines.commands.output import say
 from pipelines.types import Sampling, UserError
 
 NOTHING = "–"
@@ -36,11 +37,11 @@ def run_command(options: argparse.Namespace) -> int:
         wanted = at_hub(options.model)
         model = HubModel(wanted.hub_id, options.revision or wanted.revision)
         folder = pull(model, _tell, _show if sys.stderr.isatty() else None)
-        print(f"{model.hub_id} is whole, revision {folder.name}: use it with --model {options.model}")
+        say(f"{model.hub_id} is whole, revision {folder.name}: use it with --model {options.model}")
         return 0
     if options.tokens < 1 or options.visitors < 1:
         raise UserError("Tokens and visitors are counted from 1: give a larger --tokens or --visitors.")
-    print(table(options.tokens, options.visitors, options.also))
+    say(table(options.tokens, options.visitors, options.also))
     return 0
 
 
