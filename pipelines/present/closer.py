@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from html import escape
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipelines.present.chat import ChatMessage
 from pipelines.present.overlay import data_uri
 from pipelines.types import Box, Look, Picture
 
+LOGGER = logging.getLogger(__name__)
 CASING, LINE = "#000000", "#e69f00"
 MAX_FRAMES_SHOWN = 4
 
@@ -31,11 +33,19 @@ def look_in_words(look: Look) -> str:
 
 def looked(look: Look, number: int) -> ChatMessage:
     """The message of one look. The text is HTML of our own, with all that the model said in it escaped."""
-    pictures = "".join(f'<img src="{data_uri(rgb, 320)}" alt="{alt}">' for alt, rgb in _pictures(look))
     words = f"Look {number}: {look_in_words(look)} · {look.duration_ms:.0f} ms"
     plain = escape(words).replace("[", "&#91;").replace("*", "&#42;").replace("_", "&#95;").replace("`", "&#96;")
-    html = f'<div class="gb-look"><p>{plain}</p>{pictures}</div>'
+    html = f'<div class="gb-look"><p>{plain}</p>{_drawn(look)}</div>'
     return {"role": "assistant", "content": [{"type": "text", "text": html}]}
+
+
+def _drawn(look: Look) -> str:
+    """The pictures of a look; none where they cannot be drawn, as the answer behind them is worth more."""
+    try:
+        return "".join(f'<img src="{data_uri(rgb, 320)}" alt="{alt}">' for alt, rgb in _pictures(look))
+    except Exception:
+        LOGGER.exception("a look was not drawn")
+        return ""
 
 
 def _pictures(look: Look) -> list[tuple[str, NDArray[np.uint8]]]:
@@ -49,13 +59,10 @@ def _pictures(look: Look) -> list[tuple[str, NDArray[np.uint8]]]:
 
 def _framed(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     picture = Image.fromarray(rgb)
-    x1, y1, x2, y2 = box
-    place = (
-        x1 / 1000 * picture.width,
-        y1 / 1000 * picture.height,
-        x2 / 1000 * picture.width - 1,
-        y2 / 1000 * picture.height - 1,
-    )
+    left, right = (value / 1000 * picture.width for value in box[::2])
+    top, bottom = (value / 1000 * picture.height for value in box[1::2])
+    # on a picture that was reduced a box may be less than a pixel wide
+    place = (left, top, max(left, right - 1), max(top, bottom - 1))
     width = max(2, max(picture.size) // 120)
     drawing = ImageDraw.Draw(picture)
     drawing.rectangle(place, outline=CASING, width=2 * width)
