@@ -37,6 +37,7 @@ class At:
 
     numbers: tuple[int, ...] | None = None
     step: int = 1
+    may_move: bool = False
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
         return range(0, len(times_s), self.step) if self.numbers is None else self.numbers

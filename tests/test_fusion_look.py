@@ -15,10 +15,12 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
 from pipelines.fusion import look_of, patchify_clip, sample_frames
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
-from pipelines.media import open_media
+from pipelines.media import Look, open_media
+from pipelines.media.guarded import open_guarded
 from pipelines.models import DEMO_FOLDER
+from pipelines.present.moments import AtTimes
 from pipelines.run import answer, foresee
-from pipelines.types import Clip, Limits, Request, Result, Settings
+from pipelines.types import Clip, Limits, Media, Request, Result, Settings
 from tests.media_makers import At, number_in, write_clip
 
 
@@ -130,7 +132,7 @@ def test_a_long_clip_gives_keyframes_near_the_moments_with_their_own_times(
     long: Callable[[str], Path], name: str
 ) -> None:
     spread = tuple(range(0, 400, 40))
-    clip = open_media(long(name), At(spread))
+    clip = open_media(long(name), At(spread, may_move=True))
     assert isinstance(clip, Clip)
     assert all(number % 19 == 0 for number in clip.indices)
     for number, moment, time_s, rgb in zip(clip.indices, spread, clip.times_s, clip.rgb, strict=True):
@@ -139,8 +141,19 @@ def test_a_long_clip_gives_keyframes_near_the_moments_with_their_own_times(
         assert number_in(rgb) == number % 256
 
 
+@pytest.mark.parametrize("by", [open_media, open_guarded])
+def test_frames_that_were_named_are_taken_whatever_they_cost(
+    long: Callable[[str], Path], by: Callable[[Path, Look], Media]
+) -> None:
+    """Marks lay on keyframes seconds away from the frames that the answer named."""
+    moments = tuple(range(7, 400, 40))
+    clip = by(long("long.mp4"), AtTimes(tuple(number / 25 for number in moments)))
+    assert isinstance(clip, Clip)
+    assert clip.indices == moments
+
+
 def test_where_keyframes_save_little_the_frames_are_exact(long: Callable[[str], Path]) -> None:
     spread = tuple(range(0, 400, 4))
-    clip = open_media(long("a.mp4"), At(spread))
+    clip = open_media(long("a.mp4"), At(spread, may_move=True))
     assert isinstance(clip, Clip)
     assert clip.indices == spread

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
 from pipelines.fusion.patches import clip_size, resize
@@ -33,6 +33,7 @@ class ClipLook:
     min_frames: int
     max_frames: int
     limits: Limits
+    may_move: ClassVar[bool] = True
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:
         """The numbers of the frames to take, ascending, by the times at which all are shown."""
@@ -59,6 +60,7 @@ class SpanLook:
     end_s: float
     num_frames: int
     limits: Limits
+    may_move: ClassVar[bool] = True
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:  # noqa: ARG002
         """The numbers of the frames to take; where none is shown first within the span, the one shown at its start."""

@@ -27,11 +27,13 @@ A frame that cannot be decoded gives the next one that can, with its own number.
 """
 
 
-def read_footage(path: Path, demuxer: str, choose: Choose, read: Read, should_stop: Callable[[], bool]) -> Footage:
+def read_footage(
+    path: Path, demuxer: str, choose: Choose, read: Read, should_stop: Callable[[], bool], *, may_move: bool
+) -> Footage:
     """Choose frames by the times of all, and make ready to decode them.
 
-    Of a long clip whose chosen frames are far apart, the keyframes next to them are taken, with their own times; see
-    `pipelines.media.nearby`. A damaged clip gives the frames that can be decoded.
+    Of a long clip whose chosen frames are far apart, the keyframes next to them are taken where they `may_move`, with
+    their own times; see `pipelines.media.nearby`. A damaged clip gives the frames that can be decoded.
 
     Raises UserError where the times cannot be read, what `choose` raises, and Cancelled when `should_stop` says so.
     """
@@ -40,7 +42,7 @@ def read_footage(path: Path, demuxer: str, choose: Choose, read: Read, should_st
     if not timeline.stamps:
         raise damaged(path.name)
     chosen = sorted(set(choose(timeline.times_s, timeline.duration_s)))
-    wanted = at_keyframes(chosen, timeline)
+    wanted = at_keyframes(chosen, timeline) if may_move else chosen
 
     def frames() -> Iterator[Frame]:
         for number, rgb in read(path, opener, timeline, wanted):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from pipelines.types import ClipReader, Media, Picture, Probe, ProbedClip, Probe
 
 IS_POSSIBLE = hasattr(os, "fork")
 """Windows forks no processes: files are opened in the server's own there."""
+Order = tuple[Literal["open", "probe"], ClipReader, bool]
+"""What a worker is to do with a file, and of a clip: with which reader, and whether its frames may move."""
 MAX_TURNS = 4
 """Messages before the first frame: times and a beginning for the first reader, times for the last resort, the clip."""
 
@@ -45,7 +48,7 @@ def open_guarded(
     if not IS_POSSIBLE:
         return opening.open_media(path, look, clip_reader, on_progress, should_stop)
     kind_of(path)
-    with _reading(path, "open", clip_reader, should_stop or _never, pool) as reading:
+    with _reading(path, ("open", clip_reader, look.may_move), should_stop or _never, pool) as reading:
         return reading.media(look, on_progress or (lambda _done, _total: None))
 
 
@@ -59,9 +62,9 @@ def footage_guarded(
     """
     kind_of(path)
     if not IS_POSSIBLE:
-        yield _moving(path, opening.read_media(path, choose, "pyav", should_stop or _never))
+        yield _moving(path, opening.read_media(path, choose, "pyav", should_stop or _never, may_move=False))
         return
-    with _reading(path, "open", "pyav", should_stop or _never, pool) as reading:
+    with _reading(path, ("open", "pyav", False), should_stop or _never, pool) as reading:
         yield _moving(path, reading.begun(choose, lambda _done, _total: None))
 
 
@@ -70,7 +73,7 @@ def probe_guarded(path: Path, should_stop: Callable[[], bool] | None = None, poo
     if not IS_POSSIBLE:
         return opening.probe(path, should_stop)
     kind_of(path)
-    with _reading(path, "probe", "pyav", should_stop or _never, pool) as reading:
+    with _reading(path, ("probe", "pyav", False), should_stop or _never, pool) as reading:
         return reading.probe()
 
 
@@ -161,12 +164,11 @@ class _Reading:
 
 
 @contextmanager
-def _reading(
-    path: Path, task: str, clip_reader: ClipReader, should_stop: Callable[[], bool], pool: Pool
-) -> Iterator[_Reading]:
+def _reading(path: Path, order: Order, should_stop: Callable[[], bool], pool: Pool) -> Iterator[_Reading]:
+    task, clip_reader, may_move = order
     try:
         with pool.worker(should_stop) as hand:
-            hand.send(task, str(path.absolute()), clip_reader)
+            hand.send(task, str(path.absolute()), clip_reader, may_move)
             yield _Reading(path, hand, should_stop)
     except Died as error:
         raise broke_the_reader(path.name) from error

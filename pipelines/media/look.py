@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 class Look(Hashable, Protocol):
     """A way of looking at clips; two that are equal choose the same frames and give them the same size."""
 
+    @property
+    def may_move(self) -> bool:
+        """Whether frames beside those chosen serve as well where they cost less, as where moments are only spread."""
+        ...
+
     def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:
         """The numbers of the frames to take, by the times at which all frames of the clip are shown, ascending."""
         ...

@@ -38,7 +38,7 @@ def open_media(
     `should_stop`, asked between frames, returns True.
     """
     path = Path(path)
-    item = read_media(path, look.choose, clip_reader, should_stop or (lambda: False))
+    item = read_media(path, look.choose, clip_reader, should_stop or (lambda: False), may_move=look.may_move)
     if isinstance(item, Picture):
         return item
     on_progress = on_progress or (lambda _done, _total: None)
@@ -47,9 +47,9 @@ def open_media(
 
 
 def read_media(
-    path: Path, choose: Choose, clip_reader: ClipReader, should_stop: Callable[[], bool]
+    path: Path, choose: Choose, clip_reader: ClipReader, should_stop: Callable[[], bool], *, may_move: bool
 ) -> Picture | Footage:
-    """Decode a picture, or begin to decode a clip; raises as `open_media`."""
+    """Decode a picture, or begin to decode a clip, whose frames `may_move` as `Look` has it; raises as `open_media`."""
     kind = kind_of(path)
     if should_stop():
         raise Cancelled
@@ -60,7 +60,7 @@ def read_media(
 
     from pipelines.media.clip import read_footage
 
-    return read_footage(path, kind, choose, _read_of(clip_reader), should_stop)
+    return read_footage(path, kind, choose, _read_of(clip_reader), should_stop, may_move=may_move)
 
 
 def probe(path: Path | str, should_stop: Callable[[], bool] | None = None) -> Probe:

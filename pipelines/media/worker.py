@@ -1,6 +1,6 @@
 """A process that reads files for the server, one after the other, and can be ended at any moment.
 
-It gets an order, `("open" or "probe", path, clip reader)`, and answers with messages:
+It gets an order, `("open" or "probe", path, clip reader, whether frames may move)`, and answers with messages:
 
     at work                                  often, while something is read
     picture, height, width                   its pixels lie in the shared memory
@@ -57,12 +57,12 @@ class Worker:
             except (EOFError, OSError):
                 return
 
-    def _obey(self, task: str, path: str, clip_reader: ClipReader) -> None:
+    def _obey(self, task: str, path: str, clip_reader: ClipReader, may_move: bool) -> None:
         try:
             if task == "probe":
                 self._probe(Path(path))
             else:
-                self._open(Path(path), clip_reader)
+                self._open(Path(path), clip_reader, may_move)
             send(self._connection, "done")
         except UserError as error:
             send(self._connection, "refused", str(error))
@@ -89,18 +89,18 @@ class Worker:
         else:
             send(self._connection, "size", found.height, found.width)
 
-    def _open(self, path: Path, clip_reader: ClipReader) -> None:
-        item = self._read(path, clip_reader)
+    def _open(self, path: Path, clip_reader: ClipReader, may_move: bool) -> None:
+        item = self._read(path, clip_reader, may_move)
         if isinstance(item, Picture):
             self._region.put(item.rgb)
             send(self._connection, "picture", item.height, item.width)
         else:
             self._send_footage(item)
 
-    def _read(self, path: Path, clip_reader: ClipReader) -> Picture | Footage:
+    def _read(self, path: Path, clip_reader: ClipReader, may_move: bool) -> Picture | Footage:
         """What the chosen reader makes of the file, or OpenCV where that makes nothing of a clip."""
         try:
-            item = read_media(path, self._choose, clip_reader, self._beat)
+            item = read_media(path, self._choose, clip_reader, self._beat, may_move=may_move)
             return item if isinstance(item, Picture) else self._begun(path.name, item)
         except Undecoded:
             from pipelines.media.opencv_reader import read_footage

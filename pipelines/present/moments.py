@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pipelines.fusion import resized
 
@@ -21,11 +21,13 @@ TOLERANCE_S = 1e-3
 class AtTimes:
     """A way of looking at a clip that takes the frames that are shown at these times.
 
-    They are in their full size, or in that of `size`: height and width in px, as a model would see them.
+    They are in their full size, or in that of `size`: height and width in px, as a model would see them. No other frame
+    will do: marks lie on these, or a model saw them.
     """
 
     times_s: tuple[float, ...]
     size: tuple[int, int] | None = None
+    may_move: ClassVar[bool] = False
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # noqa: ARG002
         """The numbers of the frames."""
