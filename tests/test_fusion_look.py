@@ -17,6 +17,7 @@ from pipelines.fusion import look_of, patchify_clip, sample_frames
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
 from pipelines.media import Look, open_media
 from pipelines.media.guarded import open_guarded
+from pipelines.media.nearby import _moved
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.moments import AtTimes
 from pipelines.run import answer, foresee
@@ -139,6 +140,32 @@ def test_a_long_clip_gives_keyframes_near_the_moments_with_their_own_times(
         assert abs(number - moment) <= 10
         assert time_s == pytest.approx(number / 25, abs=0.002)
         assert number_in(rgb) == number % 256
+
+
+@pytest.mark.usefixtures("long")
+@pytest.mark.parametrize("num_frames", [4, 8, 16, 32])
+def test_as_many_frames_of_a_recording_that_stands_still_for_long_as_were_foreseen(
+    num_frames: int, official: Checkpoint, tmp_path: Path
+) -> None:
+    """Frames of a busy moment moved onto the same keyframe, and the model got a third of those it was asked with."""
+    times_ms = [burst * 60_000 + number * 33 for burst in range(4) for number in range(60)]
+    options = {"preset": "ultrafast", "g": "30"}
+    path = write_clip(tmp_path / "screen.mp4", options=options, frames=240, times_ms=times_ms)
+    settings = Settings(num_frames=num_frames)
+    clip = open_media(path, look_of(settings, official))
+    _, sight = foresee(path, settings, official)
+    assert isinstance(clip, Clip)
+    assert len(clip.indices) == sight.num_frames == num_frames
+
+
+@given(st.lists(st.floats(0.01, 9), min_size=1, max_size=80), st.data())
+def test_frames_that_move_stay_apart_and_in_order(gaps: list[float], data: st.DataObject) -> None:
+    stamps = (np.cumsum([0.0, *gaps]) * 1000).astype(int).tolist()
+    numbers = st.sets(st.integers(0, len(gaps)), min_size=1)
+    chosen, keys = sorted(data.draw(numbers)), sorted({0, *data.draw(numbers)})
+    moved = list(_moved(chosen, keys, stamps))
+    assert moved == sorted(set(moved))
+    assert len(moved) == len(chosen)
 
 
 @pytest.mark.parametrize("by", [open_media, open_guarded])

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from pipelines.media.limits import MAX_EXACT_FRAMES
 from pipelines.media.timeline import Timeline
 
 MAX_SHIFT = 0.5
-"""Of the time from one chosen frame to the next, on average: nearer than that, the order of the chosen is kept."""
+"""Of the time to the next chosen frame on that side: nearer than that, all stay apart and in their order."""
 
 
 def at_keyframes(chosen: Sequence[int], timeline: Timeline) -> list[int]:
     """The numbers of the frames to take for those `chosen`, both ascending.
 
     They are the same where reaching them decodes no more than `MAX_EXACT_FRAMES`. Else a chosen frame gives its place
-    to the keyframe nearest in time, where that is nearer than `MAX_SHIFT`, if that saves half of the decoding.
+    to the keyframe nearest in time, where that is nearer than `MAX_SHIFT`, if that saves half of the decoding. There
+    are as many as were chosen.
     """
     stamps = timeline.stamps
     keys = [bisect_left(stamps, stamp) for stamp in timeline.keys if stamp >= stamps[0]]
     num_exact = sum(_distances(chosen, keys))
     if not keys or num_exact <= MAX_EXACT_FRAMES:
         return list(chosen)
-    most = MAX_SHIFT * (stamps[chosen[-1]] - stamps[chosen[0]]) / max(1, len(chosen) - 1)
-    near = [_nearest(number, keys, stamps) for number in chosen]
-    moved = sorted(
-        {key if abs(stamps[key] - stamps[number]) < most else number for number, key in zip(chosen, near, strict=True)}
-    )
+    moved = list(_moved(chosen, keys, stamps))
     return moved if 2 * sum(_distances(moved, keys)) <= num_exact else list(chosen)
+
+
+def _moved(chosen: Sequence[int], keys: Sequence[int], stamps: Sequence[int]) -> Iterator[int]:
+    gaps = [stamps[after] - stamps[before] for before, after in pairwise(chosen)] or [0]
+    # a frame at an end may move outwards as far as inwards
+    for number, before, after in zip(chosen, [gaps[0], *gaps], [*gaps, gaps[-1]], strict=False):
+        key = _nearest(number, keys, stamps)
+        shift = stamps[key] - stamps[number]
+        yield key if -MAX_SHIFT * before < shift < MAX_SHIFT * after else number
 
 
 def _distances(chosen: Sequence[int], keys: Sequence[int]) -> Iterator[int]:
