@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from PIL import Image
 
 from pipelines.conversation import Draft, Reply, Round
+from pipelines.present import album, takeaway
 from pipelines.present.album import conversation_report, report_html
-from pipelines.present.claims import Claimed, claims
+from pipelines.present.claims import Claimed, claims, marked_frames
 from pipelines.present.overlay import PALETTE
 from pipelines.present.takeaway import (
     NOTHING_MARKED,
@@ -19,6 +21,7 @@ from pipelines.present.takeaway import (
     marked_pictures,
     marks_as_coco,
     marks_as_table,
+    num_left_out,
     table,
 )
 from pipelines.types import UserError
@@ -96,6 +99,46 @@ def test_frames_of_a_clip_are_marked_at_their_times(tmp_path: Path, folder: Path
     answer = '[{"time": 1, "bbox_2d": [1, 2, 300, 400], "label": "a"}, {"time": 2.55, "point_2d": [5, 5]}]'
     paths = marked_pictures(last_claim(answer, clip), folder)
     assert [path.name for path in paths] == ["clip-1-1.00s-marked.png", "clip-1-2.50s-marked.png"]
+
+
+def tracked(num_times: int) -> str:
+    """An answer with a place at each of so many frames, at ten a second."""
+    places = (f'{{"time": {at / 10}, "bbox_2d": [{at}, 2, 300, 400], "label": "a"}}' for at in range(num_times))
+    return f"[{', '.join(places)}]"
+
+
+def test_each_frame_has_the_marks_of_its_time_and_those_beyond_the_limit_are_on_none(tmp_path: Path) -> None:
+    """They were all drawn on the last frame that was opened."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    claimed = last_claim(tracked(20), clip)
+    found = [(frame.time_s, [mark.region.time_s for mark in frame.marks]) for frame in marked_frames(claimed, 0, 12)]
+    assert [time_s for time_s, _ in found] == pytest.approx([at / 10 for at in range(12)])
+    assert [times_s for _, times_s in found] == [[at / 10] for at in range(12)]
+
+
+def test_a_report_tells_of_the_times_that_it_leaves_out(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    html = report_html([last_claim(tracked(20), clip)])
+    assert html.count('<g class="gb-mark') == album.MAX_FRAMES
+    assert "not shown: 8<" in html
+    assert "not shown" not in report_html([last_claim(tracked(12), clip)])
+
+
+def test_of_a_large_clip_one_frame_is_held_at_a_time(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty frames of 4K took 1.2 GB of the server."""
+    monkeypatch.setattr(takeaway, "MAX_FRAMES", 30)
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10, size=(640, 480), options={"preset": "ultrafast"})
+    claimed = last_claim(tracked(40), clip)
+    tracemalloc.start()
+    try:
+        assert len(marked_pictures(claimed, folder)) == 30
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10 * 640 * 480 * 3
+    assert num_left_out(claimed) == 10
 
 
 def test_the_marks_of_each_picture_lie_on_it(photo: Path, tmp_path: Path, folder: Path) -> None:

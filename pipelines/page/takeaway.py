@@ -17,7 +17,7 @@ from pipelines.present.album import conversation_report
 from pipelines.present.claims import Claimed, claims
 from pipelines.present.film import marked_clips
 from pipelines.present.shelf import MAX_AGE_S
-from pipelines.present.takeaway import NOTHING_MARKED, marked_pictures, marks_as_coco, marks_as_table
+from pipelines.present.takeaway import NOTHING_MARKED, marked_pictures, marks_as_coco, marks_as_table, num_left_out
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 
@@ -37,6 +37,13 @@ def _of_last(write: Callable[[Claimed, Path], list[Path]]) -> Write:
     return write_last
 
 
+def _pictures(claimed: Claimed, folder: Path) -> list[Path]:
+    paths = marked_pictures(claimed, folder)
+    if left_out := num_left_out(claimed):
+        gr.Info(f"Times with marks that are not shown: {left_out}")
+    return paths
+
+
 def _film(claimed: list[Claimed], folder: Path, on_progress: Callable[[float], None]) -> list[Path]:
     if not claimed:
         raise UserError(NOTHING_MARKED)
@@ -48,7 +55,7 @@ def _report(claimed: list[Claimed], folder: Path, _on_progress: Callable[[float]
 
 
 CHOICES: dict[str, Write] = {
-    "Marked pictures": _of_last(marked_pictures),
+    "Marked pictures": _of_last(_pictures),
     "Marked clip": _film,
     "COCO": _of_last(marks_as_coco),
     "Table (CSV)": _of_last(marks_as_table),

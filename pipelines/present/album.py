@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from pipelines.present.claims import Claimed, marks_on, opened
+from pipelines.media import open_once
+from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.figures.rates import STAGES
+from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark, data_uri, figure
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, ProbedClip, UserError
+from pipelines.types import ProbedClip, UserError
 
 STYLE = Path(__file__).with_name("album.css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -61,24 +63,27 @@ def _round(number: int, claimed: Claimed) -> str:
 
 
 def _medium(claimed: Claimed, medium: int) -> str:
-    item, marks = opened(claimed, medium, MAX_FRAMES), claimed.marks_of(medium)
-    if not isinstance(item, Clip):
+    probed, marks = claimed.probes[medium], claimed.marks_of(medium)
+    if not isinstance(probed, ProbedClip):
+        item = open_once(claimed.files[medium], AtTimes(()))
         return figure(data_uri(item.rgb, PICTURE_PX), (item.width, item.height), marks, item.name, caption=item.name)
     frames = [
         figure(
-            data_uri(rgb, FRAME_PX),
-            (item.width, item.height),
-            here,
-            item.name,
-            caption=seconds(time_s),
+            data_uri(frame.rgb, FRAME_PX),
+            (probed.width, probed.height),
+            frame.marks,
+            probed.name,
+            caption=seconds(frame.time_s),
             classes="gb-frame",
         )
-        for rgb, here, time_s in zip(item.rgb, marks_on(item, marks), item.times_s, strict=True)
+        for frame in marked_frames(claimed, medium, MAX_FRAMES)
     ]
-    clips = [at for at, probed in enumerate(claimed.probes) if isinstance(probed, ProbedClip)]
+    clips = [at for at, other in enumerate(claimed.probes) if isinstance(other, ProbedClip)]
     events = claimed.events if medium == clips[-1] else ()
-    strip = f'<div class="gb-strip">{"".join(frames)}</div>'
-    return f"<h3>{escape(item.name)}</h3>{strip}{timeline(events, marks, item.duration_s)}"
+    left_out = len(claimed.times_of(medium)) - MAX_FRAMES
+    more = f"<p>Times with marks that are not shown: {left_out}</p>" if left_out > 0 else ""
+    strip = f'<div class="gb-strip">{"".join(frames)}</div>{more}'
+    return f"<h3>{escape(probed.name)}</h3>{strip}{timeline(events, marks, probed.duration_s)}"
 
 
 def _marks(marks: Sequence[Mark]) -> str:

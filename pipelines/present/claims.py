@@ -6,17 +6,23 @@ whole picture and of a clip the frames that marks lie on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.conversation import Round
 from pipelines.grounding import parse_grounding
-from pipelines.media import open_once, probe
+from pipelines.media import footage, probe
 from pipelines.present.coco import Annotated
 from pipelines.present.moments import AtTimes, shown_at
 from pipelines.present.overlay import Mark
-from pipelines.types import Clip, Event, Media, MediaKind, Probe, ProbedClip
+from pipelines.types import Event, MediaKind, Probe, ProbedClip
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,10 @@ class Claimed:
     def marks_of(self, medium: int) -> list[Mark]:
         """The marks on the medium of that index."""
         return [mark for mark in self.marks if mark.region.media_index == medium]
+
+    def times_of(self, medium: int) -> list[float]:
+        """When there are marks on a clip, in seconds, ascending; one without a time lies on the first frame."""
+        return sorted({mark.region.time_s or 0.0 for mark in self.marks_of(medium)})
 
     @property
     def shown(self) -> list[int]:
@@ -72,15 +82,32 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
     return found
 
 
-def opened(claimed: Claimed, medium: int, limit: int) -> Media:
-    """A medium: a picture, or of a clip its first frame and those with marks, at most `limit`."""
-    times = sorted({mark.region.time_s or 0.0 for mark in claimed.marks_of(medium)} or {0.0})
-    return open_once(claimed.files[medium], AtTimes(tuple(times[:limit])))
+@dataclass(frozen=True, eq=False)
+class MarkedFrame:
+    """A frame of a clip with the marks on it: uint8 [height, width, 3], which holds until the next is asked for."""
+
+    rgb: NDArray[np.uint8]
+    time_s: float
+    marks: tuple[Mark, ...]
 
 
-def marks_on(clip: Clip, marks: Sequence[Mark]) -> list[list[Mark]]:
-    """The marks of each frame of a clip that was opened for them."""
-    found: list[list[Mark]] = [[] for _ in clip.times_s]
-    for mark in marks:
-        found[shown_at(clip.times_s, mark.region.time_s or 0.0)].append(mark)
-    return found
+def marked_frames(
+    claimed: Claimed, medium: int, limit: int, should_stop: Callable[[], bool] | None = None
+) -> Iterator[MarkedFrame]:
+    """The frames of a clip at its first `limit` times with marks, one at a time; without any, its first frame.
+
+    Marks of later times are on none of them. Raises UserError where the file cannot be read any more, and Cancelled
+    when `should_stop` says so.
+    """
+    probed = claimed.probes[medium]
+    assert isinstance(probed, ProbedClip)
+    times_s = claimed.times_of(medium)[:limit]
+    marks = [mark for mark in claimed.marks_of(medium) if (mark.region.time_s or 0.0) in times_s]
+    numbered = [(shown_at(probed.times_s, mark.region.time_s or 0.0), mark) for mark in marks]
+    waiting = deque(sorted(numbered, key=lambda pair: pair[0]))
+    with footage(claimed.files[medium], AtTimes(tuple(times_s or [0.0])).choose, should_stop) as moving:
+        for frame in moving.frames:
+            here: list[Mark] = []
+            while waiting and waiting[0][0] <= frame.number:
+                here.append(waiting.popleft()[1])
+            yield MarkedFrame(frame.rgb, frame.time_s, tuple(here))

@@ -8,12 +8,21 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipelines.media import open_once
 from pipelines.present.burnt import burnt
-from pipelines.present.claims import Claimed, marks_on, opened
+from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.coco import coco_json
-from pipelines.types import Clip, UserError
+from pipelines.present.moments import AtTimes
+from pipelines.present.overlay import Mark
+from pipelines.types import ProbedClip, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_FRAMES = 50
 """Marked frames of one clip."""
@@ -26,23 +35,43 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NOTHING_MARKED = "The answer marks nothing that could be taken along: ask for places or times first."
 
 
-def marked_pictures(claimed: Claimed, folder: Path) -> list[Path]:
-    """Write every picture, and every frame of a clip, that has marks: full size, with these on it, as PNG."""
+def marked_pictures(claimed: Claimed, folder: Path, should_stop: Callable[[], bool] | None = None) -> list[Path]:
+    """Write every picture, and every frame of a clip, that has marks: full size, with these on it, as PNG.
+
+    One is held at a time. Raises UserError where there is none, and Cancelled when `should_stop` says so.
+    """
     written: list[Path] = []
     for medium in claimed.shown:
-        marks = claimed.marks_of(medium)
-        if not marks:
-            continue
-        item = opened(claimed, medium, MAX_FRAMES)
-        frames = zip(item.rgb, marks_on(item, marks), item.times_s, strict=True) if isinstance(item, Clip) else ()
-        pictures = [(rgb, here, f"-{time_s:.2f}s") for rgb, here, time_s in frames] or [(item.rgb, marks, "")]
-        for rgb, here, moment in pictures:
-            path = folder / f"{file_stem(item.name)}-{medium + 1}{moment}-marked.png"
-            burnt(rgb, here).save(path)
+        for rgb, marks, moment in _pictures(claimed, medium, should_stop) if claimed.marks_of(medium) else ():
+            path = folder / f"{file_stem(claimed.probes[medium].name)}-{medium + 1}{moment}-marked.png"
+            burnt(rgb, marks).save(path)
             written.append(path)
     if not written:
         raise UserError(NOTHING_MARKED)
     return written
+
+
+def num_left_out(claimed: Claimed) -> int:
+    """How many times of clips have marks and are beyond `MAX_FRAMES`."""
+    return sum(
+        max(0, len(claimed.times_of(medium)) - MAX_FRAMES) for medium in claimed.shown if _is_clip(claimed, medium)
+    )
+
+
+def _pictures(
+    claimed: Claimed, medium: int, should_stop: Callable[[], bool] | None
+) -> Iterator[tuple[NDArray[np.uint8], Sequence[Mark], str]]:
+    """The pixels of a picture or of the frames of a clip, the marks on them, and how the name tells their time."""
+    if _is_clip(claimed, medium):
+        for frame in marked_frames(claimed, medium, MAX_FRAMES, should_stop):
+            yield frame.rgb, frame.marks, f"-{frame.time_s:.2f}s"
+    else:
+        item = open_once(claimed.files[medium], AtTimes(()), should_stop=should_stop)
+        yield item.rgb, claimed.marks_of(medium), ""
+
+
+def _is_clip(claimed: Claimed, medium: int) -> bool:
+    return isinstance(claimed.probes[medium], ProbedClip)
 
 
 def marks_as_coco(claimed: Claimed, folder: Path) -> list[Path]:
