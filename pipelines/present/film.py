@@ -1,12 +1,13 @@
 """A clip with its marks burnt in, as an MP4 that every browser plays: H.264, without sound.
 
 A mark is shown a moment before and after its time, and one without a time all along; what happens is written at the
-lower edge as long as it lasts.
+lower edge as long as it lasts. A frame that stays for long has the marks of all of its time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.media import footage
+from pipelines.media.footage import Footage
 from pipelines.present.burnt import burnt
 from pipelines.present.claims import Claimed
 from pipelines.present.overlay import Mark
@@ -68,13 +70,12 @@ def burn(source: Path, target: Path, marks: Sequence[Mark], events: Sequence[Eve
         stream = output.add_stream("libx264", rate=30, options=CODEC_OPTIONS)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_A_SECOND)
-        for count, frame in enumerate(frames.frames, 1):
-            rgb = _fitted(frame.rgb)
+        for count, lasting in enumerate(_lasting(frames), 1):
             if count == 1:
-                stream.height, stream.width = rgb.shape[:2]
-            drawn = _drawn(rgb, [mark for mark in marks if _is_near(mark, frame.time_s)], _now(events, frame.time_s))
+                stream.height, stream.width = lasting.rgb.shape[:2]
+            drawn = _drawn(lasting.rgb, [mark for mark in marks if lasting.has(mark)], lasting.told(events))
             picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
-            picture.pts, picture.time_base = round(frame.time_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
+            picture.pts, picture.time_base = round(lasting.start_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
             output.mux(stream.encode(picture))
             on_progress(min(1.0, count / frames.num_frames))
         output.mux(stream.encode())
@@ -85,20 +86,47 @@ def _thinned(times_s: Sequence[float], duration_s: float) -> Sequence[int]:  # n
     return range(0, len(times_s), step)
 
 
+@dataclass(frozen=True, eq=False)
+class _Lasting:
+    """A frame, reduced, and the seconds from which and until which it is shown."""
+
+    rgb: NDArray[np.uint8]
+    start_s: float
+    end_s: float
+
+    def has(self, mark: Mark) -> bool:
+        """Whether it is shown while the mark is."""
+        time_s = mark.region.time_s
+        return time_s is None or self._is_within(time_s - SHOWN_S, time_s + SHOWN_S)
+
+    def told(self, events: Sequence[Event]) -> str:
+        """What happens while it is shown."""
+        return "; ".join(event.label or "event" for event in events if self._is_within(event.start_s, event.end_s))
+
+    def _is_within(self, start_s: float, end_s: float) -> bool:
+        return self.start_s <= end_s and start_s < self.end_s
+
+
+def _lasting(footage: Footage) -> Iterator[_Lasting]:
+    """The frames, each once the next one tells how long it stays."""
+    rgb: NDArray[np.uint8] | None = None
+    start_s = 0.0
+    for frame in footage.frames:
+        if rgb is not None:
+            yield _Lasting(rgb, start_s, frame.time_s)
+        rgb, start_s = _fitted(frame.rgb), frame.time_s
+    if rgb is not None:
+        yield _Lasting(rgb, start_s, footage.duration_s)
+
+
 def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """At most `MAX_SIDE_PX` wide and high, and of even sides, as the codec needs them."""
+    """A copy, at most `MAX_SIDE_PX` wide and high, and of even sides, as the codec needs them."""
     height, width = rgb.shape[:2]
     scale = min(1.0, MAX_SIDE_PX / max(height, width))
     even = tuple(max(2, round(side * scale) // 2 * 2) for side in (width, height))
-    return rgb if even == (width, height) else np.asarray(cv2.resize(rgb, even, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _is_near(mark: Mark, time_s: float) -> bool:
-    return mark.region.time_s is None or abs(mark.region.time_s - time_s) <= SHOWN_S
-
-
-def _now(events: Sequence[Event], time_s: float) -> str:
-    return "; ".join(event.label or "event" for event in events if event.start_s <= time_s <= event.end_s)
+    if even == (width, height):
+        return rgb.copy()
+    return np.asarray(cv2.resize(rgb, even, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _drawn(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArray[np.uint8]:
