@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pipelines.media import Cancelled, open_media
-from pipelines.media.guarded import open_guarded, probe_guarded
+from pipelines.media.guarded import footage_guarded, open_guarded, probe_guarded
 from pipelines.media.opening import probe
 from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Hand, Pool
 from pipelines.types import Clip, Media, Picture, UserError
@@ -64,6 +64,22 @@ def test_a_worker_gives_the_pixels_and_times_that_reading_here_gives(pool: Pool,
     for path in (photo, clip):
         assert_equal(open_guarded(path, At(step=7), pool=pool), open_media(path, At(step=7)))
         assert probe_guarded(path, pool=pool) == probe(path)
+
+
+def test_however_many_frames_are_taken_the_messages_are_short(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The numbers of ten thousand are longer than a message may be, and the worker failed."""
+    path, sent, send = write_clip(tmp_path / "clip.mp4", frames=60), [], Hand.send
+
+    def noted(hand: Hand, *message: object) -> None:
+        sent.append(message)
+        send(hand, *message)
+
+    monkeypatch.setattr(Hand, "send", noted)
+    with footage_guarded(path, lambda times_s, _duration_s: range(len(times_s)), pool=pool) as moving:
+        assert [number_in(frame.rgb) for frame in moving.frames] == list(range(60))
+    assert max(map(len, sent)) <= 4
 
 
 def test_progress_comes_across(pool: Pool, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -104,7 +104,7 @@ class _Reading:
                     self._end()
                     return picture
                 case ["times", int(count), float(duration_s)]:
-                    self._hand.send(*choose(self._times(count), duration_s))
+                    self._take(choose(self._times(count), duration_s))
                 case ["decoding", int(num_frames)]:
                     on_progress(0, num_frames)
                 case ["clip", float(duration_s), int(num_frames)] if 0 < num_frames <= MAX_CLIP_FRAMES:
@@ -141,6 +141,11 @@ class _Reading:
                 case _:
                     raise Died
         raise Died
+
+    def _take(self, numbers: Sequence[int]) -> None:
+        """Say which frames to take, where the times lay: they may be more than a message holds."""
+        self._hand.region.put(np.array(numbers, np.int64))
+        self._hand.send(len(numbers))
 
     def _times(self, count: int) -> tuple[float, ...]:
         if not 0 < count <= MAX_CLIP_FRAMES:

@@ -4,7 +4,7 @@ It gets an order, `("open" or "probe", path, clip reader, whether frames may mov
 
     at work                                  often, while something is read
     picture, height, width                   its pixels lie in the shared memory
-    times, number, seconds                   of all frames, float64 there; the numbers of those to take come back
+    times, number, seconds                   of all frames, float64 there; how many to take comes back, int64 there
     decoding, number                         the first of so many frames is about to be decoded
     clip, seconds, number                    these frames follow
     frame, number, second, height, width     its pixels lie in one of two slots, in turn; "taken" comes back
@@ -132,7 +132,9 @@ class Worker:
     def _choose(self, times_s: Sequence[float], duration_s: float) -> Sequence[int]:
         self._region.put(np.array(times_s[:MAX_CLIP_FRAMES], np.float64))
         send(self._connection, "times", len(times_s), duration_s)
-        return list(receive(self._connection))
+        (count,) = receive(self._connection)
+        numbers: list[int] = self._region.view((count,), np.int64).tolist()
+        return numbers
 
     def _beat(self) -> bool:
         """Tell that this is still at work. It is never told to stop: it is ended."""
