@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.media import Cancelled, open_media
+from pipelines.media import Cancelled, open_media, worker
+from pipelines.media.footage import Footage, Frame
 from pipelines.media.guarded import footage_guarded, open_guarded, probe_guarded
 from pipelines.media.opening import probe
 from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Hand, Pool
+from pipelines.media.wire import Region, new_region_fd, send
 from pipelines.types import Clip, Media, Picture, UserError
 from tests.hostile.clips import endless_stts
 from tests.media_makers import At, number_in, write_clip
@@ -46,6 +51,12 @@ def number_of(pool: Pool) -> int:
     pool.warm()
     (number,) = pool.numbers()
     return number
+
+
+def spend(number: int) -> None:
+    """What the kernel does to a process at the end of its processor time."""
+    with suppress(ProcessLookupError):
+        os.kill(number, signal.SIGXCPU)
 
 
 def assert_equal(ours: Media, theirs: Media) -> None:
@@ -113,6 +124,37 @@ def test_a_worker_that_dies_at_work_is_one_sentence(pool: Pool, photo: Path, tmp
         open_guarded(path, At(), on_progress=lambda *_: os.kill(number, signal.SIGKILL), pool=pool)
     assert str(refusal.value).startswith('"clip.mp4" broke its reader')
     assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+def test_a_worker_that_has_used_up_its_processor_time_is_not_called_broken(
+    pool: Pool, photo: Path, tmp_path: Path
+) -> None:
+    number = number_of(pool)
+    path = write_clip(tmp_path / "clip.mp4", frames=60)
+    with pytest.raises(UserError, match=r'"clip.mp4" takes too long to read'):
+        open_guarded(path, At(), on_progress=lambda *_: spend(number), pool=pool)
+    wait_for_end(number)
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+
+
+def test_a_clip_that_gives_frames_may_use_the_processor_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All frames of a long clip of 4K take more of a processor than one file may that gives none."""
+    num_allowed = 0
+
+    def allow() -> None:
+        nonlocal num_allowed
+        num_allowed += 1
+
+    monkeypatch.setattr(worker, "allow_processor", allow)
+    monkeypatch.setattr(worker, "FRAMES_AN_ALLOWANCE", 8)
+    ours, theirs = socket.socketpair()
+    here = Connection(ours.detach())
+    reader = worker.Worker(Connection(theirs.detach()), Region(new_region_fd()))
+    for _ in range(20):
+        send(here, "taken")
+    frames = (Frame(number, number / 10, np.zeros((2, 2, 3), np.uint8)) for number in range(20))
+    reader._send_footage(Footage(2.0, 20, frames))
+    assert num_allowed == 2
 
 
 def test_a_file_that_ends_the_process_of_decord_ends_a_worker_alone(pool: Pool, photo: Path, tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def confine() -> Confinement:
     return confinement
 
 
-def allow_one_file() -> None:
-    """Give the processor time of one more file."""
+def allow_processor() -> None:
+    """Give `WORKER_CPU_S` of a processor, from now on."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + WORKER_CPU_S, hard))

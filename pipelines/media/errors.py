@@ -47,7 +47,7 @@ def broke_the_reader(name: str) -> UserError:
 
 
 def too_slow(name: str) -> UserError:
-    """The process that read it was ended, because nothing came of it."""
+    """The process that read it was ended: nothing came of it, or it had used up its processor time."""
     return UserError(f'"{name}" takes too long to read: make it shorter or smaller and try again.')
 
 

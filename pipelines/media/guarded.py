@@ -21,7 +21,7 @@ from pipelines.media.errors import broke_the_reader, too_slow
 from pipelines.media.footage import Choose, Footage, Frame, keep_footage
 from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS, MAX_PICTURE_PIXELS
 from pipelines.media.look import Look
-from pipelines.media.pool import POOL, Died, Hand, Pool, Silent
+from pipelines.media.pool import POOL, Died, Hand, Pool, Silent, Spent
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Message
 from pipelines.types import ClipReader, Media, Picture, Probe, ProbedClip, ProbedPicture, UserError
 
@@ -175,10 +175,10 @@ def _reading(path: Path, order: Order, should_stop: Callable[[], bool], pool: Po
         with pool.worker(should_stop) as hand:
             hand.send(task, str(path.absolute()), clip_reader, may_move)
             yield _Reading(path, hand, should_stop)
+    except (Silent, Spent) as error:
+        raise too_slow(path.name) from error
     except Died as error:
         raise broke_the_reader(path.name) from error
-    except Silent as error:
-        raise too_slow(path.name) from error
 
 
 def _moving(path: Path, item: Picture | Footage) -> Footage:

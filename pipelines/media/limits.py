@@ -38,6 +38,9 @@ WORKER_BYTES = 900 * 1024**2
 WORKER_CPU_S = 120
 """Of a processor for one file. An hour of video takes a few; 768 frames of 4K that lie far apart take 100."""
 
+FRAMES_AN_ALLOWANCE = 768
+"""A clip that has given so many frames may use `WORKER_CPU_S` for the next ones: whoever asks bounds their number."""
+
 SILENCE_S = 8.0
 """A worker tells at each packet and frame that it is at work; this long without a word, and it is ended."""
 

@@ -1,7 +1,12 @@
 """A process with the decoders loaded and nothing else, that workers are forked from: `python -c ... nursery.main()`.
 
-The server asks over the socket that is standard input: a record with two descriptors asks for a worker, which gets
-them, and its number comes back; a record with a number ends that worker. When the server is gone, everything ends.
+The server asks over the socket that is standard input, in records of what is asked and the number of a worker:
+
+    NEW, with two descriptors    a worker, which gets them; its number comes back
+    END                          it is ended
+    SPENT                        it is ended, where it has not ended yet; whether its processor time did comes back
+
+When the server is gone, everything ends.
 """
 
 from __future__ import annotations
@@ -11,10 +16,13 @@ import signal
 import socket
 import struct
 import sys
+import time
 from multiprocessing.connection import Connection
 
-RECORD = struct.Struct("=I")
-NEW = 0
+RECORD, ANSWER = struct.Struct("=II"), struct.Struct("=I")
+NEW, END, SPENT = range(3)
+PATIENCE_MS = 1000
+"""For a process to be gone after it was killed."""
 
 
 def main() -> None:
@@ -27,17 +35,20 @@ def main() -> None:
             record, fds, _, _ = socket.recv_fds(link, RECORD.size, 2)
             if len(record) < RECORD.size:
                 return
-            (number,) = RECORD.unpack(record)
-            if number != NEW:
+            task, number = RECORD.unpack(record)
+            if task == END:
                 _end(number)
+            elif task == SPENT:
+                link.sendall(ANSWER.pack(_is_spent(number)))
             elif len(fds) == 2:
-                link.sendall(RECORD.pack(_fork(link, *fds)))
+                link.sendall(ANSWER.pack(_fork(link, *fds)))
     finally:
         for number in list(_RUNNING):
             _end(number)
 
 
 _RUNNING: set[int] = set()
+_SPENT: set[int] = set()
 
 
 def _fork(link: socket.socket, talk: int, memory: int) -> int:
@@ -48,6 +59,7 @@ def _fork(link: socket.socket, talk: int, memory: int) -> int:
     number = os.fork()
     if number:
         _RUNNING.add(number)
+        _SPENT.discard(number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         os.close(talk)
         os.close(memory)
@@ -67,12 +79,23 @@ def _end(number: int) -> None:
         os.kill(number, signal.SIGKILL)
 
 
+def _is_spent(number: int) -> bool:
+    _end(number)
+    for _ in range(PATIENCE_MS):
+        if number not in _RUNNING:
+            break
+        time.sleep(0.001)
+    return number in _SPENT
+
+
 def _reap(_signal: int, _frame: object) -> None:
     """Let go of workers that have ended. Only then may the system give their numbers to others."""
     while _RUNNING:
-        number, _ = os.waitpid(-1, os.WNOHANG)
+        number, status = os.waitpid(-1, os.WNOHANG)
         if not number:
             return
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+            _SPENT.add(number)
         _RUNNING.discard(number)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from pipelines.media.errors import Cancelled
 from pipelines.media.limits import MAX_WORKER_FILES, MAX_WORKERS, SILENCE_S
-from pipelines.media.nursery import NEW, RECORD
+from pipelines.media.nursery import ANSWER, END, NEW, RECORD, SPENT
 from pipelines.media.wire import Message, Region, new_region_fd, receive, send
 
 LOOK_S = 0.05
@@ -33,6 +33,10 @@ _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipelines
 
 class Died(Exception):  # noqa: N818
     """The worker ended while it read, or said what none says."""
+
+
+class Spent(Died):
+    """The worker ended as it had used up its processor time."""
 
 
 class Silent(Exception):  # noqa: N818
@@ -107,24 +111,32 @@ class Nursery:
         memory = new_region_fd()
         with ours, theirs:
             try:
-                socket.send_fds(self._link, [RECORD.pack(NEW)], [theirs.fileno(), memory])
-                answer = self._link.recv(RECORD.size, socket.MSG_WAITALL)
-                if len(answer) < RECORD.size:
-                    raise BrokenPipeError("the nursery is gone")
-                (number,) = RECORD.unpack(answer)
-                return Hand(number, Connection(ours.detach()), Region(os.dup(memory)))
+                socket.send_fds(self._link, [RECORD.pack(NEW, 0)], [theirs.fileno(), memory])
+                return Hand(self._answer(), Connection(ours.detach()), Region(os.dup(memory)))
             finally:
                 os.close(memory)
 
     def end(self, hand: Hand) -> None:
         """Kill a worker."""
         with suppress(OSError):
-            self._link.sendall(RECORD.pack(hand.number))
+            self._link.sendall(RECORD.pack(END, hand.number))
+
+    def is_spent(self, hand: Hand) -> bool:
+        """Whether its processor time has ended a worker; one that has not ended is killed. Raises OSError."""
+        self._link.sendall(RECORD.pack(SPENT, hand.number))
+        return bool(self._answer())
 
     def close(self) -> None:
         """End the process, and every worker with it."""
         self._link.close()
         self._process.wait()
+
+    def _answer(self) -> int:
+        answer = self._link.recv(ANSWER.size, socket.MSG_WAITALL)
+        if len(answer) < ANSWER.size:
+            raise BrokenPipeError("the nursery is gone")
+        (number,) = ANSWER.unpack(answer)
+        return int(number)
 
 
 class Pool:
@@ -139,7 +151,10 @@ class Pool:
 
     @contextmanager
     def worker(self, should_stop: Callable[[], bool]) -> Iterator[Hand]:
-        """A worker for one file, ended if that raises. Raises Cancelled where none was free before a stop."""
+        """A worker for one file, ended if that raises. Raises Cancelled where none was free before a stop.
+
+        Died is raised again as Spent where that is what it died of.
+        """
         while not self._places.acquire(timeout=LOOK_S):
             if should_stop():
                 raise Cancelled
@@ -149,6 +164,10 @@ class Pool:
             hand.is_clean = False
             try:
                 yield hand
+            except Died as error:
+                if self._is_spent(hand):
+                    raise Spent from error
+                raise
             finally:
                 self._give_back(hand)
         finally:
@@ -198,6 +217,11 @@ class Pool:
         hand.hear(lambda: False)
         self._all.add(hand)
         return hand
+
+    def _is_spent(self, hand: Hand) -> bool:
+        with self._lock, suppress(OSError):
+            return self._nursery is not None and self._nursery.is_spent(hand)
+        return False
 
     def _give_back(self, hand: Hand) -> None:
         with self._lock:

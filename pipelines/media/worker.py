@@ -27,10 +27,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.media.confinement import allow_one_file, confine
+from pipelines.media.confinement import allow_processor, confine
 from pipelines.media.errors import Undecoded, damaged, too_dear
 from pipelines.media.footage import Footage
-from pipelines.media.limits import MAX_CLIP_FRAMES
+from pipelines.media.limits import FRAMES_AN_ALLOWANCE, MAX_CLIP_FRAMES
 from pipelines.media.opening import probe, read_media
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Region, receive, send
 from pipelines.types import ClipReader, Picture, ProbedClip, UserError
@@ -52,7 +52,7 @@ class Worker:
         while True:
             try:
                 order = receive(self._connection)
-                allow_one_file()
+                allow_processor()
                 self._obey(*order)
             except (EOFError, OSError):
                 return
@@ -126,6 +126,8 @@ class Worker:
                 receive(self._connection)
             self._region.put(frame.rgb, (num_sent - 1) % NUM_SLOTS * SLOT_BYTES)
             send(self._connection, "frame", frame.number, frame.time_s, *frame.rgb.shape[:2])
+            if not num_sent % FRAMES_AN_ALLOWANCE:
+                allow_processor()
         for _ in range(min(num_sent, NUM_SLOTS)):
             receive(self._connection)
 
