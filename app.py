@@ -52,7 +52,7 @@ def build(host: Host) -> gr.Blocks:
             pane = parts.chat_pane(started)
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
-                page_takeaway.takeaway(session, uploads)
+                page_takeaway.takeaway(session, host)
         other_side = page_compare.compare_pane()
         settings = settings_pane()
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]

@@ -21,8 +21,9 @@ from PIL import Image
 from pipelines.media import Cancelled, open_media, worker
 from pipelines.media.footage import Footage, Frame
 from pipelines.media.guarded import footage_guarded, open_guarded, probe_guarded
+from pipelines.media.hand import Hand
 from pipelines.media.opening import probe
-from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Hand, Pool
+from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Pool
 from pipelines.media.wire import Region, new_region_fd, send
 from pipelines.types import Clip, Media, Picture, UserError
 from tests.hostile.clips import endless_stts
@@ -180,7 +181,7 @@ def test_stop_ends_a_worker_that_hangs(pool: Pool, photo: Path) -> None:
 def test_a_worker_that_falls_silent_is_ended(pool: Pool, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     number = number_of(pool)
     os.kill(number, signal.SIGSTOP)
-    monkeypatch.setattr("pipelines.media.pool.SILENCE_S", 0.2)
+    monkeypatch.setattr("pipelines.media.hand.SILENCE_S", 0.2)
     with pytest.raises(UserError, match=r"takes too long to read"):
         open_guarded(photo, At(), pool=pool)
     wait_for_end(number)
@@ -203,6 +204,22 @@ def test_nobody_waits_for_a_worker_after_stop(photo: Path) -> None:
     try:
         with pool.worker(lambda: False), pytest.raises(Cancelled):
             open_guarded(photo, At(), should_stop=lambda: True, pool=pool)
+    finally:
+        pool.close()
+
+
+def test_clips_that_are_read_for_long_leave_a_worker_for_other_files(photo: Path, tmp_path: Path) -> None:
+    """Two exports took both workers for as long as they ran, and nobody could add a picture."""
+    pool, path, stop = Pool(2), write_clip(tmp_path / "clip.mp4"), threading.Event()
+    try:
+        with footage_guarded(path, lambda _times_s, _duration_s: [0], pool=pool):
+            assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+            stop.set()
+            with (
+                pytest.raises(Cancelled),
+                footage_guarded(path, lambda _times_s, _duration_s: [0], stop.is_set, pool),
+            ):
+                pass
     finally:
         pool.close()
 

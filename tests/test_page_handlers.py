@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import astuple, replace
+from itertools import count
 from pathlib import Path
 
 import gradio as gr
@@ -13,11 +15,13 @@ from pipelines.archive import Archive
 from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.engine import ScriptedEngine
+from pipelines.host import Audience
 from pipelines.models import DEMO_FOLDER
 from pipelines.page import asking as page_asking
 from pipelines.page import compare as page_compare
 from pipelines.page import host as page_host
 from pipelines.page import outcome as page_outcome
+from pipelines.page import takeaway as page_takeaway
 from pipelines.page import turns as page_turns
 from pipelines.page.host import Host
 from pipelines.present.choices import Choices
@@ -25,6 +29,7 @@ from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
+from tests.media_makers import write_clip
 
 UNCHANGED = gr.skip()
 EMPTY = {"text": "", "files": []}
@@ -139,3 +144,17 @@ def test_a_question_that_is_asked_again_twice_is_answered_once() -> None:
     session.retry()
     session.is_running = True
     assert list(page_asking.answering(Host.of(Model()))(session)) == [(UNCHANGED, UNCHANGED)]
+
+
+@pytest.mark.parametrize("choice", ["Marked clip", "Marked pictures", "Report"])
+def test_nothing_is_written_for_a_page_that_was_closed(
+    choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clip was encoded to its end, minutes long, on the processors and with the worker that others waited for."""
+    monkeypatch.setattr(page_takeaway, "uploads", lambda: tmp_path)
+    clock_s: Iterator[float] = count(0.0, 5.0)  # each look at it is five seconds later
+    host = replace(Host.of(Model()), audience=Audience(lambda: next(clock_s)))
+    answer = '[{"time": 1, "bbox_2d": [100, 100, 900, 900], "label": "a"}]'
+    session = Session(rounds=[Round(Draft("Where?", (write_clip(tmp_path / "a.mp4"),)), Reply(answer))])
+    assert page_takeaway.taking(page_takeaway.CHOICES[choice], host)(session) == UNCHANGED
+    assert list((tmp_path / "taken").iterdir()) == []

@@ -84,14 +84,25 @@ class Audience:
 
         However it ends, they are closed: else an engine would go on for nobody.
         """
-        heard_s = self._clock_s()
+        is_lost = self.lost(*names)
         with closing(cast(Generator[Item, None, None], updates)):
             for update in updates:
-                if any(map(self.hears, names)):
-                    heard_s = self._clock_s()
-                elif self._clock_s() - heard_s > UNHEARD_S:
+                if is_lost():
                     return
                 yield update
+
+    def lost(self, *names: str) -> Callable[[], bool]:
+        """What tells, asked again and again, whether for `UNHEARD_S` no stream of any of the names was open."""
+        heard_s = self._clock_s()
+
+        def is_lost() -> bool:
+            nonlocal heard_s
+            now_s = self._clock_s()
+            if any(map(self.hears, names)):
+                heard_s = now_s
+            return now_s - heard_s > UNHEARD_S
+
+        return is_lost
 
 
 class Listening:

@@ -19,9 +19,10 @@ from pipelines.media import opening
 from pipelines.media.content import kind_of
 from pipelines.media.errors import broke_the_reader, too_slow
 from pipelines.media.footage import Choose, Footage, Frame, keep_footage
+from pipelines.media.hand import Died, Hand, Silent, Spent
 from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS, MAX_PICTURE_PIXELS
 from pipelines.media.look import Look
-from pipelines.media.pool import POOL, Died, Hand, Pool, Silent, Spent
+from pipelines.media.pool import POOL, Pool
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Message
 from pipelines.types import ClipReader, Media, Picture, Probe, ProbedClip, ProbedPicture, UserError
 
@@ -58,13 +59,14 @@ def footage_guarded(
 ) -> Iterator[Footage]:
     """The chosen frames of a clip for the length of a `with` block, one at a time, however many they are.
 
-    The pixels of a frame hold until the next is asked for. Raises UserError as `open_guarded`, and for a picture.
+    However many such clips are read, a worker is left for other files. The pixels of a frame hold until the next is
+    asked for. Raises UserError as `open_guarded`, and for a picture.
     """
     kind_of(path)
     if not IS_POSSIBLE:
         yield _moving(path, opening.read_media(path, choose, "pyav", should_stop or _never, may_move=False))
         return
-    with _reading(path, ("open", "pyav", False), should_stop or _never, pool) as reading:
+    with _reading(path, ("open", "pyav", False), should_stop or _never, pool, is_long=True) as reading:
         yield _moving(path, reading.begun(choose, lambda _done, _total: None))
 
 
@@ -169,10 +171,12 @@ class _Reading:
 
 
 @contextmanager
-def _reading(path: Path, order: Order, should_stop: Callable[[], bool], pool: Pool) -> Iterator[_Reading]:
+def _reading(
+    path: Path, order: Order, should_stop: Callable[[], bool], pool: Pool, *, is_long: bool = False
+) -> Iterator[_Reading]:
     task, clip_reader, may_move = order
     try:
-        with pool.worker(should_stop) as hand:
+        with pool.worker(should_stop, is_long=is_long) as hand:
             hand.send(task, str(path.absolute()), clip_reader, may_move)
             yield _Reading(path, hand, should_stop)
     except (Silent, Spent) as error:

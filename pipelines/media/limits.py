@@ -30,7 +30,7 @@ MIN_SKIPPED_FRAMES = 30
 """Fewer frames than this are decoded and dropped; a jump to the next keyframe costs about as much."""
 
 MAX_WORKERS = max(2, min(4, os.cpu_count() or 1))
-"""Files that are read at the same time, each by a process of its own."""
+"""Files that are read at the same time, each by a process of its own; two at least, as one is kept from long work."""
 
 WORKER_BYTES = 900 * 1024**2
 """Of memory that a worker may write to: the dearest picture takes 700 MB of it, everything else far less."""

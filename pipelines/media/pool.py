@@ -13,79 +13,19 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
-from typing import Any
 
 from pipelines.media.errors import Cancelled
-from pipelines.media.limits import MAX_WORKER_FILES, MAX_WORKERS, SILENCE_S
+from pipelines.media.hand import LOOK_S, Died, Hand, Silent, Spent
+from pipelines.media.limits import MAX_WORKERS
 from pipelines.media.nursery import ANSWER, END, NEW, RECORD, SPENT
-from pipelines.media.wire import Message, Region, new_region_fd, receive, send
+from pipelines.media.wire import Region, new_region_fd
 
-LOOK_S = 0.05
-"""Between two looks at whether the caller still wants the file."""
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipelines.media.nursery import main; main()"
-
-
-class Died(Exception):  # noqa: N818
-    """The worker ended while it read, or said what none says."""
-
-
-class Spent(Died):
-    """The worker ended as it had used up its processor time."""
-
-
-class Silent(Exception):  # noqa: N818
-    """Nothing was heard of the worker for too long."""
-
-
-class Hand:
-    """A worker, as the server holds it."""
-
-    def __init__(self, number: int, connection: Connection, region: Region) -> None:
-        self.number, self.region = number, region
-        self.num_files = 0
-        self.is_clean = True
-        self._connection = connection
-
-    @property
-    def is_fit(self) -> bool:
-        """Whether it waits for the next file."""
-        with suppress(OSError):
-            return self.is_clean and self.num_files < MAX_WORKER_FILES and not self._connection.poll()
-        return False
-
-    def send(self, *message: Any) -> None:
-        """Say something. Raises Died."""
-        try:
-            send(self._connection, *message)
-        except OSError as error:
-            raise Died from error
-
-    def hear(self, should_stop: Callable[[], bool]) -> Message:
-        """The next message that is more than a sign of life. Raises Died, Silent, and Cancelled by `should_stop`."""
-        heard_s = time.monotonic()
-        while True:
-            if should_stop():
-                raise Cancelled
-            try:
-                if self._connection.poll(LOOK_S):
-                    message = receive(self._connection)
-                    if message != ["at work"]:
-                        return message
-                    heard_s = time.monotonic()
-            except (OSError, EOFError) as error:
-                raise Died from error
-            if time.monotonic() - heard_s > SILENCE_S:
-                raise Silent
-
-    def close(self) -> None:
-        """Let it go: it ends when it looks for the next order."""
-        self._connection.close()
 
 
 class Nursery:
@@ -144,21 +84,21 @@ class Pool:
 
     def __init__(self, max_workers: int = MAX_WORKERS) -> None:
         self._places = threading.Semaphore(max_workers)
+        self._long = threading.Semaphore(max(1, max_workers - 1))
         self._lock = threading.Lock()
         self._idle: list[Hand] = []
         self._all: set[Hand] = set()
         self._nursery: Nursery | None = None
 
     @contextmanager
-    def worker(self, should_stop: Callable[[], bool]) -> Iterator[Hand]:
+    def worker(self, should_stop: Callable[[], bool], *, is_long: bool = False) -> Iterator[Hand]:
         """A worker for one file, ended if that raises. Raises Cancelled where none was free before a stop.
 
-        Died is raised again as Spent where that is what it died of.
+        What `is_long` never takes the last place from files that are read at once. Died is raised again as Spent where
+        that is what it died of.
         """
-        while not self._places.acquire(timeout=LOOK_S):
-            if should_stop():
-                raise Cancelled
-        try:
+        long = _held(self._long, should_stop) if is_long else nullcontext()
+        with long, _held(self._places, should_stop):
             hand = self._take()
             hand.num_files += 1
             hand.is_clean = False
@@ -170,8 +110,6 @@ class Pool:
                 raise
             finally:
                 self._give_back(hand)
-        finally:
-            self._places.release()
 
     def warm(self) -> None:
         """Make a worker ready, so that the first file does not wait for it."""
@@ -236,6 +174,18 @@ class Pool:
         hand.close()
         if self._nursery is not None:
             self._nursery.end(hand)
+
+
+@contextmanager
+def _held(places: threading.Semaphore, should_stop: Callable[[], bool]) -> Iterator[None]:
+    """A place for the length of a `with` block. Raises Cancelled where none was free before a stop."""
+    while not places.acquire(timeout=LOOK_S):
+        if should_stop():
+            raise Cancelled
+    try:
+        yield
+    finally:
+        places.release()
 
 
 POOL = Pool()

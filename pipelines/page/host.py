@@ -6,7 +6,7 @@ of that only ever harms here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -83,7 +83,11 @@ class Host:
 
     def listened(self, updates: Iterator[Item]) -> Iterator[Item]:
         """The updates, for as long as whoever sent the request that is being handled listens."""
-        return self.audience.heard(updates, self.visitor().session, str(LocalContext.event_id.get("")))
+        return self.audience.heard(updates, *self._listeners())
+
+    def lost(self) -> Callable[[], bool]:
+        """What tells whether whoever sent the request that is being handled listens no more."""
+        return self.audience.lost(*self._listeners())
 
     def leave(self, session: Session) -> None:
         """What happens when a visitor has left a conversation."""
@@ -95,3 +99,6 @@ class Host:
         left = session.leave(typed, is_kept=self.archive.is_on)
         self.model.forget(session.name)
         return left
+
+    def _listeners(self) -> tuple[str, str]:
+        return self.visitor().session, str(LocalContext.event_id.get(""))

@@ -6,13 +6,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from pipelines.disk import is_full
+from pipelines.media import Cancelled
 from pipelines.page.components import PRIVATE
+from pipelines.page.host import Host, uploads
 from pipelines.present.album import conversation_report
 from pipelines.present.claims import Claimed, claims
 from pipelines.present.film import marked_clips
@@ -21,49 +24,50 @@ from pipelines.present.takeaway import NOTHING_MARKED, marked_pictures, marks_as
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 
-Write = Callable[[list[Claimed], Path, Callable[[float], None]], list[Path]]
 MAX_WRITING = 2
 """Clips are encoded on the processors that the model may need."""
 
 
-def _of_last(write: Callable[[Claimed, Path], list[Path]]) -> Write:
+@dataclass(frozen=True)
+class Desk:
+    """Where to write, whom to tell how much is done, 0 to 1, and what tells whether nobody waits for it any more."""
+
+    folder: Path
+    on_progress: Callable[[float], None]
+    should_stop: Callable[[], bool]
+
+
+Write = Callable[[list[Claimed], Desk], list[Path]]
+
+
+def _of_last(write: Callable[[Claimed, Desk], list[Path]]) -> Write:
     """A writer for the last answer alone."""
 
-    def write_last(claimed: list[Claimed], folder: Path, _on_progress: Callable[[float], None]) -> list[Path]:
+    def write_last(claimed: list[Claimed], desk: Desk) -> list[Path]:
         if not claimed:
             raise UserError(NOTHING_MARKED)
-        return write(claimed[-1], folder)
+        return write(claimed[-1], desk)
 
     return write_last
 
 
-def _pictures(claimed: Claimed, folder: Path) -> list[Path]:
-    paths = marked_pictures(claimed, folder)
+def _pictures(claimed: Claimed, desk: Desk) -> list[Path]:
+    paths = marked_pictures(claimed, desk.folder, desk.should_stop)
     if left_out := num_left_out(claimed):
         gr.Info(f"Times with marks that are not shown: {left_out}")
     return paths
 
 
-def _film(claimed: list[Claimed], folder: Path, on_progress: Callable[[float], None]) -> list[Path]:
-    if not claimed:
-        raise UserError(NOTHING_MARKED)
-    return marked_clips(claimed[-1], folder, on_progress)
-
-
-def _report(claimed: list[Claimed], folder: Path, _on_progress: Callable[[float], None]) -> list[Path]:
-    return conversation_report(claimed, folder)
-
-
 CHOICES: dict[str, Write] = {
     "Marked pictures": _of_last(_pictures),
-    "Marked clip": _film,
-    "COCO": _of_last(marks_as_coco),
-    "Table (CSV)": _of_last(marks_as_table),
-    "Report": _report,
+    "Marked clip": _of_last(lambda last, desk: marked_clips(last, desk.folder, desk.on_progress, desk.should_stop)),
+    "COCO": _of_last(lambda last, desk: marks_as_coco(last, desk.folder)),
+    "Table (CSV)": _of_last(lambda last, desk: marks_as_table(last, desk.folder)),
+    "Report": lambda claimed, desk: conversation_report(claimed, desk.folder, desk.should_stop),
 }
 
 
-def takeaway(session: gr.State, uploads: Callable[[], Path]) -> None:
+def takeaway(session: gr.State, host: Host) -> None:
     """The buttons, and the files that they give."""
     with gr.Accordion("Take it along", open=False, elem_id="take"):
         with gr.Row():
@@ -73,7 +77,7 @@ def takeaway(session: gr.State, uploads: Callable[[], Path]) -> None:
         )
     for name, button in buttons.items():
         button.click(
-            _taking(CHOICES[name], uploads),
+            taking(CHOICES[name], host),
             session,
             files,
             concurrency_id="take",
@@ -94,18 +98,18 @@ def _swept(folder: Path) -> Path:
     return folder
 
 
-def _taking(write: Write, uploads: Callable[[], Path]) -> Callable[..., Any]:
-    """The handler that writes the files; what is wrong is told, and changes nothing."""
+def taking(write: Write, host: Host) -> Callable[..., Any]:
+    """The handler that writes the files, while somebody listens; what is wrong is told, and changes nothing."""
 
     def take(session: Session, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how it is asked for
         try:
-            folder = _swept(uploads() / "taken")
+            folder = Path(tempfile.mkdtemp(dir=_swept(uploads() / "taken")))
             progress(0.0, desc="Writing")
-            paths = write(
-                claims(session.rounds),
-                Path(tempfile.mkdtemp(dir=folder)),
-                lambda share: progress(share, desc="Writing"),
-            )
+            desk = Desk(folder, lambda share: progress(share, desc="Writing"), host.lost())
+            paths = write(claims(session.rounds), desk)
+        except Cancelled:
+            shutil.rmtree(folder, ignore_errors=True)
+            return gr.skip()
         except UserError as error:
             gr.Warning(str(error))
             return gr.skip()

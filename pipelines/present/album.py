@@ -5,7 +5,7 @@ Everything in it that a person, a model or a file says is text. No script is in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -22,21 +22,25 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 PICTURE_PX = 720
 FRAME_PX = 320
 MAX_FRAMES = 12
+Stop = Callable[[], bool]
 EMPTY = "There is no conversation to take along yet: ask something first."
 
 
-def conversation_report(claimed: Sequence[Claimed], folder: Path) -> list[Path]:
-    """Write the report of a conversation. Raises UserError where there is none."""
+def conversation_report(claimed: Sequence[Claimed], folder: Path, should_stop: Stop | None = None) -> list[Path]:
+    """Write the report of a conversation.
+
+    Raises UserError where there is none, and Cancelled when `should_stop` says so.
+    """
     if not claimed:
         raise UserError(EMPTY)
     path = folder / "conversation.html"
-    path.write_text(report_html(claimed), encoding="utf-8")
+    path.write_text(report_html(claimed, should_stop), encoding="utf-8")
     return [path]
 
 
-def report_html(claimed: Sequence[Claimed]) -> str:
-    """The text of the file."""
-    rounds = "".join(_round(number, one) for number, one in enumerate(claimed, 1))
+def report_html(claimed: Sequence[Claimed], should_stop: Stop | None = None) -> str:
+    """The text of the file. Raises Cancelled when `should_stop` says so."""
+    rounds = "".join(_round(number, one, should_stop) for number, one in enumerate(claimed, 1))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Glassbox: a conversation</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -46,7 +50,7 @@ def report_html(claimed: Sequence[Claimed]) -> str:
     )
 
 
-def _round(number: int, claimed: Claimed) -> str:
+def _round(number: int, claimed: Claimed, should_stop: Stop | None) -> str:
     reply = claimed.round.reply
     thought = (
         f"<details><summary>Thought, {seconds(reply.thought_s)}, {reply.num_thought_tokens:,} tokens</summary>"
@@ -54,7 +58,7 @@ def _round(number: int, claimed: Claimed) -> str:
         if reply.reasoning.strip()
         else ""
     )
-    media = "".join(_medium(claimed, medium) for medium in claimed.shown)
+    media = "".join(_medium(claimed, medium, should_stop) for medium in claimed.shown)
     return (
         f"<section><h2>{number}. {escape(claimed.round.draft.question)}</h2>{thought}"
         f"<pre>{escape(reply.answer.strip()) or '(no answer)'}</pre>{media}{_marks(claimed.marks)}{_times(claimed)}"
@@ -62,10 +66,10 @@ def _round(number: int, claimed: Claimed) -> str:
     )
 
 
-def _medium(claimed: Claimed, medium: int) -> str:
+def _medium(claimed: Claimed, medium: int, should_stop: Stop | None) -> str:
     probed, marks = claimed.probes[medium], claimed.marks_of(medium)
     if not isinstance(probed, ProbedClip):
-        item = open_once(claimed.files[medium], AtTimes(()))
+        item = open_once(claimed.files[medium], AtTimes(()), should_stop=should_stop)
         return figure(data_uri(item.rgb, PICTURE_PX), (item.width, item.height), marks, item.name, caption=item.name)
     frames = [
         figure(
@@ -76,7 +80,7 @@ def _medium(claimed: Claimed, medium: int) -> str:
             caption=seconds(frame.time_s),
             classes="gb-frame",
         )
-        for frame in marked_frames(claimed, medium, MAX_FRAMES)
+        for frame in marked_frames(claimed, medium, MAX_FRAMES, should_stop)
     ]
     clips = [at for at, other in enumerate(claimed.probes) if isinstance(other, ProbedClip)]
     events = claimed.events if medium == clips[-1] else ()

@@ -42,8 +42,13 @@ Progress = Callable[[float], None]
 """Told how much is done, 0 to 1."""
 
 
-def marked_clips(claimed: Claimed, folder: Path, on_progress: Progress) -> list[Path]:
-    """Write every clip that has marks or events with these on it. Raises UserError where there is none."""
+def marked_clips(
+    claimed: Claimed, folder: Path, on_progress: Progress, should_stop: Callable[[], bool] | None = None
+) -> list[Path]:
+    """Write every clip that has marks or events with these on it.
+
+    Raises UserError where there is none, and Cancelled when `should_stop` says so.
+    """
     clips = [at for at, item in enumerate(claimed.probes) if isinstance(item, ProbedClip)]
     wanted = [at for at in clips if claimed.marks_of(at) or (claimed.events and at == clips[-1])]
     if not wanted:
@@ -59,14 +64,26 @@ def marked_clips(claimed: Claimed, folder: Path, on_progress: Progress) -> list[
             claimed.marks_of(medium),
             events,
             lambda share, done=done: on_progress((done + share) / len(wanted)),  # type: ignore[misc]
+            should_stop,
         )
         written.append(path)
     return written
 
 
-def burn(source: Path, target: Path, marks: Sequence[Mark], events: Sequence[Event], on_progress: Progress) -> None:
-    """Write the clip of `source` with marks and events to `target`. Raises UserError where it cannot be read."""
-    with footage(source, _thinned) as frames, av.open(str(target), "w", options={"movflags": "faststart"}) as output:
+def burn(
+    source: Path,
+    target: Path,
+    marks: Sequence[Mark],
+    events: Sequence[Event],
+    on_progress: Progress,
+    should_stop: Callable[[], bool] | None = None,
+) -> None:
+    """Write the clip of `source` with marks and events to `target`.
+
+    Raises UserError where it cannot be read, and Cancelled when `should_stop` says so.
+    """
+    options = {"movflags": "faststart"}
+    with footage(source, _thinned, should_stop) as frames, av.open(str(target), "w", options=options) as output:
         stream = output.add_stream("libx264", rate=30, options=CODEC_OPTIONS)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_A_SECOND)
