@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipelines.media import open_media, probe
+from pipelines.media.probing import _late_exif
 from pipelines.types import Clip, ProbedClip, ProbedPicture, UserError
 from tests.media_makers import At, write_clip, write_sound
 
@@ -40,6 +41,27 @@ def test_turned_pictures(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif[ORIENTATION] = orientation
     Image.new("RGB", (58, 34)).save(tmp_path / f"a.{suffix}", exif=exif)
     check(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_png_that_says_behind_its_pixels_which_way_is_up(tmp_path: Path, orientation: int) -> None:
+    """Its places were exported in px of the picture as it lies in the file."""
+    path, exif = tmp_path / "a.png", Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.new("RGB", (58, 34)).save(path, exif=exif)
+    content = path.read_bytes()
+    start, pixels, end = (content.index(kind) - 4 for kind in (b"eXIf", b"IDAT", b"IEND"))
+    assert start < pixels
+    path.write_bytes(content[:start] + content[pixels:end] + content[start:pixels] + content[end:])
+    check(path)
+
+
+@pytest.mark.parametrize("cut", range(8, 60, 4))
+def test_a_png_that_is_cut_off_anywhere_is_gone_over(tmp_path: Path, cut: int) -> None:
+    Image.new("RGB", (58, 34)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:cut])
+    assert _late_exif(tmp_path / "a.png") == b""
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ it would give, as far as it shows without decoding.
 
 from __future__ import annotations
 
+import os
+import struct
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -22,16 +24,21 @@ from pipelines.media.timeline import read_timeline
 from pipelines.types import ProbedClip, ProbedPicture
 
 Axes = tuple[int, int, int, int]
+CHUNK = struct.Struct(">I4s")
+PNG_SIGNATURE_BYTES, CHECKSUM_BYTES = 8, 4
+MAX_CHUNKS = 200_000
+"""That are gone over in one PNG. Most hold 8 KB or more of the pixels."""
+MAX_EXIF_BYTES = 1024**2
 
 
 def probe_picture(path: Path) -> ProbedPicture:
-    """The size of a picture by its header. A PNG that says behind its pixels which way is up is told as stored."""
+    """The size of a picture by its header, and of a PNG by what stands behind its pixels too."""
     with decoding(path.name), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with opened(path) as image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
-            return ProbedPicture(path.name, *_shown(image.width, image.height, _axes(image)))
+            return ProbedPicture(path.name, *_shown(image.width, image.height, _axes(image, path)))
 
 
 def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> ProbedClip:
@@ -46,12 +53,31 @@ def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> Pro
     return ProbedClip(path.name, width, height, timeline.times_s, timeline.duration_s)
 
 
-def _axes(image: Image.Image) -> Axes | None:
+def _axes(image: Image.Image, path: Path) -> Axes | None:
     try:
         # what Pillow makes of it for PNG decodes the picture to look behind it
+        if image.format == "PNG" and "exif" not in image.info and (late := _late_exif(path)):
+            image.info["exif"] = b"Exif\0\0" + late
         return AXES.get(Image.Image.getexif(image).get(ORIENTATION, 1))
     except Exception:
         return None
+
+
+def _late_exif(path: Path) -> bytes:
+    """The eXIf chunk of a PNG, which may lie behind the pixels: found by the lengths of the chunks before it."""
+    with path.open("rb") as file:
+        file.seek(PNG_SIGNATURE_BYTES)
+        for _ in range(MAX_CHUNKS):
+            head = file.read(CHUNK.size)
+            if len(head) < CHUNK.size:
+                break
+            length, kind = CHUNK.unpack(head)
+            if kind == b"eXIf":
+                return file.read(min(length, MAX_EXIF_BYTES))
+            if kind in (b"IEND", b"fdAT"):  # the end, or the second frame of an animation
+                break
+            file.seek(length + CHECKSUM_BYTES, os.SEEK_CUR)
+    return b""
 
 
 def _shown(width: int, height: int, axes: Axes | None) -> tuple[int, int]:
