@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.media import Cancelled, open_media, worker
+from pipelines.media import Cancelled, guarded, open_media, worker
 from pipelines.media.footage import Footage, Frame
 from pipelines.media.guarded import footage_guarded, open_guarded, probe_guarded
 from pipelines.media.hand import Hand
@@ -142,7 +142,7 @@ def test_a_clip_that_gives_frames_may_use_the_processor_for_more(monkeypatch: py
     """All frames of a long clip of 4K take more of a processor than one file may that gives none."""
     num_allowed = 0
 
-    def allow() -> None:
+    def allow(_seconds: int) -> None:
         nonlocal num_allowed
         num_allowed += 1
 
@@ -178,13 +178,29 @@ def test_stop_ends_a_worker_that_hangs(pool: Pool, photo: Path) -> None:
     assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
 
 
-def test_a_worker_that_falls_silent_is_ended(pool: Pool, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["photo", "clip"])
+def test_a_worker_that_falls_silent_is_ended(
+    kind: str, pool: Pool, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo if kind == "photo" else write_clip(tmp_path / "clip.mp4")
     number = number_of(pool)
     os.kill(number, signal.SIGSTOP)
-    monkeypatch.setattr("pipelines.media.hand.SILENCE_S", 0.2)
+    monkeypatch.setattr(guarded, "PICTURE_SILENCE_S" if kind == "photo" else "SILENCE_S", 0.2)
     with pytest.raises(UserError, match=r"takes too long to read"):
-        open_guarded(photo, At(), pool=pool)
+        open_guarded(path, At(), pool=pool)
     wait_for_end(number)
+
+
+def test_a_picture_may_be_decoded_without_a_word_for_longer(
+    pool: Pool, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others keep the processors busy, 48 megapixels of AVIF took longer than any clip may be silent."""
+    number = number_of(pool)
+    monkeypatch.setattr(guarded, "SILENCE_S", 0.1)
+    os.kill(number, signal.SIGSTOP)
+    threading.Timer(0.5, os.kill, (number, signal.SIGCONT)).start()
+    assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+    assert pool.numbers() == [number]
 
 
 def test_a_nursery_that_is_gone_is_started_anew(photo: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from pipelines.media.kernel import forbid_files_and_network
-from pipelines.media.limits import WORKER_BYTES, WORKER_CPU_S, WORKER_OPEN_FILES
+from pipelines.media.limits import WORKER_BYTES, WORKER_OPEN_FILES
 
 ADDRESS_BYTES = 4 * 1024**3
 """Threads reserve room that they never use; what is written is bounded by `WORKER_BYTES`."""
@@ -41,11 +41,11 @@ def confine() -> Confinement:
     return confinement
 
 
-def allow_processor() -> None:
-    """Give `WORKER_CPU_S` of a processor, from now on."""
+def allow_processor(seconds: int) -> None:
+    """Give so much time of a processor, from now on."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + WORKER_CPU_S, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard))
 
 
 def _limit(which: int, value: int) -> None:

@@ -16,11 +16,17 @@ from typing import Literal
 import numpy as np
 
 from pipelines.media import opening
-from pipelines.media.content import kind_of
+from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import broke_the_reader, too_slow
 from pipelines.media.footage import Choose, Footage, Frame, keep_footage
 from pipelines.media.hand import Died, Hand, Silent, Spent
-from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS, MAX_PICTURE_PIXELS
+from pipelines.media.limits import (
+    MAX_CLIP_FRAMES,
+    MAX_DECODED_PIXELS,
+    MAX_PICTURE_PIXELS,
+    PICTURE_SILENCE_S,
+    SILENCE_S,
+)
 from pipelines.media.look import Look
 from pipelines.media.pool import POOL, Pool
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Message
@@ -48,7 +54,6 @@ def open_guarded(
     """
     if not IS_POSSIBLE:
         return opening.open_media(path, look, clip_reader, on_progress, should_stop)
-    kind_of(path)
     with _reading(path, ("open", clip_reader, look.may_move), should_stop or _never, pool) as reading:
         return reading.media(look, on_progress or (lambda _done, _total: None))
 
@@ -62,7 +67,6 @@ def footage_guarded(
     However many such clips are read, a worker is left for other files. The pixels of a frame hold until the next is
     asked for. Raises UserError as `open_guarded`, and for a picture.
     """
-    kind_of(path)
     if not IS_POSSIBLE:
         yield _moving(path, opening.read_media(path, choose, "pyav", should_stop or _never, may_move=False))
         return
@@ -74,7 +78,6 @@ def probe_guarded(path: Path, should_stop: Callable[[], bool] | None = None, poo
     """As `pipelines.media.opening.probe`, by a worker."""
     if not IS_POSSIBLE:
         return opening.probe(path, should_stop)
-    kind_of(path)
     with _reading(path, ("probe", "pyav", False), should_stop or _never, pool) as reading:
         return reading.probe()
 
@@ -88,8 +91,8 @@ def make_ready(pool: Pool = POOL) -> None:
 class _Reading:
     """One file on its way from a worker. Whatever that says is checked before it is believed."""
 
-    def __init__(self, path: Path, hand: Hand, should_stop: Callable[[], bool]) -> None:
-        self._name, self._hand, self._should_stop = path.name, hand, should_stop
+    def __init__(self, path: Path, hand: Hand, should_stop: Callable[[], bool], silence_s: float) -> None:
+        self._name, self._hand, self._should_stop, self._silence_s = path.name, hand, should_stop, silence_s
         self._is_mid_clip = False
 
     def media(self, look: Look, on_progress: Callable[[int, int], None]) -> Media:
@@ -160,7 +163,7 @@ class _Reading:
         self._hand.is_clean = True
 
     def _hear(self) -> Message:
-        message = self._hand.hear(self._should_stop)
+        message = self._hand.hear(self._should_stop, self._silence_s)
         match message:
             case ["refused", str(sentence)]:
                 self._hand.is_clean = not self._is_mid_clip
@@ -175,10 +178,11 @@ def _reading(
     path: Path, order: Order, should_stop: Callable[[], bool], pool: Pool, *, is_long: bool = False
 ) -> Iterator[_Reading]:
     task, clip_reader, may_move = order
+    silence_s = PICTURE_SILENCE_S if kind_of(path) == PICTURE else SILENCE_S
     try:
         with pool.worker(should_stop, is_long=is_long) as hand:
             hand.send(task, str(path.absolute()), clip_reader, may_move)
-            yield _Reading(path, hand, should_stop)
+            yield _Reading(path, hand, should_stop, silence_s)
     except (Silent, Spent) as error:
         raise too_slow(path.name) from error
     except Died as error:

@@ -51,8 +51,11 @@ class Hand:
         except OSError as error:
             raise Died from error
 
-    def hear(self, should_stop: Callable[[], bool]) -> Message:
-        """The next message that is more than a sign of life. Raises Died, Silent, and Cancelled by `should_stop`."""
+    def hear(self, should_stop: Callable[[], bool], silence_s: float = SILENCE_S) -> Message:
+        """The next message that is more than a sign of life.
+
+        Raises Died, Silent where `silence_s` pass without any, and Cancelled by `should_stop`.
+        """
         heard_s = time.monotonic()
         while True:
             if should_stop():
@@ -65,7 +68,7 @@ class Hand:
                     heard_s = time.monotonic()
             except (OSError, EOFError) as error:
                 raise Died from error
-            if time.monotonic() - heard_s > SILENCE_S:
+            if time.monotonic() - heard_s > silence_s:
                 raise Silent
 
     def close(self) -> None:

@@ -28,9 +28,10 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.media.confinement import allow_processor, confine
+from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import Undecoded, damaged, too_dear
 from pipelines.media.footage import Footage
-from pipelines.media.limits import FRAMES_AN_ALLOWANCE, MAX_CLIP_FRAMES
+from pipelines.media.limits import FRAMES_AN_ALLOWANCE, MAX_CLIP_FRAMES, PICTURE_CPU_S, WORKER_CPU_S
 from pipelines.media.opening import probe, read_media
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Region, receive, send
 from pipelines.types import ClipReader, Picture, ProbedClip, UserError
@@ -51,14 +52,13 @@ class Worker:
         send(self._connection, "ready", confinement.files, confinement.network)
         while True:
             try:
-                order = receive(self._connection)
-                allow_processor()
-                self._obey(*order)
+                self._obey(*receive(self._connection))
             except (EOFError, OSError):
                 return
 
     def _obey(self, task: str, path: str, clip_reader: ClipReader, may_move: bool) -> None:
         try:
+            allow_processor(PICTURE_CPU_S if kind_of(Path(path)) == PICTURE else WORKER_CPU_S)
             if task == "probe":
                 self._probe(Path(path))
             else:
@@ -127,7 +127,7 @@ class Worker:
             self._region.put(frame.rgb, (num_sent - 1) % NUM_SLOTS * SLOT_BYTES)
             send(self._connection, "frame", frame.number, frame.time_s, *frame.rgb.shape[:2])
             if not num_sent % FRAMES_AN_ALLOWANCE:
-                allow_processor()
+                allow_processor(WORKER_CPU_S)
         for _ in range(min(num_sent, NUM_SLOTS)):
             receive(self._connection)
 
