@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pipelines.media import Cancelled, guarded, open_media, worker
 from pipelines.media.footage import Footage, Frame
@@ -92,6 +92,15 @@ def test_however_many_frames_are_taken_the_messages_are_short(
     with footage_guarded(path, lambda times_s, _duration_s: range(len(times_s)), pool=pool) as moving:
         assert [number_in(frame.rgb) for frame in moving.frames] == list(range(60))
     assert max(map(len, sent)) <= 4
+
+
+def test_a_long_text_in_a_png_is_passed_over(pool: Pool, tmp_path: Path) -> None:
+    """Two megabytes of how a picture was drawn, and it was called damaged."""
+    told = PngImagePlugin.PngInfo()
+    told.add_text("workflow", "a" * 2_000_000, zip=True)
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png", pnginfo=told)
+    assert open_guarded(tmp_path / "a.png", At(), pool=pool).rgb.shape == (20, 40, 3)
+    assert probe_guarded(tmp_path / "a.png", pool=pool).width == 40
 
 
 def test_progress_comes_across(pool: Pool, tmp_path: Path) -> None:

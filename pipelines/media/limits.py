@@ -14,6 +14,9 @@ MAX_FILE_BYTES = 2 * 1024**3
 MAX_PICTURE_PIXELS = 50_000_000
 """A picture takes up to 14 bytes a pixel while it is converted: 700 MB. The largest usual sensors give this many."""
 
+MAX_TEXT_BYTES = 16 * 1024**2
+"""Of one compressed text in a PNG: programs that draw pictures write how into them, megabytes of it."""
+
 MAX_DECODED_PIXELS = 16 * 1024**2
 """Of one frame as stored. A decoder keeps 16 frames and more for its threads; action cameras write 5312 x 2988."""
 

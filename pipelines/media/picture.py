@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from pipelines.media.errors import decoding, too_large
 from pipelines.media.jpeg import decode_jpeg
-from pipelines.media.limits import MAX_PICTURE_PIXELS
+from pipelines.media.limits import MAX_PICTURE_PIXELS, MAX_TEXT_BYTES
 from pipelines.media.upright import UPRIGHT, turned
 from pipelines.types import Picture
 
@@ -57,6 +57,14 @@ def is_animation(path: Path) -> bool:
             return bool(getattr(image, "is_animated", False))
     except Exception:
         return False
+
+
+def allow_long_texts() -> None:
+    """Pass over texts in a PNG up to `MAX_TEXT_BYTES`: Pillow takes more than 1 MB for an attack.
+
+    For all of the process, which should have a limit of its memory.
+    """
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT_BYTES
 
 
 def opened(path: Path) -> Image.Image:

@@ -48,6 +48,9 @@ class Worker:
 
     def run(self) -> None:
         """Do what is ordered until the server is gone."""
+        from pipelines.media.picture import allow_long_texts
+
+        allow_long_texts()
         confinement = confine()
         send(self._connection, "ready", confinement.files, confinement.network)
         while True:
