@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,13 +31,18 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Stream:
-    """A reply, chunk by chunk; DeepSeek, vLLM, SGLang and llama.cpp end it with a line of their own."""
+    """A reply, chunk by chunk; DeepSeek, vLLM, SGLang and llama.cpp end it with a line of their own.
 
-    chunks: Sequence[Chunk]
+    Bytes in the place of a chunk are sent as they are.
+    """
+
+    chunks: Sequence[Chunk | bytes]
     is_ended: bool = True
 
 
 Answer = Refusal | Stream
+Chosen = Callable[[dict[str, Any]], Answer]
+"""In the place of an answer: what chooses one by what is asked."""
 
 
 def delta(fields: dict[str, Any], finish_reason: str | None = None, **extra: Any) -> Chunk:
@@ -60,7 +65,7 @@ def said(*pieces: str, name: str = "content") -> list[Chunk]:
 class DialectServer:
     """Gives its answers in turn, the last one again and again."""
 
-    def __init__(self, models: Sequence[dict[str, Any]], answers: Sequence[Answer]) -> None:
+    def __init__(self, models: Sequence[dict[str, Any]], answers: Sequence[Answer | Chosen]) -> None:
         self.models, self.answers = list(models), list(answers)
         self.asked: list[dict[str, Any]] = []
         self.left = threading.Event()
@@ -79,7 +84,8 @@ class DialectServer:
         """Note what is asked, and take the answer to it."""
         with self._lock:
             self.asked.append(body)
-            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer(body) if callable(answer) else answer
 
     def run(self) -> None:
         """Serve until it is closed."""
@@ -121,19 +127,19 @@ class DialectServer:
                         if chunk is HELD:
                             self._hold()
                             return
-                        self._write(f"data: {json.dumps(chunk)}\n\n")
+                        self._write(chunk if isinstance(chunk, bytes) else f"data: {json.dumps(chunk)}\n\n".encode())
                     if stream.is_ended:
-                        self._write("data: [DONE]\n\n")
+                        self._write(b"data: [DONE]\n\n")
                 except OSError:
                     server.left.set()
 
             def _hold(self) -> None:
                 """Send comments, which a stream may hold, until they do not arrive any more."""
                 while not server.left.wait(0.02):
-                    self._write(": still working\n\n")
+                    self._write(b": still working\n\n")
 
-            def _write(self, text: str) -> None:
-                self.wfile.write(text.encode())
+            def _write(self, data: bytes) -> None:
+                self.wfile.write(data)
                 self.wfile.flush()
 
             def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:
@@ -155,7 +161,9 @@ class DialectServer:
 
 
 @contextmanager
-def dialect_server(*answers: Answer, owned_by: str = "", model: str = "m", **entry: Any) -> Iterator[DialectServer]:
+def dialect_server(
+    *answers: Answer | Chosen, owned_by: str = "", model: str = "m", **entry: Any
+) -> Iterator[DialectServer]:
     """A server that runs meanwhile. `owned_by` is how its list of models tells what it is."""
     models = [{"id": model, "object": "model", "created": 1, "owned_by": owned_by, **entry}] if model else []
     server = DialectServer(models, answers)

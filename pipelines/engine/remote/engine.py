@@ -187,9 +187,10 @@ class RemoteEngine:
         num_tries = 0
         while True:
             enter(Work("send"))
-            sent = await asyncio.to_thread(write, inputs.messages, inputs.media, self._habits.clip_form)
+            form = self._habits.form
+            sent = await asyncio.to_thread(write, inputs.messages, inputs.media, form.clips)
             has_clip = any(item.is_clip for item in inputs.media)
-            ask = Ask(sent, settings, settings.thinking, max_new_tokens, bool(inputs.media), has_clip)
+            ask = Ask(sent, settings, settings.thinking, max_new_tokens, bool(inputs.media), has_clip, form)
             create: Callable[..., Any] = self._client.chat.completions.create
             try:
                 return await create(**self._habits.body(ask))

@@ -8,26 +8,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 import openai
 
 from pipelines.engine.remote.messages import ClipForm, Json, Sent
-from pipelines.engine.remote.refusals import is_blind, message_of
+from pipelines.engine.remote.refusals import TOO_LONG, is_blind, message_of
 from pipelines.engine.remote.server import Server
 from pipelines.types import Settings
 
 MAX_RETRIES = 2
 MAX_WAIT_S = 10.0
 BODY = ("stream_options", "logprobs", "seed", "presence_penalty", "temperature", "top_p", "max_tokens")
-"""Parameters of OpenAI's own that may be left out; what else is sent goes beside them."""
-REFUSALS = (400, 422)
+"""Parameters of OpenAI's own; what else is sent goes beside them."""
+UNCHOSEN = ("stream_options", "logprobs", "chat_template_kwargs")
+"""What no user chose: whatever a server has against one of these, the question goes without it."""
+UNKNOWN = re.compile(
+    r"unsupported(?! value)|not supported|does not support parameter|unrecogni[sz]ed|unexpected|unknown|\bextra\b"
+    r"|not permitted",
+    re.IGNORECASE,
+)
+"""How servers say that they do not take a parameter at all, whatever its value."""
+REFUSALS = (400, 415, 422, 501)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a question is put to a server: the form of its clips, the name of its limit, and what it goes without."""
+
+    clips: ClipForm
+    limit: str = "max_tokens"
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A question as it is sent."""
+    """A question as it is sent. `form` is the one that `sent` was written in."""
 
     sent: Sent
     settings: Settings
@@ -35,48 +52,56 @@ class Ask:
     max_new_tokens: int
     has_media: bool
     has_clip: bool
+    form: Form
 
 
 class Habits:
-    """A server's ways. `clip_form` and `sees` begin with what it says of itself."""
+    """A server's ways. `form` and `sees` begin with what it says of itself.
+
+    Questions may be under way at the same time. So each is judged by the form that it was sent in: one that is refused
+    for what another has taught meanwhile is asked again as well.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._left_out: set[str] = set()
-        self._limit = "max_tokens"
-        self.clip_form: ClipForm = server.clip_form
+        self.form = Form(server.clip_form)
         self.sees = server.sees
         self.answers_plainly = False
 
     def body(self, ask: Ask) -> dict[str, object]:
         """The request in the words of the client."""
-        wished = {name: value for name, value in self._wished(ask).items() if name not in self._left_out}
+        wished = {name: value for name, value in self._wished(ask).items() if name not in ask.form.left_out}
         own = {name: wished.pop(name) for name in BODY if name in wished}
-        if "max_tokens" in own and self._limit != "max_tokens":
-            own[self._limit] = own.pop("max_tokens")
+        own[ask.form.limit] = own.pop("max_tokens")
         sent = {"model": self._server.model, "messages": list(ask.sent.messages), "stream": True}
         return {**sent, **own, "extra_body": {**wished, **ask.sent.options}}
 
     def adapt(self, error: Exception, ask: Ask) -> bool:
-        """Learn from a refusal; whether the question is worth asking otherwise now."""
+        """Learn from a refusal; whether the question would go otherwise now than it went."""
         if not isinstance(error, openai.APIStatusError):
             return False
-        if ask.has_media and is_blind(error) and not (ask.has_clip and self.clip_form != "frames"):
+        said = message_of(error)
+        if ask.has_media and is_blind(error) and not (ask.has_clip and ask.form.clips != "frames"):
             self.sees = False
             return False
-        said = message_of(error)
-        if error.status_code in REFUSALS:
-            if self._limit == "max_tokens" and "max_completion_tokens" in said:
-                self._limit = "max_completion_tokens"
-                return True
-            named = {name for name in self._wished(ask) if re.search(rf"\b{name}\b", said)} - self._left_out
-            self._left_out |= named
-            if named:
-                return True
-        if ask.has_clip and self.clip_form != "frames" and error.status_code not in (401, 402, 403, 404, 429, 503):
-            self.clip_form = "frames"
-            return True
-        return False
+        if error.status_code not in REFUSALS or TOO_LONG.search(said):
+            return False
+        self.form = self._learned(said, ask)
+        is_rewritten = ask.has_clip and self.form.clips != ask.form.clips
+        return is_rewritten or self.body(replace(ask, form=self.form)) != self.body(ask)
+
+    def _learned(self, said: str, ask: Ask) -> Form:
+        """The form for the questions after, as the server's words about this one have it.
+
+        A value that it refuses is none of that: another question has another one. The limit is never left out, since
+        what keeps a reply from going on without end is this alone.
+        """
+        named = {name for name in self._wished(ask) if re.search(rf"\b{name}\b", said)}
+        unknown = {name for name in named if name in UNCHOSEN or _is_unknown(name, said)}
+        form = replace(self.form, left_out=self.form.left_out | unknown - {"max_tokens"})
+        if "max_tokens" in unknown:
+            return replace(form, limit="max_completion_tokens")
+        return replace(form, clips="frames") if ask.has_clip and not named else form
 
     def _wished(self, ask: Ask) -> dict[str, Json]:
         """What is sent where nothing speaks against it. Without a sampling of the user's the server has its own."""
@@ -97,6 +122,12 @@ class Habits:
         return wished
 
 
+def _is_unknown(name: str, said: str) -> bool:
+    """Whether a server says that it does not take a parameter, in a sentence that names it."""
+    sentences = re.split(r"[;.]\s", said)
+    return any(UNKNOWN.search(sentence) for sentence in sentences if re.search(rf"\b{name}\b", sentence))
+
+
 def wait_s(error: Exception, num_tries: int) -> float | None:
     """Seconds to wait before the same is asked again; None where that could make the server work twice."""
     if num_tries >= MAX_RETRIES:
@@ -109,5 +140,5 @@ def wait_s(error: Exception, num_tries: int) -> float | None:
 
 def _asked_to_wait(headers: Mapping[str, str], num_tries: int) -> float | None:
     asked = headers.get("retry-after", "")
-    wanted_s = float(asked) if asked.replace(".", "", 1).isdigit() else 0.5 * 2**num_tries
+    wanted_s = float(asked) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", asked) else 0.5 * 2**num_tries
     return wanted_s if wanted_s <= MAX_WAIT_S else None

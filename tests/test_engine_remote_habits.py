@@ -1,0 +1,115 @@
+"""What is learned from a server's refusals, and what is not."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.run import answer
+from pipelines.types import Request, Result, Sampling, Settings, UserError
+from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
+from tests.media_makers import write_clip
+
+BLUE = Stream(said("Blue."))
+LONG = "'max_tokens' or 'max_completion_tokens' is too large: 3000. This model's maximum context length is 4096 tokens"
+TOO_MUCH = "max_tokens is too large: 32000. This model supports at most 16384 completion tokens"
+TOO_HOT = "temperature must be in [0, 2], got 3.0"
+
+
+def refusal(words: str, status: int = 400) -> Refusal:
+    return Refusal(status, {"error": {"message": words}})
+
+
+def told(engine: RemoteEngine, *files: Path, **settings: Any) -> str:
+    *_, result = answer(Request("What is it?", files, Settings(**settings)), engine)
+    assert isinstance(result, Result)
+    return result.answer
+
+
+ONE_VALUE = "Unsupported value: 'temperature' does not support 3.0 with this model. Only the default (1) is supported."
+VALUES = {"context": LONG, "limit": TOO_MUCH, "temperature": TOO_HOT, "one value": ONE_VALUE}
+
+
+@pytest.mark.parametrize("words", VALUES.values(), ids=VALUES)
+def test_a_value_that_is_refused_teaches_nothing(words: str) -> None:
+    """One question that was too long took the limit off the replies to all later ones, whoever asked them."""
+    sampling = Sampling(temperature=3.0, top_p=0.8, top_k=20)
+    with dialect_server(refusal(words), BLUE) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        with pytest.raises(UserError):
+            told(engine, max_new_tokens=3000, sampling=sampling)
+        told(engine, max_new_tokens=100, sampling=sampling)
+    assert [body["max_tokens"] for body in server.asked] == [3000, 100]
+    assert [body["temperature"] for body in server.asked] == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "gone"),
+    [
+        pytest.param(
+            "Unrecognized request argument supplied: chat_template_kwargs", "chat_template_kwargs", id="OpenAI"
+        ),
+        pytest.param("property 'top_k' is unsupported", "top_k", id="Groq"),
+        pytest.param("1 validation error\ntop_k\n  Extra inputs are not permitted", "top_k", id="pydantic"),
+        pytest.param("Requested logprobs of 1, which is greater than max allowed: 0", "logprobs", id="vLLM"),
+    ],
+)
+def test_what_a_server_does_not_know_is_left_out(words: str, gone: str) -> None:
+    with dialect_server(refusal(words), BLUE) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        assert told(engine, sampling=Sampling(top_k=20)) == "Blue."
+    assert set(server.asked[0]) - set(server.asked[1]) == {gone}
+
+
+def test_the_limit_is_renamed_and_never_left_out() -> None:
+    with dialect_server(refusal("unknown field: max_tokens"), BLUE) as server:
+        assert told(RemoteEngine.connect(server.base_url), max_new_tokens=99) == "Blue."
+    assert server.asked[1]["max_completion_tokens"] == 99
+
+
+@pytest.mark.parametrize("name", ["chat_template_kwargs", "max_tokens"])
+def test_questions_at_the_same_time_all_learn(name: str) -> None:
+    """Of four at once, three failed: what they were refused for was known already as their refusals came."""
+    together = threading.Barrier(4)
+
+    def choose(body: dict[str, Any]) -> Answer:
+        if name not in body:
+            return BLUE
+        together.wait(20)
+        return refusal(f"Unsupported parameter: '{name}'. Use 'max_completion_tokens' instead.")
+
+    with dialect_server(choose) as server, ThreadPoolExecutor(4) as pool:
+        engine = RemoteEngine.connect(server.base_url)
+        assert list(pool.map(lambda _: told(engine), range(4))) == ["Blue."] * 4
+    assert len(server.asked) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        pytest.param("upstream timed out", 504, id="gateway"),
+        pytest.param("CUDA out of memory", 500, id="failed"),
+        pytest.param("the request exceeds the maximum context length", 400, id="too long"),
+        pytest.param(TOO_HOT, 400, id="a value"),
+    ],
+)
+def test_a_clip_is_asked_once_where_its_form_was_not_refused(words: str, status: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    with dialect_server(refusal(words, status), BLUE, owned_by="vllm") as server:
+        engine = RemoteEngine.connect(server.base_url)
+        with pytest.raises(UserError):
+            told(engine, path, sampling=Sampling(temperature=3.0))
+        told(engine, path)
+    assert [body["messages"][0]["content"][0]["type"] for body in server.asked] == ["video_url", "video_url"]
+
+
+@pytest.mark.parametrize("asked", ["²", "-5", "inf", ".", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_time_to_wait_that_is_none_is_not_believed(asked: str) -> None:
+    busy = Refusal(503, "busy", {"retry-after": asked})
+    with dialect_server(busy, BLUE) as server:
+        assert told(RemoteEngine.connect(server.base_url)) == "Blue."
