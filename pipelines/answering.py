@@ -137,6 +137,7 @@ class Answering:
                 self._usage = step.behind(self._usage)
             elif isinstance(step, Closed):
                 self._thought_end = step.reason
+                yield from self._reply.close(is_anew=step.is_anew)
             else:
                 self._finish_reason = step
         self._enter(Work("deliver"))

@@ -50,6 +50,16 @@ class ReplySplitter:
         self._channel, self._is_at_start = channel, channel == "answer" and not self._spaces
         return pieces
 
+    def begin_anew(self) -> list[Delta]:
+        """Go on with a reply of its own, which is to answer at once, and give what was held back before.
+
+        Where it thinks all the same, that stands on a line of its own.
+        """
+        pieces = self.flush()
+        self._channel, self._is_at_start = "answer", True
+        self._spaces = {channel: ["\n"] for channel in self._spaces}
+        return pieces
+
     def feed(self, text: str) -> list[Delta]:
         """Take the next piece of the reply and give what is certain by now."""
         return self._read(self._held + text, is_last=False)

@@ -74,6 +74,10 @@ class Writing:
         yield Progress(STAGES[channel], self._counted[channel])
         yield from self._note(self._splitter.feed(step.text))
 
+    def close(self, *, is_anew: bool) -> Iterator[Delta]:
+        """Be ready for what follows a thought that was ended: a reply of its own, where it `is_anew`."""
+        return self._note(self._splitter.begin_anew()) if is_anew else iter(())
+
     def end(self) -> Iterator[Delta]:
         """Yield what was held back."""
         return self._note(self._splitter.flush())

@@ -150,6 +150,16 @@ def test_flush_twice_gives_nothing_more() -> None:
     assert splitter.flush() == []
 
 
+@pytest.mark.parametrize(
+    ("second", "thought", "answer"), [("Yes.", "so <", "Yes."), ("<think>on</think>Yes.", "so <\non", "Yes.")]
+)
+def test_a_reply_of_its_own_follows_a_thought_that_was_cut_off(second: str, thought: str, answer: str) -> None:
+    splitter = ReplySplitter(thinking_open=True)
+    deltas = splitter.feed("so <") + splitter.begin_anew() + splitter.feed(second) + splitter.flush()
+    told = {channel: "".join(d.text for d in deltas if d.channel == channel) for channel in ("reasoning", "answer")}
+    assert told == {"reasoning": thought, "answer": answer}
+
+
 @pytest.mark.parametrize("unit", ["<", " ", "</think", "a ", "</think>"])
 def test_long_replies_one_character_at_a_time(unit: str) -> None:
     """Sizes at which work that grows with the square of the text would not come back."""

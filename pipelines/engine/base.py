@@ -46,9 +46,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Closed:
-    """The engine ends the reasoning behind the last token, for this reason; the tokens that close it follow."""
+    """The engine ends the reasoning behind the last token, for this reason; the tokens that close it follow.
+
+    With `is_anew`, what follows is a reply of its own instead, from a server that was asked again to answer at once.
+    """
 
     reason: ThoughtEnd
+    is_anew: bool = False
 
 
 @dataclass(frozen=True)
