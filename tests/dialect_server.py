@@ -22,7 +22,7 @@ CUT = {"cut": True}
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status with its body, in the place of a reply."""
+    """A status with its body, in the place of a reply or of the list of models."""
 
     status: int
     body: Any
@@ -70,6 +70,7 @@ class DialectServer:
         self.asked: list[dict[str, Any]] = []
         self.left = threading.Event()
         self.info: dict[str, Any] = {}
+        self.listing: Refusal | None = None
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -100,7 +101,9 @@ class DialectServer:
     def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path == "/v1/models" and server.models:
+                if self.path == "/v1/models" and server.listing:
+                    self._send(server.listing.status, server.listing.body, server.listing.headers)
+                elif self.path == "/v1/models" and server.models:
                     self._send(200, {"object": "list", "data": server.models}, {})
                 elif self.path == "/get_model_info" and server.info:
                     self._send(200, server.info, {})

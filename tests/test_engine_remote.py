@@ -402,7 +402,7 @@ def test_a_thought_that_must_end_is_followed_by_an_answer(end: str) -> None:
     ("models", "model", "sentence"),
     [
         pytest.param(["a", "b"], None, "has these models: a, b. Name the one", id="several"),
-        pytest.param([], None, "has these models: none that it tells", id="no list"),
+        pytest.param([], None, "lists no model", id="no list"),
     ],
 )
 def test_which_model_must_be_told(models: list[str], model: str | None, sentence: str) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import httpx2
+
+from pipelines.engine.remote.fields import count, items, line, mapping
 from pipelines.engine.remote.messages import ClipForm
 from pipelines.types import UserError
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "deepseek": "DeepSeek", "openai": "OpenAI"}
 """Servers by what their list of models calls the owner."""
 CLIP_FORMS: dict[str, ClipForm] = {"vLLM": "jpegs", "SGLang": "mp4"}
+OF_THE_KEY = (401, 403)
+NO_MODELS = "The server at {host} lists no model: name one with --model, or put --base-url right: it often ends in /v1."
 SEEING = {"image", "multimodal", "vision"}
 
 
@@ -41,9 +46,16 @@ class Server:
 
 def host_of(base_url: str) -> str:
     """The address as a person is told it. Raises UserError for what is no address of a server."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f'"{base_url}" is no address of a server: give one such as http://127.0.0.1:8000/v1.')
+    address = base_url.strip()
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx2.URL(address)
+        (parts.hostname or "").encode("idna")
+    except (ValueError, httpx2.InvalidURL):
+        is_address = False
+    if not is_address or not address.isprintable() or " " in address:
+        raise UserError(f'"{line(base_url)}" is no address of a server: give one such as http://127.0.0.1:8000/v1.')
     return parts.netloc.rpartition("@")[2]
 
 
@@ -52,12 +64,7 @@ async def look_up(client: AsyncOpenAI, host: str, model: str | None) -> Server:
 
     Raises UserError where no model is named and the server does not offer just one, and what the client raises.
     """
-    import openai
-
-    try:
-        listed = [entry.model_dump() async for entry in await client.models.list()]
-    except (openai.APIStatusError, openai.APIResponseValidationError):
-        listed = []  # it has no such list; whether it answers at all, the first question tells
+    listed = await _listed(client, is_needed=model is None)
     entry = _entry(listed, host, model)
     name = NAMES.get(str(entry.get("owned_by", "")).lower().replace(".", ""), "a server")
     sees = _sees(entry)
@@ -66,11 +73,32 @@ async def look_up(client: AsyncOpenAI, host: str, model: str | None) -> Server:
     return Server(name, host, str(entry["id"]), _context(entry), sees)
 
 
+async def _listed(client: AsyncOpenAI, *, is_needed: bool) -> list[Mapping[str, Any]]:
+    """The models that the server lists; none where it has no such list, or one that cannot be read.
+
+    Whether it answers at all, the first question tells; a missing key is told at once where the list `is_needed`.
+    """
+    import openai
+
+    try:
+        told = await client.get("/models", cast_to=object)
+    except UnicodeEncodeError:
+        raise  # nothing was asked: a setting cannot be sent
+    except (openai.APIStatusError, openai.APIResponseValidationError, ValueError, RecursionError) as error:
+        if is_needed and isinstance(error, openai.APIStatusError) and error.status_code in OF_THE_KEY:
+            raise
+        return []
+    entries = items(told) or items(mapping(told).get("data"))
+    return [entry for entry in map(mapping, entries) if isinstance(entry.get("id"), str)]
+
+
 def _entry(listed: Sequence[Mapping[str, Any]], host: str, model: str | None) -> Mapping[str, Any]:
     if model is not None:
         return next((entry for entry in listed if entry.get("id") == model), {**_owner(listed), "id": model})
-    if len(listed) != 1:
-        known = ", ".join(str(entry.get("id")) for entry in listed[:12]) or "none that it tells"
+    if not listed:
+        raise UserError(NO_MODELS.format(host=host))
+    if len(listed) > 1:
+        known = ", ".join(line(entry["id"]) for entry in listed[:12])
         raise UserError(f"The server at {host} has these models: {known}. Name the one to ask with --model.")
     return listed[0]
 
@@ -81,17 +109,16 @@ def _owner(listed: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _context(entry: Mapping[str, Any]) -> int:
-    meta = entry.get("meta")
-    found = [entry.get("max_model_len"), entry.get("context_length")]
-    found += [meta.get("n_ctx"), meta.get("n_ctx_train")] if isinstance(meta, Mapping) else []
-    return next((value for value in found if isinstance(value, int) and value > 0), 0)
+    meta = mapping(entry.get("meta"))
+    found = (entry.get("max_model_len"), entry.get("context_length"), meta.get("n_ctx"), meta.get("n_ctx_train"))
+    return next((num_tokens for value in found if (num_tokens := count(value))), 0)
 
 
 def _sees(entry: Mapping[str, Any]) -> bool | None:
     """Whether the list says that the model takes pictures: llama.cpp's `capabilities`, OpenRouter's `architecture`."""
-    architecture = entry.get("architecture")
-    takes = architecture.get("input_modalities") if isinstance(architecture, Mapping) else entry.get("capabilities")
-    if not isinstance(takes, list) or not takes:
+    architecture = mapping(entry.get("architecture"))
+    takes = items(architecture.get("input_modalities") or entry.get("capabilities"))
+    if not takes:
         return None
     return bool(SEEING & {str(kind).lower() for kind in takes})
 
@@ -101,7 +128,7 @@ async def _sglang_sees(client: AsyncOpenAI) -> bool | None:
 
     try:
         told = await client.get(str(client.base_url.join("../get_model_info")), cast_to=object)
-    except openai.OpenAIError:
+    except (openai.OpenAIError, ValueError, RecursionError):
         return None
-    sees = told.get("has_image_understanding") if isinstance(told, Mapping) else None
+    sees = mapping(told).get("has_image_understanding")
     return sees if isinstance(sees, bool) else None
