@@ -14,6 +14,7 @@ import httpx2
 import openai
 
 from pipelines.engine.remote.messages import ClipForm, Json, Sent
+from pipelines.engine.remote.reading import Reading
 from pipelines.engine.remote.refusals import TOO_LONG, is_blind, message_of
 from pipelines.engine.remote.server import Server
 from pipelines.types import Settings
@@ -89,6 +90,13 @@ class Habits:
         self.form = self._learned(said, ask)
         is_rewritten = ask.has_clip and self.form.clips != ask.form.clips
         return is_rewritten or self.body(replace(ask, form=self.form)) != self.body(ask)
+
+    def note(self, reading: Reading, settings: Settings) -> None:
+        """Learn from a reply whether its text alone is the answer: one that thought in it would be shown as that."""
+        if reading.is_told_apart or reading.has_tags:
+            self.answers_plainly = False
+        elif settings.thinking and reading.finish_reason == "stop":
+            self.answers_plainly = True
 
     def _learned(self, said: str, ask: Ask) -> Form:
         """The form for the questions after, as the server's words about this one have it.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+import ssl
 
 import httpx2
 import openai
 
+from pipelines.engine.remote.client import BAD_KEY
+from pipelines.engine.remote.fields import items, line, mapping
 from pipelines.engine.remote.server import Server
 from pipelines.types import ServerFailedError, UserError
 
 MAX_QUOTED = 200
+MAX_DEPTH = 5
 BLIND = re.compile(
     r"not a multimodal model|image input is not supported|mmproj|at most 0 (?:image|video)|does not support (?:ima|vis)"
     r"|(?:unsupported|unknown|invalid|unexpected)[^.]*(?:image_url|content part|content type)"
@@ -27,29 +31,68 @@ OF_THE_QUESTION = (400, 413, 422)
 ENDED_EARLY = "The server at {host} ended the reply in the middle: see whether it still runs, and ask again."
 SILENT = "The server at {host} was silent for {seconds:g} s: it has too much to do, or --timeout is too short."
 BLIND_MODEL = '"{model}" at {host} takes text only: ask without pictures and clips, or choose a model that sees.'
+TOO_LONG_FOR = (
+    "The question and its media are longer than {host} takes: ask with fewer frames or smaller pictures, or in a new "
+    "chat."
+)
+NO_STREAM = "The server at {host} answered with no stream: put --base-url right, which often ends in /v1."
+NO_REPLY = "The server at {host} sent what is no reply: ask again, or look into its log."
+BAD_CERTIFICATE = "The certificate of {host} is not trusted here: set SSL_CERT_FILE to that of who issued it."
+NO_TLS = "No secure connection to {host} comes about: see whether --base-url is to begin with http:// or https://."
+
+
+class SaidError(Exception):
+    """An error that a server tells of where its reply should be; `body` holds its words, in whatever form."""
+
+    def __init__(self, body: object) -> None:
+        super().__init__()
+        self.body = body
+
+
+class NoStreamError(SaidError):
+    """What a server answered with where a stream should be, from its beginning on: JSON, a page for people, nothing."""
+
+    def __init__(self, written: str) -> None:
+        try:
+            super().__init__(json.loads(written))
+        except (ValueError, RecursionError):
+            super().__init__(written)
 
 
 def refused(
     error: Exception, server: Server, *, has_media: bool, timeout_s: float, has_begun: bool = False
 ) -> UserError:
     """The sentence for what the client raised, before the reply had begun or in its middle."""
-    host, model, said = server.host, server.model, message_of(error)
+    host, said = server.host, message_of(error)
+    quoted = f" It says: {quote(said)}" if said else ""
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return ServerFailedError(SILENT.format(host=host, seconds=timeout_s))
     if isinstance(error, openai.APIConnectionError | httpx2.ConnectError) and not has_begun:
-        return ServerFailedError(f"No server answers at {host}: start it, or put --base-url right.")
-    if not isinstance(error, openai.APIStatusError):
-        quoted = f" It says: {quote(said)}" if isinstance(error, openai.APIError) and said else ""
-        return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
+        return ServerFailedError(_unreached(error, host))
     if has_media and is_blind(error):
-        return UserError(BLIND_MODEL.format(model=model, host=host))
+        return UserError(BLIND_MODEL.format(model=server.model, host=host))
     if TOO_LONG.search(said):
-        return UserError(
-            f"The question and its media are longer than {host} takes: ask with fewer frames or smaller pictures, or "
-            f"in a new chat. It says: {quote(said)}"
-        )
+        return UserError(TOO_LONG_FOR.format(host=host) + quoted)
+    if isinstance(error, NoStreamError):
+        return ServerFailedError(NO_STREAM.format(host=host) + quoted)
+    if not isinstance(error, openai.APIStatusError):
+        return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
     kind = UserError if error.status_code in OF_THE_QUESTION else ServerFailedError
-    return kind(_by_status(error.status_code, host, model) + (f" It says: {quote(said)}" if said else ""))
+    return kind(_by_status(error.status_code, host, server.model) + quoted)
+
+
+def _unreached(error: BaseException, host: str) -> str:
+    """The sentence for a question that did not get there, by what is behind the client's error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return BAD_CERTIFICATE.format(host=host)
+        if isinstance(cause, ssl.SSLError):
+            return NO_TLS.format(host=host)
+        if isinstance(cause, httpx2.LocalProtocolError):
+            return BAD_KEY
+        cause = cause.__cause__ or cause.__context__
+    return f"No server answers at {host}: start it, or put --base-url right."
 
 
 def _by_status(status: int, host: str, model: str) -> str:
@@ -69,20 +112,30 @@ def _by_status(status: int, host: str, model: str) -> str:
 
 def is_blind(error: Exception) -> bool:
     """Whether the server says that its model takes no pictures."""
-    return isinstance(error, openai.APIStatusError) and bool(BLIND.search(message_of(error)))
+    return bool(BLIND.search(message_of(error)))
 
 
 def message_of(error: Exception) -> str:
     """The server's own words, in the forms in which servers send them; empty where it sent none."""
-    body: object = getattr(error, "body", None)
-    if isinstance(body, Mapping):
-        body = next((body[key] for key in ("message", "detail", "error", "msg") if body.get(key)), None)
+    return _words(getattr(error, "body", None)).strip()
+
+
+def _words(body: object, depth: int = MAX_DEPTH) -> str:
+    if isinstance(body, str) or depth == 0:
+        return body if isinstance(body, str) else ""
     if isinstance(body, list):  # of FastAPI, one for each field that is wrong
-        body = "; ".join(str(item.get("msg", item)) if isinstance(item, Mapping) else str(item) for item in body)
-    return body.strip() if isinstance(body, str) else ""
+        return "; ".join(_field(item, depth - 1) for item in body[:MAX_QUOTED])
+    told = (_words(mapping(body).get(key), depth - 1) for key in ("message", "detail", "error", "msg"))
+    return next((words for words in told if words), "")
+
+
+def _field(item: object, depth: int) -> str:
+    """What is wrong with one field, which FastAPI names beside it."""
+    place = items(mapping(item).get("loc"))[1:]
+    return ": ".join([*(str(name) for name in place), _words(item, depth)])
 
 
 def quote(said: str) -> str:
     """A server's words on one line, cut where they go on for long. They end the sentence."""
-    line = " ".join(said.split())
-    return f'"{line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED].rstrip() + " …"}".'
+    words = line(said)
+    return f'"{words if len(words) <= MAX_QUOTED else words[:MAX_QUOTED].rstrip() + " …"}".'
