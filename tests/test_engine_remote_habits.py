@@ -66,6 +66,19 @@ def test_what_a_server_does_not_know_is_left_out(words: str, gone: str) -> None:
     assert set(server.asked[0]) - set(server.asked[1]) == {gone}
 
 
+EXTRA = {"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted", "input": 20}
+LOW = {"type": "greater_than", "loc": ["body", "top_p"], "msg": "Input should be greater than 0", "input": 0}
+
+
+@pytest.mark.parametrize(
+    "body", [{"detail": [EXTRA, LOW]}, {"message": {"detail": [EXTRA, LOW]}}], ids=["FastAPI", "Mistral"]
+)
+def test_a_field_is_named_beside_what_is_wrong_with_it(body: Any) -> None:
+    with dialect_server(Refusal(422, body), BLUE) as server:
+        told(RemoteEngine.connect(server.base_url), sampling=Sampling(top_k=20))
+    assert set(server.asked[0]) - set(server.asked[1]) == {"top_k"}
+
+
 def test_the_limit_is_renamed_and_never_left_out() -> None:
     with dialect_server(refusal("unknown field: max_tokens"), BLUE) as server:
         assert told(RemoteEngine.connect(server.base_url), max_new_tokens=99) == "Blue."
