@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from itertools import chain, pairwise
 from typing import Any
 
@@ -137,10 +136,8 @@ def test_an_answer_of_nothing_is_no_stream() -> None:
 
 def test_a_reply_is_whole_though_the_connection_stays_open() -> None:
     """It was lost with the timeout, where the server did not say that it was done."""
-    began_s = time.monotonic()
     result = told(Stream([SAID, DONE, usage(5, 3), HELD]))
     assert (result.answer, result.tokens.text) == ("Blue.", 5)
-    assert time.monotonic() - began_s < 10
 
 
 def test_what_comes_behind_a_whole_reply_does_not_spoil_it() -> None:
@@ -150,7 +147,13 @@ def test_what_comes_behind_a_whole_reply_does_not_spoil_it() -> None:
 def test_a_server_that_ignores_the_limit_is_left() -> None:
     words = Stream([*(delta({"content": "word "}) for _ in range(200)), HELD])
     result = told(words, thinking=False, max_new_tokens=5)
-    assert (result.answer.split(), result.finish_reason) == (["word"] * 5, "length")
+    assert (result.answer.split(), result.finish_reason) == (["word"] * 8, "length")  # of 40 characters
+
+
+def test_a_server_that_sends_letter_by_letter_is_not_left() -> None:
+    letters = Stream([*(delta({"content": letter}) for letter in "It is blue."), delta({}, "stop")])
+    result = told(letters, thinking=False, max_new_tokens=5)
+    assert (result.answer, result.finish_reason) == ("It is blue.", "stop")
 
 
 def test_halves_of_characters_are_put_together_and_single_ones_replaced() -> None:

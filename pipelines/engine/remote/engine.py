@@ -37,6 +37,8 @@ VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 2.0, 4, 
 """Qwen3.5's own limits, but a small picture travels as it is: the server enlarges it where its model wants that."""
 TIMEOUT_S = 300.0
 TICK_S = 0.05
+MAX_TOKEN_CHARACTERS = 8
+"""More than a token holds on average, whatever the language."""
 
 
 class RemoteEngine:
@@ -120,7 +122,7 @@ class RemoteEngine:
 
         A server that does not keep to the limit is left where the reply reaches it.
         """
-        outbox, num_left = SimpleQueue[Step | Exception](), max_new_tokens
+        outbox, num_left = SimpleQueue[Step | Exception](), float(max_new_tokens)
         asked = Exchange(self._client, self._server, self._habits, inputs, settings, max_new_tokens, self._timeout_s)
         exchange = begin(asked.run(enter, outbox.put))
         try:
@@ -132,7 +134,7 @@ class RemoteEngine:
                     continue
                 if isinstance(item, Exception):
                     raise item
-                num_left -= item.num_tokens if isinstance(item, Piece) else 0
+                num_left -= _least_tokens(item) if isinstance(item, Piece) else 0
                 if num_left < 0:
                     yield "length"
                     return
@@ -142,3 +144,8 @@ class RemoteEngine:
             yield "cancelled"
         finally:
             exchange.cancel()
+
+
+def _least_tokens(piece: Piece) -> float:
+    """How many tokens a piece is at least: a gateway that does not tell may send letter by letter."""
+    return piece.num_tokens if piece.logprob is not None else len(piece.text) / MAX_TOKEN_CHARACTERS
