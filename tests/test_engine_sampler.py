@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from transformers.generation.logits_process import (
     LogitsProcessorList,
     MinPLogitsWarper,
@@ -14,6 +17,7 @@ from transformers.generation.logits_process import (
 )
 
 from pipelines.engine.sampler import Choice, pick
+from pipelines.engine.sending import sent
 from pipelines.types import Sampling
 
 LOGITS = torch.tensor([0.0, 3.0, 2.9, -1.0, 1.0, 2.0, 0.5, -4.0, 2.2, 1.7])
@@ -95,3 +99,43 @@ def test_the_repetition_penalty_is_that_of_generate() -> None:
 def test_a_reply_that_goes_on_remembers_what_it_said() -> None:
     row = Choice(Sampling(presence_penalty=1.5), 0, reply=[1])
     assert [token for token, _ in pick(torch.tensor([[1.0, 2.0, 0.0]]), [row]).read()] == [0]
+
+
+class NoWaiting(TorchFunctionMode):
+    """Refuses what copies numbers to a GPU out of memory that is not pinned, for which the host waits there."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Look at what is called."""
+        kwargs = kwargs or {}
+        places = args[1] if function in (torch.Tensor.__getitem__, torch.Tensor.__setitem__) else ()
+        assert not any(isinstance(one, list) for one in (places, *(places if isinstance(places, tuple) else ())))
+        assert function is not torch.tensor or "device" not in kwargs
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("temperatures", [(0.0, 0.0), (0.7, 0.7), (0.7, 0.0)], ids=str)
+def test_the_host_does_not_wait_for_its_own_numbers(temperatures: tuple[float, float]) -> None:
+    """A step that is begun ahead of the one before would begin behind its end."""
+    samplings = [Sampling(temperature=one, presence_penalty=1.5, repetition_penalty=1.1) for one in temperatures]
+    rows = [Choice(sampling, 0, [1, 2]) for sampling in samplings]
+    with NoWaiting():
+        pick(LOGITS.expand(2, -1), rows, torch.tensor([0, 3]))
+
+
+def test_numbers_are_sent_to_a_gpu_out_of_pinned_memory() -> None:
+    class Numbers:
+        is_cuda, is_pinned = False, False
+
+        def pin_memory(self) -> Numbers:
+            pinned = Numbers()
+            pinned.is_pinned = True
+            return pinned
+
+        def to(self, device: torch.device, *, non_blocking: bool = False) -> tuple[bool, str, bool]:
+            return self.is_pinned, device.type, non_blocking
+
+    numbers: Any = Numbers()
+    assert sent(numbers, torch.device("cuda")) == (True, "cuda", True)
+    numbers.is_cuda = True
+    assert sent(numbers, torch.device("cuda")) == (False, "cuda", False)
+    assert sent(torch.ones(2), torch.device("cpu")).tolist() == [1, 1]

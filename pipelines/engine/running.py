@@ -12,6 +12,7 @@ import torch
 
 from pipelines.engine.job import Job
 from pipelines.engine.sampler import Chosen, pick
+from pipelines.engine.sending import sent
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import AHEAD, Stack
 from pipelines.types import FinishReason, Work
@@ -104,7 +105,8 @@ class Running:
         if pending is not None and AHEAD in tokens:
             order = [before.index(job) if job in before else 0 for job in jobs]
             chosen = pending.chosen.ids
-            chosen = chosen if order == list(range(len(before))) else chosen[order]
+            if order != list(range(len(before))):
+                chosen = chosen.index_select(0, sent(torch.tensor(order), chosen.device))
         logits, fed = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
         picked = pick(logits, [job.choice for job in jobs], fed)
         for job in jobs:

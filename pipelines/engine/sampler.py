@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 
+from pipelines.engine.sending import sent
 from pipelines.types import Sampling
 
 
@@ -109,37 +110,39 @@ def _sampled(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor 
     before = [None if fed is None else fed[row : row + 1] for row in range(len(choices))]
     given = zip(choices, logits, before, strict=True)
     rows = torch.stack([choice.penalised(row, token) for choice, row, token in given])
-    chosen = rows.argmax(-1)
     drawing = [row for row, choice in enumerate(choices) if choice.sampling.temperature > 0]
+    if len(drawing) == len(choices):
+        return _drawn(rows, choices)
+    chosen = rows.argmax(-1)
     if drawing:
-        chosen[drawing] = _drawn(rows[drawing], [choices[row] for row in drawing])
+        places = sent(torch.tensor(drawing), rows.device)
+        drawn = _drawn(rows.index_select(0, places), [choices[row] for row in drawing])
+        chosen.index_copy_(0, places, drawn)
     return chosen
 
 
 def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
     device, num_tokens = logits.device, logits.shape[1]
+    wide = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no wider numbers
     samplings = [choice.sampling for choice in choices]
     top_k = [min(sampling.top_k or num_tokens, num_tokens) for sampling in samplings]
+    given = [(one.temperature, k, one.top_p, one.min_p) for one, k in zip(samplings, top_k, strict=True)]
+    marks = [choice.draw() for choice in choices]
+    # all numbers in one copy, as each costs a launch
+    columns = sent(torch.tensor([*zip(*given, strict=True), marks], dtype=wide), device)[:, :, None]
+    temperature, last, top_p, min_p = columns[:4].float()
     values, ids = torch.topk(logits, max(top_k), dim=-1)
-
-    def column(numbers: Sequence[float]) -> torch.Tensor:
-        return torch.tensor(numbers, device=device)[:, None]
-
-    values = values / column([sampling.temperature for sampling in samplings])
+    values = values / temperature
     rank = torch.arange(values.shape[1], device=device)
-    likely = values.masked_fill(rank >= column(top_k), -torch.inf).softmax(-1)
+    likely = values.masked_fill(rank >= last, -torch.inf).softmax(-1)
     before = likely.cumsum(-1) - likely
-    is_out = before >= column([sampling.top_p for sampling in samplings])
-    is_out |= likely < column([sampling.min_p for sampling in samplings]) * likely[:, :1]
+    is_out = (before >= top_p) | (likely < min_p * likely[:, :1])
     is_out[:, 0] = False
-    wide = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no wider numbers
     reached = likely.masked_fill(is_out, 0.0).to(wide).cumsum(-1)
-    mark = torch.tensor([choice.draw() for choice in choices], dtype=wide, device=device)[:, None]
-    place = torch.searchsorted(reached, mark * reached[:, -1:], right=True).clamp(max=values.shape[1] - 1)
+    place = torch.searchsorted(reached, columns[4] * reached[:, -1:], right=True).clamp(max=values.shape[1] - 1)
     return ids.gather(1, place)[:, 0]
 
 
 def _mask(ids: Sequence[int], logits: torch.Tensor) -> torch.Tensor:
     mask = torch.zeros(logits.shape, dtype=torch.bool, device=logits.device)
-    mask[torch.tensor(ids, dtype=torch.int64, device=logits.device)] = True
-    return mask
+    return mask.index_fill_(0, sent(torch.tensor(ids, dtype=torch.int64), logits.device), value=True)

@@ -16,6 +16,7 @@ from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
 from pipelines.engine.rest import Rest, no_rest
+from pipelines.engine.sending import sent
 from pipelines.engine.slots import PrefillView, RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
@@ -64,13 +65,13 @@ class Stack:
         `features` [visual tokens, hidden] stand where the placeholders are, from that behind the first `num_seen` on;
         they may be None where there are none between `start` and `end`.
         """
-        ids = inputs.input_ids[:, start:end].to(self.device)
+        ids = sent(inputs.input_ids[:, start:end], self.device)
         embeddings: torch.Tensor = self.model.model.language_model.embed_tokens(ids)
         is_visual = inputs.mm_token_type_ids[0] > 0
         num_here = int(is_visual[start:end].sum())
         if num_here and features is not None:
             before = int(is_visual[:start].sum()) - num_seen
-            places = is_visual[start:end].nonzero()[:, 0].to(self.device)
+            places = sent(is_visual[start:end].nonzero()[:, 0], self.device)
             embeddings[0, places] = features[before : before + num_here].to(embeddings.dtype)
         return embeddings
 
@@ -91,7 +92,7 @@ class Stack:
         slots = slots or self.slots
         start, num_tokens = slots.lengths[row], embeddings.shape[1]
         slots.reserve(start + num_tokens)
-        positions = positions.to(self.device)
+        positions = sent(positions, self.device)
         hidden = self._piece(row, embeddings[0], positions[1:, 0], slots, keep, rest)
         if hidden is None:
             hidden = self._run(embeddings, positions, slots, row)
@@ -120,8 +121,8 @@ class Stack:
         """Where the next tokens of a row stand, at their rotary positions int64 [3, tokens]; there is room for them."""
         start = slots.lengths[row]
         window = slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)
-        numbers = torch.tensor([[start], [num_tokens]]).to(self.device)
-        return self.lean.span(row, num_tokens, numbers, positions.to(self.device), window, slots, keep)
+        numbers = sent(torch.tensor([[start], [num_tokens]]), self.device)
+        return self.lean.span(row, num_tokens, numbers, sent(positions, self.device), window, slots, keep)
 
     def decode(
         self, tokens: Sequence[int], next_positions: Sequence[int], ahead: torch.Tensor | None = None
@@ -134,7 +135,7 @@ class Stack:
         lengths = self.slots.lengths[: len(tokens)]
         window = max(lengths) + 1
         self.slots.reserve(window)
-        given = torch.tensor([list(tokens), lengths, list(next_positions)]).to(self.device)
+        given = sent(torch.tensor([list(tokens), lengths, list(next_positions)]), self.device)
         if ahead is not None:
             given[0] = torch.where(given[0] == AHEAD, ahead, given[0])
         if self.graphs is not None:
