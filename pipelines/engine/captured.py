@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,6 +15,9 @@ WARM_UPS = 2
 Work = Callable[..., torch.Tensor]
 Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 Capture = Callable[[Work, Sequence[torch.Tensor]], Replay]
+
+_CAPTURING = Lock()
+"""Torch captures one graph at a time in a process, and each of several GPUs has an engine's thread of its own."""
 
 
 class Captured:
@@ -25,15 +30,15 @@ class Captured:
     def __init__(self, work: Work, inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream, pool: Any = None) -> None:
         self._inputs = [one.clone() for one in inputs]
         current = torch.cuda.current_stream(inputs[0].device)
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                work(*self._inputs)
-        current.wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        # other threads read the events of their requests meanwhile
-        with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-            self._output = work(*self._inputs)
+        with _CAPTURING:
+            stream.wait_stream(current)
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UPS):
+                    work(*self._inputs)
+            current.wait_stream(stream)
+            with _captured(self._graph, stream, pool or torch.cuda.graph_pool_handle()):
+                self._output = work(*self._inputs)
 
     def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """What the work gives, until the next replay."""
@@ -43,12 +48,30 @@ class Captured:
         return self._output
 
 
-class SharedPool:
-    """Captures graphs whose memory is one: as much as the largest needs. It serves as long as one of them lives."""
+@contextmanager
+def _captured(graph: torch.cuda.CUDAGraph, stream: torch.cuda.Stream, pool: Any) -> Iterator[None]:
+    """Capture what is done within; where that fails, leave the thread and the allocator as they were."""
+    with torch.cuda.stream(stream):  # torch stays on the stream where a capture cannot be ended
+        try:
+            # other threads read the events of their requests meanwhile
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                yield
+        except BaseException:
+            # nor is the pool left then: all that the stream asks for later would come out of it, and stay there
+            with suppress(RuntimeError):  # of a capture that did end, or never began
+                torch._C._cuda_endAllocateToPool(stream.device_index, pool)
+                torch._C._cuda_releasePool(stream.device_index, pool)
+            raise
 
-    def __init__(self, device: torch.device) -> None:
-        self._pool = torch.cuda.graph_pool_handle()
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+class SharedPool:
+    """Captures graphs whose memory is one: as much as the largest needs. It serves as long as one of them lives.
+
+    Several pools may have one `stream`: what libraries keep for each stream is never given back.
+    """
+
+    def __init__(self, stream: torch.cuda.Stream) -> None:
+        self._stream, self._pool = stream, torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
         """Capture some work."""

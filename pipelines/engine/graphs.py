@@ -8,7 +8,9 @@ enough. So are pieces of prompts there, see `pipelines.engine.pieces`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.util import find_spec
 
 import torch
@@ -17,11 +19,14 @@ from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS, Pieces
 from pipelines.engine.proof import are_right
+from pipelines.engine.sending import sent
 from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
 LEAST_CAPABILITY = (8, 0)
 """GPUs from here on have bf16, and the shared memory that the kernels need."""
+
+_log = logging.getLogger(__name__)
 
 
 class Graphs:
@@ -34,25 +39,39 @@ class Graphs:
         """For pieces of any length, where the kernels are used."""
         self._graphs: dict[tuple[str, int, int], Captured] = {}
         self._generation = 0
-        self._stream: torch.cuda.Stream | None = None
-        self._can_piece = True
+        self._can_step = self._can_piece = True
 
     def use_kernels(self) -> None:
         """Have Triton's kernels stand for plain torch, where they run and do the same. No row may be in use."""
         device = self._stack.embed.device
         if not can_fuse(device, has_experts=self._stack.has_experts):
             return
-        from pipelines.engine.fused_piece import FusedPiece
-        from pipelines.engine.fused_step import FusedStep
-
+        try:
+            from pipelines.engine.fused_piece import FusedPiece
+            from pipelines.engine.fused_step import FusedStep
+        except Exception as error:  # of a Triton that is too old, or whose library this system cannot load
+            _log.warning("The kernels of Triton are not used on this GPU: %s: %s", type(error).__name__, error)
+            return
         step, piece = FusedStep(self._stack, self._slots), FusedPiece(self._stack, self._slots)
         if are_right(self._stack, self._slots, step, piece):
-            self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(device))
+            self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(self._stream))
 
     @property
     def num_captured(self) -> int:
         """Graphs that are at hand."""
         return len(self._graphs) + (self.pieces.num_captured if self.pieces else 0)
+
+    @cached_property
+    def _stream(self) -> torch.cuda.Stream:
+        """Where all of them are captured."""
+        stream: torch.cuda.Stream = torch.cuda.Stream(self._stack.embed.device)  # type: ignore[no-untyped-call]
+        return stream
+
+    def clear(self) -> None:
+        """Give back the memory of all graphs."""
+        self._graphs.clear()
+        if self.pieces is not None:
+            self.pieces.clear()
 
     def windows(self, most: int) -> list[int]:
         """The windows that a step up to `most` places may have a graph for."""
@@ -72,7 +91,11 @@ class Graphs:
             return self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
 
         padded = torch.nn.functional.pad(given, (0, rows - num_rows))
-        return self._replayed(("step", rows, size), step, [padded])[:num_rows]
+        logits = self._replayed(("step", rows, size), step, [padded]) if self._can_step else None
+        if logits is None:
+            self._can_step = False
+            logits = step(padded)
+        return logits[:num_rows]
 
     def piece(self, row: int, hidden: torch.Tensor, held: int, positions: torch.Tensor) -> torch.Tensor | None:
         """The last hidden state [1, hidden] of a short piece in a row; None where it cannot be captured on this device.
@@ -88,34 +111,37 @@ class Graphs:
             window = self._slots.window(slice(row, row + 1), size, is_masked=True)
             return self._stack.piece(hidden, self._stack.span(row, len(hidden), numbers, positions, window))
 
-        numbers = torch.tensor([[held], [num_tokens]]).to(hidden.device)
+        numbers = sent(torch.tensor([[held], [num_tokens]]), hidden.device)
         padded = [
             torch.nn.functional.pad(hidden, (0, 0, 0, fill)),
             numbers,
             torch.nn.functional.pad(positions, (0, fill)),
         ]
-        try:
-            return self._replayed(("piece", row, size), piece, padded).clone()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:  # a library that synchronises within its triangular solver cannot be captured
+        hidden_state = self._replayed(("piece", row, size), piece, padded)
+        if hidden_state is None:
             self._can_piece = False
             return None
+        return hidden_state.clone()
 
     def _size(self, size: int) -> int:
         return min(max(_power_of_two(size), LEAST_WINDOW), self._slots.capacity)
 
     def _replayed(
         self, key: tuple[str, int, int], work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    ) -> torch.Tensor | None:
+        """What the work gives, until its next replay; None where it cannot be captured on this device."""
         if self._slots.generation != self._generation:
             self._graphs.clear()
             self._generation = self._slots.generation
         if key not in self._graphs:
-            if self._stream is None:
-                self._stream = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]
-            with self._slots.unchanged():
-                self._graphs[key] = Captured(work, inputs, self._stream)
+            try:
+                with self._slots.unchanged():
+                    self._graphs[key] = Captured(work, inputs, self._stream)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # as of a library that synchronises within its triangular solver
+                _log.warning("A %s goes on without CUDA graphs: %s: %s", key[0], type(error).__name__, error)
+                return None
         return self._graphs[key](inputs)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.captured import Capture, Recordings, Work
+from pipelines.engine.sending import sent
 from pipelines.engine.slots import SlotCache
 
 PIECE_TOKENS = 64
@@ -37,6 +38,10 @@ class Pieces:
         """Graphs that are at hand."""
         return len(self._recordings)
 
+    def clear(self) -> None:
+        """Give back the memory of all graphs."""
+        self._recordings.clear()
+
     def __call__(self, row: int, hidden: torch.Tensor, held: int, positions: torch.Tensor) -> torch.Tensor:
         """The last hidden state [1, hidden] of a piece in a row that holds `held` tokens.
 
@@ -45,7 +50,7 @@ class Pieces:
         num_tokens = len(hidden)
         fill = -num_tokens % PIECE_TOKENS
         size = num_tokens + fill
-        numbers = torch.tensor([[held], [num_tokens]]).to(hidden.device)
+        numbers = sent(torch.tensor([[held], [num_tokens]]), hidden.device)
         inputs = [F.pad(hidden, (0, 0, 0, fill)), numbers, F.pad(positions, (0, fill))]
         is_again = size <= PIECE_TOKENS or size in self._seen
         self._seen.add(size)

@@ -168,7 +168,7 @@ class Scheduler:
                 return True
             self._errands.cancel()
             if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
-                self.stack.slots.release()
+                self.stack.release()
             self._thread = None
             self._changed.notify_all()
             return False
@@ -286,7 +286,8 @@ class Scheduler:
         """Give back the memory of whatever can be done again."""
         self.tower.release()
         self.snapshots.clear()
+        self.stack.release_pieces()
         if not (self._running.jobs or self._beginning):
-            self.stack.slots.release()
+            self.stack.release()
         if self.stack.device.type == "cuda":
             torch.cuda.empty_cache()

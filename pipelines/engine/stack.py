@@ -57,6 +57,17 @@ class Stack:
         """Caches of their own, empty."""
         return SlotCache(self.model.config.text_config, rows, self._dtype, self.device)
 
+    def release(self) -> None:
+        """Give back the memory of the slots and of all graphs; no row may be in use."""
+        self.slots.release()
+        if self.graphs is not None:
+            self.graphs.clear()
+
+    def release_pieces(self) -> None:
+        """Give back the memory of the graphs of prompts, which is most of what graphs have."""
+        if self.graphs is not None and self.graphs.pieces is not None:
+            self.graphs.pieces.clear()
+
     def embed(
         self, inputs: ModelInputs, start: int, end: int, features: torch.Tensor | None, num_seen: int
     ) -> torch.Tensor:

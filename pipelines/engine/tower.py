@@ -35,7 +35,8 @@ class Tower:
             import_module("cv2")  # which cuts patches there: its import is for who loads a model, not the first request
         self._graphs: TowerGraphs | None = None
         if model.device.type == "cuda" and torch.version.cuda is not None:
-            self._graphs = TowerGraphs(self._layers, lambda: SharedPool(model.device))
+            stream: torch.cuda.Stream = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
+            self._graphs = TowerGraphs(self._layers, lambda: SharedPool(stream))
 
     @property
     def num_bytes(self) -> int:

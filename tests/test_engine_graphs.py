@@ -1,0 +1,130 @@
+"""What is done by CUDA graphs, on the imitation of a GPU: the same replies, also where a capture fails."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pipelines.engine import LocalEngine, graphs
+from pipelines.engine.captured import Captured, SharedPool
+from pipelines.engine.graphs import Graphs
+from pipelines.models import DEMO_FOLDER
+from tests.engine_cases import CASES, GREEDY, inputs_of, oracle, run
+from tests.imitated_gpu import Gpu, imitate, lend
+
+BROKEN = RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    return imitate(monkeypatch)
+
+
+@pytest.fixture
+def engine() -> LocalEngine:
+    return LocalEngine.load(DEMO_FOLDER, "demo")
+
+
+def at_once(engine: LocalEngine) -> list[list[int]]:
+    with ThreadPoolExecutor(len(CASES)) as pool:
+        return list(pool.map(lambda case: run(engine, inputs_of(engine, case)), CASES))
+
+
+def expected(engine: LocalEngine) -> list[list[int]]:
+    return [oracle(engine, inputs_of(engine, case), GREEDY.max_new_tokens) for case in CASES]
+
+
+@pytest.mark.parametrize("has_kernels", [False, True], ids=["plain", "kernels"])
+def test_replies_by_graphs_are_those_of_generate(gpu: Gpu, engine: LocalEngine, has_kernels: bool) -> None:
+    lent = lend(engine, has_kernels=has_kernels)
+    assert at_once(engine) == expected(engine)
+    assert gpu.num_replays > 50
+    assert lent.num_captured
+    assert len(gpu.streams) == 1
+
+
+def test_what_cannot_be_captured_runs_as_it_is(gpu: Gpu, engine: LocalEngine, caplog: pytest.LogCaptureFixture) -> None:
+    """Torch stays on the stream of a capture that cannot be ended: the thread would go on there, beside all events."""
+    lent = lend(engine, has_kernels=True)
+    gpu.error = BROKEN
+    assert at_once(engine) == expected(engine)
+    assert gpu.num_replays == lent.num_captured == 0
+    assert len(gpu.ended_pools) == len(caplog.records) == 3  # of a step, a prompt and a picture
+    assert engine.scheduler.between(lambda: gpu.current) is gpu.default
+
+
+def test_memory_that_runs_out_in_a_capture_is_told(gpu: Gpu, engine: LocalEngine) -> None:
+    lent = lend(engine)
+    given = torch.tensor([[1], [0], [0]])
+    gpu.error = torch.OutOfMemoryError()
+    engine.scheduler.stack.slots.reserve(1)
+    with pytest.raises(torch.OutOfMemoryError):
+        lent.step(given, 1)
+    gpu.error = None
+    lent.step(given, 1)
+    assert lent.num_captured == 1
+
+
+def test_memory_that_ran_out_is_that_of_graphs_too(gpu: Gpu, engine: LocalEngine) -> None:
+    """Also where buffers are given back as nothing is left to do."""
+    del gpu
+    lent, scheduler = lend(engine, has_kernels=True), engine.scheduler
+    for give_back in (scheduler._make_room, scheduler.stack.release):
+        scheduler.between(scheduler.stack.warm_up)
+        scheduler.wait_idle()
+        held = [weakref.ref(one) for one in lent._graphs.values()]
+        assert lent.num_captured > len(held) > 0
+        give_back()
+        gc.collect()
+        assert lent.num_captured == 0
+        assert not any(one() for one in held)
+    assert run(engine, inputs_of(engine, "picture")) == oracle(engine, inputs_of(engine, "picture"), 80)
+
+
+def test_one_graph_is_captured_at_a_time(gpu: Gpu) -> None:
+    """Each of several GPUs has an engine's thread of its own, and torch captures one graph at a time in a process."""
+
+    def slow(values: torch.Tensor) -> torch.Tensor:
+        threading.Event().wait(0.02)
+        return values + 1
+
+    def capture(_: int) -> float:
+        captured = Captured(slow, [torch.zeros(1)], torch.cuda.Stream())  # type: ignore[no-untyped-call]
+        return float(captured([torch.ones(1)]))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(capture, range(3))) == [2.0] * 3
+    assert gpu.most_capturing == 1
+
+
+def test_pools_share_a_stream(gpu: Gpu) -> None:
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    for _ in range(3):
+        SharedPool(stream)(lambda values: values + 1, [torch.zeros(1)])
+    assert len(gpu.streams) == 1
+
+
+def test_a_triton_that_cannot_be_imported_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+            if name == "pipelines.engine.fused_piece":
+                raise ImportError("libtriton.so: version `GLIBC_2.38' not found")
+            return None
+
+    monkeypatch.setattr(graphs, "can_fuse", lambda *_, **__: True)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "pipelines.engine.fused_piece", raising=False)
+    lent = Graphs(SimpleNamespace(embed=torch.zeros(1), has_experts=False), SimpleNamespace())  # type: ignore[arg-type]
+    lent.use_kernels()
+    assert lent.pieces is None
+    assert "GLIBC_2.38" in caplog.text
