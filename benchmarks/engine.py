@@ -9,6 +9,7 @@ also where ours are shorter. It needs the repository, torch and transformers (an
 from __future__ import annotations
 
 import argparse
+import gc
 import platform
 import threading
 import time
@@ -36,6 +37,7 @@ from pipelines.types import Clip, ContentPart, Limits, Media, Message, Picture, 
 NUM_TOKENS = 64
 VISITORS = 4
 VISITOR_TOKENS = 192
+ANSWER_TOKENS = 400
 NUM_FRAMES = 16
 CUT_LAYERS = 4
 PAST_TOKENS = 1100
@@ -204,7 +206,10 @@ def longest_gap(pair: Pair) -> Iterator[str]:
     """How long a running answer waits while the picture of another visitor is prefilled."""
     forget(pair.ours)
     running = pair.ours.generate(
-        prompt(pair, picture(pair, 1), "What is there?"), settings_for(400), lambda _work: None, threading.Event()
+        prompt(pair, picture(pair, 1), "What is there?"),
+        settings_for(ANSWER_TOKENS),
+        lambda _work: None,
+        threading.Event(),
     )
     stamps: list[float] = []
     other: threading.Thread | None = None
@@ -228,22 +233,23 @@ def captured(pair: Pair) -> Iterator[str]:
     torch.cuda.synchronize()
     graphs = pair.ours.scheduler.stack.graphs
     assert graphs is not None
-    num_graphs = graphs.num_captured
+    num_graphs = max(graphs.num_captured, 1)
     each = (time.perf_counter() - started) / num_graphs
     yield f"capture of the decode step, s for each of {num_graphs} graphs | {each:.2f} | | | "
 
 
 def replayed(pair: Pair) -> Iterator[str]:
     """The captured step by itself, nothing between two of them, for a past of some length."""
-    stack = pair.ours.scheduler.stack
+    scheduler, stack = pair.ours.scheduler, pair.ours.scheduler.stack
     assert stack.graphs is not None
     best = roofline.measure(pair.ours.model, stack.slots)
     for rows in (1, 2, 4, 8):
         if rows >= stack.slots.rows:
             break
         given = torch.tensor([[1] * rows, [PAST_TOKENS] * rows, [PAST_TOKENS] * rows], device=stack.device)
-        graphs = stack.graphs
-        step_s = roofline.best_s(partial(graphs.step, given, PAST_TOKENS + 1), stack.device)
+        step = partial(stack.graphs.step, given, PAST_TOKENS + 1)
+        # in the engine's thread: what it made there, nobody else may write to
+        step_s = scheduler.between(partial(roofline.best_s, step, stack.device))
         row_bytes = best.state_bytes + best.token_bytes * PAST_TOKENS
         least_s = (best.weight_bytes + rows * row_bytes) / best.bytes_per_s
         told = f"the step by itself, {rows} row{'s' * (rows > 1)}, {PAST_TOKENS} tokens held, ms"
@@ -264,6 +270,7 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
         pair = pair_of(f"{size}, random", model, model, 1024 * 1024)
         show(pair, captured, replayed, compared, follow_ups, together, longest_gap)
         del model, pair
+        gc.collect()  # an engine and its parts know each other
         torch.cuda.empty_cache()
 
 
