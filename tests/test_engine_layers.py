@@ -7,6 +7,7 @@ import torch
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.positions import position_ids
+from pipelines.engine.slots import PrefillView
 from pipelines.engine.stack import Stack
 from pipelines.engine.traces import HAS_TORCHSCRIPT, StepTraces
 from pipelines.fusion import fuse
@@ -31,6 +32,32 @@ def test_places_are_those_that_transformers_counts(engine: LocalEngine, case: st
     places = position_ids(inputs)
     assert torch.equal(places[1:], expected)
     assert places[0, 0].tolist() == list(range(inputs.num_tokens))
+
+
+@torch.inference_mode()
+def test_layers_of_transformers_run_over_the_slots_in_the_words_of_two_versions(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of 5.17 read the same states by other names."""
+    ours, theirs = Stack(engine.model, 3), Stack(engine.model, 3)
+    monkeypatch.setattr(theirs, "_piece", lambda *_: None)
+    start = 0
+    for num_tokens in (5, 1, 70):
+        embeddings = engine.model.model.language_model.embed_tokens(torch.randint(0, 1000, (1, num_tokens)))
+        positions = torch.arange(start, start + num_tokens).expand(4, 1, -1)
+        found, expected = (stack.prefill(1, embeddings, positions) for stack in (theirs, ours))
+        assert torch.allclose(found, expected, atol=1e-4)
+        start += num_tokens
+    empty, filled = (PrefillView(theirs.slots, row, 1) for row in (0, 1))
+    assert not empty.has_previous_state(0)
+    assert filled.has_previous_state(0)
+    for index in (index for index, is_linear in enumerate(theirs.slots.is_linear) if is_linear):
+        layer, states = filled.layers[index], (filled.get_conv_state(index), filled.get_recurrent_state(index))
+        assert (empty.get_conv_state(index), empty.get_recurrent_state(index)) == (None, None)
+        for [one], other in zip((layer.conv_states, layer.recurrent_states), states, strict=True):
+            assert other is not None
+            assert one.data_ptr() == other.data_ptr()
+        assert (layer.record_past, filled.is_recording_past(index)) == (False, False)
 
 
 def test_a_step_is_free_of_what_a_graph_would_freeze(engine: LocalEngine) -> None:

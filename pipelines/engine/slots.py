@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -192,13 +192,34 @@ class SlotCache:
         return torch.zeros(shape, dtype=self._dtype, device=self._device)
 
 
+class LayerStates(NamedTuple):
+    """The states of a linear layer as transformers 5.17 reads them, each a list of one; nothing is rolled back."""
+
+    conv_states: list[torch.Tensor]
+    recurrent_states: list[torch.Tensor]
+    record_past: bool = False
+
+
 class PrefillView:
-    """The part of a transformers `Cache` that layers call, for one row that is given tokens behind what it holds."""
+    """The part of a transformers `Cache` that layers call, for one row that is given tokens behind what it holds.
+
+    Those of 5.17, which some hosts of GPUs have, ask `has_previous_state` and read `layers`; those of 5.23 ask
+    `is_recording_past`, `get_conv_state` and `get_recurrent_state`.
+    """
 
     def __init__(self, cache: SlotCache, row: int, num_tokens: int) -> None:
         self._layers, self._row = cache.layers, slice(row, row + 1)
         self._start = cache.lengths[row]
         self._end = self._start + num_tokens
+
+    def has_previous_state(self, layer_idx: int, state_idx: int = 0) -> bool:  # noqa: ARG002
+        """Whether the row holds something."""
+        return self._start > 0
+
+    @property
+    def layers(self) -> list[LayerStates]:
+        """Of all layers; what is said of one with attention is never read."""
+        return [LayerStates([first[self._row]], [second[self._row]]) for first, second in self._layers]
 
     def is_recording_past(self, layer_idx: int) -> bool:  # noqa: ARG002
         """Never: nothing is rolled back."""
