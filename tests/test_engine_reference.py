@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
@@ -38,3 +39,28 @@ def test_who_waits_for_the_reference_stops_at_once(loaded: LocalEngine) -> None:
         assert waiting.result(30) == ["cancelled"]
     assert entered == ["queue"]
     assert run(reference, inputs_of(reference, "text")) == oracle(reference, inputs_of(reference, "text"), 80)
+
+
+def test_a_model_that_is_spread_is_measured_and_tells_nothing_beside_its_replies(loaded: LocalEngine) -> None:
+    """Its layers lie on several GPUs, from one to the next of which only transformers goes on."""
+
+    class Spread(ReferenceEngine):
+        is_spread = True
+
+    engine = Spread(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
+    engine.scheduler.stack.decode = None  # type: ignore[method-assign, assignment]
+    engine.scheduler.stack.prefill = None  # type: ignore[method-assign, assignment]
+    engine.warm_up()
+    inputs = inputs_of(engine, "picture")
+    assert engine.gaze(inputs.followed_by([1, 2]), threading.Event()) is None
+    assert engine.score(inputs, ["yes"], threading.Event()) is None
+    engine.anticipate(inputs)
+    assert engine.scheduler._anticipated.is_empty
+
+
+def test_a_model_is_spread_where_its_weights_lie_on_several_devices() -> None:
+    model = LocalEngine.load(DEMO_FOLDER, "demo").model
+    engine = ReferenceEngine(model, Checkpoint.open(DEMO_FOLDER), "demo", choose_placement(DEMO_FOLDER))
+    assert not engine.is_spread
+    model.model.language_model.layers[-1].to("meta")
+    assert engine.is_spread

@@ -5,7 +5,7 @@ One request at a time, nothing kept between them, no end to the reasoning but th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -19,7 +19,7 @@ from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.local import LocalEngine
 from pipelines.engine.rest import Stopped
 from pipelines.inputs import ModelInputs
-from pipelines.types import Sampling, Settings, Work
+from pipelines.types import Gaze, Sampling, Settings, Work
 
 LOOK_S = 0.05
 """How often it is looked whether a request that waits is stopped."""
@@ -32,6 +32,26 @@ class ReferenceEngine(LocalEngine):
     engine_name = "reference"
     _generating = Lock()
     tells_of_steps = False
+
+    def warm_up(self) -> None:
+        """Do the measuring alone: the steps are those of `generate`."""
+        self.roofline()
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the model lies on several devices, from one to the next of which only transformers' layers go on."""
+        return len({weight.device for weight in self.model.parameters()}) > 1
+
+    def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
+        """As of a `LocalEngine`; None of a model that is spread."""
+        return None if self.is_spread else super().gaze(inputs, stop)
+
+    def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:
+        """As of a `LocalEngine`; None of a model that is spread."""
+        return None if self.is_spread else super().score(inputs, continuations, stop)
+
+    def anticipate(self, inputs: ModelInputs) -> None:
+        """Nothing: no prompt goes on from what was read before."""
 
     def generate(
         self,
