@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -162,7 +163,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _=None: "H")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: SimpleNamespace(major=9))
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -187,6 +188,15 @@ def test_each_replica_has_its_own_gpu_and_one_model_may_have_all() -> None:
     spread = choose_placement(DEMO_FOLDER, is_spread=True)
     assert (spread.device_map, spread.device, spread.device_name) == (SPREAD, torch.device("cuda:0"), "2 x H")
     assert spread.is_cuda
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_each_of_unlike_gpus_has_its_own_number_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    majors = [8, 7]
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=majors[device.index]))
+    formats = [choose_placement(DEMO_FOLDER, index=index).dtype for index in (0, 1)]
+    assert formats == [torch.bfloat16, torch.float16]
+    assert choose_placement(DEMO_FOLDER, is_spread=True).dtype == torch.float16
 
 
 def test_an_apple_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

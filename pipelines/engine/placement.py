@@ -16,6 +16,9 @@ SMALL_BYTES = 200 * 2**20
 threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
 
 
+BF16_MAJOR = 8
+"""Compute capability of NVIDIA's GPUs that multiply bf16; of AMD's, all that torch runs on do."""
+
 SPREAD = "balanced"
 """In accelerate's words: the layers shared out over all GPUs, each running its own in turn."""
 
@@ -55,7 +58,8 @@ def device_of(index: int = 0) -> torch.device:
 def dtype_of(device: torch.device) -> torch.dtype:
     """The number format of large weights there."""
     if device.type == "cuda":
-        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        # torch itself tells of the current one of several GPUs, which need not be alike
+        has_bf16 = torch.version.hip is not None or torch.cuda.get_device_properties(device).major >= BF16_MAJOR
         return torch.bfloat16 if has_bf16 else torch.float16
     if device.type == "mps":
         return torch.bfloat16
@@ -74,8 +78,9 @@ def choose_placement(
     device = device_of(index)
     if device.type == "cuda":
         name, count = torch.cuda.get_device_name(device), torch.cuda.device_count()
-        if is_spread:
-            return Placement(SPREAD, dtype_of(device), f"{count} x {name}")
+        if is_spread:  # in a format that all of them have
+            has_bf16 = all(dtype_of(device_of(number)) == torch.bfloat16 for number in range(count))
+            return Placement(SPREAD, torch.bfloat16 if has_bf16 else torch.float16, f"{count} x {name}")
         return Placement(str(device), dtype_of(device), name)
     if device.type == "mps":
         return Placement("mps", dtype_of(device), f"Apple GPU ({platform.machine()})")
