@@ -100,6 +100,15 @@ def test_an_int8_product_is_near_the_true_one_and_so_are_its_parts(
     assert [linear(values[None]).shape for linear in linears] == [(1, 3, 6), (1, 3, 10)]
 
 
+def test_int8_numbers_are_widened_part_by_part_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers, scale = torch.randint(-127, 128, (70, 96), dtype=torch.int8), torch.rand(70) + 0.1
+    values = torch.randn(3, 96)
+    exact = values @ (numbers.float() * scale[:, None]).T
+    for num_bytes in (2**20, 16 * 96 * 4, 1):
+        monkeypatch.setattr(weights, "WIDENED_BYTES", num_bytes)
+        assert torch.allclose(weights._widened_product(numbers, scale, values), exact, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.skipif(not can_pack(CPU), reason="this CPU does not multiply int8")
 @pytest.mark.parametrize("rows", [1, 2, 5, 300])
 def test_a_packed_product_loses_hardly_anything_beside_its_weights(rows: int) -> None:

@@ -31,6 +31,8 @@ INT8_GROUP = 32
 
 CACHED_BYTES = 4 * 2**20
 """The largest matrix that a CPU finds in its cache at every step."""
+WIDENED_BYTES = 256 * 2**20
+"""Int8 weights that are widened at once on a GPU."""
 FEW_ROWS = 16
 """Up to so many a CPU is quicker with weights of bf16 at the left of the product."""
 
@@ -87,6 +89,8 @@ def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
         return Matrix(partial(_bf16_product, weight) if is_bf16 else plain, weight)
     numbers: torch.Tensor = weight.qdata  # type: ignore[attr-defined]
     scale: torch.Tensor = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
+    if weights == "int8" and dense.device.type == "cuda":
+        return Matrix(partial(_widened_product, numbers, scale), numbers, scale)
     is_int8 = weights == "int8" and _has_int8_product(weight)
     return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
 
@@ -133,8 +137,19 @@ def _int8_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tens
     return product
 
 
+def _widened_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """By int8 numbers in the values' format, some outputs at a time: the head of a large vocabulary would be wide."""
+    most = max(WIDENED_BYTES // (weight.shape[1] * values.element_size()), 1)
+    parts: Sequence[torch.Tensor] = weight.split(most)  # type: ignore[no-untyped-call]
+    products = [F.linear(values, part.to(values.dtype)) for part in parts]
+    return (products[0] if len(products) == 1 else torch.cat(products, -1)) * scales
+
+
 def _has_int8_product(weight: torch.Tensor) -> bool:
-    """Whether torch multiplies by int8 itself; elsewhere torchao widens the weights first, which is slow."""
+    """Whether torch multiplies by int8 itself; elsewhere torchao widens the weights first, which is slow.
+
+    On an NVIDIA GPU it has but a kernel that multiplies number by number, which is slower still for a prompt.
+    """
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key("aten::_weight_int8pack_mm", weight.device.type.upper())
     return has_kernel and weight.shape[1] % INT8_GROUP == 0
 
