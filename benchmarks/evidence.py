@@ -29,8 +29,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines import asides
-from pipelines.demo.cases import PICTURE_SIZES
-from pipelines.demo.scenes import draw_scene
 from pipelines.demo.things import COLOURS, SHAPES, FractionBox, Thing
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse
@@ -40,6 +38,12 @@ from pipelines.present import heat
 from pipelines.present.words import Word, words_of
 from pipelines.run import answer
 from pipelines.types import Limits, Message, Picture, Point, Region, Request, Result, Sampling, Settings
+
+try:  # a machine that is lent for its GPU may have nothing to draw with
+    from pipelines.demo.cases import PICTURE_SIZES
+    from pipelines.demo.scenes import draw_scene
+except ModuleNotFoundError as error:
+    raise SystemExit("The scenes are drawn with OpenCV: install it with `pip install opencv-python`.") from error
 
 SETTINGS = Settings(sampling=Sampling())
 QUESTION = "Describe the picture."

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
-from pipelines.demo.cases import make_cases
 from pipelines.engine import LocalEngine
 from pipelines.run import answer
 from pipelines.types import Progress, Record, Request, Result, Sampling, Settings, UserError
@@ -51,7 +50,8 @@ def wholes(engine: LocalEngine) -> Iterator[Whole]:
     yield _answered(engine, "picture", ABOUT_PICTURE)
     if find_spec("av"):  # a machine that is lent for its GPU may have nothing to read clips with
         yield _answered(engine, "clip", Request("Which way does the circle move?", (CLIP,), SETTINGS))
-    yield _looked_closer(engine)
+    if find_spec("cv2"):  # nor to draw with
+        yield _looked_closer(engine)
     yield _queued(engine)
     yield _answered(engine, "stopped", ABOUT_PICTURE, is_stopped=True)
     with _failing(engine, RuntimeError):
@@ -83,6 +83,8 @@ def _answered(engine: LocalEngine, kind: str, request: Request, *, is_stopped: b
 
 def _looked_closer(engine: LocalEngine) -> Whole:
     """The first of some questions at which the model calls."""
+    from pipelines.demo.cases import make_cases
+
     settings = replace(SETTINGS, look_closer=True, max_new_tokens=400)
     with TemporaryDirectory() as folder:
         for number, case in enumerate(make_cases("zoom", MAX_ZOOMS)):
@@ -97,13 +99,17 @@ def _looked_closer(engine: LocalEngine) -> Whole:
 
 
 def _queued(engine: LocalEngine) -> Whole:
-    """The last of one more than can run at once."""
+    """The last of one more than can run at once; none of them begins before the others have come."""
     num_rows = engine.scheduler.stack.slots.rows - 1
     others = [threading.Thread(target=_drain, args=(engine,)) for _ in range(num_rows)]
     for thread in others:
         thread.start()
-    while engine.scheduler.num_busy < num_rows:
-        time.sleep(0.001)
+
+    def hold() -> None:
+        while engine.scheduler.num_busy < num_rows and any(thread.is_alive() for thread in others):
+            time.sleep(0.001)
+
+    engine.scheduler.between(hold)
     whole = _answered(engine, "queued behind others", ABOUT_PICTURE)
     for thread in others:
         thread.join()
