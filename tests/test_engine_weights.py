@@ -100,6 +100,19 @@ def test_an_int8_product_is_near_the_true_one_and_so_are_its_parts(
     assert [linear(values[None]).shape for linear in linears] == [(1, 3, 6), (1, 3, 10)]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_weights_are_joined_once_for_all_engines_of_a_model(dtype: torch.dtype) -> None:
+    linears = [torch.nn.Linear(32, outputs, bias=False).to(dtype) for outputs in (6, 10, 1)]
+    expected = torch.cat([linear.weight.detach() for linear in linears])
+    first = joined(linears, "full").weight
+    again, parts = joined(linears, "full").weight, joined(linears[1:], "full").weight
+    assert again.data_ptr() == first.data_ptr()
+    assert parts.data_ptr() == linears[1].weight.data_ptr()
+    assert torch.equal(again, expected)
+    assert torch.equal(parts, expected[6:])
+    assert torch.equal(joined([linears[2], linears[0]], "full").weight, torch.cat([expected[16:], expected[:6]]))
+
+
 def test_int8_numbers_are_widened_part_by_part_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers, scale = torch.randint(-127, 128, (70, 96), dtype=torch.int8), torch.rand(70) + 0.1
     values = torch.randn(3, 96)

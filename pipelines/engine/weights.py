@@ -75,7 +75,7 @@ def check_model(weights: WeightFormat, config: Any) -> None:
 
 def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
     """One product for linear layers that read the same input; their own weights become parts of its."""
-    dense = linears[0].weight.detach() if len(linears) == 1 else torch.cat([one.weight.detach() for one in linears])
+    dense = _whole([linear.weight.detach() for linear in linears])
     if weights == "full" and _is_better_turned(dense):
         dense = dense.t().contiguous().t()
     weight = _QUANTISE[weights](dense)
@@ -93,6 +93,18 @@ def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
         return Matrix(partial(_widened_product, numbers, scale), numbers, scale)
     is_int8 = weights == "int8" and _has_int8_product(weight)
     return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
+
+
+def _whole(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Matrices below each other as one; where an engine before has joined them, that one."""
+    first, size = parts[0], sum(map(len, parts))
+    if all(type(part) is torch.Tensor for part in parts):
+        starts = accumulate((len(part) for part in parts[:-1]), initial=0)
+        places = [(first.untyped_storage()._cdata, first.stride(), start * first.stride(0)) for start in starts]
+        begin = first.storage_offset()
+        if places == [(one.untyped_storage()._cdata, one.stride(), one.storage_offset() - begin) for one in parts]:
+            return first.as_strided((size, first.shape[1]), first.stride(), begin)
+    return first if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _packed(linears: Sequence[Any], product: Packed) -> Matrix:
