@@ -250,6 +250,11 @@ EVENTS = {
     "only a range": ("0:01 - 0:05", events((1, 5, ""))),
     "two moments are no range": ("It blinks at 2 s and 3 s.", events()),
     "endless time": (f'[{{"start": {"9" * 9000}, "end": 2, "label": "a"}}]', events()),
+    "subtitles": ("1\n00:00:01,500 --> 00:00:04,250\nA man walks", events((1.5, 4.25, ""))),
+    "decimal commas": ('[{"start": "00:00:01,500", "end": "00:00:04,000", "label": "a"}]', events((1.5, 4, "a"))),
+    "a count behind a moment": ("0:05 - 3 people enter\n- 00:09 — 1 woman leaves", events()),
+    "a number in front of a range": ("Scene 2 - 0:05 to 0:10", events((5, 10, "Scene 2"))),
+    "moments a line each": ("Bounces at:\n- 0:05\n- 0:09\n- 0:12", events()),
 }
 
 NOTHING = {
@@ -309,6 +314,16 @@ TIMES = {
     "between": ("between 2 s and 3 s", [("2 s and 3 s", 2, 3)]),
     "the end of a sentence": ("It is at 0:07.", [("0:07", 7, 7)]),
     "the last of a text": ("at 7s", [("7s", 7, 7)]),
+    "a moment a line": ("It bounces:\n- 0:05\n- 0:09\n\n0:12", [("0:05", 5, 5), ("0:09", 9, 9), ("0:12", 12, 12)]),
+    "a unit before a line": ("for 3\ns and 0:05 -\n0:07", [("0:05", 5, 5), ("0:07", 7, 7)]),
+    "a count behind a dash": ("0:05 - 3 people, 00:09 — 1 woman", [("0:05", 5, 5), ("00:09", 9, 9)]),
+    "a number before a dash": ("Scene 2 - 0:05", [("0:05", 5, 5)]),
+    "a dash and a unit": ("0:05 - 8 s, 5-8 s", [("0:05 - 8 s", 5, 8), ("5-8 s", 5, 8)]),
+    "a comma behind the seconds": (
+        "00:01,5: 0:07,0:09, 0:11",
+        [("00:01,5", 1.5, 1.5), ("0:07", 7, 7), ("0:09", 9, 9), ("0:11", 11, 11)],
+    ),
+    "a comma in a number": ("1,200 seconds, 1,5 s, 3, 4 s", [("4 s", 4, 4)]),
     "plain numbers": ("2 - 3 boxes, 1.5 metres, 7 sides, 1/2 s", []),
     "a date and an address": ("2024-05-01, 127.0.0.1:80, v1.2.3:4", []),
 }

@@ -1,4 +1,8 @@
-"""Times as models write them, in seconds: `3.2`, `3.2s`, `<28.2 seconds>`, `mm:ss.ff`, `hh:mm:ss`, and "a - b"."""
+"""Times as models write them, in seconds: `3.2`, `3.2s`, `<28.2 seconds>`, `mm:ss.ff`, `hh:mm:ss,fff`, and "a - b".
+
+A comma is the decimal mark of a clock, as in subtitles. In a plain number it may be that or part the thousands, so
+such a number is no time. Nothing goes on over the end of a line.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,24 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_BLANKS = r"[^\S\r\n]{0,4}"
 _MOMENT = (
-    r"<?\s{0,4}(?:(?:(?P<h#>[0-9]{1,4}):)?(?P<m#>[0-9]{1,4}):(?P<s#>[0-9]{1,4}(?:\.[0-9]{0,9})?)"
-    r"|(?P<n#>[0-9]{1,9}(?:\.[0-9]{0,9})?))"
-    r"\s{0,4}(?P<u#>(?:s|secs?|seconds?)(?![^\W_]))?\s{0,4}>?"
+    rf"<?{_BLANKS}(?:(?:(?P<h#>[0-9]{{1,4}}):)?(?P<m#>[0-9]{{1,4}}):"
+    r"(?P<s#>[0-9]{1,4}(?:\.[0-9]{0,9}|,[0-9]{1,9}(?![0-9]|:[0-9]))?)"
+    r"|(?<![0-9],)(?P<n#>[0-9]{1,9}(?:\.[0-9]{0,9})?)(?!,[0-9]))"
+    rf"{_BLANKS}(?P<u#>(?:s|secs?|seconds?)(?![^\W_]))?{_BLANKS}>?"
 )
-_TO = r"\s{0,4}(?P<to>-{1,2}>?|–|—|~|→|to\b|until\b|till\b|and\b)\s{0,4}"
+_TO = rf"{_BLANKS}(?P<to>-{{1,2}}>?|–|—|~|→|to\b|until\b|till\b|and\b){_BLANKS}"
 _RANGE_FORM = _MOMENT.replace("#", "1") + _TO + _MOMENT.replace("#", "2")
 _ONE = re.compile(_MOMENT.replace("#", "1"))
 _RANGE = re.compile(_RANGE_FORM)
 # In prose a number begins where no word, number or clock goes on, and ends where none does: each is tried once.
 _TOLD = re.compile(
-    r"(?<![\w.:/])(?=<?\s{0,4}[0-9])"
+    rf"(?<![\w.:/])(?=<{_BLANKS}[0-9]|[0-9])"
     + _MOMENT.replace("#", "1")
     + f"(?:{_TO}{_MOMENT.replace('#', '2')})?(?!\\w|[:/]\\w)"
 )
-BRACKETED_TIME = re.sub(r"\(\?P<[^>]+>", "(?:", rf"\s{{0,4}}{_MOMENT}(?:{_TO}{_MOMENT})?\]")
+BRACKETED_TIME = re.sub(r"\(\?P<[^>]+>", "(?:", rf"{_BLANKS}{_MOMENT}(?:{_TO}{_MOMENT})?\]")
 """What follows a `[` that encloses a time or a range: a way of writing it, and no list."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\d])")
@@ -108,8 +114,14 @@ def _end(found: re.Match[str], which: str) -> int:
 
 
 def _is_range(found: re.Match[str], prose: str) -> bool:
-    """Whether two moments are the ends of one range: joined by "and" they are so only behind "between"."""
-    return found["to"] != "and" or bool(_BETWEEN.search(prose, max(0, found.start() - 12), found.start()))
+    """Whether two moments are the ends of one range: joined by "and" they are so only behind "between".
+
+    With a sign between them, a clock and a plain number are two things: "0:05 - 3 people", "Scene 2 - 0:05".
+    """
+    if found["to"] == "and":
+        return bool(_BETWEEN.search(prose, max(0, found.start() - 12), found.start()))
+    has_clock = bool(found["m1"] or found["m2"])
+    return found["to"].isalpha() or not has_clock or (_is_clear(found, "1") and _is_clear(found, "2"))
 
 
 def _is_clear(found: re.Match[str], which: str) -> bool:
@@ -124,4 +136,6 @@ def _span(found: re.Match[str]) -> tuple[float, float]:
 def _seconds(found: re.Match[str], which: str) -> float:
     if number := found["n" + which]:
         return float(number)
-    return int(found["h" + which] or 0) * 3600 + int(found["m" + which]) * 60 + float(found["s" + which])
+    return (
+        int(found["h" + which] or 0) * 3600 + int(found["m" + which]) * 60 + float(found["s" + which].replace(",", "."))
+    )
