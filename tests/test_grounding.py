@@ -363,6 +363,26 @@ def test_times_in_prose(prose: str, expected: list[tuple[str, float, float]]) ->
     assert [(prose[told.start : told.end], told.start_s, told.end_s) for told in told_times(prose)] == expected
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '[{"name": "Math", "start": "9:00", "end": "10:00"}]',
+        '[{"name": "Temperature", "range": [0, 100]}]',
+        '{"9:00 - 10:00": "Math"}',
+        "The shop is open 9:00-17:00.",
+    ],
+)
+def test_pictures_have_no_events(answer: str) -> None:
+    """A timetable that a picture shows was taken for what happens in a clip."""
+    assert parse_grounding(answer, ["picture", "picture"]) == Grounding()
+    assert parse_grounding(answer, ["picture", "clip"]).events
+
+
+def test_a_place_in_a_picture_has_no_time() -> None:
+    answer = '[{"time": "9:00", "bbox_2d": [100, 200, 300, 400]}, {"time": "10:00", "bbox_2d": [100, 200, 300, 400]}]'
+    assert parse_grounding(answer, ["picture"]) == boxes(("", A))
+
+
 def test_a_place_knows_where_it_stands() -> None:
     answer = f"Cats:\n```json\n[{ITEM_A}]\n```\nand <ref>dog</ref><box>(500,600),(700,800)</box>, as is 0:01-0:02."
     first, second = (region.source for region in parse_grounding(answer).regions)

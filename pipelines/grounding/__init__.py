@@ -27,6 +27,6 @@ def parse_grounding(answer: str, media: Sequence[MediaKind] = (), current: int =
     """All places and spans of `answer`, in its order.
 
     `media` are the kinds of the media of the conversation, and `current` the first that the question is about: it has
-    the places that name no medium.
+    the places that name no medium. Where none of them is a clip there are no spans, and no place has a time.
     """
     return read(salvage(answer), Naming(tuple(media), current))

@@ -55,8 +55,9 @@ class Context:
         """Four numbers as a box, or two as a point, at the time and in the picture that hold here."""
         box = places.box(values) if len(values) == 4 else None
         point = None if box else places.point(values)
-        media_index = self.naming.unnamed(self.time_s) if self.media_index is None else self.media_index
-        return Region(clean_label(label), box, point, media_index, self.time_s, self.source)
+        time_s = self.time_s if self.naming.has_time else None
+        media_index = self.naming.unnamed(time_s) if self.media_index is None else self.media_index
+        return Region(clean_label(label), box, point, media_index, time_s, self.source)
 
     def event(self, one_s: float, other_s: float, label: str) -> Event:
         """A span with its ends in order and its label cleaned."""

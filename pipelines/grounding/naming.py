@@ -26,6 +26,11 @@ class Naming:
     kinds: tuple[MediaKind, ...] = ()
     current: int = 0
 
+    @property
+    def has_time(self) -> bool:
+        """Whether a time can be one of a medium: not where all that is known of them are pictures."""
+        return not self.kinds or "clip" in self.kinds
+
     def of_name(self, text: str) -> int | None:
         """The medium that `text` is the name of."""
         found = _NAME.fullmatch(text.strip())

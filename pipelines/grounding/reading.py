@@ -21,7 +21,10 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 
 def read(salvaged: Salvage, naming: Naming) -> Grounding:
-    """The regions and events of the nodes; where those hold no event, the spans that the prose tells."""
+    """The regions and events of the nodes; where those hold no event, the spans that the prose tells.
+
+    Of pictures there are no events: a timetable in one is what it shows, and not when something happens in it.
+    """
     reader = _Reader()
     bare: Bare = "one box" if any(map(_LETTER.search, salvaged.passages)) else "any"
     named: int | None = None
@@ -31,7 +34,8 @@ def read(salvaged: Salvage, naming: Naming) -> Grounding:
         source = (root.start, root.end)
         reader.read(root.node, Context(bare, root.label, media_index=named, naming=naming, source=source))
     told = (line for passage in salvaged.passages for line in passage.splitlines())
-    events = reader.events or [Event(*one[:2], clean_label(one[2])) for line in told for one in times.told_spans(line)]
+    spans = reader.events or (Event(*one[:2], clean_label(one[2])) for line in told for one in times.told_spans(line))
+    events = spans if naming.has_time else ()
     return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
 
 
