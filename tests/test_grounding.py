@@ -105,6 +105,15 @@ BOXES = {
         "<ref>cat</ref><box>(100,200),(300,400)</box><box>(500,600),(700,800)</box>",
         boxes(("cat", A), ("cat", B)),
     ),
+    "ref before a word": (
+        "A <ref>cat</ref><box>(100,200),(300,400)</box> sits. A dog lies at [500, 600, 700, 800].",
+        boxes(("cat", A), ("", B)),
+    ),
+    "ref before other data": (
+        '<ref>cat</ref><box>(100,200),(300,400)</box>\nText:\n[{"bbox_2d": [500, 600, 700, 800], "text": "dog"}]',
+        CAT_DOG,
+    ),
+    "ref before the words of its box": ("The <ref>cat</ref> is at <box>(100,200),(300,400)</box>", CAT_A),
     "box tag with a list": ("<box>[[100, 200, 300, 400]]</box>", boxes(("", A))),
     "box tag cut off": ("<ref>cat</ref><box>(100,200),(300,400)</box><box>(5,6),(7", CAT_A),
     "near-identical boxes": (

@@ -108,7 +108,7 @@ Node = str | Listing | Record
 
 @dataclass(frozen=True)
 class Root:
-    """An outermost node with the `<ref>` label before it.
+    """An outermost node with the `<ref>` label before it, which holds for those that follow up to the next word.
 
     `start` and `end` are where it stands in the text, its label and fence included, and `before` the prose before it.
     """
@@ -148,6 +148,8 @@ def salvage(text: str) -> Salvage:
         before = before[: fence.start()] if fence else before
         passages.append(before)
         at = closing.end() if closing else end
+        if label_at < 0 and any(map(str.isalpha, before)):
+            label = ""
         roots.append(Root(label, node, label_at if label_at >= 0 and not before.strip() else start, at, before))
         label_at = -1
     passages.append(text[at:])
