@@ -182,6 +182,24 @@ BOXES = {
         '{"bboxes": [[100, 200, 300, 400], [500, 600, 700, 800]], "labels": ["cat", "dog"]}',
         CAT_DOG,
     ),
+    "numbers in what a box has": (
+        f'[{ITEM_A[:-1]}, "attributes": {{"rgb": [1, 2, 30, 40], "parts": {{"at": [1, 2, 30, 40]}}}}}}]',
+        CAT_A,
+    ),
+    "box in what a box has": (f'[{ITEM_A[:-1]}, "parts": {{"first": {ITEM_B}}}}}]', CAT_DOG),
+    "polygon as a box": ('[{"bbox_2d": [[100, 250], [300, 200], [250, 400]], "label": "cat"}]', CAT_A),
+    "pairs of corners": (
+        '[{"bbox_2d": [[[100, 200], [300, 400]], [[500, 600], [700, 800]]], "label": ["cat", "dog"]}]',
+        CAT_DOG,
+    ),
+    "flat polygon": ('[{"polygon": [100, 250, 300, 200, 250, 400, 110, 390], "label": "cat"}]', CAT_A),
+    "polygon of points": ('[{"polygon": [[100, 250], [300, 200], [250, 400]], "label": "cat"}]', CAT_A),
+    "polygon of parts": (
+        '[{"segmentation": [[100, 200, 150, 250, 120, 300], [300, 400, 290, 350]], "label": "cat"}]',
+        CAT_A,
+    ),
+    "polygon beside a box": (f'[{ITEM_A[:-1]}, "polygon": [5, 6, 7, 8, 9, 10]}}]', CAT_A),
+    "named numbers in a text": ('[{"bbox_2d": "x1=100, y1=200, x2=300, y2=400", "label": "cat"}]', CAT_A),
     "box in prose": ("The cat is at [100, 200, 300, 400].", boxes(("", A))),
 }
 
@@ -283,6 +301,7 @@ NOTHING = {
     "a set of words": '{"colour": "red", "count": 3}',
     "an unclosed bracket of prose": "[as said in [1, 2], see there",
     "a tag cut off": "<box>(10, 20),(30",
+    "eight numbers under a word": '{"series": [1, 2, 3, 4, 5, 6, 7, 8]}',
     "colours": '{"rgba": [255, 0, 0, 128]}',
     "code": "for (int i = 0; i < 4; i++) { a[i] = {1, 2, 3}; }",
     "flat numbers cut off": "[100, 200, 300, 400, 50",

@@ -17,6 +17,7 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 
 _BOX_KEYS = frozenset({"bbox_2d", "bbox", "box", "box_2d", "bounding_box", "bboxes", "boxes", "bbox_2ds"})
 _POINT_KEYS = frozenset({"point_2d", "point", "points", "points_2d"})
+_OUTLINE_KEYS = frozenset({"polygon", "quad", "outline", "contour", "segmentation", "vertices"})
 _LABEL_KEYS = (
     *("label", "object_name", "name", "event", "description", "caption"),
     *("object", "category", "class", "class_name", "labels", "activity", "action"),
@@ -33,8 +34,8 @@ _MEDIA_KEYS = frozenset(
     | {"video_index", "video_idx", "clip_index", "video", "clip"}
 )
 
-Bare = Literal["any", "boxes", "one box", "none"]
-"""What a list of numbers under no known key may be: alone, under an unknown key, in prose, beside a known key."""
+Bare = Literal["any", "one box", "none"]
+"""What a list of numbers under no known key may be: alone, in prose or under an unknown key, beside a known place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Fields:
         self.others: list[tuple[str, Node]] = []
         self._context = context
         self._groups: list[list[float]] = []
+        self._outlines: list[list[float]] = []
         self._starts: list[Node] = []
         self._ends: list[Node] = []
         self._times: list[Node] = []
@@ -80,8 +82,8 @@ class Fields:
         self._labels = self._own_labels or inherited or _labels(record, _WEAK_LABEL_KEYS)
         for key, value in record.pairs:
             self._sort(key.strip().casefold(), key, value)
-        if not self._groups and (values := places.corners(record)):
-            self._groups.append(values)
+        corners = places.corners(record)
+        self._groups = self._groups or self._outlines or ([corners] if corners else [])
 
     def regions(self) -> Iterator[Region]:
         """One region a group of numbers, with the label of its own where there are as many labels as groups."""
@@ -109,7 +111,7 @@ class Fields:
         moments = [*_moments(self._times), *_moments(self._starts), *spans]
         return replace(
             self._context,
-            bare="none" if self._groups else "boxes",
+            bare="none" if self._groups or self._context.bare == "none" else "one box",
             label=next(iter(self._own_labels), self._context.label),
             time_s=moments[0] if moments else self._context.time_s,
             media_index=self._media_index,
@@ -121,6 +123,8 @@ class Fields:
             self._groups.extend(groups)
             if not groups and not isinstance(value, str):
                 self.others.append(("", value))
+        elif name in _OUTLINE_KEYS and (outline := places.outline(value)):
+            self._outlines.append(outline)
         elif name in _START_KEYS:
             self._starts.append(value)
         elif name in _END_KEYS:

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 
-from pipelines.grounding.salvage import Node, Record
+from pipelines.grounding.salvage import Listing, Node, Record
 from pipelines.types import Box, Point, Region
 
-_NUMBER = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?(?![\w.])")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?(?![\w.])")
 _CORNERS = (
     ("x1", "y1", "x2", "y2"),
     ("xmin", "ymin", "xmax", "ymax"),
@@ -30,11 +30,18 @@ def numbers(texts: Iterable[str] | None) -> list[float] | None:
 
 
 def coordinates(node: Node, size: int) -> list[list[float]]:
-    """The groups of `size` numbers (4 a box, 2 a point) that `node` holds; a list of another length gives none."""
-    lists = list(_number_lists(node))
-    if size == 4 and all(len(one) == 2 for one in lists):
-        lists = [[value for one in lists for value in one]]
-    return [group for one in lists for group in chunks(one, size)]
+    """The groups of `size` numbers (4 a box, 2 a point) that `node` holds; a list of another length gives none.
+
+    As a box, a list of points is what they span: its corners, or an outline.
+    """
+    return [group for one in _number_lists(node, size) for group in chunks(one, size)]
+
+
+def outline(node: Node) -> list[float] | None:
+    """The box around the outline that `node` is: a list of points, of their numbers, or some of either."""
+    lists = [] if isinstance(node, str) else list(_number_lists(node, 2))
+    points = [point for one in lists for point in chunks(one, 2)]
+    return _around(points) if all(len(one) % 2 == 0 for one in lists) and len(points) > 1 else None
 
 
 def chunks(values: list[float], size: int) -> list[list[float]]:
@@ -81,19 +88,35 @@ def without_repeats(regions: Iterable[Region]) -> Iterator[Region]:
             yield region
 
 
-def _number_lists(node: Node) -> Iterator[list[float]]:
+def _number_lists(node: Node, size: int) -> Iterator[list[float]]:
     work: list[Node] = [node]
     while work:
         node = work.pop()
-        if isinstance(node, str):
-            values: list[float] | None = [float(one[0]) for one in _NUMBER.finditer(node)]
-        elif isinstance(node, Record):
-            values = corners(node)
-        else:
-            values = numbers(node.texts)
-            work.extend(item for item in reversed(node.items) if not isinstance(item, str))
+        values = _numbers_of(node)
+        if not values and isinstance(node, Listing):
+            values = _spanned(node) if size == 4 else None
+            work.extend(item for item in reversed(node.items) if not (values or isinstance(item, str)))
         if values:
             yield values
+
+
+def _numbers_of(node: Node) -> list[float] | None:
+    """The numbers that a node gives by itself."""
+    if isinstance(node, str):
+        return [float(one[0]) for one in _NUMBER.finditer(node)]
+    return corners(node) if isinstance(node, Record) else numbers(node.texts)
+
+
+def _spanned(listing: Listing) -> list[float] | None:
+    """The box around the points that `listing` is a list of, None where it is one of anything else."""
+    lists = [_numbers_of(item) for item in listing.items]
+    points = [one for one in lists if one and len(one) == 2]
+    return _around(points) if len(points) == len(lists) > 1 else None
+
+
+def _around(points: Iterable[list[float]]) -> list[float]:
+    xs, ys = zip(*points, strict=True)
+    return [min(xs), min(ys), max(xs), max(ys)]
 
 
 def _on_scale(values: list[float]) -> list[float]:

@@ -85,11 +85,11 @@ def _groups(node: Listing, bare: Bare) -> list[list[float]]:
     if node.closer in _TAG_SIZES:
         return places.coordinates(node, _TAG_SIZES[node.closer])
     values = places.numbers(node.texts)
-    if not values or bare == "none" or (bare == "one box" and len(values) != 4):
+    if not values or bare == "none":
         return []
     if bare == "any":
         return places.chunks(values, 4) or places.chunks(values, 2)
-    return [group for group in places.chunks(values, 4) if places.is_plausible_box(group)]
+    return [values] if len(values) == 4 and places.is_plausible_box(values) else []
 
 
 def _in_listing(node: Listing, context: Context) -> Context:
