@@ -25,10 +25,8 @@ _LABEL_KEYS = (
 _WEAK_LABEL_KEYS = ("text", "text_content", "content", "type")
 _START_KEYS = frozenset({"start", "start_time", "start_s", "begin", "from"})
 _END_KEYS = frozenset({"end", "end_time", "end_s", "stop", "to"})
-_TIME_KEYS = frozenset(
-    {"time", "timestamp", "timestamps", "time_s", "time_range", "interval", "segment", "span", "range"}
-    | {"t", "second", "seconds"}
-)
+_TIME_KEYS = frozenset({"time", "timestamp", "time_s", "t", "second", "seconds"})
+_SPAN_KEYS = frozenset({"time_range", "interval", "segment", "span", "range", "timestamps"})
 _MEDIA_KEYS = frozenset(
     {"image_index", "image_idx", "img_index", "img_idx", "media_index", "image", "picture"}
     | {"video_index", "video_idx", "clip_index", "video", "clip"}
@@ -129,8 +127,8 @@ class Fields:
             self._starts.append(value)
         elif name in _END_KEYS:
             self._ends.append(value)
-        elif name in _TIME_KEYS:
-            self._times.append(value)
+        elif name in _TIME_KEYS or name in _SPAN_KEYS:
+            self._times.append(_listed(value, name in _SPAN_KEYS) if isinstance(value, str) else value)
         elif name in _MEDIA_KEYS:
             found = self._context.naming.of_key(name, value) if isinstance(value, str) else None
             self._media_index = self._media_index if found is None else found
@@ -141,10 +139,19 @@ class Fields:
 
 
 def clean_label(text: str) -> str:
-    """Untrusted text on one line: no control, surrogate or direction characters, at most `MAX_LABEL` long."""
+    """Untrusted text on one line: no control, surrogate or direction characters, at most `MAX_LABEL` long.
+
+    Characters that only join others stay, for emoji are made with them; a text of nothing else is none.
+    """
     line = " ".join(text[: 10 * MAX_LABEL].split())
     kept = (one for one in line if one not in _BIDI and unicodedata.category(one) not in ("Cc", "Cs"))
-    return "".join(kept)[:MAX_LABEL].strip()
+    label = "".join(kept)[:MAX_LABEL].strip()
+    return label if _is_visible(label) else ""
+
+
+def _is_visible(text: str) -> bool:
+    """Whether there is a letter, a number, a sign or a mark of punctuation in it."""
+    return any(unicodedata.category(one)[0] in "LNPS" for one in text[: 10 * MAX_LABEL])
 
 
 def _labels(record: Record, keys: tuple[str, ...]) -> list[str]:
@@ -153,7 +160,7 @@ def _labels(record: Record, keys: tuple[str, ...]) -> list[str]:
     for key, value in record.pairs:
         named.setdefault(key.strip().casefold(), []).append(value)
     for wanted in keys:
-        texts = [text for value in named.get(wanted, ()) for text in label_texts(value) if text]
+        texts = [text for value in named.get(wanted, ()) for text in label_texts(value) if _is_visible(text)]
         if texts:
             return texts
     return []
@@ -175,6 +182,14 @@ def label_texts(node: Node) -> Iterator[str]:
 def _moments(nodes: list[Node]) -> list[float]:
     found = (times.seconds(node) for node in nodes if isinstance(node, str))
     return [moment for moment in found if moment is not None]
+
+
+def _listed(text: str, is_span: bool) -> Node:
+    """A text that writes out a list of two times, as that list: `[5, 8]`, and `5,8` where only a span can be meant."""
+    bare = text.strip().strip("[]()")
+    ends = bare.split(",")
+    is_list = len(ends) == 2 and (is_span or bare != text.strip()) and times.seconds(bare) is None
+    return Listing(items=[*ends]) if is_list else text
 
 
 def _span(node: Node) -> tuple[float, float] | None:
