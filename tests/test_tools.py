@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,12 @@ def engine() -> LocalEngine:
         ("<function=f>\n<parameter=a>\n1\n</parameter>", Call("f", {"a": "1"})),
         ("<function=f><parameter=a>two\nlines</parameter></function>", Call("f", {"a": "two\nlines"})),
         ("<function=f>\n<parameter=a>\n1", Call("f", {})),
+        ("<function=f>\n<parameter=a>\n1\n<parameter=b>\n2\n</parameter>", Call("f", {"a": "1", "b": "2"})),
+        (
+            "<function=f>" + "<parameter=a>1</parameter>" * 15 + "<parameter=b>2<parameter=c>3",
+            Call("f", {"a": "1", "b": "2"}),
+        ),
+        ('{"name": "f", "arguments": {"a": 1}}\n\n{"name": "g", "arguments": {}}', Call("f", {"a": "1"})),
         (
             '{"name": "f", "arguments": {"bbox_2d": [1, 2, 3, 4], "label": "x"}}',
             Call("f", {"bbox_2d": "[1, 2, 3, 4]", "label": "x"}),
@@ -89,6 +96,13 @@ def test_a_region_of_a_region_is_cut_from_the_original_too() -> None:
 def test_pictures_are_counted_without_the_clips_between_them() -> None:
     other = replace(PICTURE, name="c.png")
     assert look(zooming(index="1"), (PICTURE, CLIP, other)).whole is other
+
+
+def test_reading_a_call_takes_no_more_time_than_its_length() -> None:
+    """Each parameter was once looked through to the end of the text, where none of them ends."""
+    began = time.monotonic()
+    assert read_call("<function=f>" + "<parameter=a>" * 20_000) == Call("f", {"a": ""})
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _FUNCTION = re.compile(r"<function=([^>\n]{1,80})>")
-_PARAMETER = re.compile(r"<parameter=([^>\n]{1,80})>\n?(.*?)\n?</parameter>", re.DOTALL)
+_PARAMETER = re.compile(r"([^>\n]{1,80})>(.*)", re.DOTALL)
+_JSON = json.JSONDecoder()
 MAX_ARGUMENTS = 16
 
 
@@ -29,12 +30,21 @@ def read_call(text: str) -> Call:
     if function is None:
         return _from_json(text)
     body = text[function.end() :].partition("</function>")[0]
-    return Call(function[1].strip(), dict(_PARAMETER.findall(body)[:MAX_ARGUMENTS]))
+    return Call(function[1].strip(), _arguments(body))
+
+
+def _arguments(body: str) -> dict[str, str]:
+    """The parameters, each up to its end or to the next; without either the last was cut off, and is none."""
+    pieces = body.split("<parameter=", MAX_ARGUMENTS + 1)[1:]
+    if pieces and "</parameter>" not in pieces[-1]:
+        del pieces[-1]
+    found = [_PARAMETER.match(piece) for piece in pieces[:MAX_ARGUMENTS]]
+    return {one[1]: one[2].partition("</parameter>")[0].removeprefix("\n").removesuffix("\n") for one in found if one}
 
 
 def _from_json(text: str) -> Call:
     try:
-        found = json.loads(text)
+        found, _ = _JSON.raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return Call("", {})
     if not isinstance(found, dict) or not isinstance(found.get("name"), str):
