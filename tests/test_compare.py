@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,14 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.commands.compare import ask
 from pipelines.compare.pairs import Pair, iou, overlap
 from pipelines.compare.votes import FILE, Contender, Vote, keep, kept
+from pipelines.conversation import Draft
 from pipelines.engine import ScriptedEngine, Step
 from pipelines.models import DEMO_FOLDER
+from pipelines.present.comparison import Comparison, Side
+from pipelines.present.side_by_side import MAX_DRAWN, drawn_html
 from pipelines.types import Region, Settings
 from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
-from tests.present_values import result
+from tests.present_values import picture, result
 
 EXAMPLES = DEMO_FOLDER.parent / "examples"
 
@@ -49,12 +54,29 @@ def test_boxes_are_paired_best_first() -> None:
     assert iou(left, left) == 1
     assert iou(left, right) == 0
     assert iou(left, half) == 0.5
-    assert overlap([left, right], [right, left]) == 1
-    assert overlap([left, right], [half]) == 0.25
-    assert overlap([left], []) == 0
+    a, b, c = (Region(name, box=box) for name, box in (("a", left), ("b", right), ("c", half)))
+    assert overlap([a, b], [b, a]) == 1
+    assert overlap([a, b], [c]) == 0.25
+    assert overlap([a], []) == 0
     assert overlap([], []) is None
-    pair = Pair(result(regions=(Region("a", box=left),)), result(regions=(Region("b", box=half),)))
-    assert pair.overlap == 0.5
+    assert Pair(result(regions=(a,)), result(regions=(c, Region("point", point=(1, 1))))).overlap == 0.5
+
+
+@pytest.mark.parametrize("apart", [{"media_index": 1}, {"time_s": 2.0}])
+def test_boxes_in_other_media_or_at_other_times_do_not_lie_on_each_other(apart: dict[str, Any]) -> None:
+    """The verdict said of such boxes that none is the same, and that they lie on each other by 100%."""
+    region = Region("cup", box=(100, 100, 300, 300), time_s=0.0)
+    pair = Pair(result(regions=(region,)), result(regions=(replace(region, **apart),)))
+    assert (pair.partners, pair.overlap) == (({}, {}), 0)
+
+
+def test_a_like_that_is_not_drawn_is_told_without_its_number() -> None:
+    place = Region("cup", box=(100, 100, 300, 300))
+    others = tuple(Region("dot", point=(900, at)) for at in range(MAX_DRAWN))
+    pair = Pair(result(picture(), regions=(place,)), result(picture(), regions=(*others, place)))
+    shown = drawn_html(Comparison(Draft("Where?"), (Side("a", reply=pair.first), Side("b", reply=pair.second))), None)
+    assert "in B too" in shown
+    assert f"B{MAX_DRAWN + 1}" not in shown
 
 
 def test_places_find_their_like_in_the_other_answer() -> None:

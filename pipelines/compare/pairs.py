@@ -47,7 +47,7 @@ class Pair:
     @property
     def overlap(self) -> float | None:
         """How well the boxes of both lie on each other, 0 to 1; None where neither names one."""
-        return overlap(*(_boxes(reply) for reply in (self.first, self.second)))
+        return overlap(*(_boxed(reply) for reply in (self.first, self.second)))
 
     @property
     def parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
@@ -83,12 +83,11 @@ def regions_of(reply: Reply) -> Sequence[Region]:
     return reply.grounding.regions[:MAX_REGIONS] if isinstance(reply, Result) else ()
 
 
-def overlap(first: Sequence[Box], second: Sequence[Box]) -> float | None:
-    """The mean intersection over union of boxes paired best first; one without its like counts as 0."""
+def overlap(first: Sequence[Region], second: Sequence[Region]) -> float | None:
+    """The mean intersection over union of places with a box, paired best first; one without its like counts as 0."""
     if not first and not second:
         return None
-    paired = _paired([Region("", box=box) for box in first], [Region("", box=box) for box in second])
-    return sum(near for _, _, near in paired) / max(len(first), len(second))
+    return sum(near for _, _, near in _paired(first, second)) / max(len(first), len(second))
 
 
 def iou(first: Box, second: Box) -> float:
@@ -133,8 +132,8 @@ def _middle(region: Region) -> tuple[float, float]:
     return region.point or (0.0, 0.0)
 
 
-def _boxes(reply: Reply) -> list[Box]:
-    return [region.box for region in regions_of(reply) if region.box is not None]
+def _boxed(reply: Reply) -> list[Region]:
+    return [region for region in regions_of(reply) if region.box is not None]
 
 
 def _words(text: str) -> list[str]:

@@ -97,12 +97,11 @@ def _places_html(marks: Sequence[Mark], pair: Pair) -> str:
     """A chip for each place, which says where the other answer has it too."""
     if not marks:
         return ""
-    chips = []
+    chips, partners = [], pair.partners
     for mark in marks:
-        mine = pair.partners[NAMES.index(mark.side)]
         other = NAMES[1 - NAMES.index(mark.side)]
-        like = mine.get(mark.number - 1)
-        told = f"only {mark.side}" if like is None else f"as {other}{like + 1}"
+        like = partners[NAMES.index(mark.side)].get(mark.number - 1)
+        told = _told(mark.side, other, like)
         colour, ink = SIDES[mark.side]
         when = "" if mark.region.time_s is None else f" <time>{seconds(mark.region.time_s)}</time>"
         chips.append(
@@ -110,6 +109,13 @@ def _places_html(marks: Sequence[Mark], pair: Pair) -> str:
             f'</b> <span translate="no">{escape(mark.label)}</span>{when} <em>{told}</em></li>'
         )
     return f'<ol class="gb-chips" aria-label="Places that the answers name">{"".join(chips)}</ol>'
+
+
+def _told(side: str, other: str, like: int | None) -> str:
+    """Whether the other names a place too, and as which of its marks if that is drawn."""
+    if like is None:
+        return f"only {side}"
+    return f"as {other}{like + 1}" if like < MAX_DRAWN else f"in {other} too"
 
 
 def _side_html(name: str, side: Side, parts: Sequence[Part] | None) -> str:
