@@ -125,6 +125,7 @@ def test_what_a_page_sends_is_read() -> None:
         None, [], "x", {}, {"medium": 0}, {"medium": "0", "box": [1, 2, 3, 4]}, {"medium": 2, "box": [1, 2, 3, 4]},
         {"medium": -1, "box": [1, 2, 3, 4]}, {"medium": 0, "box": [1, 2, 3]}, {"medium": 0, "box": [1, 2, 3, "4"]},
         {"medium": 0, "span": [1, float("nan")]}, {"medium": 0, "box": [1, 2, 3, float("inf")]},
+        {"medium": 0, "box": [10**400, 0, 1, 1]},
     ],
 )  # fmt: skip
 def test_what_is_no_part_of_anything_is_refused(value: object) -> None:

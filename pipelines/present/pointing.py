@@ -161,5 +161,8 @@ def _side(low: float, high: float, size: int) -> tuple[int, int]:
 def _numbers(value: object, count: int) -> list[float]:
     """`value` where it is that many finite numbers, else none."""
     items = value if isinstance(value, list) and len(value) == count else []
-    numbers = [float(item) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+    try:
+        numbers = [float(item) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+    except OverflowError:  # whole numbers have no end in JSON
+        return []
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else []
