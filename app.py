@@ -23,6 +23,7 @@ from pipelines.page import models as page_models
 from pipelines.page import takeaway as page_takeaway
 from pipelines.page.asking import wire_asking
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
+from pipelines.page.copying import copying
 from pipelines.page.host import Host, uploads
 from pipelines.page.launch import launch
 from pipelines.page.outcome import redraw, shown, wire_outcome
@@ -59,6 +60,7 @@ def build(host: Host) -> gr.Blocks:
         ended = wire_asking(host, session, pane, settings.controls)
         changes = wire_outcome(host, session, ended, view[2:], words, requests)
         turned = wire_turns(host, session, pane, new_chat, view)
+        copying(session)
         followers = [seen, words.words, words.heat]
         for changed in turned:
             changed.then(redraw, session, followers, **PRIVATE)

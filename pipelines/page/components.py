@@ -33,7 +33,8 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    return "".join(f"<script>{script(name)}</script>" for name in ("language.js", "page.js", "upload.js"))
+    names = ("language.js", "page.js", "clipboard.js", "upload.js")
+    return "".join(f"<script>{script(name)}</script>" for name in names)
 
 
 def theme() -> gr.themes.Base:
