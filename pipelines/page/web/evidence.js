@@ -44,11 +44,14 @@ function choose(medium) {
   }
 }
 
+// Tells whether anything was zoomed.
 function whole() {
-  for (const canvas of all(".gb-zoomed")) {
+  const zoomed = all(".gb-zoomed");
+  for (const canvas of zoomed) {
     canvas.classList.remove("gb-zoomed");
     canvas.firstElementChild.removeAttribute("style");
   }
+  return zoomed.length > 0;
 }
 
 // The picture is enlarged, and not the drawing over it: lines and letters keep their size.
@@ -112,10 +115,14 @@ for (const kind of ["pointerover", "focusin"]) {
     if (element.contains(event.target) || event.target.closest?.("#chat")) light(marksOf(event.target));
   });
 }
+// Escape is for the picture first, and then for the page. A press on a mark leaves the focus with the whole page.
+document.addEventListener("keydown", (event) => {
+  const isHere = event.target === document.body || element.contains(event.target);
+  if (event.key === "Escape" && isHere && whole()) event.preventDefault();
+}, true);
 element.addEventListener("keydown", (event) => {
   const tab = event.target.closest("[role=tab]");
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (event.key === "Escape") whole();
   if (!tab || !step) return;
   const tabs = all("[role=tab]");
   const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];

@@ -24,6 +24,7 @@ function rename(row, done) {
   field.commit = () => { const name = field.value.trim(); leave(); if (name) done(name); };
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
+    if (glassbox.isComposing(event)) return;
     if (event.key === "Enter") field.commit();
     if (event.key === "Escape") leave();
   });

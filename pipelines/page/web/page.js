@@ -34,11 +34,20 @@ Object.assign(window.glassbox, (() => {
     return next !== undefined;
   }
 
+  // A key that is for the input method, such as one that ends the writing of Japanese: Safari ends that before the key.
+  const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
+  // Whoever listens before may have closed the list by the time that its Escape comes here.
+  let wasOpen = false;
+  document.addEventListener("keydown", ({ target }) => {
+    wasOpen = target.matches?.("[role=combobox][aria-expanded=true], [role=listbox][aria-expanded=true]") ?? false;
+  }, true);
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isComposing(event) || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const isTyping = event.target.matches?.("input, textarea, select, [contenteditable]");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    if (event.key === "Escape" && !wasOpen && !document.querySelector("dialog[open]")) {
       shown("#composer .stop-button, #compare-composer .stop-button, #leave-edit, #cancel-upload")?.click();
     } else if (event.key === "/" && !isTyping) {
       event.preventDefault();
@@ -74,6 +83,7 @@ Object.assign(window.glassbox, (() => {
   }, { capture: true, passive: true });
 
   return {
+    isComposing,
     keepDraft,
     remembered,
     asked: () => { isAsked = true; quiet(); },

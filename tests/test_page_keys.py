@@ -1,0 +1,74 @@
+"""Keys that are meant for something else than the page: an input method, an open list, a picture that is zoomed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_steps import OpenPage, ask, choose_fast, wait_for_end
+from tests.page_server import SAY, PageServer
+
+pytestmark = pytest.mark.browser
+
+KEYS = {"Enter": 13, "Escape": 27}
+
+
+def compose(page: Page, text: str, key: str) -> None:
+    """Write with an input method, which then gets the key."""
+    session = page.context.new_cdp_session(page)
+    session.send("Input.imeSetComposition", {"text": text, "selectionStart": len(text), "selectionEnd": len(text)})
+    pressed = {"type": "rawKeyDown", "key": key, "code": key, "windowsVirtualKeyCode": KEYS[key]}
+    session.send("Input.dispatchKeyEvent", pressed)
+
+
+def think(page: Page) -> None:
+    page.get_by_label("Toggle Sidebar").last.click()
+    page.get_by_label("Think").check()
+    page.get_by_label("Toggle Sidebar").last.click()
+
+
+def test_an_input_method_ends_no_edit(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """The key that takes a composition back took all that was typed as well."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f"{SAY}One.")
+    wait_for_end(page, "Done")
+    page.locator("#chat .user-row .feather-edit-2:visible").click()
+    composer = page.locator("#composer textarea")
+    expect(composer).to_have_value(f"{SAY}One.")
+    composer.press("End")
+    page.keyboard.type(" Two.")
+    compose(page, "あか", "Escape")
+    page.wait_for_timeout(300)
+    expect(page.locator("#leave-edit")).to_be_visible()
+    expect(composer).to_have_value(f"{SAY}One. Two.あか")
+
+
+def test_escape_closes_an_open_list_and_a_zoomed_picture_before_it_stops_the_answer(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f'{SAY}[{{"bbox_2d": [100, 200, 300, 600], "label": "circle"}}]', picture)
+    wait_for_end(page, "Done")
+    page.locator("#requests .label-wrap").first.click()
+    think(page)
+    ask(page, "Hello")
+    thought = page.locator("#chat .thought-group")
+    expect(thought).to_contain_text("Step 1 of the thought.")
+    chosen = page.get_by_label("Compare", exact=True).and_(page.get_by_role("combobox"))
+    chosen.click()
+    expect(chosen).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(chosen).to_have_attribute("aria-expanded", "false")
+    zoomed = page.locator("#evidence .gb-zoomed")
+    for mark in (page.locator("#evidence .gb-show"), page.locator("#evidence .gb-mark .gb-box")):
+        mark.click()
+        expect(zoomed).to_have_count(1)
+        page.keyboard.press("Escape")
+        expect(zoomed).to_have_count(0)
+    expect(thought).to_contain_text("Step 6 of the thought.")
+    page.keyboard.press("Escape")
+    wait_for_end(page, "Stopped by you")
