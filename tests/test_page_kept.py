@@ -12,6 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
 from tests.media_makers import write_clip
 from tests.page_server import FREED, SAY, SCRIPTED, PageServer, serving
+from tests.test_page_copying import NO_SECURE_CONTEXT
+from tests.test_page_keys import compose
 
 pytestmark = pytest.mark.browser
 
@@ -105,12 +107,17 @@ def test_conversations_are_listed_searched_renamed_and_deleted(keeping_server: P
     page.keyboard.press("Enter")
     expect(page.locator("#kept .gb-title span")).to_have_text("Stripes and <b>zebra</b>")
     page.click("#kept [data-act=rename]")
+    page.fill("#kept .gb-rename", "")
+    compose(page, "あか", "Enter")  # which is for the input method
+    page.wait_for_timeout(300)
+    expect(page.locator("#kept .gb-rename")).to_have_value("あか")
     page.fill("#kept .gb-rename", "Only zebra")
     page.locator("#search input, #search textarea").focus()
     page.click("#kept [data-act=rename]")
     expect(page.locator("#kept .gb-title span")).to_have_text("Only zebra")
     page.click("#kept [data-act=delete]")
     expect(page.locator("#kept [data-act=delete]")).to_contain_text("Delete for good?")
+    expect(page.locator("#kept [data-act=delete]")).to_have_accessible_name("Delete for good? Only zebra")
     page.click("#kept [data-act=delete]")
     expect(page.locator("#kept")).to_contain_text("No conversation holds these words.")
     expect(page.locator("#chat .user-row")).to_have_count(0)
@@ -127,6 +134,7 @@ def test_a_conversation_is_exported_imported_and_shared(
     mine = "#kept li:has-text('okapi')"
     page.click(f"{mine} [data-act=link]")
     expect(page.locator(f"{mine} [data-act=link]")).to_have_text("Copied")
+    expect(page.locator(f"{mine} [data-act=link]")).to_have_accessible_name("Copied")
     link = str(page.evaluate("navigator.clipboard.readText()"))
     with page.expect_download() as download:
         page.click(f"{mine} [data-act=export]")
@@ -142,6 +150,18 @@ def test_a_conversation_is_exported_imported_and_shared(
     assert "conversation=" not in other.url
     unknown = open_page(keeping_server, link=f"{link}0")
     expect(unknown.locator(".toast-body")).to_contain_text("This conversation is not kept here")
+
+
+def test_a_link_is_copied_where_the_page_came_over_plain_http(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """Nothing happened there: such a page has no clipboard of the newer kind."""
+    page = open_page(keeping_server)
+    page.evaluate(NO_SECURE_CONTEXT)
+    choose_fast(page)
+    answered(page, "Hello tapir")
+    open_library(page)
+    page.click("#kept li:has-text('tapir') [data-act=link]")
+    expect(page.locator("#kept li:has-text('tapir') [data-act=link]")).to_have_text("Copied")
+    assert "?conversation=" in page.evaluate("window.copied")
 
 
 def test_a_server_that_crashes_in_an_answer_and_comes_back(open_page: OpenPage, picture: Path, tmp_path: Path) -> None:

@@ -35,15 +35,22 @@ function rename(row, done) {
 
 function copyLink(id, button) {
   const link = `${location.origin}${location.pathname}?conversation=${encodeURIComponent(id)}`;
-  navigator.clipboard.writeText(link).then(() => { button.textContent = glassbox.say("Copied"); });
+  glassbox.copy(link).then((told) => tell(button, told));
+}
+
+// Whoever listens hears the name of the button, which says more than its text.
+function tell(button, text, name = text) {
+  button.textContent = text;
+  button.setAttribute("aria-label", name);
 }
 
 function askAgain(button) {
-  const before = button.textContent;
+  const before = button.textContent, name = button.ariaLabel, sure = glassbox.say("Delete for good?");
+  const title = button.closest("li").querySelector(".gb-title span").textContent;
   button.classList.add("gb-sure");
-  button.textContent = glassbox.say("Delete for good?");
+  tell(button, sure, `${sure} ${title}`);
   button.addEventListener("blur", () => {
     button.classList.remove("gb-sure");
-    button.textContent = before;
+    tell(button, before, name);
   }, { once: true });
 }
