@@ -53,7 +53,7 @@ def build(host: Host) -> gr.Blocks:
             pane = parts.chat_pane(started)
             with gr.Column(scale=4, elem_id="evidence-pane"):
                 seen, times, words, requests = parts.evidence_pane()
-                page_takeaway.takeaway(session, host)
+                files = page_takeaway.takeaway(session, host)
         other_side = page_compare.compare_pane()
         settings = settings_pane()
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
@@ -67,6 +67,7 @@ def build(host: Host) -> gr.Blocks:
         changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
+            changed.then(page_takeaway.put_away, None, files, **AT_ONCE)
         kept_settings, settings_shown = wire_settings(page, host.model, settings, new_chat)
         whole = page_library.View(
             session=session,
@@ -82,6 +83,7 @@ def build(host: Host) -> gr.Blocks:
             uploads=uploads,
         )
         page_library.wire_library(kept, host.archive, whole, changes)
+        kept.here.change(page_takeaway.put_away, None, files, **AT_ONCE)
         pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)
 
         def told() -> Iterator[tuple[Any, Any]]:

@@ -379,6 +379,29 @@ def taken(page: Page, button: str, count: int) -> list[Path]:
     return found
 
 
+def test_what_was_taken_along_goes_with_its_answer(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """The files of another conversation were offered on, and behind a button that had just refused."""
+    page = open_page(scripted_server)
+    page.get_by_role("button", name="Take it along").click()
+    choose_fast(page)
+    square = '[{"bbox_2d": [312, 250, 572, 562], "label": "blue square"}]'
+    offered = page.locator("#taken")
+    say(page, square, picture)
+    taken(page, "COCO", 1)
+    page.click("#new-chat")
+    expect(offered).to_be_hidden()
+    say(page, square, picture)
+    taken(page, "COCO", 1)
+    say(page, "It is blue.")
+    expect(offered).to_be_hidden()
+    taken(page, "Report", 1)
+    page.get_by_role("button", name="COCO", exact=True).click()
+    expect(page.locator(".toast-body")).to_contain_text("marks nothing")
+    expect(offered).to_be_hidden()
+
+
 def test_what_is_taken_along_opens_again(
     scripted_server: PageServer, open_page: OpenPage, browser: Browser, picture: Path, clip: Path
 ) -> None:

@@ -67,8 +67,8 @@ CHOICES: dict[str, Write] = {
 }
 
 
-def takeaway(session: gr.State, host: Host) -> None:
-    """The buttons, and the files that they give."""
+def takeaway(session: gr.State, host: Host) -> gr.File:
+    """The buttons, and the files that they give, which are those of the answer that is shown."""
     with gr.Accordion("Take it along", open=False, elem_id="take"):
         with gr.Row():
             buttons = {name: gr.Button(name, size="sm", min_width=110) for name in CHOICES}
@@ -84,6 +84,12 @@ def takeaway(session: gr.State, host: Host) -> None:
             concurrency_limit=MAX_WRITING,
             **{**PRIVATE, "show_progress": "full"},
         )
+    return files
+
+
+def put_away() -> gr.File:
+    """No files, where what they were written for is shown no more."""
+    return gr.File(None, visible=False)
 
 
 NO_ROOM = "Nothing could be written: the disk of the server is full."
@@ -99,7 +105,7 @@ def _swept(folder: Path) -> Path:
 
 
 def taking(write: Write, host: Host) -> Callable[..., Any]:
-    """The handler that writes the files, while somebody listens; what is wrong is told, and changes nothing."""
+    """The handler that writes the files, while somebody listens; what is wrong is told, and nothing is offered."""
 
     def take(session: Session, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how it is asked for
         try:
@@ -112,12 +118,12 @@ def taking(write: Write, host: Host) -> Callable[..., Any]:
             return gr.skip()
         except UserError as error:
             gr.Warning(str(error))
-            return gr.skip()
+            return put_away()
         except OSError as error:
             if not is_full(error):
                 raise
             gr.Warning(NO_ROOM)
-            return gr.skip()
-        return gr.File([str(path) for path in paths], visible=True)
+            return put_away()
+        return gr.skip() if session.is_closed else gr.File([str(path) for path in paths], visible=True)
 
     return take
