@@ -237,6 +237,18 @@ def test_a_report_holds_the_conversation_and_nothing_active(photo: Path, tmp_pat
     assert "it turns" in html
 
 
+def test_a_report_shows_what_the_page_showed_with_each_answer(photo: Path, tmp_path: Path) -> None:
+    """Of a second question about a clip it had no clip, and of one about a part of a picture the part alone."""
+    clip = write_clip(tmp_path / "clip.mp4")
+    first = Round(Draft("Look.", (photo, clip)), Reply("I do."))
+    again = Round(Draft("When does it turn?"), Reply('{"0:00 - 0:01": "it turns"}'))
+    part = Round(Draft("In this region?", (photo,), about=0), Reply("A circle."))
+    found = claims([first, again, part])
+    assert [one.shown for one in found] == [[0, 1], [1], [0, 2]]
+    assert "it turns" in report_html(found).split("<section>")[2].split("gb-events")[1]
+    assert claims([Round(Draft("Hello"), Reply("Hello."))])[0].shown == []
+
+
 def test_a_report_of_nothing_is_told(folder: Path) -> None:
     with pytest.raises(UserError, match="ask something first"):
         conversation_report([], folder)

@@ -16,6 +16,7 @@ from pipelines.conversation import Round
 from pipelines.grounding import parse_grounding
 from pipelines.media import footage, probe
 from pipelines.present.coco import Annotated
+from pipelines.present.evidence import shown_media
 from pipelines.present.moments import AtTimes, shown_at
 from pipelines.present.overlay import Mark
 from pipelines.types import Event, MediaKind, Probe, ProbedClip
@@ -45,10 +46,9 @@ class Claimed:
 
     @property
     def shown(self) -> list[int]:
-        """The media that came with the question, and those with a mark."""
-        new = range(len(self.files) - len(self.round.draft.files), len(self.files))
-        marked = {mark.region.media_index for mark in self.marks if mark.region.media_index < len(self.files)}
-        return sorted({*new, *marked})
+        """The media that the page showed with the answer."""
+        draft = self.round.draft
+        return shown_media(len(self.files), len(draft.files), (mark.region for mark in self.marks), draft.about)
 
     @property
     def annotated(self) -> list[Annotated]:

@@ -6,7 +6,7 @@ belongs to a time carries it in `data-time`, and both scripts and styles know no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, Event, Grounding, Media, Picture, Result, Sight
+from pipelines.types import Clip, Event, Grounding, Media, Picture, Region, Result, Sight
 
 if TYPE_CHECKING:
     from pipelines.present.sight import SeenPixels
@@ -66,7 +66,7 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     if not result.media:
         return EMPTY
     marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
-    shown = shown_media(result, given.num_new_media, given.about)
+    shown = shown_media(len(result.media), given.num_new_media, result.grounding.regions, given.about)
     in_front = shown[-1] if given.about is None else given.about
     first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), in_front)
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
@@ -77,19 +77,22 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
-def shown_media(result: Result | Exhibit, num_new_media: int, about: int | None = None) -> list[int]:
+def shown_media(num_media: int, num_new: int, regions: Iterable[Region], about: int | None = None) -> list[int]:
     """The media worth a look: those of the question and the one it is about, those with a mark, and never none."""
-    num_media = len(result.media)
-    new = set(range(num_media - num_new_media, num_media))
-    marked = {region.media_index for region in result.grounding.regions if region.media_index < num_media}
-    return sorted(new | marked | ({about} if about is not None else set())) or [num_media - 1]
+    wanted = {*range(num_media - num_new, num_media), *(region.media_index for region in regions), about}
+    return [index for index in range(num_media) if index in wanted] or [*range(num_media)][-1:]
 
 
 def title(index: int, media: Sequence[Media]) -> str:
     """What a medium is called: its kind, and its number among those of its kind, from 1, where there are several."""
-    kind = "Clip" if isinstance(media[index], Clip) else "Picture"
-    number = sum(isinstance(item, Clip) == isinstance(media[index], Clip) for item in media[: index + 1])
-    return f"{kind} {number}" if len(media) > 1 else kind
+    return title_of(index, [isinstance(item, Clip) for item in media])
+
+
+def title_of(index: int, are_clips: Sequence[bool]) -> str:
+    """The same, of media of which only that is known."""
+    kind = "Clip" if are_clips[index] else "Picture"
+    number = are_clips[: index + 1].count(are_clips[index])
+    return f"{kind} {number}" if len(are_clips) > 1 else kind
 
 
 def _tab(index: int, media: Sequence[Media], is_chosen: bool) -> str:
