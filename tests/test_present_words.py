@@ -54,6 +54,15 @@ def no_frame(number: int, time_s: float) -> NDArray[np.uint8]:
     raise AssertionError(f"no frame was asked for: {number} {time_s}")
 
 
+def test_the_line_names_the_picture_that_has_the_ring() -> None:
+    """It lay behind a tab, and nothing told behind which."""
+    weights = np.zeros((1, 8), np.float16)
+    weights[0, 6] = 0.5
+    gaze = Gaze(weights, ((1, 2, 2), (1, 2, 2)))
+    two = Answered(Request("Where?", (Path("a.png"), Path("b.png"))), Grounding(), {})
+    assert "The ring in Picture 2 is where most of it met." in heat_html(gaze, range(1), two, no_frame)
+
+
 def test_a_frame_that_the_strip_leaves_out_is_taken_from_the_file() -> None:
     """Of 200 frames 32 are shown; the one that weighs most is none of them."""
     weights = np.zeros((1, 400), np.float16)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.present.answered import Answered
+from pipelines.present.evidence import title_of
 from pipelines.present.frames import THUMBNAIL_PX, chosen_frames, nearest
 from pipelines.present.overlay import data_uri, figure
 from pipelines.present.timeline import seconds
@@ -60,8 +61,11 @@ def heat_html(gaze: Gaze | None, tokens: range, answered: Answered, frame_at: Fr
         rules.append(f"{forward}{{order:-1;outline:2px solid #d55e00;outline-offset:2px}}")
         missing = _missing(first, answered, frame_at)
     share = sum(float(one.sum()) for one in weights)
+    are_clips = [number in answered.times_s for number in range(len(answered.request.files))]
+    where = f" in {title_of(first[0], are_clips)}" if len(are_clips) > 1 else ""  # which may lie behind its tab
     note = (
-        f'<p class="gb-note">{share:.0%} of the attention went to what was seen. The ring is where most of it met.</p>'
+        f'<p class="gb-note">{share:.0%} of the attention went to what was seen.'
+        f" The ring{where} is where most of it met.</p>"
     )
     return f"<style>{''.join(rules)}</style>{missing}{note}"
 
