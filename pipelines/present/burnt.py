@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from pipelines.present.fonts import font_for, own_font
 from pipelines.present.overlay import MAX_TAG_CHARACTERS, Mark
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ def burnt(rgb: NDArray[np.uint8], marks: Sequence[Mark]) -> Image.Image:
     picture = Image.fromarray(rgb)
     draw = ImageDraw.Draw(picture)
     line_px = max(1, round(min(picture.size) / LINES_OF_A_SIDE))
-    font = ImageFont.load_default(max(11, 8 * line_px))
     for mark in marks:
         _shape(draw, mark, picture.size, line_px)
     for mark in marks:  # above all shapes
-        _tag(draw, mark, picture.size, font)
+        _tag(draw, mark, picture.size, max(11, 8 * line_px))
     return picture
 
 
@@ -43,14 +43,13 @@ def _shape(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], line_px
     draw.rectangle((x1, y1, x2, y2), outline=mark.colours[0], width=2 * line_px)
 
 
-def _tag(
-    draw: ImageDraw.ImageDraw,
-    mark: Mark,
-    size: tuple[int, int],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
+def _tag(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], letter_px: int) -> None:
+    """The number and the label of a mark; the number alone where no font has the letters of the label."""
     colour, ink = mark.colours
     text = f"{mark.number} {mark.label[:MAX_TAG_CHARACTERS]}"
+    font = font_for(text, letter_px)
+    if font is None:
+        text, font = str(mark.number), own_font(letter_px)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     pad = max(2, round((bottom - top) / 5))
     width, height = right - left + 2 * pad, bottom - top + 2 * pad

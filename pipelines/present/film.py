@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipelines.media import footage
 from pipelines.media.footage import Footage
 from pipelines.present.burnt import burnt
 from pipelines.present.claims import Claimed
+from pipelines.present.fonts import fitted, font_for, own_font
 from pipelines.present.overlay import Mark
 from pipelines.present.takeaway import file_stem
 from pipelines.types import Event, ProbedClip, UserError
@@ -36,7 +37,6 @@ SHOWN_S = 0.5
 TICKS_A_SECOND = 90_000
 NO_CLIP_MARKED = "The answer marks no clip: ask for places or times in one first."
 CODEC_OPTIONS = {"preset": "veryfast", "crf": "21"}
-MAX_CAPTION = 80
 
 Progress = Callable[[float], None]
 """Told how much is done, 0 to 1."""
@@ -151,13 +151,17 @@ def _drawn(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArr
         return np.ascontiguousarray(rgb)
     picture = burnt(rgb, marks)
     if caption:
-        _write(picture, caption[:MAX_CAPTION])
+        _write(picture, caption)
     return np.asarray(picture, np.uint8)
 
 
 def _write(picture: Image.Image, caption: str) -> None:
+    """Write at the lower edge what happens; where no font has the letters of that, only that something does."""
     draw, size_px = ImageDraw.Draw(picture), max(12, picture.height // 22)
-    font = ImageFont.load_default(size_px)
+    font = font_for(caption, size_px)
+    if font is None:
+        caption, font = "event", own_font(size_px)
+    caption = fitted(caption, font, picture.width - 2 * size_px)
     top = picture.height - 2 * size_px
     draw.rectangle((0, top, picture.width, picture.height), fill="#111")
     draw.text((size_px, top + size_px // 3), caption, fill="#fff", font=font)
