@@ -28,7 +28,7 @@ from pipelines.present.answered import Answered
 from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
-from pipelines.present.word_by_word import EMPTY, words_html
+from pipelines.present.word_by_word import EMPTY, MAX_WORDS, words_html
 from pipelines.present.words import words_of
 from pipelines.serving.asking import ask
 from pipelines.serving.looking_back import checked, where_it_looked
@@ -36,6 +36,7 @@ from pipelines.serving.model import Model
 from pipelines.serving.session import Session
 from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Sampling, Settings, Token
 from tests.media_makers import write_clip
+from tests.present_values import result
 
 
 def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> None:
@@ -218,3 +219,13 @@ def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: 
     assert (wrong["number"], wrong["is_doubtful"]) == ("2", True)
     assert where_it_looked(session, "0 1", model) == NOT_TOLD
     assert words_html(None) == EMPTY
+
+
+def test_words_that_are_not_shown_are_counted() -> None:
+    """A long thought ended in the middle without a word."""
+    long = [Said(Token(0, " step", -0.1), "reasoning")] * (MAX_WORDS + 1234)
+    html = words_html(replace(result(), said=tuple(long)))
+    assert "1,234 more are not shown." in html
+    assert html.count("data-tokens") == MAX_WORDS
+    assert "<h3>Thought</h3>" in html  # below the page's second level
+    assert "not shown" not in words_html(replace(result(), said=tuple(long[:MAX_WORDS])))

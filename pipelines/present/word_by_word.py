@@ -25,13 +25,17 @@ def words_html(result: Result | None) -> str:
     if not thought and not answer:
         return EMPTY
     body = "".join(
-        f"<h4>{title}</h4><p>{''.join(map(_word, _begun(words[:MAX_WORDS])))}</p>"
+        f"<h3>{title}</h3><p>{''.join(map(_word, _begun(words[:MAX_WORDS])))}</p>{_more(len(words) - MAX_WORDS)}"
         for title, words in (("Thought", thought), ("Answer", answer))
         if words
     )
     switch = '<label><input type="checkbox" class="gb-tint"> Tint the words by how sure the model was of them</label>'
     note = '<p class="gb-note">Point at a word, or tap it, to see where the model looked as it wrote it.</p>'
     return f'<div class="gb-words">{switch}{note}{body}</div>'
+
+
+def _more(num_left: int) -> str:
+    return f'<p class="gb-note">{num_left:,} more are not shown.</p>' if num_left > 0 else ""
 
 
 def _begun(words: Sequence[Word]) -> list[Word]:
