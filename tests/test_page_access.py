@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
-from tests.page_server import FREED, PageServer
+from tests.page_server import FREED, SAY, PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -182,3 +182,29 @@ def test_tab_reaches_everything_in_reading_order(
         assert inside, pane
         jumps = [(a["html"], b["html"]) for a, b in pairwise(inside) if b["bottom"] <= a["top"]]
         assert jumps == [], pane
+
+
+FORCED = """() => {
+    const style = (selector, part) => getComputedStyle(document.querySelector(selector), part);
+    return {
+        toggle: style("#settings .toggle-button", "::after").backgroundColor,
+        canvas: getComputedStyle(document.body).backgroundColor,
+        chip: style("#evidence .gb-chip b").backgroundColor,
+    };
+}"""
+
+
+def test_where_a_person_has_chosen_the_colours_everything_is_still_there(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """The buttons of the sidebars were blank, others had no edge, and the chips lost the colours of their marks."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f'{SAY}[{{"bbox_2d": [100, 200, 300, 600], "label": "circle"}}]', picture)
+    wait_for_end(page, "Done")
+    page.emulate_media(forced_colors="active")
+    expect(page.locator("#new-chat")).to_have_css("border-top-width", "1px")
+    shown = page.evaluate(FORCED)
+    assert shown["toggle"] != shown["canvas"]
+    assert shown["chip"] == "rgb(230, 159, 0)"
+    shoot(page, "desk-forced-colors")
