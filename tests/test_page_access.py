@@ -208,3 +208,18 @@ def test_where_a_person_has_chosen_the_colours_everything_is_still_there(
     assert shown["toggle"] != shown["canvas"]
     assert shown["chip"] == "rgb(230, 159, 0)"
     shoot(page, "desk-forced-colors")
+
+
+def test_a_formula_takes_no_more_than_its_part_of_the_chat(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """One of 4,000 em made the chat 64,000 px wide and high."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, SAY + r"$$\rule{4000em}{4000em}$$ and $$v = \frac{d}{t}$$")
+    wait_for_end(page, "Done")
+    formulas = page.locator("#chat .katex-display")
+    expect(formulas).to_have_count(2)
+    size = "found => [found.scrollWidth - found.clientWidth, found.scrollHeight - found.clientHeight]"
+    log = page.locator("#chat [role=log]")
+    assert log.evaluate("found => found.scrollWidth - found.clientWidth") == 0
+    assert log.evaluate("found => found.scrollHeight") < 2000
+    assert formulas.last.evaluate(size) == [0, 0]  # no bars on one of an ordinary size

@@ -13,12 +13,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, SAMPLE_FPS
 from pipelines.demo.scenes import draw_named
 from pipelines.demo.scoring import iou
 from pipelines.fusion import sample_frames
+from pipelines.present.album import report_html
+from pipelines.present.claims import claims
 from tests.browser_steps import DESK, PHONE, SETTLED, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
 from tests.page_server import SAY, PageServer
 
@@ -400,6 +403,26 @@ def test_what_was_taken_along_goes_with_its_answer(
     page.get_by_role("button", name="COCO", exact=True).click()
     expect(page.locator(".toast-body")).to_contain_text("marks nothing")
     expect(offered).to_be_hidden()
+
+
+def test_a_report_is_read_on_a_phone_and_from_right_to_left(browser: Browser, picture: Path, tmp_path: Path) -> None:
+    """Its headings broke within a word, and Arabic began on the left."""
+    answer = 'الدائرة هنا\n[{"bbox_2d": [100.5, 200.25, 300, 600], "label": "a circle with a very long name"}]'
+    (tmp_path / "report.html").write_text(
+        report_html(claims([Round(Draft("أين الدائرة؟", (picture,)), Reply(answer))])), encoding="utf-8"
+    )
+    reader = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
+    reader.goto((tmp_path / "report.html").as_uri())
+    lines = """(selector) => {
+        const range = document.createRange(), found = document.querySelector(selector);
+        range.selectNodeContents(found);
+        const {right} = found.getBoundingClientRect();
+        return [...range.getClientRects()].map((line) => Math.round(right - line.right));
+    }"""
+    assert len(reader.evaluate(lines, "th")) == 1
+    assert min(reader.evaluate(lines, "h2")) == min(reader.evaluate(lines, "pre")) == 0
+    assert reader.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    reader.close()
 
 
 def test_what_is_taken_along_opens_again(

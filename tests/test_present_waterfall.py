@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.present.figures.bars import ticks
+from pipelines.present.figures.bars import axis, ticks
 from pipelines.present.figures.facts import figures, headline, rows
 from pipelines.present.figures.limit import amount, limits
 from pipelines.present.figures.rates import cost, decode_rate, saved_ms, tokens_per_second
@@ -280,3 +280,16 @@ def test_rates() -> None:
     assert decode_rate(result()) == 20
     assert tokens_per_second(0, 10) is None
     assert tokens_per_second(5, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "labels"),
+    [
+        (880.0, ["0", "0.2", "0.4", "0.88 s"]),
+        (11.0, ["0", "0.005", "0.01 s"]),
+        (123_456.0, ["0", "50", "123.46 s"]),
+    ],
+)
+def test_no_label_of_the_axis_runs_into_the_next(length_ms: float, labels: list[str]) -> None:
+    """It read "0.60.88 s" where the pane was narrow."""
+    assert re.findall(r">([^<>]+)</text>", axis(length_ms)) == labels

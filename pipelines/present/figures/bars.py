@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from pipelines.present.figures.facts import ms, seconds
@@ -12,8 +12,8 @@ from pipelines.types import Record, Span, Timing
 
 ROW_PX = 24
 MAX_TICKS = 5
-LABEL_SHARE = 0.16
-"""The part of an axis that a label takes: ticks nearer to its end go without."""
+LETTER_SHARE, GAP_SHARE = 0.055, 0.02
+"""The parts of the narrowest axis that a letter takes, and the least between two labels."""
 
 
 def whole_ms(record: Record) -> float:
@@ -30,14 +30,24 @@ def ticks(length: float) -> list[float]:
 
 def axis(length_ms: float) -> str:
     """The scale above the bars: 0, round numbers as far as there is room, and the end."""
-    fitting = [tick for tick in ticks(length_ms) if LABEL_SHARE < tick / length_ms < 1 - 1.7 * LABEL_SHARE]
     between = "".join(
-        f'<text class="gb-wide" x="{_at(tick, length_ms)}" y="12">{_label(tick)}</text>' for tick in fitting
+        f'<text class="gb-wide" x="{_at(tick, length_ms)}" y="12">{_label(tick)}</text>' for tick in _fitting(length_ms)
     )
     return (
         '<svg class="gb-axis" aria-hidden="true" height="16"><text class="gb-first" x="0" y="12">0</text>'
         f'{between}<text class="gb-last" x="100%" y="12">{seconds(length_ms)}</text></svg>'
     )
+
+
+def _fitting(length_ms: float) -> Iterator[float]:
+    """The ticks whose labels touch no other."""
+    free = LETTER_SHARE + GAP_SHARE
+    end = 1 - LETTER_SHARE * len(seconds(length_ms) or "") - GAP_SHARE
+    for tick in ticks(length_ms):
+        at, half = tick / length_ms, LETTER_SHARE * len(_label(tick)) / 2
+        if free <= at - half and at + half <= end:
+            free = at + half + GAP_SHARE
+            yield tick
 
 
 def lane(spans: Iterable[Span], timing: Timing, length_ms: float) -> str:
