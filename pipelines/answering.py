@@ -55,6 +55,8 @@ ABOUT_MEDIA = re.compile(
 )
 """Questions that make no sense without a picture or a clip."""
 
+NO_TEXT = "The question or the system prompt holds bytes that are no characters: type it again."
+
 
 class Answering:
     """All that belongs to one request on its way."""
@@ -102,6 +104,8 @@ class Answering:
         """Refuse what no model can answer."""
         if not self._request.question.strip():
             raise UserError("There is no question: type one and send it again.")
+        if not _is_text(self._request.question + self._request.settings.system):
+            raise UserError(NO_TEXT)
         if len(self._request.settings.system) > MAX_SYSTEM_CHARACTERS:
             raise UserError(LONG_SYSTEM)
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
@@ -253,3 +257,12 @@ class Answering:
         else:
             self._enter(Work("frames", medium=number))
         self._observe(Progress("frames", done, total))
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written in UTF-8: a terminal and JSON hand on halves of characters too."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

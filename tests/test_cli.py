@@ -123,6 +123,8 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(
     [
         pytest.param(["-q", "What is in this picture?"], "none is given", id="no file"),
         pytest.param(["-q", "  "], "There is no question", id="no question"),
+        pytest.param(["-q", "\udcff red?"], "bytes that are no characters", id="no UTF-8"),
+        pytest.param(["-q", "Hello", "--system", "\udcff"], "bytes that are no characters", id="no UTF-8 in the system"),
         pytest.param(["-q", "word " * 5000], "this model holds", id="beyond the context"),
         pytest.param(["-q", "Hello", "--model", "7C"], '"7C" is not a known model', id="unknown model"),
         pytest.param(["-q", "Hello", "--model", "assets"], '"assets" is not a whole checkpoint', id="no checkpoint"),
