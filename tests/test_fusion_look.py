@@ -184,3 +184,10 @@ def test_where_keyframes_save_little_the_frames_are_exact(long: Callable[[str], 
     clip = open_media(long("a.mp4"), At(spread, may_move=True))
     assert isinstance(clip, Clip)
     assert clip.indices == spread
+
+
+def test_a_rate_beyond_all_numbers_takes_what_there_is() -> None:
+    """The product of the rate and the seconds was infinite, which is no count."""
+    times_s = [number / 25 for number in range(500)]
+    assert sample_frames(500, 25, 1e308) == list(range(500))
+    assert frames_by_rate(times_s, 20.0, 1e308, max_frames=3) == [0, 250, 499]

@@ -26,7 +26,7 @@ def sample_frames(
     """
     if total_frames < 1 or video_fps <= 0 or sample_fps <= 0:
         raise ValueError("sampling needs at least one frame, and rates above 0")
-    wanted = int(total_frames / video_fps * sample_fps)
+    wanted = int(min(total_frames / video_fps * sample_fps, max_frames))
     return _spread(total_frames, min(max(wanted, min_frames), max_frames))
 
 
@@ -34,7 +34,7 @@ def frames_by_rate(
     times_s: Sequence[float], duration_s: float, sample_fps: float, min_frames: int = 4, max_frames: int = 768
 ) -> list[int]:
     """`sample_frames` from the time of each frame, ascending, and the seconds until the last one ends."""
-    wanted = int(duration_s * sample_fps + SLACK)
+    wanted = int(min(duration_s * sample_fps + SLACK, max_frames))
     return frames_by_number(times_s, min(max(wanted, min_frames), max_frames))
 
 
