@@ -49,6 +49,8 @@ def load_engine(name: str, running: Running | None = None, tell: Tell = _silentl
     Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
     """
     running = running or Running()
+    if running.engine == "reference" and running.base_url:
+        raise UserError("The reference runs here and asks no server: leave out --base-url, or --engine reference.")
     if running.is_remote:
         return _connect(name, running.base_url or os.environ.get("OPENAI_BASE_URL"), running.timeout_s)
     if name == AUTO:

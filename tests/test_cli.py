@@ -128,6 +128,11 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(
         pytest.param(["-q", "word " * 5000], "this model holds", id="beyond the context"),
         pytest.param(["-q", "Hello", "--model", "7C"], '"7C" is not a known model', id="unknown model"),
         pytest.param(["-q", "Hello", "--model", "assets"], '"assets" is not a whole checkpoint', id="no checkpoint"),
+        pytest.param(
+            ["-q", "Hello", "--engine", "reference", "--base-url", "http://127.0.0.1:9/v1"],
+            "The reference runs here and asks no server",
+            id="reference at a server",
+        ),
         pytest.param(["-q", "Hello", "--fps", "0"], "The settings do not fit", id="bad setting"),
     ],
 )
