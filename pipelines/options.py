@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,7 +35,9 @@ def add_model(parser: argparse.ArgumentParser, default: str = "demo") -> None:
 def add_server(parser: argparse.ArgumentParser) -> None:
     """Where a server is that runs it."""
     parser.add_argument("--base-url", metavar="URL", help="of that server, as http://127.0.0.1:8000/v1")
-    parser.add_argument("--timeout", type=float, metavar="S", help="how long that server may be silent (default: 300)")
+    parser.add_argument(
+        "--timeout", type=positive_number, metavar="S", help="how long that server may be silent (default: 300)"
+    )
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +64,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--thinking", choices=("on", "off"), default="on", help="reason before answering (default: on)")
     add("--max-new-tokens", type=positive, default=Settings.max_new_tokens, metavar="N")
     add("--max-thinking-tokens", type=positive, metavar="N", help="then the answer begins")
-    add("--fps", type=float, default=Settings.sample_fps, help="frames a second taken from a clip")
+    add("--fps", type=positive_number, default=Settings.sample_fps, help="frames a second taken from a clip")
     add("--frames", type=positive, metavar="N", help="just so many of a clip, instead of --fps")
     add("--max-frames", type=positive, default=Settings.max_frames, metavar="N", help="with --fps")
     add(
@@ -77,30 +80,27 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
     add("--seed", type=int, default=0, help="of the sampling")
     add("--system", default="", metavar="TEXT", help="comes before every question, as what the model is to be like")
-    add("--price-per-hour", type=float, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
+    add("--price-per-hour", type=price, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that were given. Raises UserError where they contradict each other."""
-    try:
-        return Settings(
-            thinking=options.thinking == "on",
-            max_new_tokens=options.max_new_tokens,
-            max_thinking_tokens=options.max_thinking_tokens,
-            sampling=Sampling() if options.greedy else None,
-            seed=options.seed,
-            sample_fps=options.fps,
-            num_frames=options.frames,
-            max_frames=options.max_frames,
-            max_clip_tokens=options.max_clip_tokens,
-            max_pixels=options.max_pixels,
-            clip_reader=options.clip_reader,
-            price_per_hour=options.price_per_hour,
-            look_closer=options.look_closer,
-            system=options.system,
-        )
-    except ValueError as error:
-        raise UserError(f"The settings do not fit: {error}.") from error
+    """The settings that were given."""
+    return Settings(
+        thinking=options.thinking == "on",
+        max_new_tokens=options.max_new_tokens,
+        max_thinking_tokens=options.max_thinking_tokens,
+        sampling=Sampling() if options.greedy else None,
+        seed=options.seed,
+        sample_fps=options.fps,
+        num_frames=options.frames,
+        max_frames=options.max_frames,
+        max_clip_tokens=options.max_clip_tokens,
+        max_pixels=options.max_pixels,
+        clip_reader=options.clip_reader,
+        price_per_hour=options.price_per_hour,
+        look_closer=options.look_closer,
+        system=options.system,
+    )
 
 
 def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> None:
@@ -125,6 +125,20 @@ def positive(text: str) -> int:
 
 def positive_number(text: str) -> float:
     """A number above 0."""
-    if not 0 < (number := float(text)) < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
+    if not 0 < (number := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError("must be a number above 0")
     return number
+
+
+def price(text: str) -> float:
+    """A number from 0."""
+    if not 0 <= (number := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError("must be a number, and 0 or above")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

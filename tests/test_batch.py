@@ -152,7 +152,6 @@ def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
         pytest.param(["in"], "There is no question", id="none given"),
         pytest.param(["empty", "-q", "What?"], 'no picture and no clip in "empty"', id="nothing in it"),
         pytest.param(["in/even/00.png", "-q", "What?"], '"00.png" is not a list of files', id="a picture"),
-        pytest.param(["in", "-q", "What?", "--fps", "0"], "The settings do not fit", id="bad setting"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(

@@ -124,7 +124,9 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(
         pytest.param(["-q", "What is in this picture?"], "none is given", id="no file"),
         pytest.param(["-q", "  "], "There is no question", id="no question"),
         pytest.param(["-q", "\udcff red?"], "bytes that are no characters", id="no UTF-8"),
-        pytest.param(["-q", "Hello", "--system", "\udcff"], "bytes that are no characters", id="no UTF-8 in the system"),
+        pytest.param(
+            ["-q", "Hello", "--system", "\udcff"], "bytes that are no characters", id="no UTF-8 in the system"
+        ),
         pytest.param(["-q", "word " * 5000], "this model holds", id="beyond the context"),
         pytest.param(["-q", "Hello", "--model", "7C"], '"7C" is not a known model', id="unknown model"),
         pytest.param(["-q", "Hello", "--model", "assets"], '"assets" is not a whole checkpoint', id="no checkpoint"),
@@ -133,7 +135,6 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(
             "The reference runs here and asks no server",
             id="reference at a server",
         ),
-        pytest.param(["-q", "Hello", "--fps", "0"], "The settings do not fit", id="bad setting"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(
@@ -142,6 +143,23 @@ def test_a_wrong_call_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(ROOT)
     assert main(["ask", *arguments]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        *(("--fps", value, "must be a number above 0") for value in ("0", "-1", "nan", "inf", "two")),
+        *(("--timeout", value, "must be a number above 0") for value in ("0", "-1", "nan")),
+        *(("--price-per-hour", value, "must be a number, and 0 or above") for value in ("-1", "nan", "inf")),
+        ("--max-new-tokens", "0", "must be at least 1"),
+    ],
+)
+def test_a_setting_that_can_be_none_is_named(
+    option: str, value: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["ask", "-q", "Hello", option, value])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {sentence}")
 
 
 def test_a_trace_is_not_written_over_a_picture(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:

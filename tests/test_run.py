@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,19 @@ def test_tokens_are_counted_as_ids_on_the_channel_they_belong_to(checkpoint: Che
     assert tokens.answer == len(checkpoint.encode(reply))
     assert tokens.visual > 0
     assert tokens.text > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, 0) for name in ("max_new_tokens", "max_thinking_tokens", "num_frames", "max_frames")),
+        *(("sample_fps", value) for value in (0, math.nan, math.inf)),
+        *(("price_per_hour", value) for value in (-1, math.nan, math.inf)),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        Settings(**{name: value})  # type: ignore[arg-type]
 
 
 def test_stages_are_observed_and_timed_in_order(checkpoint: Checkpoint, picture: Path) -> None:

@@ -21,7 +21,7 @@ from pipelines.batch.lines import why
 from pipelines.commands.output import say
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
-from pipelines.options import add_settings, add_weights, settings_of
+from pipelines.options import add_settings, add_weights, price, settings_of
 from pipelines.present.figures.rates import cost_of, decode_rate
 from pipelines.present.told import told
 from pipelines.types import Result, Settings
@@ -45,7 +45,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="two names as --model takes them, or NAME@http://HOST:PORT/v1 for a model on a server",
     )
-    add("--prices", nargs=2, type=float, metavar="P", help="of an hour of each, to tell what their answers cost")
+    add("--prices", nargs=2, type=price, metavar="P", help="of an hour of each, to tell what their answers cost")
     add("--json", action="store_true", help="print a line of JSON for each question instead of the table")
     add_weights(parser)
     add_settings(parser)

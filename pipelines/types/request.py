@@ -40,6 +40,10 @@ class Sampling:
             raise ValueError("sampling needs min_p from 0 to 1 and a repetition penalty above 0")
 
 
+COUNTS = ("max_new_tokens", "max_thinking_tokens", "num_frames", "max_frames", "max_clip_tokens", "max_pixels")
+"""The settings that are counted from 1."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a user may choose for one request.
@@ -71,13 +75,13 @@ class Settings:
     system: str = ""
 
     def __post_init__(self) -> None:
-        bounds = (self.max_new_tokens, self.max_frames, self.max_clip_tokens, self.max_pixels)
-        if (
-            min(*bounds, *(n for n in (self.num_frames, self.max_thinking_tokens) if n is not None)) < 1
-            or not 0 < self.sample_fps < math.inf
-            or not 0 <= self.price_per_hour < math.inf
-        ):
-            raise ValueError("settings need positive limits")
+        for name in COUNTS:
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if not 0 < self.sample_fps < math.inf:
+            raise ValueError("sample_fps must be a number above 0")
+        if not 0 <= self.price_per_hour < math.inf:
+            raise ValueError("price_per_hour must be a number, and 0 or above")
 
     def going_on_from(self, begun: Settings) -> Settings:
         """These for the rest of a reply that was begun with others: what its prompt is made of stays as it was."""
