@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy
 from pipelines.host.gate import address_of
-from pipelines.host.policy import policy_of
+from pipelines.host.policy import is_local, policy_of
 from pipelines.types import Settings
 
 
@@ -24,6 +24,14 @@ def test_a_space_is_public_by_itself_and_knows_its_name() -> None:
     assert not policy_of(False, [], {}).is_public
     assert policy_of(True, [], {}).hosts is None
     assert policy_of(False, ["Box.Local"], {}).hosts == frozenset({"box.local"})
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("box.local", False)],
+)
+def test_an_address_that_others_reach_is_not_local(host: str, is_own: bool) -> None:
+    assert is_local(host) == is_own
 
 
 def test_a_public_host_lowers_what_one_question_may_take_and_says_so() -> None:

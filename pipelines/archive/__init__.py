@@ -2,6 +2,6 @@
 
 from pipelines.archive.kept import Kept, Listed, draw_id
 from pipelines.archive.portable import export, import_file
-from pipelines.archive.store import LOCAL_HOSTS, Archive, data_folder
+from pipelines.archive.store import Archive, data_folder
 
-__all__ = ["LOCAL_HOSTS", "Archive", "Kept", "Listed", "data_folder", "draw_id", "export", "import_file"]
+__all__ = ["Archive", "Kept", "Listed", "data_folder", "draw_id", "export", "import_file"]

@@ -26,7 +26,6 @@ from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = "conversations.sqlite3"
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 BUSY_TIMEOUT_S = 3.0
 MAX_LISTED = 200
 MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
@@ -35,11 +34,11 @@ UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassb
 DELETED = "This conversation was deleted: what is asked in it now is not kept."
 
 
-def data_folder(chosen: str | None, host: str) -> Path | None:
-    """Where conversations are kept: as it was chosen, else the user's own place, but for nobody on a public host."""
+def data_folder(chosen: str | None, *, is_private: bool) -> Path | None:
+    """Where conversations are kept: as it was chosen, else the user's own place where they alone reach the page."""
     if chosen is not None:
         return None if chosen == "none" else Path(chosen).expanduser()
-    return user_data_path("glassbox", appauthor=False) if host in LOCAL_HOSTS else None
+    return user_data_path("glassbox", appauthor=False) if is_private else None
 
 
 class Archive:

@@ -122,8 +122,9 @@ def _folders(host: str, data: str | None) -> Iterator[Finding]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from pipelines.archive.store import data_folder
+    from pipelines.host.policy import is_local
 
-    kept = data_folder(data, host)
+    kept = data_folder(data, is_private=is_local(host))
     if kept is None:
         yield Finding("data folder", "none: no conversation is kept")
     else:

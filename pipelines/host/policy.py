@@ -87,6 +87,11 @@ PUBLIC_HOST = Policy(
 )
 
 
+def is_local(host: str) -> bool:
+    """Whether a page that listens at this name or address is reached from its own machine alone."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
 def policy_of(
     is_public: bool,
     names: list[str],

@@ -12,14 +12,14 @@ from hmac import compare_digest
 import gradio as gr
 from starlette.middleware import Middleware
 
-from pipelines.archive import LOCAL_HOSTS, data_folder
+from pipelines.archive import data_folder
 from pipelines.host import Gate, Listening
 from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.compression import StreamCompression
 from pipelines.host.ending import Ending
 from pipelines.host.headers import SecurityHeaders
 from pipelines.host.login import LOGINS, SignedIn, check_login
-from pipelines.host.policy import policy_of
+from pipelines.host.policy import is_local, policy_of
 from pipelines.models import Running
 from pipelines.options import add_model, positive, positive_number
 from pipelines.page import components as parts
@@ -54,11 +54,14 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
     )
     host.rivals.named = tuple(options.compare)
-    host.rivals.is_open = not model.policy.is_public and options.host in LOCAL_HOSTS
+    is_private = is_local(options.host) and not model.policy.is_public
+    host.rivals.is_open = is_private
     try:
         if options.login == "huggingface":
             check_login(os.environ)
-        if (folder := data_folder("none" if model.policy.is_public else options.data, options.host)) is not None:
+        if (
+            folder := data_folder("none" if model.policy.is_public else options.data, is_private=is_private)
+        ) is not None:
             host.archive.open(folder)
         model.load()
         if options.metrics_port is not None:
