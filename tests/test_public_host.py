@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,24 +21,27 @@ PASSWORD = "pass-71ab"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def public_server(data: Path) -> Iterator[PageServer]:
-    server = PageServer("demo", str(data), options=["--public"])
+def public_server() -> Iterator[PageServer]:
+    server = PageServer("demo", options=["--public"])
     yield server
     server.close()
 
 
-def test_its_limits_are_told_and_hold(public_server: PageServer, data: Path) -> None:
+def test_its_limits_are_told_and_hold(public_server: PageServer) -> None:
     with Tab(public_server.address, Choices(mode=FAST, max_new_tokens=4096)) as tab:
         assert any(PUBLIC_HOST.told in str(value) for value in tab.values)
         for _ in tab.ask("How many red shapes are there?", [tab.upload(EXAMPLE)]):
             pass
         assert tab.status.startswith("Done")
-    assert list(data.iterdir()) == []
+
+
+def test_a_folder_for_conversations_is_refused(tmp_path: Path) -> None:
+    """It was passed over without a word, also by hosts that meant to keep them."""
+    command = [sys.executable, "app.py", "--public", "--data", str(tmp_path / "data")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "A public page keeps no conversations: leave out --data, or give --data none.\n"
+    assert not (tmp_path / "data").exists()
 
 
 def test_no_refusal_names_a_folder(public_server: PageServer, tmp_path: Path) -> None:
@@ -51,8 +56,8 @@ def test_no_refusal_names_a_folder(public_server: PageServer, tmp_path: Path) ->
             assert not any(place in str(refusal.value) for place in (str(ROOT), tempfile.gettempdir(), "/etc"))
 
 
-def test_with_a_password_nobody_gets_in_without(tmp_path: Path) -> None:
-    server = PageServer("demo", str(tmp_path), options=["--public"], environment={"GLASSBOX_PASSWORD": PASSWORD})
+def test_with_a_password_nobody_gets_in_without() -> None:
+    server = PageServer("demo", options=["--public"], environment={"GLASSBOX_PASSWORD": PASSWORD})
     try:
         with httpx.Client(base_url=server.address, timeout=60) as client:
             assert client.get("gradio_api/info").status_code == 401

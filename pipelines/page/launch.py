@@ -59,9 +59,9 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     try:
         if options.login == "huggingface":
             check_login(os.environ)
-        if (
-            folder := data_folder("none" if model.policy.is_public else options.data, is_private=is_private)
-        ) is not None:
+        if model.policy.is_public and options.data not in (None, "none"):
+            raise UserError("A public page keeps no conversations: leave out --data, or give --data none.")
+        if (folder := data_folder(options.data, is_private=is_private)) is not None:
             host.archive.open(folder)
         model.load()
         if options.metrics_port is not None:
