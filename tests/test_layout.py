@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = {"types", "buffers", "inputs", "cache", "checkpoint", "disk", "conversation"}
+FOUNDATION = {"types", "buffers", "inputs", "cache", "checkpoint", "disk", "spreadsheet", "conversation"}
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
 RUN = {"messages", "writing", "answering", "run", "asides"}
 MODELS = {"catalogue", "models"}
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "checkpoint": {"types"},
     "conversation": {"types"},
     "disk": set[str](),
+    "spreadsheet": set[str](),
     "timing": {"types"},
     **dict.fromkeys(("media", "fusion", "reply", "tools", "grounding"), FOUNDATION),
     "engine": FOUNDATION | {"timing"},

@@ -11,6 +11,7 @@ from typing import cast
 from pipelines.batch.lines import Answer, Line
 from pipelines.present.coco import Annotated
 from pipelines.present.told import ToldBox, ToldPoint
+from pipelines.spreadsheet import as_cell
 from pipelines.types import Region
 
 COLUMNS = (
@@ -26,8 +27,6 @@ COLUMNS = (
     "reply_tokens",
     "model",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run a cell that begins so, and what a model or a file's name says is not to be trusted."""
 
 
 def csv_text(lines: Iterable[Line]) -> str:
@@ -36,7 +35,7 @@ def csv_text(lines: Iterable[Line]) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow([_cell(value) for value in _row(line)])
+        writer.writerow([as_cell(value) if isinstance(value, str) else value for value in _row(line)])
     return text.getvalue()
 
 
@@ -58,10 +57,6 @@ def _row(line: Line) -> list[object]:
         *(told["finish_reason"], told["timing"]["total_ms"]),
         *(tokens["text"] + tokens["visual"], tokens["reasoning"] + tokens["answer"], told["model"]),
     ]
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def _images(told: Answer) -> Iterator[Annotated]:

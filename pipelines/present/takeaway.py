@@ -18,6 +18,7 @@ from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.coco import coco_json
 from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark
+from pipelines.spreadsheet import as_cell
 from pipelines.types import ProbedClip, UserError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ COLUMNS = (
     *("number", "label", "file", "picture", "time_s", "end_s"),
     *("x1", "y1", "x2", "y2", "x1_px", "y1_px", "x2_px", "y2_px"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these."""
 NOTHING_MARKED = "The answer marks nothing that could be taken along: ask for places or times first."
 
 
@@ -105,17 +104,12 @@ def table(claimed: Claimed) -> str:
         size = (claimed.probes[medium].width, claimed.probes[medium].height) * 2 if is_known else ()
         pixels = [round(value * side / 1000, 1) for value, side in zip(place, size, strict=False)]
         time_s = "" if region.time_s is None else region.time_s
-        writer.writerow([mark.number, _cell(mark.label), _cell(name), medium + 1, time_s, "", *place, *pixels])
+        writer.writerow([mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *place, *pixels])
     for event in claimed.events:
-        writer.writerow(["", _cell(event.label), "", "", event.start_s, event.end_s])
+        writer.writerow(["", as_cell(event.label), "", "", event.start_s, event.end_s])
     return text.getvalue()
 
 
 def file_stem(name: str) -> str:
     """A name for a file: letters, digits and dashes of the name that a person gave."""
     return re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:60] or "picture"
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(FORMULA) else text

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipelines.present.figures.rates import STAGES, WORKING, cost, stage_rate, tokens_per_second
+from pipelines.spreadsheet import as_cell
 from pipelines.types import Record, Stage
 
 Value = str | float | int | None
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 def as_values(record: Record) -> dict[str, Value]:
@@ -81,9 +80,5 @@ def as_csv(lines: Sequence[Mapping[str, Value]]) -> str:
     writer = csv.DictWriter(file, list(lines[0]) if lines else [])
     writer.writeheader()
     for line in lines:
-        writer.writerow({name: _as_text(value) if isinstance(value, str) else value for name, value in line.items()})
+        writer.writerow({name: as_cell(value) if isinstance(value, str) else value for name, value in line.items()})
     return file.getvalue()
-
-
-def _as_text(value: str) -> str:
-    return f"'{value}" if value.startswith(FORMULA) else value
