@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
-from pipelines.catalogue.transfer import FULL, RemoteFile, Stopped, fetch, telling_of_disk
+from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, telling_of_disk
+from pipelines.disk import is_full
 from pipelines.types import UserError
 
 FILES = ["*.json", "*.jinja", "*.safetensors"]
@@ -125,7 +126,7 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
         except (RepositoryNotFoundError, HFValidationError) as error:
             raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
         except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
-            if isinstance(error, OSError) and error.errno in FULL:
+            if isinstance(error, OSError) and is_full(error):
                 raise
             raise UserError(
                 f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '

@@ -5,7 +5,6 @@ It has one writer at a time, of all programs on this machine: whoever wants it m
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from threading import Event as Flag
 
 from filelock import FileLock, Timeout
 
+from pipelines.disk import is_full
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -23,9 +23,8 @@ MAX_TRIES = 4
 """In a row that brought nothing."""
 WAIT_S = 0.5
 SILENCE_S = 30.0
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOR_ALL = 0o664
-"""Of a lock: a cache may be shared by the users of a group."""
+"""The mode of a lock: a cache may be shared by the users of a group."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -127,7 +126,7 @@ def telling_of_disk(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if is_full(error):
             raise UserError(
                 f"The disk is full, and {name} is not whole: make room, or set HF_HOME to a larger disk. What came is "
                 "kept, so try again and it goes on from there."
