@@ -43,6 +43,17 @@ def look(call: str, media: tuple[Media, ...] = (PICTURE,), looks: tuple[Look, ..
     return follow(Written("", "", call), media, looks, no_span)
 
 
+@pytest.mark.parametrize(
+    ("width", "kept"), [(480, (240, 480)), (481, (121, 241)), (959, (240, 480)), (961, (161, 321))]
+)
+def test_what_is_kept_for_the_eye_is_small(width: int, kept: tuple[int, int]) -> None:
+    """Up to twice the bound everything was kept whole."""
+    seen = Picture("a.png", np.zeros((-(-width // 2), width, 3), np.uint8))
+    reduced = replace(look(zooming()), shown=seen).reduced().shown
+    assert reduced is not None
+    assert reduced.rgb.shape[:2] == kept
+
+
 @pytest.fixture(scope="module")
 def engine() -> LocalEngine:
     return LocalEngine.load(DEMO_FOLDER, "demo")

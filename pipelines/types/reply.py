@@ -101,10 +101,10 @@ class Look:
 
 
 def _reduced(item: Media | None) -> Media | None:
-    """Every so manieth pixel of a picture, and of the first frames of a clip."""
+    """Every n-th pixel of a picture, and of the first frames of a clip, with n as small as the bound lets it."""
     if item is None:
         return None
-    step = max(1, max(item.rgb.shape[-3:-1]) // MAX_KEPT_SIDE_PX)
+    step = math.ceil(max(item.rgb.shape[-3:-1]) / MAX_KEPT_SIDE_PX)
     if isinstance(item, Picture):
         return replace(item, rgb=item.rgb[::step, ::step].copy())
     frames = slice(0, MAX_KEPT_FRAMES)
