@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands import batch, compare, doctor, models
-from pipelines.commands.output import NobodyReadsError, open_streams, say
+from pipelines.commands.output import Unread, open_streams, say
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
@@ -24,7 +24,7 @@ from pipelines.types import Channel, Delta, Look, Progress, Record, Request, Res
 
 USER_ERROR = 2
 INTERRUPTED = 130
-UNREAD = 141
+CLOSED_PIPE = 141
 """As a shell tells of a program that a closed pipe ended."""
 HEADINGS: dict[Channel, str] = {"reasoning": "Thought", "answer": "Answer", "tool_call": "Tool call"}
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"\r\033[K{error}" if sys.stderr.isatty() else str(error), file=sys.stderr)
         return USER_ERROR
-    except NobodyReadsError:
-        return UNREAD
+    except Unread:
+        return CLOSED_PIPE
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED

@@ -27,7 +27,7 @@ FOR_ALL = 0o664
 """The mode of a lock: a cache may be shared by the users of a group."""
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
+class Stopped(Exception):
     """The download was stopped; what came is kept."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.types import UserError
 
 
-class NobodyReadsError(Exception):
+class Unread(Exception):
     """Who read the output has gone, as `head` does once it has enough."""
 
 
@@ -28,14 +28,14 @@ def open_streams() -> None:
 def say(text: str, end: str = "\n") -> None:
     """Print to standard output, at once.
 
-    Raises NobodyReadsError, and UserError where the output is a file that takes no more.
+    Raises Unread, and UserError where the output is a file that takes no more.
     """
     try:
         print(text, end=end, flush=True)
     except OSError as error:
         _drop_rest()
         if isinstance(error, BrokenPipeError):
-            raise NobodyReadsError from error
+            raise Unread from error
         raise UserError("The output cannot be written: check the free disk space.") from error
 
 

@@ -12,7 +12,7 @@ Rest = Callable[[], None]
 """Called between two layers. What it raises ends the work, of which nothing is left then."""
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """Nobody wants the rest of the work."""
 
 

@@ -33,7 +33,7 @@ MAX_ADDRESSES = 10_000
 SIZE_LASTS_S = 5.0
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """A request that is not let through: a status, and a sentence for whoever sent it."""
 
     def __init__(self, status: int, sentence: str) -> None:

@@ -13,11 +13,11 @@ from pipelines.types import UserError
 READABLE = "JPEG, PNG, WEBP, GIF, BMP, AVIF, HEIC, MP4, MOV, WEBM, MKV or AVI"
 
 
-class Cancelled(Exception):  # noqa: N818
+class Cancelled(Exception):
     """The user stopped the request while a file was being read."""
 
 
-class Undecoded(UserError):  # noqa: N818
+class Undecoded(UserError):
     """PyAV makes nothing of the content; another reader might."""
 
 

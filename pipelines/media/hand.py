@@ -16,7 +16,7 @@ LOOK_S = 0.05
 """Between two looks at whether the caller still wants the file."""
 
 
-class Died(Exception):  # noqa: N818
+class Died(Exception):
     """The worker ended while it read, or said what none says."""
 
 
@@ -24,7 +24,7 @@ class Spent(Died):
     """The worker ended as it had used up its processor time."""
 
 
-class Silent(Exception):  # noqa: N818
+class Silent(Exception):
     """Nothing was heard of the worker for too long."""
 
 

@@ -23,7 +23,7 @@ MAX_RATIO = 200
 """Between the sides of what the model can see."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A call that cannot be followed: the message is one sentence for the model."""
 
 
