@@ -36,11 +36,6 @@ class Patches:
     values: torch.Tensor
     grid_thw: Grid
 
-    @property
-    def num_visual_tokens(self) -> int:
-        """Tokens that the model gets: one for each 2 x 2 patches."""
-        return num_visual_tokens(self.grid_thw)
-
 
 @dataclass(frozen=True, eq=False)
 class Frames:

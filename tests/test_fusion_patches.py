@@ -12,14 +12,14 @@ from PIL import Image
 
 from pipelines.fusion import (
     Limits,
-    patch_times,
+    mean_times,
     patchify_clip,
     patchify_picture,
     resize_clip,
     resize_picture,
     sample_frames,
 )
-from pipelines.inputs import _on_cpu, _on_device, cut
+from pipelines.inputs import _on_cpu, _on_device, cut, num_visual_tokens
 from tests import golden
 
 PICTURE = Limits(65_536, 16_777_216)
@@ -53,7 +53,8 @@ def test_frames_and_times_are_those_of_the_reference() -> None:
         names = ("total_frames", "video_fps", "sample_fps", "min_frames", "max_frames")
         indices = sample_frames(*(case[name] for name in names))
         assert indices == case["indices"]
-        assert patch_times(indices, case["video_fps"]) == pytest.approx(case["timestamps"], abs=1e-6)
+        times_s = [index / case["video_fps"] for index in indices]
+        assert mean_times(times_s) == pytest.approx(case["timestamps"], abs=1e-6)
 
 
 @pytest.mark.parametrize("case", golden.read("images.json"), ids=lambda case: case["file"])
@@ -94,7 +95,7 @@ def test_one_frame_has_no_reference_size_but_still_makes_a_clip() -> None:
 
 def test_a_frame_of_a_clip_has_at_most_768_visual_tokens() -> None:
     patches = patchify_clip(np.zeros((2, 1080, 1920, 3), np.uint8), CLIP)
-    assert 700 < patches.num_visual_tokens <= 768
+    assert 700 < num_visual_tokens(patches.grid_thw) <= 768
 
 
 def test_the_four_patches_of_a_visual_token_follow_each_other() -> None:

@@ -20,7 +20,7 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.fusion import expand_prompt, fuse, patch_times, resize_picture
+from pipelines.fusion import expand_prompt, fuse, mean_times, resize_picture
 from pipelines.fusion.prompt import WORD_JOINER, neutralise
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Clip, Limits, Media, Message, Picture, UserError
@@ -96,7 +96,7 @@ def test_prompts_equal_the_reference(case: dict[str, Any], official: Checkpoint)
     sizes = [resize_picture(h, w, official.picture_limits) for h, w in case["image_sizes_hw"]]
     grids = [(1, h // 16, w // 16) for h, w in sizes]
     clip_grids = [(t, h, w) for t, h, w in case["video_grid_thw"] or []]
-    times = [patch_times(range(n), fps) for n, _, _, fps in case["videos_nhw_fps"]]
+    times = [mean_times([frame / fps for frame in range(n)]) for n, _, _, fps in case["videos_nhw_fps"]]
     expected = "".join(piece if isinstance(piece, str) else piece[0] * piece[1] for piece in case["expanded"])
     assert expand_prompt(rendered, grids, clip_grids, times) == expected
 

@@ -64,12 +64,6 @@ def reply_to(answerer: Answerer, cases: Sequence[Case], thinking: bool) -> list[
     return [second.get(i, _unanswered(case, reply)) for i, (case, reply) in enumerate(zip(cases, replies, strict=True))]
 
 
-def mean_score(answerer: Answerer, cases: Sequence[Case], thinking: bool) -> float:
-    """How right the model is about the cases, 0 to 1."""
-    replies = reply_to(answerer, cases, thinking)
-    return _mean([score_of(c.exchange.task)(r.answer, c.truth) for c, r in zip(cases, replies, strict=True)])
-
-
 def _closer(case: Case, reply: Reply) -> Query | None:
     region = read_region(reply.answer) if case.speck else None
     if region is None:

@@ -1,7 +1,7 @@
 """Early fusion: pictures, clips and text become one sequence of model inputs."""
 
 from pipelines.fusion.estimate import estimate
-from pipelines.fusion.frames import mean_times, patch_times, sample_frames
+from pipelines.fusion.frames import mean_times, sample_frames
 from pipelines.fusion.fuse import fuse, gather
 from pipelines.fusion.look import ClipLook, SpanLook, look_of
 from pipelines.fusion.patches import patchify_clip, patchify_picture
@@ -22,7 +22,6 @@ __all__ = [
     "gather",
     "look_of",
     "mean_times",
-    "patch_times",
     "patchify_clip",
     "patchify_picture",
     "refused",

@@ -1,6 +1,6 @@
 """Which frames of a clip the model sees, and the time it is told for each pair.
 
-`sample_frames` and `patch_times` follow `Qwen3VLVideoProcessor.sample_frames` and `Qwen3VLProcessor` of transformers:
+`sample_frames` and `mean_times` follow `Qwen3VLVideoProcessor.sample_frames` and `Qwen3VLProcessor` of transformers:
 evenly spaced frames from the first to the last, and for two frames in one temporal patch the mean of their times.
 `frames_by_rate` and `frames_by_number` are the same for clips whose frames have times of their own.
 """
@@ -57,11 +57,6 @@ def frames_by_number(times_s: Sequence[float], num_frames: int) -> list[int]:
     left = np.setdiff1d(np.arange(total), taken)
     more = left[_spread(len(left), num_frames - len(taken))]
     return sorted(int(index) for index in (*taken, *more))
-
-
-def patch_times(indices: Sequence[int], video_fps: float) -> list[float]:
-    """Seconds of each temporal patch for frames `indices` of a clip of constant rate `video_fps`."""
-    return mean_times([index / video_fps for index in indices])
 
 
 def mean_times(times_s: Sequence[float]) -> list[float]:
