@@ -417,6 +417,23 @@ def test_pictures_have_no_events(answer: str) -> None:
     assert parse_grounding(answer, ["picture", "clip"]).events
 
 
+@pytest.mark.parametrize(
+    ("answer", "current", "medium"),
+    [
+        ('{"0:01 - 0:02": "it turns"}', 0, 1),
+        ('{"0:01 - 0:02": "it turns"}', 2, 2),
+        ("It turns 0:01 - 0:02.", 1, 1),
+        ("Video 2: it turns 0:01 - 0:02.", 0, 2),
+        ('[{"video": 2, "start": 1, "end": 2, "label": "it turns"}]', 0, 2),
+        ('[{"img_idx": 0, "start": 1, "end": 2, "label": "it turns"}]', 0, 1),
+    ],
+    ids=["of the first", "that is asked about", "in prose", "named in prose", "named as data", "no picture has times"],
+)
+def test_an_event_belongs_to_a_clip(answer: str, current: int, medium: int) -> None:
+    (event,) = parse_grounding(answer, ["picture", "clip", "clip"], current).events
+    assert event.media_index == medium
+
+
 def test_a_place_in_a_picture_has_no_time() -> None:
     answer = '[{"time": "9:00", "bbox_2d": [100, 200, 300, 400]}, {"time": "10:00", "bbox_2d": [100, 200, 300, 400]}]'
     assert parse_grounding(answer, ["picture"]) == boxes(("", A))

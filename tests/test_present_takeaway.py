@@ -14,6 +14,7 @@ from pipelines.conversation import Draft, Reply, Round
 from pipelines.present import album, takeaway
 from pipelines.present.album import conversation_report, report_html
 from pipelines.present.claims import Claimed, claims, marked_frames
+from pipelines.present.film import marked_clips
 from pipelines.present.overlay import PALETTE
 from pipelines.present.takeaway import (
     NOTHING_MARKED,
@@ -200,7 +201,19 @@ def test_a_table_opens_again(photo: Path, folder: Path) -> None:
 def test_events_are_in_the_table(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4")
     rows = list(csv.DictReader(io.StringIO(table(last_claim('{"0:01 - 0:02.5": "turns"}', clip)))))
-    assert [(row["label"], row["time_s"], row["end_s"]) for row in rows] == [("turns", "1.0", "2.5")]
+    assert [(row["file"], row["label"], row["time_s"], row["end_s"]) for row in rows] == [
+        ("clip.mp4", "turns", "1.0", "2.5")
+    ]
+
+
+def test_an_event_of_an_earlier_clip_is_drawn_on_that_one(tmp_path: Path, folder: Path) -> None:
+    """It was on the last clip of the conversation, and in the pane on none."""
+    first, last = (write_clip(tmp_path / f"{name}.mp4") for name in "ab")
+    asked = Round(Draft("Look.", (first, last)), Reply("I do."))
+    about = Round(Draft("What happens in this part?", about=0), Reply('{"0:00 - 0:01": "it turns"}'))
+    claimed = claims([asked, about])[-1]
+    assert claimed.shown == [0]
+    assert [path.name for path in marked_clips(claimed, folder, lambda _: None)] == ["a-1-marked.mp4"]
 
 
 def test_a_place_in_a_picture_that_is_not_there_is_in_the_table(photo: Path) -> None:

@@ -60,7 +60,9 @@ class Context:
 
     def event(self, one_s: float, other_s: float, label: str) -> Event:
         """A span with its ends in order and its label cleaned."""
-        return Event(min(one_s, other_s), max(one_s, other_s), clean_label(label), self.source)
+        start_s, end_s = sorted((one_s, other_s))
+        medium = self.naming.clip(self.media_index, start_s)
+        return Event(start_s, end_s, clean_label(label), medium, self.source)
 
 
 class Fields:
@@ -93,15 +95,15 @@ class Fields:
 
     def events(self) -> Iterator[Event]:
         """The span of the record; a single moment counts when it has a label and no place."""
-        label = next(iter(self._labels), "")
+        label, context = next(iter(self._labels), ""), self.inner()
         starts, ends = _moments(self._starts), _moments(self._ends)
         for start, end in zip(starts, ends, strict=False):
-            yield self._context.event(start, end, label)
+            yield context.event(start, end, label)
         spans = [found for node in self._times if (found := _span(node))]
-        yield from (self._context.event(start, end, label) for start, end in spans)
+        yield from (context.event(start, end, label) for start, end in spans)
         has_nested = any(not isinstance(value, str) for _, value in self.others)
         if self._own_labels and not (ends or spans or self._groups or has_nested):
-            yield from (self._context.event(at, at, label) for at in [*starts, *_moments(self._times)])
+            yield from (context.event(at, at, label) for at in [*starts, *_moments(self._times)])
 
     def inner(self) -> Context:
         """What the nodes inside this record take over from it."""

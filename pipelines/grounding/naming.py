@@ -60,6 +60,11 @@ class Naming:
             return self.current
         return next(self._clips(), self.current)
 
+    def clip(self, named: int | None, time_s: float) -> int:
+        """The medium of a span at that time, where the answer `named` one: what is no clip has no times."""
+        is_clip = named is not None and (not self.kinds or self.kinds[named] == "clip")
+        return named if named is not None and is_clip else self.unnamed(time_s)
+
     def _clips(self) -> Iterator[int]:
         order = [*range(self.current, len(self.kinds)), *range(min(self.current, len(self.kinds)))]
         return (index for index in order if self.kinds[index] == "clip")

@@ -34,7 +34,11 @@ def read(salvaged: Salvage, naming: Naming) -> Grounding:
         source = (root.start, root.end)
         reader.read(root.node, Context(bare, root.label, media_index=named, naming=naming, source=source))
     told = (line for passage in salvaged.passages for line in passage.splitlines())
-    spans = reader.events or (Event(*one[:2], clean_label(one[2])) for line in told for one in times.told_spans(line))
+    spans = reader.events or (
+        Event(start_s, end_s, clean_label(label), naming.clip(naming.before(line), start_s))
+        for line in told
+        for start_s, end_s, label in times.told_spans(line)
+    )
     events = spans if naming.has_time else ()
     return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
 

@@ -82,12 +82,10 @@ def _medium(claimed: Claimed, medium: int, should_stop: Stop | None) -> str:
         )
         for frame in marked_frames(claimed, medium, MAX_FRAMES, should_stop)
     ]
-    clips = [at for at, other in enumerate(claimed.probes) if isinstance(other, ProbedClip)]
-    events = claimed.events if medium == clips[-1] else ()
     left_out = len(claimed.times_of(medium)) - MAX_FRAMES
     more = f"<p>Times with marks that are not shown: {left_out}</p>" if left_out > 0 else ""
     strip = f'<div class="gb-strip">{"".join(frames)}</div>{more}'
-    return f"<h3>{escape(probed.name)}</h3>{strip}{timeline(events, marks, probed.duration_s)}"
+    return f"<h3>{escape(probed.name)}</h3>{strip}{timeline(claimed.events_of(medium), marks, probed.duration_s)}"
 
 
 def _marks(marks: Sequence[Mark]) -> str:

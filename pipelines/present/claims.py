@@ -40,6 +40,10 @@ class Claimed:
         """The marks on the medium of that index."""
         return [mark for mark in self.marks if mark.region.media_index == medium]
 
+    def events_of(self, medium: int) -> list[Event]:
+        """The events in the clip of that index."""
+        return [event for event in self.events if event.media_index == medium]
+
     def times_of(self, medium: int) -> list[float]:
         """When there are marks on a clip, in seconds, ascending; one without a time lies on the first frame."""
         return sorted({mark.region.time_s or 0.0 for mark in self.marks_of(medium)})
@@ -48,7 +52,8 @@ class Claimed:
     def shown(self) -> list[int]:
         """The media that the page showed with the answer."""
         draft = self.round.draft
-        return shown_media(len(self.files), len(draft.files), (mark.region for mark in self.marks), draft.about)
+        named = {mark.region.media_index for mark in self.marks} | {event.media_index for event in self.events}
+        return shown_media(len(self.files), len(draft.files), named, draft.about)
 
     @property
     def annotated(self) -> list[Annotated]:

@@ -18,7 +18,7 @@ from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, Event, Grounding, Media, Picture, Region, Result, Sight
+from pipelines.types import Clip, Event, Grounding, Media, Picture, Result, Sight
 
 if TYPE_CHECKING:
     from pipelines.present.sight import SeenPixels
@@ -66,7 +66,8 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     if not result.media:
         return EMPTY
     marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
-    shown = shown_media(len(result.media), given.num_new_media, result.grounding.regions, given.about)
+    named = result.grounding.media_indices
+    shown = shown_media(len(result.media), given.num_new_media, named, given.about)
     in_front = shown[-1] if given.about is None else given.about
     first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), in_front)
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
@@ -77,9 +78,9 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
-def shown_media(num_media: int, num_new: int, regions: Iterable[Region], about: int | None = None) -> list[int]:
-    """The media worth a look: those of the question and the one it is about, those with a mark, and never none."""
-    wanted = {*range(num_media - num_new, num_media), *(region.media_index for region in regions), about}
+def shown_media(num_media: int, num_new: int, named: Iterable[int], about: int | None = None) -> list[int]:
+    """The media worth a look: those of the question and the one it is about, those `named`, and never none."""
+    wanted = {*range(num_media - num_new, num_media), *named, about}
     return [index for index in range(num_media) if index in wanted] or [*range(num_media)][-1:]
 
 
@@ -104,9 +105,9 @@ def _medium(index: int, result: Result | Exhibit, marks: Sequence[Mark], given: 
     here = [mark for mark in marks if mark.region.media_index == index]
     drawn, item = here[:MAX_MARKS], result.media[index]
     sight = result.sights[index] if result.sights else None
-    legend = _legend(drawn, len(here))
+    legend, events = _legend(drawn, len(here)), result.grounding.events
     body = (
-        _clip(index, item, drawn, legend, _events_of(index, result), given, sight)
+        _clip(index, item, drawn, legend, [one for one in events if one.media_index == index], given, sight)
         if isinstance(item, Clip)
         else f"{_picture(item, drawn, given.shelf)}{legend}"
     )
@@ -142,12 +143,6 @@ def _clip(
     scale = timeline(events, marks, item.duration_s)
     figures = marked_figures(item, marks)
     return f"{player}{scale}{POINT_HERE}{figures}{legend}{strip(item, marks, sight.num_frames if sight else None)}"
-
-
-def _events_of(index: int, result: Result | Exhibit) -> tuple[Event, ...]:
-    """An event names no medium: it belongs to the last clip."""
-    clips = [at for at, item in enumerate(result.media) if isinstance(item, Clip)]
-    return result.grounding.events if clips and clips[-1] == index else ()
 
 
 def _heading(index: int, media: Sequence[Media], sight: Sight | None) -> str:

@@ -50,19 +50,18 @@ def marked_clips(
     Raises UserError where there is none, and Cancelled when `should_stop` says so.
     """
     clips = [at for at, item in enumerate(claimed.probes) if isinstance(item, ProbedClip)]
-    wanted = [at for at in clips if claimed.marks_of(at) or (claimed.events and at == clips[-1])]
+    wanted = [at for at in clips if claimed.marks_of(at) or claimed.events_of(at)]
     if not wanted:
         raise UserError(NO_CLIP_MARKED)
     written: list[Path] = []
     for medium in wanted:
         path = folder / f"{file_stem(claimed.probes[medium].name)}-{medium + 1}-marked.mp4"
-        events = claimed.events if medium == clips[-1] else ()
         done = len(written)
         burn(
             claimed.files[medium],
             path,
             claimed.marks_of(medium),
-            events,
+            claimed.events_of(medium),
             lambda share, done=done: on_progress((done + share) / len(wanted)),  # type: ignore[misc]
             should_stop,
         )

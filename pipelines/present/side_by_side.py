@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import chain
 
 from pipelines.compare.pairs import Pair, Part, regions_of
 from pipelines.present.comparison import NAMES, Comparison, Side
-from pipelines.present.evidence import title
+from pipelines.present.evidence import shown_media, title
 from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
 from pipelines.present.frames import marked_figures
@@ -63,14 +64,8 @@ def drawn_html(comparison: Comparison, shelf: Shelf | None) -> str:
         for number, region in enumerate(regions_of(reply)[:MAX_DRAWN], 1)
     ]
     events = [reply.grounding.events if isinstance(reply, Result) else () for reply in (pair.first, pair.second)]
-    shown = sorted({mark.region.media_index for mark in marks if mark.region.media_index < len(media)})
-    clips = [index for index, item in enumerate(media) if isinstance(item, Clip)]
-    if any(events) and clips and clips[-1] not in shown:
-        shown.append(clips[-1])
-    figures = "".join(
-        _medium_html(index, media, marks, events if clips and index == clips[-1] else [(), ()], shelf)
-        for index in shown or ([len(media) - 1] if media else [])
-    )
+    named = {mark.region.media_index for mark in marks} | {event.media_index for event in chain(*events)}
+    figures = "".join(_medium_html(index, media, marks, events, shelf) for index in shown_media(len(media), 0, named))
     return f"{figures}{_places_html(marks, pair)}"
 
 
@@ -87,7 +82,11 @@ def _medium_html(
         )
     scales = "".join(
         f'<p class="gb-lane"><b class="gb-{name}">{name}</b></p>'
-        + timeline(of_side, [mark for mark in here if mark.side == name], item.duration_s)
+        + timeline(
+            [event for event in of_side if event.media_index == index],
+            [mark for mark in here if mark.side == name],
+            item.duration_s,
+        )
         for name, of_side in zip(NAMES, events, strict=True)
     )
     return heading + scales + marked_figures(item, here)

@@ -106,7 +106,8 @@ def table(claimed: Claimed) -> str:
         time_s = "" if region.time_s is None else region.time_s
         writer.writerow([mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *place, *pixels])
     for event in claimed.events:
-        writer.writerow(["", as_cell(event.label), "", "", event.start_s, event.end_s])
+        name = claimed.probes[event.media_index].name if event.media_index < len(claimed.probes) else ""
+        writer.writerow(["", as_cell(event.label), as_cell(name), event.media_index + 1, event.start_s, event.end_s])
     return text.getvalue()
 
 

@@ -51,11 +51,12 @@ class ToldPoint(TypedDict):
 
 
 class ToldEvent(TypedDict):
-    """A span of a clip."""
+    """A span of a clip; `media_index` counts from 0."""
 
     start_s: float
     end_s: float
     label: str
+    media_index: int
 
 
 class ToldLook(TypedDict):
@@ -206,7 +207,12 @@ def _chance(word: Word) -> float | None:
 
 
 def _event(event: Event) -> ToldEvent:
-    return {"start_s": event.start_s, "end_s": event.end_s, "label": event.label}
+    return {
+        "start_s": event.start_s,
+        "end_s": event.end_s,
+        "label": event.label,
+        "media_index": event.media_index,
+    }
 
 
 def _timing(result: Result) -> ToldTiming:

@@ -38,12 +38,14 @@ class Region:
 class Event:
     """A span of a clip that the answer names, in seconds from its start, `start_s` <= `end_s`.
 
-    `source` is where the answer holds it as data, as in `Region`; None where its prose says it.
+    `media_index` counts the media of the request from 0. `source` is where the answer holds it as data, as in `Region`;
+    None where its prose says it.
     """
 
     start_s: float
     end_s: float
     label: str
+    media_index: int = 0
     source: tuple[int, int] | None = field(default=None, compare=False)
 
 
@@ -53,3 +55,8 @@ class Grounding:
 
     regions: tuple[Region, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @property
+    def media_indices(self) -> set[int]:
+        """The media in which something is named."""
+        return {region.media_index for region in self.regions} | {event.media_index for event in self.events}
