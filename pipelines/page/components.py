@@ -14,6 +14,7 @@ from pipelines.present import evidence, header, status, word_by_word
 from pipelines.present.composer import composed
 from pipelines.present.examples import Card
 from pipelines.present.figures import pair, past, waterfall
+from pipelines.present.markdown import FORMULA_CLOSES, FORMULA_OPENS
 
 WEB = Path(__file__).resolve().parent / "web"
 STYLES = (WEB / "page.css", WEB / "compare.css")
@@ -98,6 +99,7 @@ def chat_pane(cards: Sequence[Card]) -> ChatPane:
             editable="user",
             allow_file_downloads=False,
             allow_tags=False,
+            latex_delimiters=[{"left": FORMULA_OPENS, "right": FORMULA_CLOSES, "display": True}],
             placeholder=INVITATION,
             examples=[_shown(card) for card in cards] or None,
         )

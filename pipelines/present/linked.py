@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.grounding import parse_grounding, told_times
-from pipelines.present.markdown import escaped, safe_markdown
+from pipelines.present.markdown import FENCE, escaped, safe_markdown
 from pipelines.types import Event, Region
 
 MAX_ROWS = 100
@@ -26,8 +26,7 @@ OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
 """Characters for private use: they go through the making of Markdown untouched, and stand for links meanwhile."""
 _RESERVED = re.compile(f"[{OPEN}{MIDDLE}{CLOSE}]")
 _LINK = re.compile(f"{OPEN}([0-9]+){MIDDLE}([^{OPEN}{MIDDLE}{CLOSE}]*){CLOSE}")
-_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)")
-_FENCE = "`" * 12
+_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)|<code>[^<]*</code>")
 _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
@@ -168,7 +167,7 @@ def _resolved(markdown: str, targets: Sequence[str]) -> str:
     """The Markdown with its links, and none inside of code."""
     lines, is_code = [], False
     for line in markdown.split("\n"):
-        is_fence = line.startswith(_FENCE)
+        is_fence = line.startswith(FENCE)
         if not is_code and not is_fence:
             line = _LINK.sub(lambda found: _link(found, targets), _CODE.sub(lambda code: _bare(code[0]), line))
         lines.append(_bare(line))

@@ -1,9 +1,10 @@
 """What a model says, as Markdown that cannot reach outside the page, and what a person types, as it is.
 
-An answer is untrusted: a picture may ask the model to write an image link that carries the conversation away. The
-text is brought to a normal form in which a renderer finds no raw HTML, no image and no diagram, whatever it makes of
-the rest: every fence and every code span is written anew, and outside of them the characters that could start
-anything of the kind are escaped. Only code keeps its characters as they are.
+An answer is untrusted: a picture may ask the model to write an image link that carries the conversation away. No
+renderer agrees with another on where code begins, nor with itself on what stands in an address. So nothing here depends
+on it: outside of fences there is no `<` but that of `<code>`, no `![`, no definition of an address, and no bracket that
+stays open. What is taken from the text by this is written as entities, which a renderer shows and does not read. Every
+fence is written anew, behind a blank line and of a length that no code in it closes.
 """
 
 from __future__ import annotations
@@ -11,36 +12,37 @@ from __future__ import annotations
 import re
 from html import escape
 
-FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})(?P<info>[^`]*)")
+from pipelines.present.blocks import Block, blocks
+
 LANGUAGE = re.compile(r"[A-Za-z0-9+#-]{1,20}")
 DRAWN = {"mermaid"}
 """Languages that a renderer would run instead of showing them."""
+FENCE = "`" * 12
 
-INLINE = re.compile(r"\\.|(?<!`)(?P<ticks>`{1,2})(?!`)(?P<code>[^`]+)(?P=ticks)(?!`)|`+|~{3,}|!\[|<")
+JOINER = "\u2060"
+FORMULA_OPENS, FORMULA_CLOSES = f"$${JOINER}", f"{JOINER}$$"
+"""What the chat takes for a formula: dollars with an invisible character that no text keeps. Gradio cuts formulas out
+before it reads Markdown, through code and addresses: so it cuts only what was found to be one here."""
+FORMULA = r"\$\$(?P<formula>[\s\S]+?)\$\$"
+
+INLINE = re.compile(
+    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+    r"|(?<!`)(?P<ticks>`{1,2})(?!`)(?P<code>[^`\n]+)(?P=ticks)(?!`)"
+    rf"|{FORMULA}|`+|~{{3,}}|!(?=\[)|<|(?<=\]):"
+)
+_PLAIN_CODE = re.compile(r"[^<!\[\]|\\]+")
+_UNCLOSED = re.compile(r"\[(?=[^\[\]\n]*$)", re.MULTILINE)
 
 
 def safe_markdown(text: str) -> str:
     """`text` without anything that a renderer would fetch, run or take for HTML. Total: any text gives a text."""
-    lines: list[str] = []
-    closing: str | None = None
-    for line in text.split("\n"):
-        fence = FENCE.fullmatch(line)
-        if closing is not None:
-            is_end = fence is not None and not fence["info"].strip() and fence["ticks"].startswith(closing)
-            lines.append("`" * 12 if is_end else _break_long_runs(line))
-            closing = None if is_end else closing
-        elif fence:
-            closing = fence["ticks"]
-            lines += ["", "`" * 12 + _language(fence["info"])]
-        else:
-            lines.append(INLINE.sub(_inline, line))
-    return "\n".join(lines)
+    text = re.sub(r"\r\n?", "\n", text).replace(JOINER, "")
+    return "\n".join(_prose(block) if block.info is None else _fence(block) for block in blocks(text))
 
 
 def escaped(text: str) -> str:
     """One line of plain text that no renderer takes for Markdown or HTML, inside of a table too."""
-    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-    return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: entities.get(mark[0], "\\" + mark[0]), " ".join(text.split()))
+    return _entities(" ".join(text.split()))
 
 
 def as_typed(text: str) -> str:
@@ -48,24 +50,29 @@ def as_typed(text: str) -> str:
     return f'<pre class="gb-typed">\n{escape(text)}</pre>'
 
 
-def _language(info: str) -> str:
-    name = LANGUAGE.match(info.strip())
-    return "" if name is None or name[0].lower() in DRAWN else name[0]
+def _fence(block: Block) -> str:
+    """Code in which no run of backticks can close the fence around it."""
+    name = LANGUAGE.match((block.info or "").strip())
+    language = "" if name is None or name[0].lower() in DRAWN else name[0]
+    code = [re.sub(r"`{12,}", "`" * 11, line) for line in block.lines]
+    return "\n".join(["", FENCE + language, *code, *[FENCE] * block.is_closed])
 
 
-def _break_long_runs(code: str) -> str:
-    """Code in which no run of backticks can close the twelve of the fence around it."""
-    return re.sub(r"`{12,}", "`" * 11, code)
+def _prose(block: Block) -> str:
+    """Where a bracket stays open, a renderer may look for its end in a fence below and take what it finds for prose."""
+    return _UNCLOSED.sub("&#91;", INLINE.sub(_inline, "\n".join(block.lines)))
 
 
 def _inline(match: re.Match[str]) -> str:
-    found = match[0]
-    if match["code"] is not None and "|" not in found:  # a table cuts its cells before it looks for code
-        return found
-    if match["code"] is not None:
-        return re.sub(r"[`<!\[]", lambda mark: "&lt;" if mark[0] == "<" else "\\" + mark[0], found)
-    if found == "<" or found == r"\<":
-        return "&lt;"
-    if found.startswith("\\"):
-        return found
-    return found[0] + "\\[" if found == "![" else "".join("\\" + character for character in found)
+    if match["escaped"]:
+        return _entities(match["escaped"])
+    if code := match["code"]:
+        return match[0] if _PLAIN_CODE.fullmatch(code) else f"<code>{_entities(code.strip() or code)}</code>"
+    if formula := match["formula"]:
+        return FORMULA_OPENS + re.sub(r'[<>"!\[\]`]', lambda mark: _entities(mark[0]), formula) + FORMULA_CLOSES
+    return _entities(match[0])
+
+
+def _entities(text: str) -> str:
+    """`text` with its punctuation as entities, which are text to every renderer."""
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda mark: "&lt;" if mark[0] == "<" else f"&#{ord(mark[0])};", text)

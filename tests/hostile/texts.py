@@ -56,7 +56,8 @@ def harmful_answers(count: int, seed: int) -> list[str]:
 
 def _kinds(text: str) -> set[str]:
     blocks = RENDERER.parse(text)
-    return {token.type for block in blocks for token in (block, *(block.children or ()))}
+    tokens = (token for block in blocks for token in (block, *(block.children or ())))
+    return {token.type for token in tokens if token.content not in ("<code>", "</code>")}
 
 
 def harmful_labels(count: int, seed: int) -> list[str]:
