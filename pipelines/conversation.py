@@ -6,10 +6,11 @@ conversation again, and to go on with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.types import Clip, FinishReason, Look, Result, Sight, ThoughtEnd, Timing, Turn
+from pipelines.types import Clip, FinishReason, Grounding, Look, MediaKind, Result, Sight, ThoughtEnd, Timing, Turn
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Reply:
     """A reply that has ended. Its thoughts took `thought_s` seconds and `num_thought_tokens` tokens together.
 
     `seen` are all media of the conversation, none where that is not known. `looks` are what the model looked at more
-    closely on the way, with small pictures. `timing` is known while the program runs, and not kept for later.
+    closely on the way, with small pictures. `grounding` and `timing` are known while the program runs, and not kept for
+    later.
     """
 
     answer: str
@@ -57,6 +59,7 @@ class Reply:
     thought_end: ThoughtEnd | None = None
     seen: tuple[Seen, ...] = ()
     looks: tuple[Look, ...] = ()
+    grounding: Grounding | None = field(default=None, compare=False)
     timing: Timing | None = field(default=None, compare=False)
 
     @classmethod
@@ -74,8 +77,14 @@ class Reply:
                 for sight, item in zip(result.sights, result.media, strict=False)
             ),
             looks=tuple(look.reduced() for look in result.looks),
+            grounding=result.grounding,
             timing=result.timing,
         )
+
+    @property
+    def kinds(self) -> tuple[MediaKind, ...]:
+        """The kinds of `seen`."""
+        return tuple("clip" if seen.times_s else "picture" for seen in self.seen)
 
     def behind(self, part: Reply) -> Reply:
         """The whole reply whose beginning is `part` and whose rest this is: the time and tokens of both thoughts."""
@@ -94,3 +103,12 @@ class Round:
     def turn(self) -> Turn:
         """The exchange as the model is told it: without the reasoning."""
         return Turn(self.draft.question, self.draft.files, self.reply.answer)
+
+
+def subjects(rounds: Sequence[Round]) -> Iterator[int]:
+    """The medium that each question is about: the one it says, or the first of those that came last."""
+    current = num_files = 0
+    for past in rounds:
+        current = num_files if past.draft.files else current
+        num_files += len(past.draft.files)
+        yield current if past.draft.about is None else past.draft.about

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.present.linked import MAX_ROWS, linked_markdown
+from pipelines.grounding import parse_grounding
+from pipelines.present import linked
+from pipelines.present.linked import MAX_ROWS
+from pipelines.types import MediaKind
 from tests.present_values import HOSTILE
 
 ITEM = '{"bbox_2d": [100, 200, 300, 400], "label": "red circle"}'
@@ -28,9 +32,21 @@ CASES = {
 }
 
 
+def linked_markdown(answer: str, media: Sequence[MediaKind] = (), current: int = 0) -> str:
+    """An answer about these media, as Markdown."""
+    return linked.linked_markdown(answer, parse_grounding(answer, media, current))
+
+
 @pytest.mark.parametrize(("answer", "markdown"), CASES.values(), ids=CASES.keys())
 def test_words_are_tied_to_their_evidence(answer: str, markdown: str) -> None:
     assert linked_markdown(answer).strip() == markdown
+
+
+def test_marks_have_the_numbers_of_the_evidence() -> None:
+    """The same box on a picture and on a clip is one mark to whoever does not know of the clip."""
+    cup, dog = '[{"bbox_2d": [100, 100, 300, 300], "label": "cup"}]', '[{"bbox_2d": [5, 5, 60, 60], "label": "dog"}]'
+    answer = f"Picture 1: {cup}\n\nVideo 1: {cup}\n\n{dog}\n\nThe dog"
+    assert linked_markdown(answer, ["picture", "clip"]).endswith("The [dog](#gb-marks-3)")
 
 
 def test_fenced_code_has_no_links() -> None:

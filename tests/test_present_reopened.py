@@ -17,6 +17,7 @@ from pipelines.present.evidence import EMPTY, Given, evidence_html
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
 from pipelines.run import answer, seen_pixels
+from pipelines.serving.session import chat_of
 from pipelines.types import Request, Result
 from tests.media_makers import write_clip
 
@@ -64,6 +65,16 @@ def test_the_pane_is_drawn_as_it_was(archive: Archive, tmp_path: Path, picture: 
     assert answered.grounding == result.grounding
     assert answered.request.files == again[0].draft.files
     assert answered.result is None
+
+
+def test_words_point_at_the_same_marks_as_before(archive: Archive, tmp_path: Path, picture: Path, clip: Path) -> None:
+    """What tells two marks apart are the media that they lie on: these are known later too."""
+    cup = '[{"bbox_2d": [100, 100, 300, 300], "label": "cup"}]'
+    result = told((picture, clip), f"Picture 1: {cup}\n\nVideo 1: {cup}\n\n{cup.replace('cup', 'dog')} is a dog")
+    rounds = [Round(Draft("Where?", (picture, clip)), Reply.of(result))]
+    again = chat_of(kept(archive, rounds, Shelf(tmp_path / "uploads").folder))
+    assert again[-1] == chat_of(rounds)[-1]
+    assert "[3 dog](#gb-marks-3)" in str(again[-1])
 
 
 def test_the_last_answer_is_shown_with_the_files_of_all(

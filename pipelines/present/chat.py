@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from pipelines.present.linked import linked_markdown
 from pipelines.present.markdown import as_typed, safe_markdown
+from pipelines.types import Grounding
 
 
 class TextPart(TypedDict):
@@ -53,9 +54,9 @@ def said(answer: str) -> ChatMessage:
     return {"role": "assistant", "content": [_text(answer)]}
 
 
-def answered(answer: str) -> ChatMessage:
+def answered(answer: str, grounding: Grounding) -> ChatMessage:
     """What the model answered to its end, tied to its evidence."""
-    return {"role": "assistant", "content": [{"type": "text", "text": linked_markdown(answer)}]}
+    return {"role": "assistant", "content": [{"type": "text", "text": linked_markdown(answer, grounding)}]}
 
 
 def thinking(reasoning: str) -> ChatMessage:

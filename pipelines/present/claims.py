@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.conversation import Round
+from pipelines.conversation import Round, subjects
 from pipelines.grounding import parse_grounding
 from pipelines.media import footage, probe
 from pipelines.present.coco import Annotated
@@ -74,13 +74,10 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
     found: list[Claimed] = []
     files: tuple[Path, ...] = ()
     probes: tuple[Probe, ...] = ()
-    current = 0
-    for past in rounds:
-        current = len(files) if past.draft.files else current
+    for past, about in zip(rounds, subjects(rounds), strict=True):
         files += past.draft.files
         probes += tuple(probe(path) for path in past.draft.files)
         kinds: list[MediaKind] = ["clip" if isinstance(item, ProbedClip) else "picture" for item in probes]
-        about = current if past.draft.about is None else past.draft.about
         grounding = parse_grounding(past.reply.answer, kinds, about)
         marks = tuple(Mark(number, region) for number, region in enumerate(grounding.regions, 1))
         found.append(Claimed(past, files, probes, marks, grounding.events))

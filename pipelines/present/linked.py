@@ -2,7 +2,7 @@
 
 A link is a fragment that the page's script understands: `#gb-marks-1-2` for the marks 1 and 2, `#gb-time-3.2-5` for a
 time or a span in seconds. An answer can write such a link itself and gains nothing: it points at what is there already.
-Numbers of marks are those of `parse_grounding`, from 1.
+Numbers of marks are those of the answer's grounding, from 1.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.grounding import parse_grounding, told_times
+from pipelines.grounding import told_times
 from pipelines.present.markdown import FENCE, escaped, safe_markdown
-from pipelines.types import Event, Region
+from pipelines.types import Event, Grounding, Region
 
 MAX_ROWS = 100
 MAX_LABELS = 60
@@ -44,10 +44,9 @@ class _Block:
 
 
 @lru_cache(maxsize=512)
-def linked_markdown(answer: str) -> str:
-    """`answer` as safe Markdown with its links. Total: any text gives a text."""
+def linked_markdown(answer: str, grounding: Grounding) -> str:
+    """`answer`, in which `grounding` was found, as safe Markdown with its links. Total: any text gives a text."""
     answer = _RESERVED.sub("\ufffd", answer)
-    grounding = parse_grounding(answer[:MAX_LINKED])
     numbered = list(enumerate(grounding.regions, 1))
     names = _names(numbered)
     targets: list[str] = []
@@ -85,7 +84,7 @@ def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequenc
     """The data of the answer in its order; pieces that nothing stands between are one."""
     sources = {region.source for _, region in numbered} | {event.source for event in events}
     blocks: list[_Block] = []
-    for source in sorted(source for source in sources if source is not None):
+    for source in sorted(source for source in sources if source is not None and source[1] <= MAX_LINKED):
         here = tuple((number, region) for number, region in numbered if region.source == source)
         block = _Block(*source, here, tuple(event for event in events if event.source == source))
         if blocks and _BETWEEN_BLOCKS.fullmatch(answer, blocks[-1].end, block.start):

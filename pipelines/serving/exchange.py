@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from pipelines.conversation import Reply
+from pipelines.grounding import parse_grounding
 from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
 from pipelines.present.closer import looked
 from pipelines.present.status import THOUGHT_ENDS, doing, ended
@@ -99,15 +100,19 @@ def chain(looks: Iterable[Look]) -> list[ChatMessage]:
     return shown
 
 
-def replied(reply: Reply) -> list[ChatMessage]:
-    """The assistant's messages of a reply that has ended, however it ended."""
+def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:
+    """The assistant's messages of a reply that has ended, however it ended.
+
+    `current` is the medium that its question was about.
+    """
     shown = chain(reply.looks)
     if reply.reasoning.strip():
         shown.append(thought(reply.reasoning, reply.thought_s, reply.num_thought_tokens))
         if reply.thought_end is not None:
             shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
     if reply.answer.strip():
-        shown.append(answered(reply.answer))
+        grounding = reply.grounding or parse_grounding(reply.answer, reply.kinds, current)
+        shown.append(answered(reply.answer, grounding))
     if reply.finish_reason == "cancelled" or not reply.answer.strip():
         shown.append(said(NOTES[reply.finish_reason]))
     return shown

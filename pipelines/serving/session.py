@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.conversation import Draft, Reply, Round
+from pipelines.conversation import Draft, Reply, Round, subjects
 from pipelines.present.answered import Answered
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.figures.history import History
@@ -24,8 +24,8 @@ PATIENCE_S = 2.0
 def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
     """The messages of what was asked and answered."""
     chat: list[ChatMessage] = []
-    for past in rounds:
-        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply)]
+    for past, current in zip(rounds, subjects(rounds), strict=True):
+        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply, current)]
     return chat
 
 
