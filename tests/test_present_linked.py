@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipelines.grounding import parse_grounding
 from pipelines.present import linked
 from pipelines.present.linked import MAX_ROWS
+from pipelines.present.markdown import FENCE
 from pipelines.types import MediaKind
 from tests.present_values import HOSTILE
 
@@ -17,6 +18,7 @@ ITEM = '{"bbox_2d": [100, 200, 300, 400], "label": "red circle"}'
 CASES = {
     "a moment": ("At 0:07 it turns.", "At [0:07](#gb-time-7) it turns."),
     "a span": ("It runs from 3.2 s to 5 s.", "It runs from [3.2 s to 5 s](#gb-time-3.2-5)."),
+    "in a list of times": ("at 0:05, 0:07", "at [0:05](#gb-time-5), [0:07](#gb-time-7)"),
     "in angles": ("at <28.2 seconds>", "at [&lt;28.2 seconds>](#gb-time-28.2)"),
     "in bold": ("at **0:07**", "at **[0:07](#gb-time-7)**"),
     "in code": ("at `0:07`", "at `0:07`"),
@@ -27,6 +29,19 @@ CASES = {
     ),
     "a bare box": ("It is at [100, 200, 300, 400].", "It is at [1 box](#gb-marks-1)."),
     "no evidence": ("There are **3** red shapes.", "There are **3** red shapes."),
+    "in an address": ("http://x.y/0:07/a and www.x.y/0:07", "http://x.y/0:07/a and www.x.y/0:07"),
+    "in an address of a person": ("<ref>cat</ref><box>(1,2),(3,4)</box> of cat@x.y", "[1 cat](#gb-marks-1) of cat@x.y"),
+    "in a link": ("[at 0:07](http://b.c?t=0:07 'in (2 s)')", "[at 0:07](http://b.c?t=0:07 'in (2 s)')"),
+    "in a formula": (
+        "$$t = 3 s$$ and $$[100, 200, 300, 400]$$",
+        "$$\u2060t = 3 s\u2060$$ and $$\u2060&#91;100, 200, 300, 400&#93;\u2060$$",
+    ),
+    "in indented code": ("So:\n\n    at 0:07", f"So:\n\n\n{FENCE}\nat 0:07"),
+    "in code of a list": ("- x\n\n      at 0:07 code", f"- x\n\n\n{FENCE}\nat 0:07 code"),
+    "in a list of a list": ("- x\n    - at 0:07", "- x\n    - at [0:07](#gb-time-7)"),
+    "behind a mark": ("It turns!0:07", "It turns&#33;[0:07](#gb-time-7)"),
+    "behind a stroke": ("It turns \\0:07", "It turns &#92;[0:07](#gb-time-7)"),
+    "a name in lines": ("A <ref>ca\nt</ref><box>(1,2),(3,4)</box> sits.", "A [1 ca t](#gb-marks-1) sits."),
     "a link of the model": ("[a](http://b.c)", "[a](http://b.c)"),
     "a stand-in of the model": ("\ue0000\ue001x\ue002", "\ufffd0\ufffdx\ufffd"),
 }

@@ -10,8 +10,9 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page
 
+from pipelines.grounding import parse_grounding
 from pipelines.page.components import chat_pane
-from pipelines.present.chat import ChatMessage, said
+from pipelines.present.chat import ChatMessage, answered, said
 from tests.hostile.texts import MARKUP
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -30,6 +31,8 @@ ATTACKS = [
     "Cost: $$\n\n```\necho $$\n\n<style>body{display:none}</style>\n```",
     "[[![i](//evil.example/x)](c)",
     "[[[!\\\\[i](//evil.example/x)](c)](d)",
+    f"![cat](//evil.example/x) !{BOX} and",
+    f"{BOX}\n\n!cat and \\!cat",
     '[a]($$"onmouseover=alert(1)$$)',
     '[a](%%%LATEX_BLOCK_0%%%) $$" onmouseover=alert(1) x="$$',
     f'[x]: /u "\n\n```\n"\n{IMAGE}\n```',
@@ -87,7 +90,8 @@ def render(browser: Browser) -> Iterator[Callable[[Sequence[ChatMessage]], Page]
 def test_no_answer_brings_an_element_of_its_own(render: Callable[[Sequence[ChatMessage]], Page]) -> None:
     rng = random.Random(20_261_127)
     mixed = ["".join(rng.choices(PIECES, k=rng.randint(2, 9))) for _ in range(NUM_MIXED)]
-    page = render([said(f"{text}\n\nend") for text in (*ATTACKS, *mixed)])
+    texts = [f"{text}\n\nend" for text in (*ATTACKS, *mixed)]
+    page = render([*map(said, texts), *(answered(text, parse_grounding(text)) for text in texts)])
     found = set(page.evaluate(FOUND))
     assert found - HARMLESS == set()
     assert {"code", "pre", "table", "a", "blockquote"} <= found

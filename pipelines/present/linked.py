@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipelines.grounding import told_times
-from pipelines.present.markdown import FENCE, escaped, safe_markdown
+from pipelines.present.markdown import FENCE, FORMULA, escaped, safe_markdown
 from pipelines.types import Event, Grounding, Region
 
 MAX_ROWS = 100
@@ -27,6 +27,15 @@ OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
 _RESERVED = re.compile(f"[{OPEN}{MIDDLE}{CLOSE}]")
 _LINK = re.compile(f"{OPEN}([0-9]+){MIDDLE}([^{OPEN}{MIDDLE}{CLOSE}]*){CLOSE}")
 _CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)|<code>[^<]*</code>")
+_TAKEN_FOR_MORE = re.compile(rf"[!\\](?={OPEN})")
+"""What would make an image of a link behind it, or text."""
+_FORMULA = re.compile(FORMULA)
+_APART = re.compile(
+    r"(?:\[[^\[\]\n]*)?\]\((?:[^()\n]|\([^()\n]*\))*\)"
+    rf"|\b[a-z][a-z0-9+.-]{{1,12}}://\S+|\bwww\.\S+|[\w.+-]{{1,64}}@[\w.-]+|{FORMULA}",
+    re.IGNORECASE,
+)
+"""What is a link already, as a whole, or a formula: a link within would break it."""
 _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
@@ -83,8 +92,11 @@ def _names(numbered: Sequence[tuple[int, Region]]) -> dict[str, list[int]]:
 def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequence[Event]) -> list[_Block]:
     """The data of the answer in its order; pieces that nothing stands between are one."""
     sources = {region.source for _, region in numbered} | {event.source for event in events}
+    formulas = [formula.span() for formula in _FORMULA.finditer(answer)]
     blocks: list[_Block] = []
     for source in sorted(source for source in sources if source is not None and source[1] <= MAX_LINKED):
+        if any(start <= source[0] and source[1] <= end for start, end in formulas):
+            continue
         here = tuple((number, region) for number, region in numbered if region.source == source)
         block = _Block(*source, here, tuple(event for event in events if event.source == source))
         if blocks and _BETWEEN_BLOCKS.fullmatch(answer, blocks[-1].end, block.start):
@@ -96,15 +108,21 @@ def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequenc
 
 def _with_links(prose: str, names: dict[str, list[int]], targets: list[str]) -> str:
     """Prose with a link on every time and on every name of a mark."""
-    found = [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in told_times(prose)]
+    found = [(*apart.span(), "") for apart in _APART.finditer(prose)]
+    times = told_times(prose)
+    found += [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in times]
     if names:
-        longest_first = sorted(names, key=len, reverse=True)
-        pattern = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?:e?s)?(?!\w)", re.IGNORECASE)
+        any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        pattern = re.compile(rf"(?<!\w)({any_name})(?:e?s)?(?!\w)", re.IGNORECASE)
         named = ((name.span(), names.get(name[1].casefold(), ())) for name in pattern.finditer(prose))
         found.extend((*place, marks_link(numbers)) for place, numbers in named if numbers)
-    pieces, at = [], 0
-    for start, end, target in sorted(found):
-        if start >= at and "\n" not in prose[start:end]:
+    pieces, at, free = [], 0, 0
+    for start, end, target in sorted(found, key=lambda one: (one[0], -one[1])):
+        if start < free or (target and "\n" in prose[start:end]):
+            continue
+        free = end
+        if target:
+            start = end - len(prose[start:end].lstrip())  # a time may begin with its blanks
             pieces += [prose[at:start], _held(target, prose[start:end], targets)]
             at = end
     return "".join([*pieces, prose[at:]])
@@ -155,7 +173,7 @@ def _where(region: Region) -> str:
 
 
 def _name(region: Region) -> str:
-    return region.label or ("box" if region.box else "point")
+    return " ".join(region.label.split()) or ("box" if region.box else "point")
 
 
 def _span(event: Event) -> str:
@@ -168,7 +186,9 @@ def _resolved(markdown: str, targets: Sequence[str]) -> str:
     for line in markdown.split("\n"):
         is_fence = line.startswith(FENCE)
         if not is_code and not is_fence:
-            line = _LINK.sub(lambda found: _link(found, targets), _CODE.sub(lambda code: _bare(code[0]), line))
+            line = _CODE.sub(lambda code: _bare(code[0]), line)
+            line = _TAKEN_FOR_MORE.sub(lambda mark: escaped(mark[0]), line)
+            line = _LINK.sub(lambda found: _link(found, targets), line)
         lines.append(_bare(line))
         is_code ^= is_fence
     return "\n".join(lines)
@@ -178,8 +198,7 @@ def _link(found: re.Match[str], targets: Sequence[str]) -> str:
     target, text = targets[int(found[1])], found[2]
     if not text:
         return target
-    brackets = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
-    return f"[{brackets}]({target})"
+    return f"[{re.sub(r'[][]', lambda bracket: escaped(bracket[0]), text)}]({target})"
 
 
 def _bare(text: str) -> str:
