@@ -41,6 +41,15 @@ CASES = {
     "in a list of a list": ("- x\n    - at 0:07", "- x\n    - at [0:07](#gb-time-7)"),
     "behind a mark": ("It turns!0:07", "It turns&#33;[0:07](#gb-time-7)"),
     "behind a stroke": ("It turns \\0:07", "It turns &#92;[0:07](#gb-time-7)"),
+    "in Chinese": ("红色汽车在0:07时离开", "红色汽车在[0:07](#gb-time-7)时离开"),
+    "names in Chinese": (
+        "<ref>汽车</ref><box>(1,2),(3,4)</box> 红色汽车在离开",
+        "[1 汽车](#gb-marks-1) 红色[汽车](#gb-marks-1)在离开",
+    ),
+    "names in Japanese": (
+        "<ref>cat</ref><box>(1,2),(3,4)</box> 黒いcatがいる",
+        "[1 cat](#gb-marks-1) 黒い[cat](#gb-marks-1)がいる",
+    ),
     "a name in lines": ("A <ref>ca\nt</ref><box>(1,2),(3,4)</box> sits.", "A [1 ca t](#gb-marks-1) sits."),
     "a link of the model": ("[a](http://b.c)", "[a](http://b.c)"),
     "a stand-in of the model": ("\ue0000\ue001x\ue002", "\ufffd0\ufffdx\ufffd"),

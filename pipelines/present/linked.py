@@ -36,6 +36,12 @@ _APART = re.compile(
     re.IGNORECASE,
 )
 """What is a link already, as a whole, or a formula: a link within would break it."""
+_UNSPACED = (
+    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
+"""Letters of languages that do not part words, or not names from what follows them: Chinese, Japanese, Korean."""
+_UNSPACED_LETTER = re.compile(f"[{_UNSPACED}]")
+_LETTER = rf"[^\W{_UNSPACED}]"
 _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
@@ -109,11 +115,11 @@ def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequenc
 def _with_links(prose: str, names: dict[str, list[int]], targets: list[str]) -> str:
     """Prose with a link on every time and on every name of a mark."""
     found = [(*apart.span(), "") for apart in _APART.finditer(prose)]
-    times = told_times(prose)
+    times = told_times(_UNSPACED_LETTER.sub("、", prose))
     found += [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in times]
     if names:
         any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        pattern = re.compile(rf"(?<!\w)({any_name})(?:e?s)?(?!\w)", re.IGNORECASE)
+        pattern = re.compile(rf"(?<!{_LETTER})({any_name})(?:e?s)?(?!{_LETTER})", re.IGNORECASE)
         named = ((name.span(), names.get(name[1].casefold(), ())) for name in pattern.finditer(prose))
         found.extend((*place, marks_link(numbers)) for place, numbers in named if numbers)
     pieces, at, free = [], 0, 0
