@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -58,9 +57,7 @@ def test_an_answer_wanted_now_comes_while_the_server_is_quiet() -> None:
         steps = answer(Request("What is it?"), engine, hurry=hurry)
         next(steps)
         hurry.set()
-        began_s = time.monotonic()
         *_, result = steps
         assert server.left.wait(20)
     assert isinstance(result, Result)
     assert (result.reasoning, result.answer, result.thought_end) == ("I look.", "It is blue.", "asked")
-    assert time.monotonic() - began_s < 15

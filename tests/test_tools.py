@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,11 +108,9 @@ def test_pictures_are_counted_without_the_clips_between_them() -> None:
     assert look(zooming(index="1"), (PICTURE, CLIP, other)).whole is other
 
 
-def test_reading_a_call_takes_no_more_time_than_its_length() -> None:
-    """Each parameter was once looked through to the end of the text, where none of them ends."""
-    began = time.monotonic()
-    assert read_call("<function=f>" + "<parameter=a>" * 20_000) == Call("f", {"a": ""})
-    assert time.monotonic() - began < 5
+def test_a_call_of_parameters_without_end_is_read() -> None:
+    """It took hours: each was looked through to the end of the text, where none of them ends."""
+    assert read_call("<function=f>" + "<parameter=a>" * 100_000) == Call("f", {"a": ""})
 
 
 @pytest.mark.parametrize(
