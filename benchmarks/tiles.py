@@ -132,6 +132,8 @@ def _drawn(*shape: int) -> torch.Tensor:
 
 def main() -> None:
     """Measure every product of every size."""
+    if not torch.cuda.is_available():
+        raise SystemExit("The tiles are those of an NVIDIA GPU: run this where there is one.")
     numbers = torch.ones(READ_BYTES // 4, device="cuda")
     bytes_per_s = numbers.nbytes / min(_elapsed_ms(numbers.sum) for _ in range(10)) * 1000
     del numbers
