@@ -66,5 +66,7 @@ def test_a_trace_that_cannot_be_written_is_told_before_the_model_is_loaded(
 
 @pytest.mark.parametrize("price", ["-1", "nan", "inf"])
 def test_a_price_that_is_none_is_one_sentence(price: str, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ask", str(picture), "-q", QUESTION, f"--price-per-hour={price}"]) == 2
-    assert "The settings do not fit" in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit) as ended:
+        main(["ask", str(picture), "-q", QUESTION, f"--price-per-hour={price}"])
+    assert ended.value.code == 2
+    assert "--price-per-hour: must be a number, and 0 or above" in capsys.readouterr().err.splitlines()[-1]
