@@ -28,7 +28,7 @@ FORMULA = r"\$\$(?P<formula>[\s\S]+?)\$\$"
 INLINE = re.compile(
     r"\\(?P<escaped>[!-/:-@\[-`{-~])"
     r"|(?<!`)(?P<ticks>`{1,2})(?!`)(?P<code>[^`\n]+)(?P=ticks)(?!`)"
-    rf"|{FORMULA}|`+|~{{3,}}|!(?=\[)|<|(?<=\]):"
+    rf"|{FORMULA}|`+|~{{3,}}|!\[|<|(?<=\]):"
 )
 _PLAIN_CODE = re.compile(r"[^<!\[\]|\\]+")
 _UNCLOSED = re.compile(r"\[(?=[^\[\]\n]*$)", re.MULTILINE)
