@@ -18,6 +18,7 @@ from tests.browser_steps import DESK, SLOW_MS, OpenPage
 from tests.page_server import SCRIPTED, PageServer, serving
 
 if TYPE_CHECKING:
+    from pipelines.archive import Archive
     from pipelines.engine import LocalEngine
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
@@ -39,6 +40,20 @@ def picture(tmp_path: Path) -> Path:
     rgb[40:90, 60:110] = (35, 80, 220)
     Image.fromarray(rgb).save(tmp_path / "square.png")
     return tmp_path / "square.png"
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """One that keeps conversations, none yet."""
+    from pipelines.archive import Archive
+
+    return Archive(tmp_path / "data")
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    """Where the files of kept conversations are brought."""
+    return tmp_path / "uploads"
 
 
 @pytest.fixture(scope="module")

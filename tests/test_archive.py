@@ -19,16 +19,6 @@ from tests.archive_values import REPLY, media, opened, rounds_about
 from tests.hostile.mutants import mutant
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "data")
-
-
-@pytest.fixture
-def uploads(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
 def test_a_conversation_is_there_after_the_program_ended(
     archive: Archive, tmp_path: Path, uploads: Path, picture: Path
 ) -> None:

@@ -16,16 +16,6 @@ from pipelines.types import UserError
 from tests.archive_values import REPLY, full_disk, media, opened, rounds_about
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "data")
-
-
-@pytest.fixture
-def uploads(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
 def test_what_is_deleted_takes_only_its_own_files_along(archive: Archive, tmp_path: Path, picture: Path) -> None:
     other = tmp_path / "other.png"
     other.write_bytes(b"other")

@@ -15,16 +15,6 @@ from pipelines.types import UserError
 from tests.archive_values import opened, rounds_about
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "data")
-
-
-@pytest.fixture
-def uploads(tmp_path: Path) -> Path:
-    return tmp_path / "uploads"
-
-
 @pytest.mark.parametrize("damage", ["no database", "cut off", "overwritten", "another format"])
 def test_a_damaged_database_is_set_aside_and_told(damage: str, archive: Archive, tmp_path: Path, picture: Path) -> None:
     for place in range(50):

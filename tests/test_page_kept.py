@@ -109,7 +109,6 @@ def test_conversations_are_listed_searched_renamed_and_deleted(keeping_server: P
     page.click("#kept [data-act=rename]")
     page.fill("#kept .gb-rename", "")
     compose(page, "あか", "Enter")  # which is for the input method
-    page.wait_for_timeout(300)
     expect(page.locator("#kept .gb-rename")).to_have_value("あか")
     page.fill("#kept .gb-rename", "Only zebra")
     page.locator("#search input, #search textarea").focus()

@@ -40,10 +40,11 @@ def test_an_input_method_ends_no_edit(scripted_server: PageServer, open_page: Op
     expect(composer).to_have_value(f"{SAY}One.")
     composer.press("End")
     page.keyboard.type(" Two.")
+    page.evaluate("document.addEventListener('click', ({ target }) => { window.pressed = target.outerHTML; }, true)")
     compose(page, "あか", "Escape")
-    page.wait_for_timeout(300)
-    expect(page.locator("#leave-edit")).to_be_visible()
     expect(composer).to_have_value(f"{SAY}One. Two.あか")
+    assert page.evaluate("window.pressed") is None  # no button was, by the key
+    expect(page.locator("#leave-edit")).to_be_visible()
 
 
 def test_escape_closes_an_open_list_and_a_zoomed_picture_before_it_stops_the_answer(

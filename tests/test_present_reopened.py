@@ -43,11 +43,6 @@ def kept(archive: Archive, rounds: Sequence[Round], uploads: Path) -> list[Round
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "data")
-
-
-@pytest.fixture
 def clip(tmp_path: Path) -> Path:
     return write_clip(tmp_path / "ball.mp4", frames=60)
 

@@ -19,11 +19,6 @@ EMPTY: dict[str, object] = {"text": "", "files": []}
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "data")
-
-
-@pytest.fixture
 def keeping(archive: Archive, tmp_path: Path) -> Keeping:
     def leave(session: Session, typed: Draft) -> Draft | None:
         return session.leave(typed, is_kept=True)

@@ -48,7 +48,7 @@ SILENCE_S = 8.0
 """A worker tells at each packet and frame that it is at work; this long without a word, and it is ended."""
 
 PICTURE_CPU_S = 15
-"""Of a processor for a picture: the largest AVIF and HEIC take 4 to 5."""
+"""Of a processor for a picture: several times what the largest AVIF and HEIC take."""
 
 PICTURE_SILENCE_S = 60.0
 """A picture is decoded without a word, on a busy machine for long: its processor time holds it to less."""

@@ -4,7 +4,7 @@ The server asks over the socket that is standard input, in records of what is as
 
     NEW, with two descriptors    a worker, which gets them; its number comes back
     END                          it is ended
-    SPENT                        it is ended, where it has not ended yet; whether its processor time did comes back
+    SPENT                        it is ended; whether its processor time had ended it before comes back
 
 When the server is gone, everything ends.
 """

@@ -27,7 +27,7 @@ Axes = tuple[int, int, int, int]
 CHUNK = struct.Struct(">I4s")
 PNG_SIGNATURE_BYTES, CHECKSUM_BYTES = 8, 4
 MAX_CHUNKS = 200_000
-"""That are gone over in one PNG. Most hold 8 KB or more of the pixels."""
+"""Chunks of one PNG that are gone over: most hold some KB of the pixels, so that no usual file has more."""
 MAX_EXIF_BYTES = 1024**2
 
 
