@@ -17,17 +17,24 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.placement import Placement
 from pipelines.engine.stack import Stack
-from pipelines.engine.tiles import Tile
+from pipelines.engine.tiles import MOST_ROWS, Tile
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import WeightFormat
 
-LENGTHS = (70, 0, 512, 37)
+LENGTHS = (70, 0, 512, 37, 1)
 """Tokens that the rows hold already: none, some, and as many as make the past one place longer than a whole part."""
-TILE = Tile(64, 256, 4, 2)
-"""Larger than on a GPU: the interpreter takes its time for each block of threads."""
+
+
+def tile_for(rows: int, *_: object, **__: object) -> Tile:
+    """Larger than on a GPU: the interpreter takes its time for each block of threads."""
+    return Tile(rows if rows < 5 else MOST_ROWS, 64, 64, 4, {1: 4, 2: 2}.get(rows, 1))
+
+
 CASES: tuple[tuple[str, int, WeightFormat], ...] = (
     ("one row", 1, "full"),
+    ("two rows", 2, "full"),
     ("four rows", 4, "full"),
+    ("five rows", 5, "full"),
     ("one row in int8", 1, "int8"),
     ("two rows in int8", 2, "int8"),
 )
@@ -48,13 +55,13 @@ def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
     """How far logits and caches are apart after two steps each, and the largest logit."""
     placement = Placement("cpu", torch.float32, "CPU", 1)  # also beside int8, where it would be bf16 else
     models: list[Any] = [LocalEngine.load(DEMO_FOLDER, "demo", placement).model for _ in range(2)]
-    stacks = [Stack(model, 5, weights) for model in models]
+    stacks = [Stack(model, 6, weights) for model in models]
     for stack in stacks:
         stack.slots.reserve(600)
         generator = torch.Generator().manual_seed(1)
         for tensor in state_of(stack):
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
-    fused = FusedStep(stacks[0].lean, stacks[0].slots, lambda *_, **__: TILE)
+    fused = FusedStep(stacks[0].lean, stacks[0].slots, tile_for)
     most = 0.0
     for step in range(2):
         held = [length + step for length in LENGTHS[:rows]]

@@ -14,7 +14,7 @@ whose factor is applied to the sums in float32. The weights may be shorter than 
 each output.
 """
 
-# ruff: noqa: N803  (constants of a kernel are written in capitals)
+# ruff: noqa: N803, N806  (constants of a kernel are written in capitals)
 
 from __future__ import annotations
 
@@ -41,40 +41,106 @@ def softplus(values):
 
 
 @triton.jit
+def _pairs(words):
+    """The two bfloat16 of each word uint32, as float32: a shift or a mask each, half of what a conversion takes."""
+    return (words << 16).to(tl.float32, bitcast=True), (words & 0xFFFF0000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _taken(acc, squares, w, x, norm, start, r, steps, num_rows, num_k, HAS_NORM: tl.constexpr):
+    """Sums float32 [rows, outputs, BLOCK_K], and of squares [rows, 1, BLOCK_K], with the inputs from `start` on."""
+    here = start + steps
+    given = tl.load(x + r * num_k + here, mask=(r < num_rows) & (here < num_k), other=0)
+    if HAS_NORM:
+        factor = tl.load(norm + here, mask=here < num_k, other=0)
+    if w.dtype == tl.uint32:
+        first, second = _pairs(given)
+        if HAS_NORM:
+            squares += first * first
+            squares += second * second
+            first_factor, second_factor = _pairs(factor)
+            first *= 1.0 + first_factor
+            second *= 1.0 + second_factor
+        first_w, second_w = _pairs(w)
+        acc += first * first_w
+        acc += second * second_w
+    else:
+        values = given.to(tl.float32)
+        if HAS_NORM:
+            squares += values * values
+            values *= 1.0 + factor.to(tl.float32)
+        acc += values * w.to(tl.float32)
+    return acc, squares
+
+
+@triton.jit
+def _few(
+    x, weight, norm, n, num_rows, num_n, num_k, eps,
+    PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, DEPTH: tl.constexpr, HAS_NORM: tl.constexpr,
+    OVERLAP: tl.constexpr,
+):  # fmt: skip
+    """Products float32 [PAD, BLOCK_N] of a few rows without tensor cores, which would wait for whole tiles.
+
+    Inputs and weights are loaded in parts of [rows, 1, BLOCK_K] and [1, outputs, BLOCK_K] whose numbers lie in the same
+    threads, so that none goes to another before the sums. DEPTH of the weights' are on their way at once, and before
+    the inputs are there. Numbers are bfloat16, two in a word, where both are.
+    """
+    num_inputs = num_k
+    if x.dtype.element_ty == tl.bfloat16 and weight.dtype.element_ty == tl.bfloat16:
+        word: tl.constexpr = tl.pointer_type(tl.uint32)
+        x, weight, norm, num_k = x.to(word), weight.to(word), norm.to(word), num_k // 2
+        BLOCK: tl.constexpr = BLOCK_K // 2
+    else:
+        BLOCK: tl.constexpr = BLOCK_K
+    r, steps = tl.arange(0, PAD)[:, None, None], tl.arange(0, BLOCK)[None, None, :]
+    acc = tl.zeros((PAD, BLOCK_N, BLOCK), tl.float32)
+    squares = tl.zeros((PAD, 1, BLOCK), tl.float32)
+    lines = n[None, :, None]
+    is_output = lines < num_n
+    place = weight + lines * num_k + steps
+    first = tl.load(place, mask=is_output & (steps < num_k), other=0)
+    if DEPTH > 1:
+        second = tl.load(place + BLOCK, mask=is_output & (steps + BLOCK < num_k), other=0)
+    if DEPTH > 2:
+        third = tl.load(place + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < num_k), other=0)
+        fourth = tl.load(place + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < num_k), other=0)
+    if OVERLAP:
+        gdc_wait()
+    for start in range(0, num_k, DEPTH * BLOCK):
+        left = num_k - start - DEPTH * BLOCK
+        ahead = place + start + DEPTH * BLOCK
+        acc, squares = _taken(acc, squares, first, x, norm, start, r, steps, num_rows, num_k, HAS_NORM)
+        first = tl.load(ahead, mask=is_output & (steps < left), other=0)
+        if DEPTH > 1:
+            acc, squares = _taken(acc, squares, second, x, norm, start + BLOCK, r, steps, num_rows, num_k, HAS_NORM)
+            second = tl.load(ahead + BLOCK, mask=is_output & (steps + BLOCK < left), other=0)
+        if DEPTH > 2:
+            begin = start + 2 * BLOCK
+            acc, squares = _taken(acc, squares, third, x, norm, begin, r, steps, num_rows, num_k, HAS_NORM)
+            third = tl.load(ahead + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < left), other=0)
+            begin += BLOCK
+            acc, squares = _taken(acc, squares, fourth, x, norm, begin, r, steps, num_rows, num_k, HAS_NORM)
+            fourth = tl.load(ahead + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < left), other=0)
+    total = tl.sum(acc, axis=2)
+    if HAS_NORM:
+        total = total * tl.rsqrt(tl.sum(squares, axis=2) / num_inputs + eps)
+    return total
+
+
+@triton.jit
 def _tile(
     x, weight, scale, norm, n, num_rows, num_n, num_k, eps,
-    PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, HAS_NORM: tl.constexpr, HAS_SCALE: tl.constexpr,
-    OVERLAP: tl.constexpr,
+    PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, DEPTH: tl.constexpr, HAS_NORM: tl.constexpr,
+    HAS_SCALE: tl.constexpr, OVERLAP: tl.constexpr,
 ):  # fmt: skip
     """Products float32 [PAD, BLOCK_N] of x [num_rows, num_k] with the rows `n` of a weight [num_n, num_k].
 
-    A PAD of 1 is for one row, and does without tensor cores.
+    A PAD of less than 16 is for as many rows, and does without tensor cores.
     """
-    steps = tl.arange(0, BLOCK_K)
-    if PAD == 1:
-        # everything is loaded in the shape of the products, so that no number goes to another thread before the sum
-        acc = tl.zeros((BLOCK_N, BLOCK_K), tl.float32)
-        squares = tl.zeros((BLOCK_N, BLOCK_K), tl.float32)
-        place = weight + n[:, None] * num_k + steps[None, :]
-        is_output = n[:, None] < num_n
-        ahead = tl.load(place, mask=is_output & (steps[None, :] < num_k), other=0.0)
-        same = tl.zeros((BLOCK_N, 1), tl.int32)
-        if OVERLAP:
-            gdc_wait()
-        for start in range(0, num_k, BLOCK_K):
-            w, here = ahead, same + (start + steps)[None, :]
-            ahead = tl.load(place + start + BLOCK_K, mask=is_output & (here + BLOCK_K < num_k), other=0.0)
-            values = tl.load(x + here, mask=here < num_k, other=0.0).to(tl.float32)
-            if HAS_NORM:
-                squares += values * values
-                values = values * (1.0 + tl.load(norm + here, mask=here < num_k, other=0.0).to(tl.float32))
-            acc += values * w.to(tl.float32)
-        total = tl.sum(acc, axis=1)
-        if HAS_NORM:
-            total = total * tl.rsqrt(tl.sum(squares, axis=1) / num_k + eps)
-        total = total[None, :]
+    if PAD < 16:
+        total = _few(x, weight, norm, n, num_rows, num_n, num_k, eps, PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, OVERLAP)
     else:
-        r = tl.arange(0, PAD)
+        r, steps = tl.arange(0, PAD), tl.arange(0, BLOCK_K)
         dtype = x.dtype.element_ty
         total = tl.zeros((PAD, BLOCK_N), tl.float32)
         if OVERLAP:
@@ -95,33 +161,37 @@ def _tile(
 @triton.jit
 def product(
     x, weight, scale, norm, out, conv, taps, num_rows, num_n, num_k, num_conv, eps,
-    PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, HAS_NORM: tl.constexpr, HAS_SCALE: tl.constexpr,
-    OVERLAP: tl.constexpr, KIND: tl.constexpr,
+    PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, DEPTH: tl.constexpr, HAS_NORM: tl.constexpr,
+    HAS_SCALE: tl.constexpr, OVERLAP: tl.constexpr, KIND: tl.constexpr,
 ):  # fmt: skip
-    """A block of outputs [num_rows, num_n] of one product.
+    """A block of outputs [num_rows, num_n] of one product, of BLOCK_N rows of its weight.
 
-    With GATE the weight has 2 x num_n rows. With CONV the first `num_conv` outputs go into the states `conv`
-    [rows, num_conv, 4], and come out convolved by `taps` [num_conv, 4] and through SiLU.
+    With GATE the weight has 2 x num_n rows, of which two belong to an output. With CONV the first `num_conv` outputs go
+    into the states `conv` [rows, num_conv, 4], and come out convolved by `taps` [num_conv, 4] and through SiLU.
     """
     if OVERLAP:
         gdc_launch_dependents()
     dtype = out.dtype.element_ty
-    n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
-    r = tl.arange(0, PAD)
-    last = 2 * num_n if KIND == GATE else num_n
+    line, r = tl.arange(0, BLOCK_N), tl.arange(0, PAD)
+    if KIND == GATE:
+        first = tl.program_id(0) * (BLOCK_N // 2)
+        n, last = first + tl.arange(0, BLOCK_N // 2), 2 * num_n
+        # the second row of what is beyond the last output would be that of another
+        lines = tl.where(first + line // 2 < num_n, first + line // 2 + line % 2 * num_n, last)
+    else:
+        n, last = tl.program_id(0) * BLOCK_N + line, num_n
+        lines = n
     sums = _tile(
-        x, weight, scale, norm, n, num_rows, last, num_k, eps, PAD, BLOCK_N, BLOCK_K, HAS_NORM, HAS_SCALE, OVERLAP
+        x, weight, scale, norm, lines, num_rows, last, num_k, eps,
+        PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, HAS_SCALE, OVERLAP,
     ).to(dtype).to(tl.float32)  # fmt: skip
+    if KIND == GATE:
+        halves, up = tl.split(tl.reshape(sums, (PAD, BLOCK_N // 2, 2)))
+        sums = silu(halves).to(dtype).to(tl.float32) * up
     is_real = (r[:, None] < num_rows) & (n[None, :] < num_n)
     place = out + r[:, None] * num_n + n[None, :]
     if KIND == ADD:
         sums += tl.load(place, mask=is_real, other=0.0).to(tl.float32)
-    if KIND == GATE:
-        up = _tile(
-            x, weight, scale, norm, num_n + n, num_rows, last, num_k, eps,
-            PAD, BLOCK_N, BLOCK_K, HAS_NORM, HAS_SCALE, OVERLAP,
-        ).to(dtype).to(tl.float32)  # fmt: skip
-        sums = silu(sums).to(dtype).to(tl.float32) * up
     if KIND == CONV:
         is_seen = is_real & (n[None, :] < num_conv)
         state = conv + (r[:, None] * num_conv + n[None, :]) * 4

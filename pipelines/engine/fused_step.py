@@ -18,8 +18,6 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.tiles import Tile, tile_for
 from pipelines.engine.weights import Matrix
 
-MOST_ROWS = 16
-"""What tensor cores multiply at once."""
 OVERLAPPING = (9, 0)
 """Compute capability of GPUs that launch a kernel before the one before has ended."""
 
@@ -30,6 +28,7 @@ class FusedStep:
     def __init__(self, stack: LeanStack, slots: SlotCache, tiles: Callable[..., Tile] = tile_for) -> None:
         self._stack, self._slots, self._tile_for = stack, slots, tiles
         device = stack.embed.device
+        self.most_normed = 1
         self.overlaps = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
 
     def __call__(self, given: torch.Tensor) -> torch.Tensor:
@@ -122,20 +121,21 @@ class FusedStep:
     ) -> None:
         rows, num_k = values.shape
         num_n = out.shape[1]
-        if norm is not None and rows > 1:
+        if norm is not None and rows > self.most_normed:
             given, values = values, torch.empty_like(values)
             block = triton.next_power_of_2(num_k)
             self._launch(fused.normed, (rows,), given, norm.given, values, num_k, norm.eps, BLOCK=block, num_warps=4)
             norm = None
-        tile = self._tile_for(rows, num_n, has_norm=norm is not None)
+        num_lines = 2 * num_n if kind == fused.GATE else num_n
+        tile = self._tile_for(rows, num_lines, has_norm=norm is not None)
         scale = matrix.weight if matrix.scale is None else matrix.scale
         weight_of_norm, eps = (matrix.weight, 0.0) if norm is None else (norm.given, norm.eps)
         num_conv = 0 if conv is None else conv.shape[1]
         self._launch(
-            fused.product, (-(-num_n // tile.outputs),),
+            fused.product, (-(-num_lines // tile.outputs),),
             values, matrix.weight, scale, weight_of_norm, out,
             out if conv is None else conv, out if taps is None else taps, rows, num_n, num_k, num_conv, eps,
-            PAD=1 if rows == 1 else MOST_ROWS, BLOCK_N=tile.outputs, BLOCK_K=tile.inputs,
+            PAD=tile.rows, BLOCK_N=tile.outputs, BLOCK_K=tile.inputs, DEPTH=tile.depth,
             HAS_NORM=norm is not None, HAS_SCALE=matrix.scale is not None, KIND=kind,
             num_warps=tile.warps, num_stages=tile.stages,
         )  # fmt: skip
