@@ -19,6 +19,7 @@ from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS, Pieces
 from pipelines.engine.proof import are_right
+from pipelines.engine.sampler import Likeliest
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import SlotCache
 
@@ -36,7 +37,8 @@ class Graphs:
         self._stack, self._slots = stack, slots
         self._fused: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.pieces: Pieces | None = None
-        """For pieces of any length, where the kernels are used."""
+        self.likeliest: Likeliest | None = None
+        """For pieces of any length, and to choose the next token, where the kernels are used."""
         self._graphs: dict[tuple[str, int, int], Captured] = {}
         self._generation = 0
         self._can_step = self._can_piece = True
@@ -47,13 +49,15 @@ class Graphs:
         if not can_fuse(device, has_experts=self._stack.has_experts):
             return
         try:
+            from pipelines.engine.fused_choice import likeliest
             from pipelines.engine.fused_piece import FusedPiece
             from pipelines.engine.fused_step import FusedStep
         except Exception as error:  # of a Triton that is too old, or whose library this system cannot load
             _log.warning("The kernels of Triton are not used on this GPU: %s: %s", type(error).__name__, error)
             return
         step, piece = FusedStep(self._stack, self._slots), FusedPiece(self._stack, self._slots)
-        if are_right(self._stack, self._slots, step, piece):
+        if are_right(self._stack, self._slots, step, piece, likeliest):
+            self.likeliest = likeliest
             self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(self._stream))
 
     @property

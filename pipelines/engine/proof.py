@@ -14,6 +14,7 @@ import torch
 
 from pipelines.engine.captured import Work
 from pipelines.engine.lean import LeanStack
+from pipelines.engine.sampler import Likeliest
 from pipelines.engine.slots import SlotCache
 
 NUM_TOKENS = 150
@@ -23,12 +24,16 @@ TOLERANCE = {torch.float32: 0.01}
 HALF_TOLERANCE = 0.1
 """For numbers of two bytes, which lose some of that in every layer."""
 
+Step = Callable[[torch.Tensor], torch.Tensor]
+"""Logits [rows, vocabulary] of `given` int64 [3, rows]."""
+
 _log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
-def are_right(stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work) -> bool:
-    """Whether `step` and `piece` stand for those of `stack`; a warning says why not.
+def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likeliest: Likeliest) -> bool:
+    """Whether `step` and `piece` stand for those of `stack`, and `likeliest` finds what torch does; a warning says why
+    not.
 
     No row may be in use; the slots are released. Raises torch.OutOfMemoryError.
     """
@@ -36,7 +41,7 @@ def are_right(stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor],
     try:
         # kernels are launched on a thread's current GPU
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            wrong = next(_wrong(stack, slots, step, piece), None)
+            wrong = next(_wrong(stack, slots, step, piece, likeliest), None)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of a compiler or a library that does not know this GPU
@@ -47,9 +52,7 @@ def are_right(stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor],
     return wrong is None
 
 
-def _wrong(
-    stack: LeanStack, slots: SlotCache, step: Callable[[torch.Tensor], torch.Tensor], piece: Work
-) -> Iterator[str]:
+def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likeliest: Likeliest) -> Iterator[str]:
     """What differs."""
     slots.reserve(NUM_TOKENS + 1)
     device, vocabulary = stack.embed.device, len(stack.embed)
@@ -74,6 +77,11 @@ def _wrong(
             for tensor, values in zip(pair, kept, strict=True):
                 tensor.copy_(values)
         yield from _apart(f"a step of {rows}", [step(given), *_held(slots, NUM_TOKENS + 1)], [theirs, *expected])
+        ids, logprobs, wholes = likeliest(theirs)
+        expected = [theirs.float().log_softmax(-1).max(-1).values, theirs.float().logsumexp(-1)]
+        yield from _apart("what is likeliest", [logprobs, wholes], expected)
+        if not torch.equal(theirs.gather(1, ids[:, None]), theirs.max(-1, keepdim=True).values):
+            yield "the likeliest token is another one"
 
 
 def _held(slots: SlotCache, num_tokens: int) -> list[torch.Tensor]:

@@ -40,7 +40,7 @@ class Running:
 
     def join(self, job: Job, slot: int, hidden: torch.Tensor) -> None:
         """Take on a job whose prompt is in a slot; of its last state `hidden` [1, hidden] comes the first token."""
-        (token_id, logprob), *_ = pick(self._stack.logits(hidden), [job.choice]).read()
+        (token_id, logprob), *_ = pick(self._stack.logits(hidden), [job.choice], likeliest=self._stack.likeliest).read()
         self._slots.move(slot, len(self.jobs))
         self.jobs.append(job)
         self._deliver(job, token_id, logprob)
@@ -108,7 +108,7 @@ class Running:
             if order != list(range(len(before))):
                 chosen = chosen.index_select(0, sent(torch.tensor(order), chosen.device))
         logits, fed = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
-        picked = pick(logits, [job.choice for job in jobs], fed)
+        picked = pick(logits, [job.choice for job in jobs], fed, self._stack.likeliest)
         for job in jobs:
             job.next_position += 1
         return _Pending(jobs, picked)

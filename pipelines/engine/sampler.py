@@ -9,12 +9,17 @@ reply whatever else runs beside it.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from pipelines.engine.sending import sent
 from pipelines.types import Sampling
+
+Likeliest = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+"""Of logits [rows, vocabulary]: ids int64 [rows] of the highest, and float32 [rows] their log probabilities and the
+logarithms of the sums of all powers.
+"""
 
 
 class Choice:
@@ -95,14 +100,26 @@ class Chosen:
         return [(int(token_id), logprob) for token_id, logprob in pairs]
 
 
-def pick(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None = None) -> Chosen:
+def pick(
+    logits: torch.Tensor,
+    choices: Sequence[Choice],
+    fed: torch.Tensor | None = None,
+    likeliest: Likeliest | None = None,
+) -> Chosen:
     """Choose the next token of each row, for logits [rows, vocabulary].
 
     The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves:
     `fed` int64 [rows] are those before, where they were not known yet when they were fed.
     """
+    is_plain = all(choice.is_plain for choice in choices)
+    if likeliest is not None:
+        ids, logprobs, wholes = likeliest(logits)
+        if not is_plain:
+            ids = _sampled(logits.float(), choices, fed)
+            logprobs = logits.gather(1, ids[:, None])[:, 0].float() - wholes
+        return Chosen(ids, logprobs)
     logits = logits.float()  # a CPU is slow at the largest of bfloat16
-    ids = logits.argmax(-1) if all(choice.is_plain for choice in choices) else _sampled(logits, choices, fed)
+    ids = logits.argmax(-1) if is_plain else _sampled(logits, choices, fed)
     return Chosen(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0])
 
 

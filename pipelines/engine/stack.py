@@ -16,6 +16,7 @@ from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
 from pipelines.engine.rest import Rest, no_rest
+from pipelines.engine.sampler import Likeliest
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import PrefillView, RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
@@ -47,6 +48,11 @@ class Stack:
     def has_kernels(self) -> bool:
         """Whether Triton's kernels stand for plain torch."""
         return self.graphs is not None and self.graphs.pieces is not None
+
+    @property
+    def likeliest(self) -> Likeliest | None:
+        """What finds the likeliest tokens quicker than plain torch, where there is something."""
+        return None if self.graphs is None else self.graphs.likeliest
 
     def use_kernels(self) -> None:
         """Use Triton's kernels on a GPU where they do what plain torch does; no row may be in use."""
