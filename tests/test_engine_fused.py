@@ -46,6 +46,15 @@ def test_pieces_of_a_prompt_in_kernels_are_those_of_plain_torch() -> None:
         assert largest_hidden > 1, name
 
 
+def test_a_tower_of_the_kernels_sees_what_plain_torch_sees() -> None:
+    """Also where a head is no power of two, and in clips."""
+    found = told_by("tests.fused_towers")
+    assert len(found) == 2
+    for name, seen, largest in found:
+        assert seen < 1e-4 * largest, name
+        assert largest > 1, name
+
+
 @pytest.mark.parametrize(("capability", "shared_kb"), [("80", 99), ("90", 227)])
 def test_the_kernels_can_be_built_and_have_room(capability: str, shared_kb: int) -> None:
     """Beside their threads: a GPU for consumers has as little as 99 KB there."""

@@ -1,7 +1,7 @@
-"""A product with its bias and what is made of it, in one operation of oneDNN on a CPU, which torch brings along.
+"""A product with its bias and what is made of it, in one operation: of oneDNN on a CPU, of cuBLASLt on an NVIDIA GPU.
 
-torch copies a bias before it multiplies bfloat16, and its GELU by tanh reads and writes all outputs once more. In one
-operation both are done while the outputs are at hand.
+On a CPU torch copies a bias before it multiplies bfloat16, and its GELU by tanh reads and writes all outputs once more.
+In one operation both are done while the outputs are at hand. Torch brings both libraries along.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def affine_gelu(linear: Any) -> Affine:
     plain = partial(_plain_gelu, weight, bias)
     if _has_onednn(weight):
         return partial(_by_rows, plain, partial(_onednn, weight, bias, "gelu", "tanh"))
+    if weight.device.type == "cuda" and torch.version.cuda is not None:
+        return partial(_cublas_gelu, weight, bias)
     return plain
 
 
@@ -43,6 +45,12 @@ def _by_rows(of_few: Affine, of_many: Affine, values: torch.Tensor) -> torch.Ten
 
 def _onednn(weight: torch.Tensor, bias: torch.Tensor, after: str, form: str, values: torch.Tensor) -> torch.Tensor:
     outputs: torch.Tensor = torch.ops.mkldnn._linear_pointwise(values, weight, bias, after, [], form)
+    return outputs
+
+
+def _cublas_gelu(weight: torch.Tensor, bias: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """By tanh on a GPU, also where the library cannot; on a CPU it would be the exact one."""
+    outputs: torch.Tensor = torch._addmm_activation(bias, values, weight.t(), use_gelu=True)
     return outputs
 
 

@@ -7,6 +7,7 @@ depends on that size alone is made once. A bias or a GELU is no operation of its
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +38,25 @@ class FramePlaces:
         return self.embeddings.nbytes + self.cos.nbytes + self.sin.nbytes
 
 
-class LeanTower:
-    """Stands for a `Qwen3_5VisionModel`."""
+Layers = Callable[[torch.Tensor, FramePlaces, Rest], torch.Tensor]
+"""What all layers make of hidden states [frames x patches, hidden], which they may overwrite."""
 
-    def __init__(self, tower: Any) -> None:
+
+class LeanTower:
+    """Stands for a `Qwen3_5VisionModel`, whose layers something else than `Blocks` may run."""
+
+    def __init__(self, tower: Any, layers: Callable[[Sequence[Block]], Layers] | None = None) -> None:
         self._tower = tower
         projection = tower.patch_embed.proj
         self._into, self._bias = projection.weight.detach().flatten(1), projection.bias.detach()
-        self._blocks = [_Block(block, tower.config.hidden_act) for block in tower.blocks]
+        self._blocks = [Block(block, tower.config.hidden_act) for block in tower.blocks]
+        self._layers: Layers = (layers or Blocks)(self._blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self._into.device
+        return device
 
     def places(self, grid: Grid) -> FramePlaces:
         """Of the frames of a grid of frames, lines and columns of patches; the order is that of visual tokens."""
@@ -69,35 +81,63 @@ class LeanTower:
         """Features [visual tokens, hidden] of patches [frames x patches, numbers]; it may `rest` between two layers."""
         hidden = F.linear(patches.to(self._into.dtype), self._into, self._bias)
         hidden = (hidden.view(-1, *places.embeddings.shape) + places.embeddings).flatten(0, 1)
+        features: torch.Tensor = self._tower.merger(self._layers(hidden, places, rest))
+        return features
+
+    def patches(self, num_patches: int) -> torch.Tensor:
+        """Random ones, the same each time, [patches, numbers]: of no picture, but of its range."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(num_patches, self._into.shape[1], generator=generator).to(self._into.device)
+
+
+class Blocks:
+    """The layers, one after another."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = blocks
+
+    def __call__(self, hidden: torch.Tensor, places: FramePlaces, rest: Rest) -> torch.Tensor:
+        """It may `rest` before each of them."""
         for block in self._blocks:
             rest()
             hidden = block(hidden, places)
-        features: torch.Tensor = self._tower.merger(hidden)
-        return features
+        return hidden
 
 
-class _Block:
+class Block:
     """A layer: the patches of a frame look at each other, then each makes something of itself, each behind a norm."""
 
     def __init__(self, block: Any, activation: str) -> None:
-        self._before, self._between, self._heads = block.norm1, block.norm2, block.attn.num_heads
-        self._into, self._out = affine(block.attn.qkv), affine(block.attn.proj)
-        self._feed = _Feed(block.mlp) if activation == GELU_BY_TANH else block.mlp
+        self.before, self.between, self.heads = block.norm1, block.norm2, block.attn.num_heads
+        self.into, self.out = affine(block.attn.qkv), affine(block.attn.proj)
+        self.feed = _Feed(block.mlp) if activation == GELU_BY_TANH else block.mlp
 
     def __call__(self, hidden: torch.Tensor, places: FramePlaces) -> torch.Tensor:
-        hidden = hidden + self._out(self._seen(self._into(self._before(hidden)), places))
-        hidden += self._feed(self._between(hidden))
+        """What it makes of hidden states [frames x patches, hidden]."""
+        hidden = hidden + self.out(self._seen(self.into(self.before(hidden)), places))
+        hidden += self.feed(self.between(hidden))
         return hidden
 
     def _seen(self, mixed: torch.Tensor, places: FramePlaces) -> torch.Tensor:
         """What patches see, [frames x patches, hidden], of their queries, keys and values, side by side."""
-        mixed = mixed.view(-1, len(places.embeddings), 3, self._heads, mixed.shape[-1] // (3 * self._heads))
+        mixed = by_frame(mixed, places, self.heads)
         turning, values = mixed[:, :, :2].float(), mixed[:, :, 2]
         first, second = turning.chunk(2, dim=-1)
         turned = torch.cat([second, first], dim=-1).mul_(places.sin).addcmul_(turning, places.cos)
-        queries, keys, values = (one.transpose(1, 2) for one in (*turned.to(mixed.dtype).unbind(2), values))
-        seen = F.scaled_dot_product_attention(queries, keys, values)
-        return seen.transpose(1, 2).reshape(-1, self._heads * mixed.shape[-1])
+        queries, keys = turned.to(mixed.dtype).unbind(2)
+        return attended(queries, keys, values)
+
+
+def by_frame(mixed: torch.Tensor, places: FramePlaces, heads: int) -> torch.Tensor:
+    """Queries, keys and values of patches, [frames x patches, 3 x heads x dim], as [frames, patches, 3, heads, dim]."""
+    return mixed.view(-1, len(places.embeddings), 3, heads, mixed.shape[-1] // (3 * heads))
+
+
+def attended(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """What patches see of those of their frame, [frames x patches, hidden]; each is [frames, patches, heads, dim]."""
+    queries, keys, values = (one.transpose(1, 2) for one in (queries, keys, values))
+    seen = F.scaled_dot_product_attention(queries, keys, values).transpose(1, 2)
+    return seen.reshape(-1, seen.shape[2] * seen.shape[3])
 
 
 class _Feed:

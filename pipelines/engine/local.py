@@ -73,8 +73,10 @@ class LocalEngine:
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
         stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
+        tower = Tower(model)
         if self.tells_of_steps:
             stack.use_kernels()
+            tower.use_kernels()
         has_experts = hasattr(model.config.text_config, "num_experts")
         kernels = kernels_of(
             model.device, weights, has_experts=has_experts, replays=self.tells_of_steps, is_fused=stack.has_kernels
@@ -83,7 +85,7 @@ class LocalEngine:
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
         chunk_tokens = GPU_CHUNK_TOKENS if model.device.type == "cuda" else CHUNK_TOKENS
-        self.scheduler = Scheduler(stack, Tower(model), Snapshots(choose_kept(model)), chunk_tokens, self.told)
+        self.scheduler = Scheduler(stack, tower, Snapshots(choose_kept(model)), chunk_tokens, self.told)
         self._measuring = Lock()
         self._roofline: Roofline | None = None
 

@@ -1,7 +1,8 @@
 """Whether the kernels for a GPU do what plain torch does there, with the weights that they are for.
 
 No two generations of GPUs and compilers are alike, and a wrong kernel gives fluent, wrong text without an error. So
-when a model is loaded both run a short piece and some steps, and must come to the same.
+when a model is loaded both run a short piece and some steps, and small frames through the vision tower, and must come
+to the same.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from math import prod
 
 import torch
 
 from pipelines.engine.captured import Work
 from pipelines.engine.lean import LeanStack
+from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.sampler import Likeliest
 from pipelines.engine.slots import SlotCache
 
 NUM_TOKENS = 150
 """Of the piece: three chunks of the recurrence, the last of them not full."""
+GRID = 2, 4, 6
+"""Frames, lines and columns of the patches."""
 TOLERANCE = {torch.float32: 0.01}
 """How far apart the two may be, as a share of the length of what torch gives."""
 HALF_TOLERANCE = 0.1
@@ -37,19 +42,40 @@ def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likel
 
     No row may be in use; the slots are released. Raises torch.OutOfMemoryError.
     """
-    device = stack.embed.device
+    wrong = _wrong(stack, slots, step, piece, likeliest)
+    is_right = _is_nothing("The kernels of Triton", stack.embed.device, wrong)
+    slots.release()
+    return is_right
+
+
+@torch.inference_mode()
+def see_alike(ours: LeanTower, theirs: LeanTower) -> bool:
+    """Whether one tower, made of kernels, stands for the other; a warning says why not.
+
+    Raises torch.OutOfMemoryError.
+    """
+    return _is_nothing("The kernels of Triton for pictures", theirs.device, _wrong_sight(ours, theirs))
+
+
+def _is_nothing(kernels: str, device: torch.device, wrong: Iterator[str]) -> bool:
+    """Whether nothing is wrong with some kernels on a GPU."""
     try:
         # kernels are launched on a thread's current GPU
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            wrong = next(_wrong(stack, slots, step, piece, likeliest), None)
+            said = next(wrong, None)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of a compiler or a library that does not know this GPU
-        wrong = f"{type(error).__name__}: {error}"
-    slots.release()
-    if wrong is not None:
-        _log.warning("The kernels of Triton are not used on this GPU: %s", wrong)
-    return wrong is None
+        said = f"{type(error).__name__}: {error}"
+    if said is not None:
+        _log.warning("%s are not used on this GPU: %s", kernels, said)
+    return said is None
+
+
+def _wrong_sight(ours: LeanTower, theirs: LeanTower) -> Iterator[str]:
+    """What differs."""
+    patches, places = theirs.patches(prod(GRID)), theirs.places(GRID)
+    yield from _apart("what is seen", [ours(patches, places)], [theirs(patches, places)])
 
 
 def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likeliest: Likeliest) -> Iterator[str]:

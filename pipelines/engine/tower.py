@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 from pipelines.cache import Cache
 from pipelines.engine.base import Enter
 from pipelines.engine.captured import SharedPool
+from pipelines.engine.graphs import can_fuse
 from pipelines.engine.lean_tower import FramePlaces, LeanTower
+from pipelines.engine.proof import see_alike
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
@@ -18,6 +21,8 @@ from pipelines.types import Work
 
 MAX_FEATURE_BYTES = 256 * 1024**2
 MAX_PLACES_BYTES = 64 * 1024**2
+
+_log = logging.getLogger(__name__)
 
 
 class Tower:
@@ -27,16 +32,34 @@ class Tower:
     """
 
     def __init__(self, model: Any, max_bytes: int = MAX_FEATURE_BYTES) -> None:
-        self._device, self._layers = model.device, LeanTower(model.model.visual)
+        self._device, self._visual = model.device, model.model.visual
+        self._layers = LeanTower(self._visual)
         self._places: Cache[tuple[int, int], FramePlaces] = Cache(MAX_PLACES_BYTES, lambda places: places.num_bytes)
         self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
         self.num_runs = 0
         if self._device.type == "cpu":
             import_module("cv2")  # which cuts patches there: its import is for who loads a model, not the first request
-        self._graphs: TowerGraphs | None = None
-        if model.device.type == "cuda" and torch.version.cuda is not None:
-            stream: torch.cuda.Stream = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
-            self._graphs = TowerGraphs(self._layers, lambda: SharedPool(stream))
+        self._graphs = self._new_graphs()
+
+    def use_kernels(self) -> None:
+        """Have Triton's kernels stand for plain torch in the layers, where they run and do the same."""
+        if not can_fuse(self._device, has_experts=False):
+            return
+        try:
+            from pipelines.engine.fused_tower import FusedBlocks
+        except Exception as error:  # as of those for text
+            _log.warning("The kernels of Triton for pictures are not used: %s: %s", type(error).__name__, error)
+            return
+        fused = LeanTower(self._visual, FusedBlocks)
+        if see_alike(fused, self._layers):
+            self._layers = fused
+            self._graphs = self._new_graphs()
+
+    def _new_graphs(self) -> TowerGraphs | None:
+        if self._device.type != "cuda" or torch.version.cuda is None:
+            return None
+        stream: torch.cuda.Stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        return TowerGraphs(self._layers, lambda: SharedPool(stream))
 
     @property
     def num_bytes(self) -> int:
