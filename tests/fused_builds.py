@@ -1,8 +1,8 @@
 """The kernels for GPUs, built without one at the shapes of the 4B in bf16: a process of its own, as Triton's
 interpreter would take their place in another.
 
-A step of one row and of two and a piece run on tensors without memory, and each launch is built instead. It prints a
-line of JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
+A step of one row and of two, a piece and a picture run on tensors without memory, and each launch is built instead. It
+prints a line of JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from triton.runtime.jit import JITFunction
 from benchmarks.shapes import random_model
 from pipelines.engine.fused_piece import FusedPiece
 from pipelines.engine.fused_step import FusedStep
+from pipelines.engine.fused_tower import FusedBlocks
+from pipelines.engine.lean_tower import FramePlaces, LeanTower
 from pipelines.engine.stack import Stack
 
-NUM_TOKENS = 128
+NUM_TOKENS = NUM_PATCHES = 128
 OPTIONS = ("num_warps", "num_stages", "launch_pdl")
 TYPES = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int64: "*i64"}
 
@@ -63,10 +65,11 @@ class Builder:
 
 @torch.inference_mode()
 def build(capability: int) -> None:
-    """Build all that a step and a piece launch."""
+    """Build all that a step, a piece and a picture launch."""
     builder = Builder(capability)
     JITFunction.run = lambda kernel, *values, **constants: builder.launch(kernel, *values, **constants)
-    stack = Stack(random_model("4B", 4, torch.device("meta"), torch.bfloat16), 3)
+    model = random_model("4B", 4, torch.device("meta"), torch.bfloat16)
+    stack = Stack(model, 3)
     stack.slots.reserve(2 * NUM_TOKENS)
     step, piece = FusedStep(stack.lean, stack.slots), FusedPiece(stack.lean, stack.slots)
     step.overlaps = capability >= 90
@@ -75,6 +78,12 @@ def build(capability: int) -> None:
     hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
     numbers = torch.zeros(2, 1, dtype=torch.int64, device="meta")
     piece(0, hidden, numbers, torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta"))
+    vision = model.config.vision_config
+    embeddings = torch.zeros(NUM_PATCHES, vision.hidden_size, dtype=torch.bfloat16, device="meta")
+    turns = torch.zeros(NUM_PATCHES, 1, 1, vision.hidden_size // vision.num_heads, device="meta")
+    tower = LeanTower(model.model.visual, FusedBlocks)
+    numbers_of_patch = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+    tower(torch.zeros(NUM_PATCHES, numbers_of_patch, device="meta"), FramePlaces(embeddings, turns, turns))
 
 
 if __name__ == "__main__":

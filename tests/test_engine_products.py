@@ -36,6 +36,14 @@ def test_a_linear_layer_with_what_follows_it(
         assert torch.allclose(found.double(), wanted, atol=apart, rtol=apart)
 
 
+@torch.inference_mode()
+def test_a_gelu_in_the_product_of_a_gpu() -> None:
+    """Which is the exact one where no GPU is, and as close to that by tanh."""
+    linear, values = nn.Linear(48, 33), torch.randn(7, 48) * 3
+    found = affines._cublas_gelu(linear.weight, linear.bias, values)
+    assert torch.allclose(found, F.gelu(linear(values), approximate="tanh"), atol=1e-3)
+
+
 @contextmanager
 def numbers_that_fade_are_zero() -> Iterator[None]:
     """As the engine's thread has it."""

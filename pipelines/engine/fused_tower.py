@@ -21,7 +21,7 @@ from pipelines.engine.lean_tower import Block, FramePlaces, attended, by_frame
 from pipelines.engine.rest import Rest
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_places"])  # or it would be built again for pictures of another size
 def turn(
     mixed, cos, sin, num_places,
     HEADS: tl.constexpr, DIM: tl.constexpr, BLOCK_HEADS: tl.constexpr, BLOCK: tl.constexpr,
@@ -55,6 +55,8 @@ def add_norm(hidden, addition, weight, bias, out, size, eps, BLOCK: tl.constexpr
     is_real = i < size
     dtype = hidden.dtype.element_ty
     place = tl.program_id(0).to(tl.int64) * size + i
+    factor = tl.load(weight + i, mask=is_real, other=0.0).to(tl.float32)  # both on their way before the sums
+    constant = tl.load(bias + i, mask=is_real, other=0.0).to(tl.float32)
     values = tl.load(hidden + place, mask=is_real, other=0.0).to(tl.float32)
     if HAS_ADDITION:
         values += tl.load(addition + place, mask=is_real, other=0.0).to(tl.float32)
@@ -63,9 +65,7 @@ def add_norm(hidden, addition, weight, bias, out, size, eps, BLOCK: tl.constexpr
         tl.store(hidden + place, values.to(dtype), mask=is_real)
     values = tl.where(is_real, values - tl.sum(values, axis=0) / size, 0.0)
     values = values * tl.rsqrt(tl.sum(values * values, axis=0) / size + eps)
-    values = values * tl.load(weight + i, mask=is_real, other=0.0).to(tl.float32)
-    values += tl.load(bias + i, mask=is_real, other=0.0).to(tl.float32)
-    tl.store(out + place, values.to(dtype), mask=is_real)
+    tl.store(out + place, (values * factor + constant).to(dtype), mask=is_real)
 
 
 class FusedBlocks:

@@ -43,22 +43,22 @@ def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likel
     No row may be in use; the slots are released. Raises torch.OutOfMemoryError.
     """
     wrong = _wrong(stack, slots, step, piece, likeliest)
-    is_right = _is_nothing("The kernels of Triton", stack.embed.device, wrong)
+    is_right = _may_stand("The kernels of Triton", stack.embed.device, wrong)
     slots.release()
     return is_right
 
 
 @torch.inference_mode()
-def see_alike(ours: LeanTower, theirs: LeanTower) -> bool:
-    """Whether one tower, made of kernels, stands for the other; a warning says why not.
+def see_alike(ours: Work, theirs: LeanTower) -> bool:
+    """Whether a tower of kernels, called as `LeanTower` is, stands for that of plain torch; a warning says why not.
 
     Raises torch.OutOfMemoryError.
     """
-    return _is_nothing("The kernels of Triton for pictures", theirs.device, _wrong_sight(ours, theirs))
+    return _may_stand("The kernels of Triton for pictures", theirs.device, _wrong_sight(ours, theirs))
 
 
-def _is_nothing(kernels: str, device: torch.device, wrong: Iterator[str]) -> bool:
-    """Whether nothing is wrong with some kernels on a GPU."""
+def _may_stand(kernels: str, device: torch.device, wrong: Iterator[str]) -> bool:
+    """Whether nothing is wrong with some kernels; a warning says what is."""
     try:
         # kernels are launched on a thread's current GPU
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
@@ -72,7 +72,7 @@ def _is_nothing(kernels: str, device: torch.device, wrong: Iterator[str]) -> boo
     return said is None
 
 
-def _wrong_sight(ours: LeanTower, theirs: LeanTower) -> Iterator[str]:
+def _wrong_sight(ours: Work, theirs: LeanTower) -> Iterator[str]:
     """What differs."""
     patches, places = theirs.patches(prod(GRID)), theirs.places(GRID)
     yield from _apart("what is seen", [ours(patches, places)], [theirs(patches, places)])
