@@ -23,6 +23,8 @@ from pipelines.engine.fused import PRECISION, silu, softplus
 
 CHUNK = 64
 """Tokens whose recurrence is one triangular system."""
+LEAF = tl.constexpr(16)
+"""What tensor cores multiply at least, in each direction."""
 
 
 @triton.jit
@@ -98,29 +100,39 @@ def convolve(mixed, numbers, conv, taps, out, width, num_conv, BLOCK_T: tl.const
 
 
 @triton.jit
-def _inverse(system, SIZE: tl.constexpr):
-    """The inverse of 1 + `system`, which is float32 [SIZE, SIZE] and zero on and above its diagonal.
+def _doubled(solved, system, i, j, LEVEL: tl.constexpr, KIND: tl.constexpr):
+    """Inverses of blocks of 2 ** LEVEL on the diagonal become those of blocks twice as large.
 
-    Both halves on the diagonal are solved row by row, side by side; what stands below follows from them.
+    `i` and `j` are the numbers of rows and columns. What `system` holds below the one block and beside the other comes
+    between their inverses, and its sign turns.
     """
-    size: tl.constexpr = SIZE // 2
-    half, line = tl.arange(0, 2), tl.arange(0, size)
-    parts = tl.reshape(system, (2, size, 2, size))
-    is_own = half[:, None, None, None] == half[None, None, :, None]
-    own = tl.sum(tl.where(is_own, parts, 0.0), axis=2)
-    solved = tl.where((half[:, None, None] >= 0) & (line[None, :, None] == line[None, None, :]), 1.0, 0.0)
-    for number in range(size - 1):
-        column = tl.sum(tl.where(line[None, None, :] == number, own, 0.0), axis=2)
-        row = tl.sum(tl.where(line[None, :, None] == number, solved, 0.0), axis=1)
-        solved -= column[:, :, None] * row[:, None, :]
-    first = tl.sum(tl.where(half[:, None, None] == 0, solved, 0.0), axis=0)
-    second = tl.sum(tl.where(half[:, None, None] == 1, solved, 0.0), axis=0)
-    below = tl.sum(tl.sum(tl.where(is_own, 0.0, parts), axis=2), axis=0)
-    below = tl.dot(second, below, input_precision=PRECISION)
-    below = tl.dot(below, first, input_precision=PRECISION)
-    is_below = (half[:, None, None, None] == 1) & (half[None, None, :, None] == 0)
-    whole = tl.where(is_own, solved[:, :, None, :], tl.where(is_below, -below[None, :, None, :], 0.0))
-    return tl.reshape(whole, (SIZE, SIZE))
+    is_below = (i >> LEVEL != j >> LEVEL) & (i >> (LEVEL + 1) == j >> (LEVEL + 1))
+    below = tl.dot(tl.where(is_below, system, 0.0), solved, input_precision=KIND)
+    return solved - tl.dot(solved, below, input_precision=KIND)
+
+
+@triton.jit
+def _inverse(system, KIND: tl.constexpr):
+    """The inverse of 1 + `system`, which is float32 [64, 64] and zero on and above its diagonal.
+
+    The inverses of blocks on the diagonal grow, in ten products of which none holds larger numbers than the inverse: as
+    safe as row after row, without 63 steps of which each waits for the one before. Blocks of up to LEAF rows are worked
+    on side by side, each in a warp of its own.
+    """
+    size: tl.constexpr = system.shape[0]
+    count: tl.constexpr = size // LEAF
+    number = tl.arange(0, count)
+    is_own = number[:, None, None, None] == number[None, None, :, None]
+    own = tl.sum(tl.where(is_own, tl.reshape(system, (count, LEAF, count, LEAF)), 0.0), axis=2)
+    i, j = tl.arange(0, LEAF)[None, :, None], tl.arange(0, LEAF)[None, None, :]
+    solved = tl.where(i == j, 1.0, tl.where(i // 2 == j // 2, -own, 0.0))
+    for level in tl.static_range(1, 4):
+        solved = _doubled(solved, own, i, j, level, KIND)
+    i, j = tl.arange(0, size)[:, None], tl.arange(0, size)[None, :]
+    whole = tl.reshape(tl.where(is_own, solved[:, :, None, :], 0.0), (size, size))
+    for level in tl.static_range(4, 6):
+        whole = _doubled(whole, system, i, j, level, KIND)
+    return whole
 
 
 @triton.jit
@@ -133,13 +145,14 @@ def _unit(vectors):
 def prepare(
     given, mixed, numbers, rate, bias, queries, keys, reads, writes, within, left,
     num_conv, width, size, num_heads, group, key_dim, value_dim,
-    CHUNK: tl.constexpr, BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr,
+    CHUNK: tl.constexpr, BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr, KIND: tl.constexpr,
 ):  # fmt: skip
     """What the walk needs of one chunk and one head, none of which depends on the state.
 
     `given` [tokens, num_conv] holds convolved queries, keys and values, `mixed` [tokens, width] behind its own of these
     gates, strengths and steps of the decay. Out come `queries`, `keys` and `reads` [heads, size, key_dim], `writes`
     [heads, size, value_dim], `within` [heads, size, CHUNK] and, of the whole chunk, `left` float32 [heads, chunks].
+    KIND is how exact the products are that invert the system.
     """
     dtype = queries.dtype.element_ty
     chunk, head = tl.program_id(0), tl.program_id(1)
@@ -171,16 +184,13 @@ def prepare(
     seen = tl.dot(query.to(dtype), tl.trans(key), input_precision=PRECISION) * between
     tl.store(within + line * CHUNK + steps[None, :], seen.to(dtype))
     system = tl.dot(key, tl.trans(key), input_precision=PRECISION) * between * strength[:, None]
-    inverse = _inverse(tl.where(steps[:, None] > steps[None, :], system, 0.0), CHUNK).to(dtype)
+    inverse = _inverse(tl.where(steps[:, None] > steps[None, :], system, 0.0), KIND) * strength[None, :]
 
-    key = _unit(tl.load(own + num_keys, mask=is_key, other=0.0).to(tl.float32))  # read again: registers are few
-    key = (key * (strength * tl.exp(since))[:, None]).to(dtype)
-    read = tl.dot(inverse, key, input_precision=PRECISION).to(dtype)
+    read = tl.dot((inverse * tl.exp(since)[None, :]).to(dtype), key, input_precision=PRECISION).to(dtype)
     tl.store(reads + line * key_dim + i, read, mask=i < key_dim)
     is_value = is_real[:, None] & (j < value_dim)
     value = tl.load(given + t[:, None] * num_conv + 2 * num_keys + head * value_dim + j, mask=is_value, other=0.0)
-    value = (value.to(tl.float32) * strength[:, None]).to(dtype)
-    write = tl.dot(inverse, value, input_precision=PRECISION).to(dtype)
+    write = tl.dot(inverse.to(dtype), value, input_precision=PRECISION).to(dtype)
     tl.store(writes + line * value_dim + j, write, mask=j < value_dim)
 
 

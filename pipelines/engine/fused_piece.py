@@ -20,6 +20,8 @@ from pipelines.engine.weights import Matrix
 CHUNK = fused_delta.CHUNK
 COLUMNS = 256
 """Numbers of a token that are worked on at once where each is by itself."""
+EXACT, CLOSE = "tf32x3", "bf16x3"
+"""Precisions of float32: but for its last bits, and to about 1e-5, far below where numbers of two bytes are rounded."""
 LEAST_BLOCK = 16
 """What tensor cores multiply at least, in each direction."""
 
@@ -27,7 +29,7 @@ LEAST_BLOCK = 16
 @dataclass(frozen=True)
 class Blocks:
     """How pieces are shared out over a GPU: so many tokens at once where each number is by itself; with attention so
-    many tokens and places, warps, and how far it fetches ahead, which the walk does as well.
+    many tokens and places, warps, and how far it fetches ahead, which the walk does as well; the warps of a chunk.
     """
 
     tokens: int
@@ -35,9 +37,10 @@ class Blocks:
     places: int
     warps: int
     stages: int
+    chunk_warps: int = 4
 
 
-SHORT, LONG = Blocks(8, 64, 32, 8, 2), Blocks(8, 16, 16, 4, 1)
+SHORT, LONG = Blocks(8, 64, 32, 8, 2, chunk_warps=8), Blocks(8, 16, 16, 4, 1)
 """For numbers of two bytes and of four, in what a GPU for consumers keeps beside its threads (99 KB)."""
 
 
@@ -103,7 +106,8 @@ class FusedPiece:
         fused_delta.prepare[given.size // CHUNK, heads](
             convolved, mixed, given.numbers, mixer.rate, mixer.bias, queries, keys, reads, writes, within, left,
             num_conv, width, given.size, heads, heads // mixer.key_heads, key_dim, value_dim,
-            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, num_warps=4, num_stages=1,
+            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, KIND=EXACT if mixed.itemsize == 4 else CLOSE,
+            num_warps=self.blocks.chunk_warps, num_stages=1,
         )  # fmt: skip
         seen = mixed.new_empty(num_tokens, heads * value_dim)
         columns = min(block_value, 32)
