@@ -70,33 +70,68 @@ def recur(
 
 
 @triton.jit
+def _token(own, t, count, c, num_conv, width):
+    """The numbers of token `t` in the columns `c`, nothing of one that does not count."""
+    return tl.load(own + t * width, mask=c < tl.where(t < count, num_conv, 0), other=0.0)
+
+
+@triton.jit
+def _convolved(place, first, second, third, fourth, taps, is_counted):
+    """Store one token's numbers out of its own, `fourth`, and those of the three before."""
+    dtype = fourth.dtype
+    total = first.to(tl.float32) * taps[0] + second.to(tl.float32) * taps[1]
+    total += third.to(tl.float32) * taps[2]
+    total += fourth.to(tl.float32) * taps[3]
+    tl.store(place, silu(total.to(dtype).to(tl.float32)).to(dtype), mask=is_counted)
+
+
+@triton.jit
 def convolve(mixed, numbers, conv, taps, out, width, num_conv, BLOCK_T: tl.constexpr, BLOCK_C: tl.constexpr):
     """The first `num_conv` columns of mixed [tokens, width] convolved by `taps` [num_conv, 4], and through SiLU.
 
     Before the first token stand the last inputs in the state `conv` [num_conv, 4], which takes up the last four.
+    BLOCK_T tokens, four times some number, are gone through one after the other, so that hardly one is read twice.
     """
-    dtype = out.dtype.element_ty
     count = tl.load(numbers + 1).to(tl.int32)
-    oldest = tl.where(tl.load(numbers) > 0, -4, 0)
-    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)[None, :]
-    t = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
+    c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    start = tl.program_id(1) * BLOCK_T
     is_channel = c < num_conv
-    total = tl.zeros((BLOCK_T, BLOCK_C), tl.float32)
-    for tap in tl.static_range(4):
-        at = t + (tap - 3)
-        given = tl.load(mixed + at * width + c, mask=(at >= 0) & (at < count) & is_channel, other=0.0)
-        before = tl.load(conv + c * 4 + (at + 4), mask=(at < 0) & (at >= oldest) & is_channel, other=0.0)
-        value = tl.where(at < 0, before, given).to(tl.float32)
-        total += value * tl.load(taps + c * 4 + tap, mask=is_channel, other=0.0).to(tl.float32)
-    total = total.to(dtype).to(tl.float32)
-    tl.store(out + t * num_conv + c, silu(total).to(dtype), mask=(t < count) & is_channel)
-    if tl.program_id(1) == 0:  # nobody else reads the state
-        slot = tl.arange(0, 4)[:, None]
-        source = count - 4 + slot
-        newer = tl.load(mixed + source * width + c, mask=(source >= 0) & is_channel, other=0.0)
-        older = tl.load(conv + c * 4 + (source + 4), mask=(source < 0) & (source >= oldest) & is_channel, other=0.0)
-        tl.debug_barrier()  # several threads may hold one number: all have read before one writes
-        tl.store(conv + c * 4 + slot, tl.where(source < 0, older, newer), mask=is_channel)
+    own, state = mixed + c, conv + c * 4
+    if start == 0:  # nobody else reads the state
+        num_held = tl.where(tl.load(numbers) > 0, num_conv, 0)
+        first = tl.load(state + 1, mask=c < num_held, other=0.0)
+        second = tl.load(state + 2, mask=c < num_held, other=0.0)
+        third = tl.load(state + 3, mask=c < num_held, other=0.0)
+        for slot in tl.static_range(4):
+            source = count - 4 + slot
+            newer = tl.load(own + source * width, mask=c < tl.where(source >= 0, num_conv, 0), other=0.0)
+            older = tl.load(state + source + 4, mask=c < tl.where(source < 0, num_held, 0), other=0.0)
+            tl.debug_barrier()  # several threads may hold one number: all have read before one writes
+            tl.store(state + slot, tl.where(source < 0, older, newer), mask=is_channel)
+            tl.debug_barrier()  # what stands in a slot is read before, as it moves to an earlier one
+    else:
+        first = _token(own, start - 3, count, c, num_conv, width)
+        second = _token(own, start - 2, count, c, num_conv, width)
+        third = _token(own, start - 1, count, c, num_conv, width)
+    taps += c * 4
+    weights = (
+        tl.load(taps, mask=is_channel, other=0.0).to(tl.float32),
+        tl.load(taps + 1, mask=is_channel, other=0.0).to(tl.float32),
+        tl.load(taps + 2, mask=is_channel, other=0.0).to(tl.float32),
+        tl.load(taps + 3, mask=is_channel, other=0.0).to(tl.float32),
+    )
+    for step in tl.static_range(BLOCK_T // 4):  # four are on their way at once
+        t = start + 4 * step
+        fourth = _token(own, t, count, c, num_conv, width)
+        fifth = _token(own, t + 1, count, c, num_conv, width)
+        sixth = _token(own, t + 2, count, c, num_conv, width)
+        last = _token(own, t + 3, count, c, num_conv, width)
+        place, left = out + t * num_conv + c, count - t
+        _convolved(place, first, second, third, fourth, weights, c < tl.where(left > 0, num_conv, 0))
+        _convolved(place + num_conv, second, third, fourth, fifth, weights, c < tl.where(left > 1, num_conv, 0))
+        _convolved(place + 2 * num_conv, third, fourth, fifth, sixth, weights, c < tl.where(left > 2, num_conv, 0))
+        _convolved(place + 3 * num_conv, fourth, fifth, sixth, last, weights, c < tl.where(left > 3, num_conv, 0))
+        first, second, third = fifth, sixth, last
 
 
 @triton.jit

@@ -29,7 +29,8 @@ LEAST_BLOCK = 16
 @dataclass(frozen=True)
 class Blocks:
     """How pieces are shared out over a GPU: so many tokens at once where each number is by itself; with attention so
-    many tokens and places, warps, and how far it fetches ahead, which the walk does as well; the warps of a chunk.
+    many tokens and places, warps, and how far it fetches ahead, which the walk does as well; the warps of a chunk;
+    and so many tokens and columns of a convolution.
     """
 
     tokens: int
@@ -38,6 +39,8 @@ class Blocks:
     warps: int
     stages: int
     chunk_warps: int = 4
+    conv_tokens: int = 16
+    conv_columns: int = 1024
 
 
 SHORT, LONG = Blocks(8, 64, 32, 8, 2, chunk_warps=8), Blocks(8, 16, 16, 4, 1)
@@ -93,10 +96,10 @@ class FusedPiece:
         (num_tokens, width), num_conv, heads = mixed.shape, len(conv), mixer.heads
         key_dim, value_dim = mixer.key_dim, mixer.value_dim
         convolved = mixed.new_empty(num_tokens, num_conv)
-        grid = (-(-num_conv // COLUMNS), -(-num_tokens // self.blocks.tokens))
-        fused_delta.convolve[grid](
+        columns = self.blocks.conv_columns
+        fused_delta.convolve[-(-num_conv // columns), -(-num_tokens // self.blocks.conv_tokens)](
             mixed, given.numbers, conv, mixer.kernel, convolved, width, num_conv,
-            BLOCK_T=self.blocks.tokens, BLOCK_C=COLUMNS, num_warps=4,
+            BLOCK_T=self.blocks.conv_tokens, BLOCK_C=columns, num_warps=4,
         )  # fmt: skip
         queries, keys, reads = (mixed.new_empty(heads, given.size, key_dim) for _ in range(3))
         writes = mixed.new_empty(heads, given.size, value_dim)
