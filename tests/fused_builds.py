@@ -18,7 +18,7 @@ from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
 from benchmarks.shapes import random_model
-from pipelines.engine.fused_piece import FusedPiece
+from pipelines.engine.fused_piece import FusedPiece, blocks_for
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.fused_tower import FusedBlocks
 from pipelines.engine.lean_tower import FramePlaces, LeanTower
@@ -73,6 +73,7 @@ def build(capability: int) -> None:
     stack.slots.reserve(2 * NUM_TOKENS)
     step, piece = FusedStep(stack.lean, stack.slots), FusedPiece(stack.lean, stack.slots)
     step.overlaps = capability >= 90
+    piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))
     for rows in (1, 2):
         step(torch.zeros(3, rows, dtype=torch.int64, device="meta"))
     hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")

@@ -150,6 +150,25 @@ def combine(
 
 
 @triton.jit
+def _look_at(
+    query, keys, values, place, limit, i, acc, top, weight, end, dim, factor, IS_LAST: tl.constexpr,
+):  # fmt: skip
+    """Further places [places] of one head taken into what tokens see, see `_weighed`.
+
+    IS_LAST are places of which tokens may see no more than `limit` [tokens], and which end before `end`.
+    """
+    at, mask = place[:, None] * dim + i[None, :], (i < dim)[None, :]
+    if IS_LAST:
+        mask = mask & (place < end)[:, None]
+    key = tl.load(keys + at, mask=mask, other=0.0)
+    scores = tl.dot(query, tl.trans(key), input_precision=PRECISION) * factor
+    if IS_LAST:
+        scores = tl.where((place[None, :] <= limit[:, None]) & (place < end)[None, :], scores, float("-inf"))
+    value = tl.load(values + at, mask=mask, other=0.0)
+    return _weighed(scores, value, acc, top, weight)
+
+
+@triton.jit
 def look_back(
     queries, keys, values, numbers, mixed, out, capacity, num_heads, num_keys, dim, factor,
     GROUP: tl.constexpr, BLOCK: tl.constexpr, BLOCK_T: tl.constexpr, PLACES: tl.constexpr,
@@ -176,15 +195,15 @@ def look_back(
     top = tl.full((BLOCK_T,), float("-inf"), tl.float32)
     weight = tl.zeros((BLOCK_T,), tl.float32)
     acc = tl.zeros((BLOCK_T, BLOCK), tl.float32)
-    for start in range(0, end, PLACES):
-        place = start + steps
-        at_place = place[:, None] * dim + i[None, :]
-        mask = (place < end)[:, None] & is_real[None, :]
-        key = tl.load(keys + at_place, mask=mask, other=0.0)
-        scores = tl.dot(query, tl.trans(key), input_precision=PRECISION) * factor
-        scores = tl.where((place[None, :] <= held + t[:, None]) & (place < end)[None, :], scores, float("-inf"))
-        value = tl.load(values + at_place, mask=mask, other=0.0)
-        acc, top, weight = _weighed(scores, value, acc, top, weight)
+    shared = tl.minimum((held + first + 1) // PLACES * PLACES, end)  # before these is nothing that some may not see
+    for start in range(0, shared, PLACES):
+        acc, top, weight = _look_at(
+            query, keys, values, start + steps, t, i, acc, top, weight, end, dim, factor, IS_LAST=False
+        )
+    for start in range(shared, end, PLACES):
+        acc, top, weight = _look_at(
+            query, keys, values, start + steps, held + t, i, acc, top, weight, end, dim, factor, IS_LAST=True
+        )
     seen = (acc / tl.where(weight > 0.0, weight, 1.0)[:, None]).to(dtype).to(tl.float32)
     side = mixed + t[:, None] * (2 * (num_heads + num_keys) * dim) + (2 * head + 1) * dim + i[None, :]
     strength = tl.sigmoid(tl.load(side, mask=is_query, other=0.0).to(tl.float32)).to(dtype).to(tl.float32)

@@ -28,9 +28,12 @@ LEAST_BLOCK = 16
 
 @dataclass(frozen=True)
 class Blocks:
-    """How pieces are shared out over a GPU: so many tokens at once where each number is by itself; with attention so
-    many tokens and places, warps, and how far it fetches ahead, which the walk does as well; the warps of a chunk;
-    and so many tokens and columns of a convolution.
+    """How pieces are shared out over a GPU.
+
+    So many `tokens` are worked on at once where each number is by itself. With attention they are `queries`, which look
+    at so many `places`, by so many `warps`, and so many `stages` are fetched ahead. The chunks of a recurrence are
+    prepared by `chunk_warps` each, and walked for `walk_columns` of the state by `walk_warps`. A convolution takes
+    `conv_tokens` of `conv_columns`.
     """
 
     tokens: int
@@ -38,13 +41,27 @@ class Blocks:
     places: int
     warps: int
     stages: int
-    chunk_warps: int = 4
+    chunk_warps: int = 8
+    walk_columns: int = 32
+    walk_warps: int = 4
+    walk_stages: int = 1
     conv_tokens: int = 16
     conv_columns: int = 1024
 
 
-SHORT, LONG = Blocks(8, 64, 32, 8, 2, chunk_warps=8), Blocks(8, 16, 16, 4, 1)
+SHORT, LONG = Blocks(8, 64, 32, 8, 2, walk_stages=2), Blocks(8, 16, 16, 4, 1)
 """For numbers of two bytes and of four, in what a GPU for consumers keeps beside its threads (99 KB)."""
+WIDE = Blocks(8, 64, 32, 4, 2, walk_stages=3)
+"""For numbers of two bytes on Hopper, with 227 KB: there four warps feed tensor cores together, with 64 rows."""
+HOPPER = 9
+"""The first number of its compute capability."""
+
+
+def blocks_for(dtype: torch.dtype, capability: tuple[int, int]) -> Blocks:
+    """How to share out pieces of a dtype over a GPU of a compute capability."""
+    if dtype.itemsize == 4:
+        return LONG
+    return WIDE if capability[0] == HOPPER else SHORT
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +82,9 @@ class FusedPiece:
 
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
-        self.blocks = LONG if stack.embed.dtype == torch.float32 else SHORT
+        device = stack.embed.device
+        capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
+        self.blocks = blocks_for(stack.embed.dtype, capability)
 
     def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """The last hidden state [1, hidden], as `LeanStack.piece` gives it."""
@@ -113,11 +132,12 @@ class FusedPiece:
             num_warps=self.blocks.chunk_warps, num_stages=1,
         )  # fmt: skip
         seen = mixed.new_empty(num_tokens, heads * value_dim)
-        columns = min(block_value, 32)
+        columns = min(block_value, self.blocks.walk_columns)
         fused_delta.walk[heads, -(-value_dim // columns)](
             queries, keys, reads, writes, within, left, given.numbers, state, seen,
             given.size, heads, key_dim, value_dim,
-            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns, num_warps=4, num_stages=self.blocks.stages,
+            CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns,
+            num_warps=self.blocks.walk_warps, num_stages=self.blocks.walk_stages,
         )  # fmt: skip
         gated, num_lines = torch.empty_like(seen), num_tokens * heads
         fused_delta.gate[(-(-num_lines // self.blocks.tokens),)](
