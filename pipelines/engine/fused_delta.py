@@ -248,23 +248,26 @@ def walk(
     place = state + (head * key_dim + i[:, None]) * value_dim + j[None, :]
     is_real = (i < key_dim)[:, None] & is_value
     held = tl.load(place, mask=(i < num_held_keys)[:, None] & is_value, other=0.0)
+    left += head * (size // CHUNK)
+    after = tl.load(left)
     for start in range(0, count, CHUNK):
         t = start + steps
         at_key = (head * size + t)[:, None] * key_dim + i[None, :]
         at_value = (head * size + t)[:, None] * value_dim + j[None, :]
-        before = held.to(dtype)
+        lasting, before = after, held.to(dtype)
+        # before anything is stored, as a load would wait behind it: so much is left of the next chunk's state
+        after = tl.load(left + tl.minimum(start // CHUNK + 1, (count - 1) // CHUNK))
         read = tl.load(reads + at_key, mask=is_key, other=0.0)
         write = tl.load(writes + at_value, mask=is_value, other=0.0).to(tl.float32)
         change = (write - tl.dot(read, before, input_precision=PRECISION)).to(dtype)
+        key = tl.load(keys + at_key, mask=is_key, other=0.0)
+        held = tl.dot(tl.trans(key), change, held * lasting, input_precision=PRECISION)
         query = tl.load(queries + at_key, mask=is_key, other=0.0)
         share = tl.load(within + (head * size + t)[:, None] * CHUNK + steps[None, :])
         found = tl.dot(query, before, input_precision=PRECISION)
         found = tl.dot(share, change, found, input_precision=PRECISION)
         at = (t[:, None] * num_heads + head) * value_dim + j[None, :]
         tl.store(seen + at, found.to(dtype), mask=(t < count)[:, None] & is_value)
-        key = tl.load(keys + at_key, mask=is_key, other=0.0)
-        held = held * tl.load(left + head * (size // CHUNK) + start // CHUNK)
-        held = tl.dot(tl.trans(key), change, held, input_precision=PRECISION)
     tl.store(place, held, mask=is_real)
 
 
