@@ -169,6 +169,13 @@ def imitate(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     return gpu
 
 
+def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the kernels of the choice give, by plain torch."""
+    wholes = logits.float().logsumexp(-1)
+    top, ids = logits.max(-1)
+    return ids, top.float() - wholes, wholes
+
+
 def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
     """Have an engine on a CPU go a GPU's ways: graphs of steps, of pieces and of the tower, and a step begun ahead.
 

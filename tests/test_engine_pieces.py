@@ -19,6 +19,7 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.models import DEMO_FOLDER
+from tests.imitated_gpu import likeliest
 
 ROW = 1
 
@@ -216,7 +217,7 @@ def test_kernels_are_used_where_they_do_what_torch_does(
         window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
         return of_piece * lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
 
-    assert are_right(lean, slots, step, piece) == (said is None)
+    assert are_right(lean, slots, step, piece, likeliest) == (said is None)
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
 
 
@@ -231,7 +232,7 @@ def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture
         slots.states[-1][1][row] *= 1.2
         return last
 
-    assert not are_right(lean, slots, lambda _: torch.empty(0), piece)
+    assert not are_right(lean, slots, lambda _: torch.empty(0), piece, likeliest)
     assert "a piece is 20% off" in caplog.text
 
 
@@ -242,7 +243,7 @@ def test_running_out_of_memory_while_they_are_tried_is_told(model: Any) -> None:
         raise torch.OutOfMemoryError
 
     with torch.inference_mode(), pytest.raises(torch.OutOfMemoryError):
-        are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece)
+        are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece, likeliest)
 
 
 def patches_of(num_patches: int) -> torch.Tensor:

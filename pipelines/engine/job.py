@@ -9,13 +9,14 @@ from threading import Event as Flag
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
 from pipelines.engine.decoder import Detokenizer
+from pipelines.engine.gauge import Measured
 from pipelines.engine.rest import Stopped
 from pipelines.engine.sampler import Choice
 from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshot
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
-from pipelines.types import FinishReason, Sampling, Settings, Token, Usage, Work
+from pipelines.types import FinishReason, Sampling, Settings, Token, Work
 
 THOUGHT_ENDS = ("</think>", "<tool_call>")
 CLOSING = "\n</think>\n\n"
@@ -49,7 +50,7 @@ class Job:
         budget, closing = settings.max_thinking_tokens, checkpoint.encode(CLOSING)
         self._thought = Thought(inputs.thinking_open, budget, hurry, end_ids, closing)
         self._thought.recall(map(self._detokenizer.take, replied))
-        self._outbox: SimpleQueue[Step | Exception] = SimpleQueue()
+        self._outbox: SimpleQueue[Step | Measured | Exception] = SimpleQueue()
 
     @property
     def is_stopped(self) -> bool:
@@ -105,7 +106,9 @@ class Job:
                     yield "cancelled" if is_cut else item
                     return
                 is_cut = is_cut or self._stop.is_set()
-                if not is_cut or isinstance(item, Usage):
+                if isinstance(item, Measured):
+                    yield item.usage()
+                elif not is_cut:
                     yield item
         finally:
             self._left.set()
@@ -135,9 +138,9 @@ class Job:
             return "cancelled"
         return "length" if self.num_new_tokens >= self.max_new_tokens else None
 
-    def end(self, reason: FinishReason | Exception, usage: Usage | None = None) -> None:
+    def end(self, reason: FinishReason | Exception, measured: Measured | None = None) -> None:
         """Tell how it ended and what it used; what is left to do is not the engine's."""
         self.enter(Work("deliver"))
-        if usage is not None:
-            self._outbox.put(usage)
+        if measured is not None:
+            self._outbox.put(measured)
         self._outbox.put(reason)

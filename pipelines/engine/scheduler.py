@@ -267,11 +267,11 @@ class Scheduler:
             self._recover(error, list(self._running.jobs))
 
     def _end(self, job: Job, reason: FinishReason | Exception) -> None:
-        usage = None
+        measured = None
         try:
-            usage = self._gauge.end(job)
+            measured = self._gauge.end(job)
         finally:  # whatever fails: who asked is told
-            job.end(reason, usage)
+            job.end(reason, measured)
 
     def _recover(self, error: Exception, jobs: list[Job]) -> None:
         """End the jobs that an error met, give back what could be in the way, and go on with the others."""
