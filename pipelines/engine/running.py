@@ -40,9 +40,11 @@ class Running:
 
     def join(self, job: Job, slot: int, hidden: torch.Tensor) -> None:
         """Take on a job whose prompt is in a slot; of its last state `hidden` [1, hidden] comes the first token."""
-        (token_id, logprob), *_ = pick(self._stack.logits(hidden), [job.choice], likeliest=self._stack.likeliest).read()
+        chosen = pick(self._stack.logits(hidden), [job.choice], likeliest=self._stack.likeliest)
+        # while a GPU chooses, the host brings the row to its place
         self._slots.move(slot, len(self.jobs))
         self.jobs.append(job)
+        [(token_id, logprob)] = chosen.read()
         self._deliver(job, token_id, logprob)
 
     def wait(self) -> None:
