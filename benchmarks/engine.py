@@ -246,7 +246,7 @@ def replayed(pair: Pair) -> Iterator[str]:
     for rows in (1, 2, 4, 8):
         if rows >= stack.slots.rows:
             break
-        given = torch.tensor([[1] * rows, [PAST_TOKENS] * rows, [PAST_TOKENS] * rows], device=stack.device)
+        given = [[1] * rows, [PAST_TOKENS] * rows, [PAST_TOKENS] * rows]
         step = partial(stack.graphs.step, given, PAST_TOKENS + 1)
         # in the engine's thread: what it made there, nobody else may write to
         step_s = scheduler.between(partial(roofline.best_s, step, stack.device))

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.captured import SharedPool
@@ -134,7 +134,8 @@ def imitate(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
         def replay(self) -> None:
             gpu.num_replays += 1
-            self._operations.again()
+            with _disable_current_modes():  # none of these is asked of the host
+                self._operations.again()
 
     class On:
         def __init__(self, stream: Stream) -> None:
@@ -179,7 +180,7 @@ def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.T
 def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
     """Have an engine on a CPU go a GPU's ways: graphs of steps, of pieces and of the tower, and a step begun ahead.
 
-    With `has_kernels` plain torch stands for Triton's kernels, as far as pieces of prompts go.
+    With `has_kernels` plain torch stands for Triton's kernels, as far as pieces of prompts and the choice go.
     """
     scheduler = engine.scheduler
     stack, tower = scheduler.stack, scheduler.tower
@@ -198,5 +199,6 @@ def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
         return stack.lean.piece(hidden, stack.lean.span(row, len(hidden), numbers, positions, window))
 
     if has_kernels:
+        graphs.likeliest = likeliest
         graphs.pieces = Pieces(piece, stack.slots, lambda: SharedPool(graphs._stream))
     return graphs

@@ -13,7 +13,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
-from pipelines.engine.sampler import Chosen
+from pipelines.engine.sampler import Chosen, paired
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
 from pipelines.types import Delta, Request, Result, Sampling, Settings, Token
@@ -81,7 +81,8 @@ def test_a_character_of_several_tokens_may_be_cut_in_the_middle(
     place = iter(range(len(script)))
 
     def saying(*_: object) -> Chosen:
-        return Chosen(torch.tensor([script[next(place)]]), torch.zeros(1))
+        ids = torch.tensor([script[next(place)]])
+        return Chosen(ids, paired(ids, torch.zeros(1)))
 
     monkeypatch.setattr("pipelines.engine.running.pick", saying)
     request = Request("Hello", (), Settings(sampling=GREEDY, thinking=False, max_new_tokens=cut))

@@ -9,14 +9,18 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipelines.engine import LocalEngine, graphs
 from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.graphs import Graphs
+from pipelines.engine.sampler import AHEAD, Choice, pick
 from pipelines.models import DEMO_FOLDER
+from pipelines.types import Sampling, Settings
 from tests.engine_cases import CASES, GREEDY, inputs_of, oracle, run
 from tests.imitated_gpu import Gpu, imitate, lend
 
@@ -51,6 +55,48 @@ def test_replies_by_graphs_are_those_of_generate(gpu: Gpu, engine: LocalEngine, 
     assert len(gpu.streams) == 1
 
 
+@pytest.mark.parametrize("has_kernels", [False, True], ids=["plain", "kernels"])
+def test_draws_beside_the_likeliest_are_those_without_graphs(gpu: Gpu, engine: LocalEngine, has_kernels: bool) -> None:
+    """Rows join and leave, so that what a step takes from the one before it is what that found likeliest, or drew."""
+    wild = Sampling(temperature=1.0, top_k=20, top_p=0.95, presence_penalty=1.5, repetition_penalty=1.1)
+    drawn = Settings(sampling=wild, seed=3, max_new_tokens=40)
+    jobs = [(inputs_of(engine, case), drawn if number % 2 else GREEDY) for number, case in enumerate([*CASES] * 2)]
+    expected = [run(engine, *job) for job in jobs]
+    lend(engine, has_kernels=has_kernels)
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        assert list(pool.map(lambda job: run(engine, *job), jobs)) == expected
+    assert gpu.num_replays > 50
+
+
+def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine) -> None:
+    """The numbers go to the device in one copy, what was chosen comes back in one, and all else is replayed."""
+    lend(engine, has_kernels=True)
+    stack, operations = engine.scheduler.stack, list[str]()
+
+    class Noted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            operations.append(str(operation))
+            return operation(*args, **(kwargs or {}))
+
+    def chosen(tokens: list[int], position: int, ahead: torch.Tensor | None = None) -> torch.Tensor:
+        logits, fed, likely = stack.decode(tokens, [position] * 2, ahead)
+        return pick(logits, [Choice(Sampling(), 0)] * 2, fed, likely).ids
+
+    def steps() -> None:
+        ids = chosen([5, 6], 0)
+        with Noted():  # type: ignore[no-untyped-call]
+            chosen([AHEAD] * 2, 1, ids)
+        for row in range(2):
+            stack.slots.free(row)
+
+    engine.scheduler.between(steps)
+    assert gpu.num_replays == 2
+    assert [name for name in operations if "lift" not in name and "detach" not in name] == [
+        "aten.copy_.default",
+        "aten.clone.default",
+    ]
+
+
 def test_what_cannot_be_captured_runs_as_it_is(gpu: Gpu, engine: LocalEngine, caplog: pytest.LogCaptureFixture) -> None:
     """Torch stays on the stream of a capture that cannot be ended: the thread would go on there, beside all events."""
     lent = lend(engine, has_kernels=True)
@@ -63,7 +109,7 @@ def test_what_cannot_be_captured_runs_as_it_is(gpu: Gpu, engine: LocalEngine, ca
 
 def test_memory_that_runs_out_in_a_capture_is_told(gpu: Gpu, engine: LocalEngine) -> None:
     lent = lend(engine)
-    given = torch.tensor([[1], [0], [0]])
+    given = [[1], [0], [0]]
     gpu.error = torch.OutOfMemoryError()
     engine.scheduler.stack.slots.reserve(1)
     with pytest.raises(torch.OutOfMemoryError):

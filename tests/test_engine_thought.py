@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.engine import Closed, LocalEngine
-from pipelines.engine.sampler import Chosen
+from pipelines.engine.sampler import Chosen, paired
 from pipelines.engine.thought import LEAST_REPEATED, LoopGuard, Thought
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
@@ -136,8 +136,9 @@ def test_a_model_that_circles_is_interrupted(engine: LocalEngine, monkeypatch: p
     inputs = fuse(*CASES["text"], engine.checkpoint, True)
     said: list[int] = []
 
-    def circling(_logits: object, _choices: object, _fed: object = None) -> Chosen:
-        return Chosen(torch.tensor([ends if end in said else line[next(place) % len(line)]]), torch.zeros(1))
+    def circling(*_: object) -> Chosen:
+        ids = torch.tensor([ends if end in said else line[next(place) % len(line)]])
+        return Chosen(ids, paired(ids, torch.zeros(1)))
 
     monkeypatch.setattr("pipelines.engine.running.pick", circling)
     steps = []

@@ -6,11 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
 WARM_UPS = 2
+
+T = TypeVar("T")
 
 Work = Callable[..., torch.Tensor]
 Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
@@ -20,30 +22,36 @@ _CAPTURING = Lock()
 """Torch captures one graph at a time in a process, and each of several GPUs has an engine's thread of its own."""
 
 
-class Captured:
-    """Some work on buffers of its own, captured on a stream beside the current one.
+class Captured(Generic[T]):
+    """Some work on buffers of its own, the `inputs`, captured on a stream beside the current one.
 
     It is warmed up with the numbers that it is wanted for: what it writes to the caches then is written again by the
     first replay, and nowhere else. Graphs of one `pool` have their memory together: each overwrites the others' output.
     """
 
-    def __init__(self, work: Work, inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream, pool: Any = None) -> None:
-        self._inputs = [one.clone() for one in inputs]
+    def __init__(
+        self, work: Callable[..., T], inputs: Sequence[torch.Tensor], stream: torch.cuda.Stream, pool: Any = None
+    ) -> None:
+        self.inputs = [one.clone() for one in inputs]
         current = torch.cuda.current_stream(inputs[0].device)
         self._graph = torch.cuda.CUDAGraph()
         with _CAPTURING:
             stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UPS):
-                    work(*self._inputs)
+                    work(*self.inputs)
             current.wait_stream(stream)
             with _captured(self._graph, stream, pool or torch.cuda.graph_pool_handle()):
-                self._output = work(*self._inputs)
+                self._output = work(*self.inputs)
 
-    def __call__(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    def __call__(self, inputs: Sequence[torch.Tensor]) -> T:
         """What the work gives, until the next replay."""
-        for own, given in zip(self._inputs, inputs, strict=True):
+        for own, given in zip(self.inputs, inputs, strict=True):
             own.copy_(given)
+        return self.replay()
+
+    def replay(self) -> T:
+        """What the work gives for what was written into the inputs, until the next replay."""
         self._graph.replay()
         return self._output
 

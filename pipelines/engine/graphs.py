@@ -9,9 +9,11 @@ enough. So are pieces of prompts there, see `pipelines.engine.pieces`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,13 +21,15 @@ from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS, Pieces
 from pipelines.engine.proof import are_right
-from pipelines.engine.sampler import Likeliest
-from pipelines.engine.sending import sent
+from pipelines.engine.sampler import Likeliest, Likely, Stepped, likely_by
+from pipelines.engine.sending import send, sent
 from pipelines.engine.slots import SlotCache
 
 LEAST_WINDOW = 512
 LEAST_CAPABILITY = (8, 0)
 """GPUs from here on have bf16, and the shared memory that the kernels need."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ class Graphs:
         self.pieces: Pieces | None = None
         self.likeliest: Likeliest | None = None
         """For pieces of any length, and to choose the next token, where the kernels are used."""
-        self._graphs: dict[tuple[str, int, int], Captured] = {}
+        self._graphs: dict[tuple[str, int, int], Captured[Any]] = {}
         self._generation = 0
         self._can_step = self._can_piece = True
 
@@ -83,23 +87,54 @@ class Graphs:
             return [most]
         return [LEAST_WINDOW << number for number in range((most // LEAST_WINDOW).bit_length())]
 
-    def step(self, given: torch.Tensor, size: int) -> torch.Tensor:
-        """As `LeanStack.step`, where the first `size` places are looked at. The next step overwrites the logits."""
-        num_rows = given.shape[1]
+    def step(self, numbers: Sequence[Sequence[int]], size: int, ahead: torch.Tensor | None = None) -> Stepped:
+        """As `LeanStack.step` for `numbers` [3][rows], where the first `size` places are looked at.
+
+        Where a token is below 0, that of `ahead` int64 [rows] is taken. The next step overwrites all that is given.
+        """
+        num_rows = len(numbers[0])
         rows = min(_power_of_two(num_rows), self._slots.rows - 1)
         size = self._slots.capacity if self._fused else self._size(size)
+        given = [[*line, *[0] * (rows - num_rows)] for line in numbers]
+        if ahead is not None and ahead.data_ptr() != self._chosen.data_ptr():
+            self._chosen[: len(ahead)].copy_(ahead)
 
-        def step(given: torch.Tensor) -> torch.Tensor:
-            if self._fused:
-                return self._fused(given)
-            return self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
+        def step(given: torch.Tensor) -> Stepped:
+            return self._step(given, size)
 
-        padded = torch.nn.functional.pad(given, (0, rows - num_rows))
-        logits = self._replayed(("step", rows, size), step, [padded]) if self._can_step else None
-        if logits is None:
+        graph = None
+        if self._can_step:
+            graph = self._captured(("step", rows, size), step, lambda: [self._sent(given)])
+        if graph is None:
             self._can_step = False
-            logits = step(padded)
-        return logits[:num_rows]
+            stepped = step(self._sent(given))
+        else:
+            send(given, graph.inputs[0])
+            stepped = graph.replay()
+        return stepped if rows == num_rows else _first(stepped, num_rows)
+
+    def _step(self, given: torch.Tensor, size: int) -> Stepped:
+        """What is captured of a step: all of it, up to the tokens that are likeliest, where kernels find these."""
+        rows, tokens = given.shape[1], given[0]
+        torch.where(tokens < 0, self._chosen[:rows], tokens, out=tokens)
+        if self._fused:
+            logits = self._fused(given)
+        else:
+            logits = self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
+        if self.likeliest is None:
+            return Stepped(logits, tokens)
+        likely = likely_by(self.likeliest, logits)
+        return Stepped(logits, tokens, likely._replace(ids=self._chosen[:rows].copy_(likely.ids)))
+
+    @cached_property
+    def _chosen(self) -> torch.Tensor:
+        """The tokens that were chosen last, int64 [rows]: where a step finds those that only the device knows, and
+        leaves those that it finds likeliest for the next.
+        """
+        return torch.zeros(self._slots.rows - 1, dtype=torch.int64, device=self._stack.embed.device)
+
+    def _sent(self, numbers: Sequence[Sequence[int]]) -> torch.Tensor:
+        return sent(torch.tensor(numbers), self._stack.embed.device)
 
     def piece(self, row: int, hidden: torch.Tensor, held: int, positions: torch.Tensor) -> torch.Tensor | None:
         """The last hidden state [1, hidden] of a short piece in a row; None where it cannot be captured on this device.
@@ -115,38 +150,47 @@ class Graphs:
             window = self._slots.window(slice(row, row + 1), size, is_masked=True)
             return self._stack.piece(hidden, self._stack.span(row, len(hidden), numbers, positions, window))
 
-        numbers = sent(torch.tensor([[held], [num_tokens]]), hidden.device)
         padded = [
             torch.nn.functional.pad(hidden, (0, 0, 0, fill)),
-            numbers,
+            self._sent([[held], [num_tokens]]),
             torch.nn.functional.pad(positions, (0, fill)),
         ]
-        hidden_state = self._replayed(("piece", row, size), piece, padded)
-        if hidden_state is None:
+        graph = self._captured(("piece", row, size), piece, lambda: padded)
+        if graph is None:
             self._can_piece = False
             return None
-        return hidden_state.clone()
+        return graph(padded).clone()
 
     def _size(self, size: int) -> int:
         return min(max(_power_of_two(size), LEAST_WINDOW), self._slots.capacity)
 
-    def _replayed(
-        self, key: tuple[str, int, int], work: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
-    ) -> torch.Tensor | None:
-        """What the work gives, until its next replay; None where it cannot be captured on this device."""
+    def _captured(
+        self, key: tuple[str, int, int], work: Callable[..., T], inputs: Callable[[], Sequence[torch.Tensor]]
+    ) -> Captured[T] | None:
+        """The graph of some work, captured now where there was none; None where it cannot be on this device."""
         if self._slots.generation != self._generation:
             self._graphs.clear()
             self._generation = self._slots.generation
         if key not in self._graphs:
             try:
-                with self._slots.unchanged():
-                    self._graphs[key] = Captured(work, inputs, self._stream)
+                with self._unchanged():
+                    self._graphs[key] = Captured(work, inputs(), self._stream)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:  # as of a library that synchronises within its triangular solver
                 _log.warning("A %s goes on without CUDA graphs: %s: %s", key[0], type(error).__name__, error)
                 return None
-        return self._graphs[key](inputs)
+        return self._graphs[key]
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """Undo what is done within, where the next replay does not do it again."""
+        chosen = self._chosen.clone()
+        with self._slots.unchanged():
+            try:
+                yield
+            finally:
+                self._chosen.copy_(chosen)
 
 
 def can_fuse(device: torch.device, *, has_experts: bool) -> bool:
@@ -154,6 +198,14 @@ def can_fuse(device: torch.device, *, has_experts: bool) -> bool:
     if device.type != "cuda" or torch.version.cuda is None or find_spec("triton") is None or has_experts:
         return False
     return torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+
+
+def _first(stepped: Stepped, rows: int) -> Stepped:
+    """The first rows of what a step gave."""
+    logits, fed, likely = stepped
+    if likely is not None:
+        likely = Likely(*(one[:rows] for one in likely))
+    return Stepped(logits[:rows], fed[:rows], likely)
 
 
 def _power_of_two(number: int) -> int:

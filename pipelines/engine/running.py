@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 
 from pipelines.engine.job import Job
-from pipelines.engine.sampler import Chosen, pick
+from pipelines.engine.sampler import AHEAD, Chosen, pick
 from pipelines.engine.sending import sent
 from pipelines.engine.snapshots import Snapshots
-from pipelines.engine.stack import AHEAD, Stack
+from pipelines.engine.stack import Stack
 from pipelines.types import FinishReason, Work
 
 
@@ -40,7 +40,8 @@ class Running:
 
     def join(self, job: Job, slot: int, hidden: torch.Tensor) -> None:
         """Take on a job whose prompt is in a slot; of its last state `hidden` [1, hidden] comes the first token."""
-        chosen = pick(self._stack.logits(hidden), [job.choice], likeliest=self._stack.likeliest)
+        logits = self._stack.logits(hidden)
+        chosen = pick(logits, [job.choice], None, self._stack.likely(logits))
         # while a GPU chooses, the host brings the row to its place
         self._slots.move(slot, len(self.jobs))
         self.jobs.append(job)
@@ -109,8 +110,8 @@ class Running:
             chosen = pending.chosen.ids
             if order != list(range(len(before))):
                 chosen = chosen.index_select(0, sent(torch.tensor(order), chosen.device))
-        logits, fed = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
-        picked = pick(logits, [job.choice for job in jobs], fed, self._stack.likeliest)
+        logits, fed, likely = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
+        picked = pick(logits, [job.choice for job in jobs], fed, likely)
         for job in jobs:
             job.next_position += 1
         return _Pending(jobs, picked)

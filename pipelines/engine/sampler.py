@@ -10,16 +10,40 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 
 from pipelines.engine.sending import sent
 from pipelines.types import Sampling
 
+AHEAD = -1
+"""Stands for a token that was chosen on the device and not read yet."""
+
 Likeliest = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 """Of logits [rows, vocabulary]: ids int64 [rows] of the highest, and float32 [rows] their log probabilities and the
 logarithms of the sums of all powers.
 """
+
+
+class Likely(NamedTuple):
+    """What is likeliest by some logits: `ids` int64 [rows], `pairs` float32 [rows, 2] as `paired` gives them, and
+    `wholes` float32 [rows], the logarithms of the sums of all powers.
+    """
+
+    ids: torch.Tensor
+    pairs: torch.Tensor
+    wholes: torch.Tensor
+
+
+class Stepped(NamedTuple):
+    """What the next token of each row is chosen from: `logits` [rows, vocabulary] behind the tokens `fed` int64 [rows],
+    and what is likeliest, where the device was asked for it already.
+    """
+
+    logits: torch.Tensor
+    fed: torch.Tensor
+    likely: Likely | None = None
 
 
 class Choice:
@@ -77,20 +101,36 @@ class Choice:
         return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
 
 
-class Chosen:
-    """The next token of each row with its log probability, on the device: `ids` int64 [rows]."""
+def paired(ids: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
+    """Ids [rows] and their log probabilities as float32 [rows, 2], which holds every id below 16 million exactly.
 
-    def __init__(self, ids: torch.Tensor, logprobs: torch.Tensor) -> None:
+    So the device is waited for once.
+    """
+    return torch.stack([ids.float(), logprobs], dim=-1)
+
+
+def likely_by(likeliest: Likeliest, logits: torch.Tensor) -> Likely:
+    """What something finds likeliest by logits [rows, vocabulary]."""
+    ids, logprobs, wholes = likeliest(logits)
+    return Likely(ids, paired(ids, logprobs), wholes)
+
+
+class Chosen:
+    """The next token of each row, on the device: `ids` int64 [rows], and `pairs` with their log probabilities.
+
+    The pairs are copied here, on a GPU to the host without a wait: what is begun behind it may write over them.
+    """
+
+    def __init__(self, ids: torch.Tensor, pairs: torch.Tensor) -> None:
         self.ids = ids
-        # as one tensor, so that the device is waited for once; float32 holds every id below 16 million exactly
-        pairs = torch.stack([ids.float(), logprobs], dim=-1)
         self._reached: torch.cuda.Event | None = None
         if pairs.is_cuda:  # whatever is begun behind it is not waited for
+            # pinned memory that torch keeps from others until it was written
             self._pairs = torch.empty(pairs.shape, pin_memory=True).copy_(pairs, non_blocking=True)
             self._reached = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._reached.record()
         else:
-            self._pairs = pairs
+            self._pairs = pairs.clone()
 
     def read(self) -> list[tuple[int, float]]:
         """Wait for them."""
@@ -104,23 +144,23 @@ def pick(
     logits: torch.Tensor,
     choices: Sequence[Choice],
     fed: torch.Tensor | None = None,
-    likeliest: Likeliest | None = None,
+    likely: Likely | None = None,
 ) -> Chosen:
     """Choose the next token of each row, for logits [rows, vocabulary].
 
     The probability is the model's own, before penalties and sampling. Rows do not note their token by themselves:
-    `fed` int64 [rows] are those before, where they were not known yet when they were fed.
+    `fed` int64 [rows] are those before, where they were not known yet when they were fed. `likely` is what was found of
+    the logits already.
     """
     is_plain = all(choice.is_plain for choice in choices)
-    if likeliest is not None:
-        ids, logprobs, wholes = likeliest(logits)
-        if not is_plain:
-            ids = _sampled(logits.float(), choices, fed)
-            logprobs = logits.gather(1, ids[:, None])[:, 0].float() - wholes
-        return Chosen(ids, logprobs)
+    if likely is not None:
+        if is_plain:
+            return Chosen(likely.ids, likely.pairs)
+        ids = _sampled(logits.float(), choices, fed)
+        return Chosen(ids, paired(ids, logits.gather(1, ids[:, None])[:, 0].float() - likely.wholes))
     logits = logits.float()  # a CPU is slow at the largest of bfloat16
     ids = logits.argmax(-1) if is_plain else _sampled(logits, choices, fed)
-    return Chosen(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0])
+    return Chosen(ids, paired(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0]))
 
 
 def _sampled(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None) -> torch.Tensor:

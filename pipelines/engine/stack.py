@@ -16,15 +16,13 @@ from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
 from pipelines.engine.rest import Rest, no_rest
-from pipelines.engine.sampler import Likeliest
+from pipelines.engine.sampler import AHEAD, Likely, Stepped, likely_by
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import PrefillView, RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
 
-AHEAD = -1
-"""Stands for a token that was chosen on the device and not read yet."""
 WARM_TOKENS = 4096
 """The longest window that warming up is for: buffers of this capacity are kept while nothing runs."""
 
@@ -49,10 +47,11 @@ class Stack:
         """Whether Triton's kernels stand for plain torch."""
         return self.graphs is not None and self.graphs.pieces is not None
 
-    @property
-    def likeliest(self) -> Likeliest | None:
-        """What finds the likeliest tokens quicker than plain torch, where there is something."""
-        return None if self.graphs is None else self.graphs.likeliest
+    def likely(self, logits: torch.Tensor) -> Likely | None:
+        """What is likeliest by logits [rows, vocabulary], where something finds it quicker than plain torch."""
+        if self.graphs is None or self.graphs.likeliest is None:
+            return None
+        return likely_by(self.graphs.likeliest, logits)
 
     def use_kernels(self) -> None:
         """Use Triton's kernels on a GPU where they do what plain torch does; no row may be in use."""
@@ -143,26 +142,28 @@ class Stack:
 
     def decode(
         self, tokens: Sequence[int], next_positions: Sequence[int], ahead: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append one token to each of the first rows, as many as `tokens`: logits [rows, vocabulary] of the next.
+    ) -> Stepped:
+        """Append one token to each of the first rows, as many as `tokens`: what the next are chosen from.
 
-        Where a token is `AHEAD`, that of `ahead` int64 [rows] is taken, which only the device knows yet. Given back
-        with the logits are the tokens as they were taken, int64 [rows].
+        Where a token is `AHEAD`, that of `ahead` int64 [rows] is taken, which only the device knows yet. The next step
+        may overwrite what is given.
         """
         lengths = self.slots.lengths[: len(tokens)]
         window = max(lengths) + 1
         self.slots.reserve(window)
-        given = sent(torch.tensor([list(tokens), lengths, list(next_positions)]), self.device)
-        if ahead is not None:
-            given[0] = torch.where(given[0] == AHEAD, ahead, given[0])
+        numbers = tokens, lengths, next_positions
         if self.graphs is not None:
-            logits = self.graphs.step(given, window)
+            stepped = self.graphs.step(numbers, window, ahead)
         else:
+            given = sent(torch.tensor(numbers), self.device)
+            if ahead is not None:
+                given[0] = torch.where(given[0] == AHEAD, ahead, given[0])
             is_masked = min(lengths) + 1 < window
             logits = self._traces(given, self.slots.window(slice(len(tokens)), window, is_masked=is_masked))
+            stepped = Stepped(logits, given[0])
         for row in range(len(tokens)):
             self.slots.lengths[row] += 1
-        return logits, given[0]
+        return stepped
 
     def warm_up(self) -> None:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs.
