@@ -7,7 +7,7 @@ import torch
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.positions import position_ids
-from pipelines.engine.slots import PrefillView
+from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.stack import Stack
 from pipelines.engine.traces import HAS_TORCHSCRIPT, StepTraces
 from pipelines.fusion import fuse
@@ -146,9 +146,9 @@ def test_what_a_row_held_within_a_piece_is_what_a_piece_of_that_length_leaves(
     assert state.length == expected.length == start + count
     assert stack.slots.lengths[:2] == [start + num_tokens] * 2
     assert torch.allclose(hidden, last, atol=1e-4)
-    for pair, others in zip(state.tensors, expected.tensors, strict=True):
-        for tensor, other in zip(pair, others, strict=True):
-            assert torch.allclose(tensor, other, atol=1e-3)
+    for tensor, other in zip((*state.states, state.places), (*expected.states, expected.places), strict=True):
+        assert tensor.shape == other.shape
+        assert torch.allclose(tensor, other, atol=1e-3)
 
 
 def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngine) -> None:
@@ -166,3 +166,27 @@ def test_steps_run_from_traces_that_give_what_plain_steps_give(engine: LocalEngi
         assert torch.allclose(traced.decode([9], [25])[0], plain.decode([9], [25])[0], atol=1e-4)
     assert bool(traced._traces._traces) == HAS_TORCHSCRIPT
     assert not plain._traces._traces
+
+
+def test_a_row_is_copied_and_moved_as_a_whole_and_alone(engine: LocalEngine) -> None:
+    slots = Stack(engine.model, 4).slots
+    with torch.inference_mode():
+        slots.reserve(20)
+        for tensor in (tensor for pair in slots.layers for tensor in pair):
+            assert tensor.is_contiguous()
+            tensor.normal_()
+        slots.lengths[:3] = [5, 7, 9]
+        others, state = [slots.copy_out(row) for row in (0, 2)], slots.copy_out(1)
+        slots.reserve(1000)
+        slots.move(1, 3)
+        slots.clear(1)
+        moved, cleared = slots.copy_out(3), slots.copy_out(1)
+        slots.copy_in(1, state)
+        found = [slots.copy_out(row) for row in (0, 2, 1)]
+    assert slots.lengths == [5, 7, 9, 7]
+    assert not any(tensor.any() for tensor in cleared.states)
+    for one, other in zip([*found, moved], [*others, state, state], strict=True):
+        assert one.length == other.length
+        assert one.num_bytes == other.num_bytes > 0
+        for tensor, expected in zip((*one.states, one.places), (*other.states, other.places), strict=True):
+            assert torch.equal(tensor, expected)

@@ -81,7 +81,7 @@ class GatedDelta:
         else:
             count = span.keep.count
             before = seen_by(slice(count))
-            span.keep.states.append((past[count - 1 : count - 1 + num_taps].t().contiguous(), state.clone()))
+            span.keep.add(past[count - 1 : count - 1 + num_taps].t(), state)
             seen = torch.cat([before, seen_by(slice(count, None))])
         return self._given(seen.reshape(-1, 1, self.value_dim), z, hidden.dtype)
 

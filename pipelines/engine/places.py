@@ -5,12 +5,12 @@ All numbers that change from one step to the next are in tensors, so that a step
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from pipelines.engine.slots import SlotCache, Window
+from pipelines.engine.slots import SlotCache, States, Window
 
 
 class Rotary:
@@ -69,7 +69,14 @@ class Keep:
     """
 
     count: int
-    states: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    states: States
+    _num_added: int = 0
+
+    def add(self, conv: torch.Tensor, recurrent: torch.Tensor) -> None:
+        """Copy the states of the next linear layer."""
+        for states, added in zip(self.states, (conv, recurrent), strict=True):
+            states[self._num_added].copy_(added)
+        self._num_added += 1
 
 
 class Span:

@@ -1,9 +1,10 @@
 """The caches of all conversations that run at once: a row for each, every row with a length of its own.
 
 transformers' caches count one length for all rows, and its continuous batching refuses linear attention. So these are
-ours: key and value buffers [rows, heads, capacity, head_dim] of the full-attention layers, and the convolution and
-recurrent states [rows, ...] of the linear ones. The model gets a view of some rows, which has the methods of a
-transformers `Cache` that its layers call.
+ours: key and value buffers [rows, heads, capacity, head_dim] of the full-attention layers, which grow one layer at a
+time, and the convolution and recurrent states [rows, ...] of the linear ones. These never grow: the states of all
+layers are one tensor, so that a row is copied in few operations, each of which costs the host of a GPU some
+microseconds.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
+States = tuple[torch.Tensor, torch.Tensor]
+"""Convolution and recurrent states of all linear layers."""
 
 LEAST_CAPACITY = 512
 """Tokens; capacities double from here. Growing copies what is there, and on a GPU asks for new graphs."""
@@ -23,19 +26,20 @@ LEAST_CAPACITY = 512
 
 @dataclass(frozen=True, eq=False)
 class RowState:
-    """What one row holds, by layer, copied out of it.
+    """What one row holds, copied out of it.
 
-    `tensors` of a full-attention layer are keys and values [heads, length, head_dim], of a linear one the convolution
-    and the recurrent states.
+    `states` of the linear layers are [layers, ...]; `places` are the keys and values of the others in turn,
+    [2 x layers, heads, length, head_dim].
     """
 
     length: int
-    tensors: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    states: States
+    places: torch.Tensor
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(tensor.nbytes for pair in self.tensors for tensor in pair)
+        return self.places.nbytes + sum(tensor.nbytes for tensor in self.states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,7 @@ class SlotCache:
         self._config, self._dtype, self._device = config, dtype, device
         self.is_linear = [kind == "linear_attention" for kind in config.layer_types]
         self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._states: States | tuple[()] = ()
         self.generation = 0
         """Of the buffers: what was recorded on those of another one is void, though they may lie at its addresses."""
         self.first_places = torch.empty(0, dtype=torch.int64, device=device)
@@ -80,14 +85,12 @@ class SlotCache:
         while capacity < num_tokens:
             capacity *= 2
         capacity = min(capacity, max(num_tokens, self._config.max_position_embeddings))
-        layers = []
+        states = self._states or self._linear_states()
+        of_linear, layers = zip(*states, strict=True), []
         for index, is_linear in enumerate(self.is_linear):
             held = self.layers[index] if self.layers else None
-            if is_linear:
-                layers.append(held or self._linear_states())
-            else:
-                layers.append(self._grown(held, capacity))
-        self.layers, self.capacity = layers, capacity
+            layers.append(next(of_linear) if is_linear else self._grown(held, capacity))
+        self._states, self.layers, self.capacity = states, layers, capacity
         self._number_places()
 
     def _number_places(self) -> None:
@@ -110,13 +113,12 @@ class SlotCache:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Undo what is done to the states within; keys and values that are written are written over by the next."""
-        before = [[tensor.clone() for tensor in pair] for pair in self.states]
+        before = [tensor.clone() for tensor in self._states]
         try:
             yield
         finally:
-            for pair, kept in zip(self.states, before, strict=True):
-                for tensor, values in zip(pair, kept, strict=True):
-                    tensor.copy_(values)
+            for tensor, values in zip(self._states, before, strict=True):
+                tensor.copy_(values)
 
     @property
     def states(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -125,7 +127,7 @@ class SlotCache:
 
     def release(self) -> None:
         """Give all memory back; no row may be in use."""
-        self.layers, self.capacity, self.lengths = [], 0, [0] * self.rows
+        self.layers, self._states, self.capacity, self.lengths = [], (), 0, [0] * self.rows
         self._full, self._lists = [], []
         self.generation += 1
 
@@ -135,41 +137,41 @@ class SlotCache:
 
     def clear(self, row: int) -> None:
         """Have an empty row begin from states of zero."""
-        for pair in self.states:
-            for tensor in pair:
-                tensor[row].zero_()
+        for tensor in self._states:
+            tensor[:, row].zero_()
 
     def move(self, source: int, target: int) -> None:
         """Bring a row to another place, whose content is lost."""
         length = self.lengths[source]
-        for is_linear, pair in zip(self.is_linear, self.layers, strict=True):
-            for tensor in pair:
-                if is_linear:
-                    tensor[target] = tensor[source]
-                else:
-                    tensor[target, :, :length] = tensor[source, :, :length]
+        for tensor in self._states:
+            tensor[:, target] = tensor[:, source]
+        torch._foreach_copy_(self._places(target, length), self._places(source, length))
         self.lengths[target], self.lengths[source] = length, 0
 
-    def copy_out(self, row: int, length: int | None = None, states: Pairs = ()) -> RowState:
+    def copy_out(self, row: int, length: int | None = None, states: States | None = None) -> RowState:
         """What a row holds, as tensors of its own; or what it held at a `length`, when it had these linear `states`."""
         length = self.lengths[row] if length is None else length
-        of_linear = iter(states or [(conv[row].clone(), state[row].clone()) for conv, state in self.states])
-        tensors = tuple(
-            next(of_linear) if is_linear else (keys[row, :, :length].clone(), values[row, :, :length].clone())
-            for is_linear, (keys, values) in zip(self.is_linear, self.layers, strict=True)
-        )
-        return RowState(length, tensors)
+        if states is None:
+            conv, recurrent = (tensor[:, row].clone() for tensor in self._states)
+            states = conv, recurrent
+        return RowState(length, states, torch.stack(self._places(row, length)))
 
     def copy_in(self, row: int, state: RowState) -> None:
         """Make a row hold what another held."""
         self.reserve(state.length)
-        for is_linear, pair, given in zip(self.is_linear, self.layers, state.tensors, strict=True):
-            for tensor, values in zip(pair, given, strict=True):
-                if is_linear:
-                    tensor[row] = values
-                else:
-                    tensor[row, :, : state.length] = values
+        for tensor, values in zip(self._states, state.states, strict=True):
+            tensor[:, row] = values
+        torch._foreach_copy_(self._places(row, state.length), state.places.unbind())
         self.lengths[row] = state.length
+
+    def new_states(self) -> States:
+        """Room for the linear states of one row, [layers, ...]; the slots have room for a token."""
+        conv, recurrent = (torch.empty_like(tensor[:, 0]) for tensor in self._states)
+        return conv, recurrent
+
+    def _places(self, row: int, length: int) -> list[torch.Tensor]:
+        """Keys and values [heads, length, head_dim] of each layer with full attention, in a row."""
+        return [tensor[row].narrow(1, 0, length) for pair in self._full for tensor in pair]
 
     def _grown(self, old: tuple[torch.Tensor, torch.Tensor] | None, capacity: int) -> tuple[torch.Tensor, torch.Tensor]:
         config = self._config
@@ -180,76 +182,13 @@ class SlotCache:
                 tensor[:, :, : before.shape[2]] = before
         return new
 
-    def _linear_states(self) -> tuple[torch.Tensor, torch.Tensor]:
-        config = self._config
+    def _linear_states(self) -> States:
+        config, layers = self._config, sum(self.is_linear)
         keys = config.linear_num_key_heads * config.linear_key_head_dim
         values = config.linear_num_value_heads * config.linear_value_head_dim
-        recurrent = (self.rows, config.linear_num_value_heads, config.linear_key_head_dim, config.linear_value_head_dim)
-        conv = self._zeros((self.rows, 2 * keys + values, config.linear_conv_kernel_dim))
-        return conv, torch.zeros(recurrent, dtype=torch.float32, device=self._device)
+        recurrent = config.linear_num_value_heads, config.linear_key_head_dim, config.linear_value_head_dim
+        conv = self._zeros((layers, self.rows, 2 * keys + values, config.linear_conv_kernel_dim))
+        return conv, torch.zeros((layers, self.rows, *recurrent), dtype=torch.float32, device=self._device)
 
     def _zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.zeros(shape, dtype=self._dtype, device=self._device)
-
-
-class LayerStates(NamedTuple):
-    """The states of a linear layer as transformers 5.17 reads them, each a list of one; nothing is rolled back."""
-
-    conv_states: list[torch.Tensor]
-    recurrent_states: list[torch.Tensor]
-    record_past: bool = False
-
-
-class PrefillView:
-    """The part of a transformers `Cache` that layers call, for one row that is given tokens behind what it holds.
-
-    Those of 5.17, which some hosts of GPUs have, ask `has_previous_state` and read `layers`; those of 5.23 ask
-    `is_recording_past`, `get_conv_state` and `get_recurrent_state`.
-    """
-
-    def __init__(self, cache: SlotCache, row: int, num_tokens: int) -> None:
-        self._layers, self._row = cache.layers, slice(row, row + 1)
-        self._start = cache.lengths[row]
-        self._end = self._start + num_tokens
-
-    def has_previous_state(self, layer_idx: int, state_idx: int = 0) -> bool:  # noqa: ARG002
-        """Whether the row holds something."""
-        return self._start > 0
-
-    @property
-    def layers(self) -> list[LayerStates]:
-        """Of all layers; what is said of one with attention is never read."""
-        return [LayerStates([first[self._row]], [second[self._row]]) for first, second in self._layers]
-
-    def is_recording_past(self, layer_idx: int) -> bool:  # noqa: ARG002
-        """Never: nothing is rolled back."""
-        return False
-
-    def get_conv_state(self, layer_idx: int, state_idx: int = 0) -> torch.Tensor | None:  # noqa: ARG002
-        """What the convolution saw last; None where the row is empty, whatever an earlier conversation left there."""
-        return self._layers[layer_idx][0][self._row] if self._start else None
-
-    def get_recurrent_state(self, layer_idx: int, state_idx: int = 0) -> torch.Tensor | None:  # noqa: ARG002
-        """The recurrent state; None where the row is empty."""
-        return self._layers[layer_idx][1][self._row] if self._start else None
-
-    def update_recurrent_state(self, states: torch.Tensor, layer_idx: int) -> torch.Tensor:
-        """Take over the recurrent state."""
-        return self._layers[layer_idx][1][self._row].copy_(states)
-
-    def update_conv_state(self, states: torch.Tensor, layer_idx: int, conv_kernel_size: int) -> torch.Tensor:
-        """Keep the last inputs of the convolution, and give all with those before them."""
-        target = self._layers[layer_idx][0][self._row]
-        if self._start:
-            states = torch.cat([target, states], dim=-1)
-        short = conv_kernel_size - states.shape[-1]
-        padded = torch.nn.functional.pad(states, (short, 0)) if short > 0 else states
-        target.copy_(padded[..., -conv_kernel_size:])
-        return padded
-
-    def update(self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append keys and values, and give all."""
-        pair = tuple(tensor[self._row] for tensor in self._layers[layer_idx])
-        for tensor, new in zip(pair, (keys, values), strict=True):
-            tensor[:, :, self._start : self._end] = new
-        return pair[0][:, :, : self._end], pair[1][:, :, : self._end]

@@ -15,10 +15,11 @@ from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
+from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.sampler import AHEAD, Likely, Stepped, likely_by
 from pipelines.engine.sending import sent
-from pipelines.engine.slots import PrefillView, RowState, SlotCache
+from pipelines.engine.slots import RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
 from pipelines.types import WeightFormat
@@ -121,7 +122,8 @@ class Stack:
     ) -> tuple[torch.Tensor, RowState]:
         """As `prefill`, resting on a CPU; and what the row held behind the first `count` tokens of the piece."""
         if count < embeddings.shape[1] and self.device.type == "cpu":  # in one go: the weights are read once
-            keep = Keep(count)
+            self.slots.reserve(self.slots.lengths[row] + embeddings.shape[1])
+            keep = Keep(count, self.slots.new_states())
             hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
             length = self.slots.lengths[row] - embeddings.shape[1] + count
             return hidden, self.slots.copy_out(row, length, keep.states)
