@@ -16,17 +16,21 @@ import triton
 
 from benchmarks.shapes import SHAPES
 from pipelines.engine import fused
-from pipelines.engine.fused_step import MOST_ROWS, OVERLAPPING
+from pipelines.engine.fused_step import OVERLAPPING
 from pipelines.engine.tiles import Tile
 
-ONE_ROW = (
-    Tile(1, 1024, 2, 2), Tile(2, 512, 1, 2), Tile(2, 1024, 4, 2), Tile(4, 512, 1, 2), Tile(4, 512, 2, 2),
-    Tile(4, 512, 4, 2), Tile(4, 1024, 4, 2), Tile(8, 512, 4, 2), Tile(8, 1024, 8, 2), Tile(16, 256, 4, 2),
-)  # fmt: skip
-SEVERAL_ROWS = (
-    Tile(16, 128, 4, 6), Tile(16, 256, 2, 4), Tile(16, 256, 4, 3), Tile(16, 512, 4, 3), Tile(32, 128, 4, 4),
-    Tile(32, 256, 4, 3), Tile(64, 128, 4, 4),
-)  # fmt: skip
+TILES = {
+    1: (
+        Tile(1, 2, 512, 2, 4), Tile(1, 4, 256, 1, 2), Tile(1, 4, 512, 2, 1), Tile(1, 4, 512, 2, 2),
+        Tile(1, 4, 512, 2, 4), Tile(1, 4, 1024, 4, 1), Tile(1, 4, 1024, 4, 2), Tile(1, 4, 1024, 4, 4),
+        Tile(1, 8, 512, 2, 1), Tile(1, 8, 512, 2, 2),
+    ),
+    4: (
+        Tile(4, 2, 512, 2, 2), Tile(4, 4, 512, 2, 1), Tile(4, 4, 1024, 4, 1), Tile(16, 8, 256, 2, 6),
+        Tile(16, 16, 256, 2, 4), Tile(16, 16, 512, 4, 3), Tile(16, 32, 256, 4, 3), Tile(16, 64, 128, 4, 4),
+    ),
+}  # fmt: skip
+"""By the number of rows."""
 SHOWN = 3
 ROTATED_BYTES = 4 * 10**8
 """Of weights that take turns: some times what a cache holds."""
@@ -43,6 +47,11 @@ class Product:
     inputs: int
     kind: triton.language.constexpr
     has_norm: bool
+
+    @property
+    def num_lines(self) -> int:
+        """Rows of its weight."""
+        return 2 * self.outputs if self.kind == fused.GATE else self.outputs
 
 
 def products(size: str) -> list[Product]:
@@ -99,10 +108,10 @@ class Trial:
         """Launch it in one of our ways."""
         product, rows, out = self.product, len(self.values), self.out
         overlaps = torch.cuda.get_device_capability() >= OVERLAPPING
-        fused.product[(-(-product.outputs // tile.outputs),)](
+        fused.product[(-(-product.num_lines // tile.outputs),)](
             self.values, self.weights[number], self.norm, self.norm, out, out, out,
             rows, product.outputs, product.inputs, 0, 1e-6,
-            PAD=1 if rows == 1 else MOST_ROWS, BLOCK_N=tile.outputs, BLOCK_K=tile.inputs,
+            PAD=tile.rows, BLOCK_N=tile.outputs, BLOCK_K=tile.inputs, DEPTH=tile.depth,
             HAS_NORM=product.has_norm and rows == 1, HAS_SCALE=False, OVERLAP=overlaps, KIND=product.kind,
             num_warps=tile.warps, num_stages=tile.stages, **({"launch_pdl": True} if overlaps else {}),
         )  # fmt: skip
@@ -110,17 +119,16 @@ class Trial:
 
 def show(product: Product, bytes_per_s: float) -> None:
     """Print the rows of one product."""
-    num_rows = 2 * product.outputs if product.kind == fused.GATE else product.outputs
-    num_bytes = num_rows * product.inputs * 2
+    num_bytes = product.num_lines * product.inputs * 2
     count = max(2, min(40, ROTATED_BYTES // num_bytes))
-    weights = [_drawn(num_rows, product.inputs) * 0.02 for _ in range(count)]
-    for rows, tiles in ((1, ONE_ROW), (4, SEVERAL_ROWS)):
+    weights = [_drawn(product.num_lines, product.inputs) * 0.02 for _ in range(count)]
+    for rows, tiles in TILES.items():
         out = _drawn(rows, product.outputs)
         trial = Trial(product, _drawn(rows, product.inputs), weights, _drawn(product.inputs), out)
         cublas = microseconds(trial.by_cublas, count)
         found = sorted((microseconds(partial(trial.by_tile, tile), count), tile) for tile in tiles)
         best = ", ".join(
-            f"{took:.1f} ({tile.outputs} x {tile.inputs}, {tile.warps} warps, {tile.stages} stages)"
+            f"{took:.1f} ({tile.outputs} x {tile.inputs}, {tile.warps} warps, depth {tile.depth}, {tile.rows} rows)"
             for took, tile in found[:SHOWN]
         )
         print(f"| {product.name} | {rows} | {num_bytes / bytes_per_s * 1e6:.1f} | {cublas:.1f} | {best} |", flush=True)

@@ -86,12 +86,11 @@ def _few(
     the inputs are there. Numbers are bfloat16, two in a word, where both are.
     """
     num_inputs = num_k
-    if x.dtype.element_ty == tl.bfloat16 and weight.dtype.element_ty == tl.bfloat16:
+    has_words: tl.constexpr = x.dtype.element_ty == tl.bfloat16 and weight.dtype.element_ty == tl.bfloat16
+    BLOCK: tl.constexpr = BLOCK_K // 2 if has_words else BLOCK_K
+    if has_words:
         word: tl.constexpr = tl.pointer_type(tl.uint32)
         x, weight, norm, num_k = x.to(word), weight.to(word), norm.to(word), num_k // 2
-        BLOCK: tl.constexpr = BLOCK_K // 2
-    else:
-        BLOCK: tl.constexpr = BLOCK_K
     r, steps = tl.arange(0, PAD)[:, None, None], tl.arange(0, BLOCK)[None, None, :]
     acc = tl.zeros((PAD, BLOCK_N, BLOCK), tl.float32)
     squares = tl.zeros((PAD, 1, BLOCK), tl.float32)

@@ -41,15 +41,15 @@ class Blocks:
     places: int
     warps: int
     stages: int
-    chunk_warps: int = 8
+    chunk_warps: int = 4
     walk_columns: int = 32
     walk_warps: int = 4
     walk_stages: int = 1
-    conv_tokens: int = 16
-    conv_columns: int = 1024
+    conv_tokens: int = 32
+    conv_columns: int = 512
 
 
-SHORT, LONG = Blocks(8, 64, 32, 8, 2, walk_stages=2), Blocks(8, 16, 16, 4, 1)
+SHORT, LONG = Blocks(8, 64, 32, 8, 2, walk_stages=2), Blocks(8, 16, 16, 4, 1, chunk_warps=8)
 """For numbers of two bytes and of four, in what a GPU for consumers keeps beside its threads (99 KB)."""
 WIDE = Blocks(8, 64, 32, 4, 2, walk_stages=3)
 """For numbers of two bytes on Hopper, with 227 KB: there four warps feed tensor cores together, with 64 rows."""

@@ -28,7 +28,6 @@ class FusedStep:
     def __init__(self, stack: LeanStack, slots: SlotCache, tiles: Callable[..., Tile] = tile_for) -> None:
         self._stack, self._slots, self._tile_for = stack, slots, tiles
         device = stack.embed.device
-        self.most_normed = 1
         self.overlaps = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
 
     def __call__(self, given: torch.Tensor) -> torch.Tensor:
@@ -121,13 +120,13 @@ class FusedStep:
     ) -> None:
         rows, num_k = values.shape
         num_n = out.shape[1]
-        if norm is not None and rows > self.most_normed:
+        num_lines = 2 * num_n if kind == fused.GATE else num_n
+        tile = self._tile_for(rows, num_lines, has_norm=norm is not None)
+        if norm is not None and rows > 1:
             given, values = values, torch.empty_like(values)
             block = triton.next_power_of_2(num_k)
             self._launch(fused.normed, (rows,), given, norm.given, values, num_k, norm.eps, BLOCK=block, num_warps=4)
             norm = None
-        num_lines = 2 * num_n if kind == fused.GATE else num_n
-        tile = self._tile_for(rows, num_lines, has_norm=norm is not None)
         scale = matrix.weight if matrix.scale is None else matrix.scale
         weight_of_norm, eps = (matrix.weight, 0.0) if norm is None else (norm.given, norm.eps)
         num_conv = 0 if conv is None else conv.shape[1]

@@ -26,8 +26,9 @@ GRID = 2, 4, 6
 """Frames, lines and columns of the patches."""
 TOLERANCE = {torch.float32: 0.01}
 """How far apart the two may be, as a share of the length of what torch gives."""
-HALF_TOLERANCE = 0.1
-"""For numbers of two bytes, which lose some of that in every layer."""
+HALF_TOLERANCE = 0.25
+"""For numbers of two bytes, which lose some of that in every layer: of a 4B of random weights either is 9% off float32,
+and both are 10% apart."""
 
 Step = Callable[[torch.Tensor], torch.Tensor]
 """Logits [rows, vocabulary] of `given` int64 [3, rows]."""

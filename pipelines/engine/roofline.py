@@ -81,8 +81,9 @@ def bandwidth(device: torch.device, num_bytes: int) -> float:
 def _matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second of a matrix product, two for each multiplication that is added."""
     rows, inner, columns = MATRIX_SHAPES[device.type]
-    left = torch.ones(rows, inner, dtype=dtype, device=device)
-    right = torch.ones(columns, inner, dtype=dtype, device=device)
+    # numbers that are all one need less power, with which a GPU multiplies quicker than it ever will
+    left = torch.randn(rows, inner, dtype=dtype, device=device)
+    right = torch.randn(columns, inner, dtype=dtype, device=device)
     return 2 * rows * inner * columns / best_s(lambda: torch.nn.functional.linear(left, right), device)
 
 

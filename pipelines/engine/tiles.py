@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MANY_OUTPUTS = 100_000
+MANY_LINES = 100_000
 MOST_ROWS = 16
 """What tensor cores multiply at once."""
 
@@ -29,12 +29,22 @@ class Tile:
         return self.depth if self.rows == MOST_ROWS else 1
 
 
-def tile_for(rows: int, num_outputs: int, *, has_norm: bool) -> Tile:
-    """The tile of a product of `rows` rows with `num_outputs` outputs, where the input is normed on the way or not."""
-    if rows > 4:
-        return Tile(MOST_ROWS, 16, 256, 2, 4)
-    if rows > 1:
-        return Tile(2 if rows == 2 else 4, 2, 512, 2, 2)
-    if num_outputs >= MANY_OUTPUTS:
-        return Tile(1, 4, 512, 2, 2)
-    return Tile(1, 4, 512, 2, 2) if has_norm else Tile(1, 4, 1024, 4, 2)
+ALONE, FOR_TWO = Tile(1, 4, 512, 2, 1), Tile(2, 4, 512, 2, 1)
+HEAD = Tile(1, 4, 512, 2, 2)
+TOGETHER = Tile(MOST_ROWS, 16, 256, 2, 4)
+FEW_OUTPUTS = {1: Tile(1, 4, 1024, 4, 4), 2: Tile(2, 4, 1024, 4, 1), 4: Tile(4, 2, 512, 2, 2)}
+"""By the number of rows: more weights are on their way at once, as there are fewer blocks of threads."""
+FEW_TOGETHER = Tile(MOST_ROWS, 8, 256, 2, 6)
+
+
+def tile_for(rows: int, num_lines: int, *, has_norm: bool) -> Tile:
+    """The tile of a product of `rows` rows by `num_lines` rows of a weight.
+
+    Those into a layer, or out of the last one, have their input normed; those back have far fewer outputs.
+    """
+    padded = 4 if rows == 3 else rows
+    if not has_norm:
+        return FEW_OUTPUTS.get(padded, FEW_TOGETHER)
+    if num_lines >= MANY_LINES:
+        return HEAD if rows == 1 else TOGETHER
+    return {1: ALONE, 2: FOR_TWO}.get(rows, TOGETHER)
