@@ -32,6 +32,8 @@ def test_places_are_those_that_transformers_counts(engine: LocalEngine, case: st
     places = position_ids(inputs)
     assert torch.equal(places[1:], expected)
     assert places[0, 0].tolist() == list(range(inputs.num_tokens))
+    for start in range(inputs.num_tokens):
+        assert torch.equal(position_ids(inputs, start), places[:, :, start:])
 
 
 @torch.inference_mode()

@@ -27,7 +27,9 @@ MAX_WAITING = 4
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """A beginning of a prompt that is being read behind what is kept of it, at int64 [4, 1, S]."""
+    """A beginning of a prompt that is being read behind what is kept of it; `positions` int64 [4, 1, S] are of the
+    rest.
+    """
 
     inputs: ModelInputs
     behind: RowState
@@ -84,7 +86,8 @@ class Anticipated:
         inputs, start = reading.inputs, self._slots.lengths[self._row]
         end = min(start + PIECE_TOKENS, inputs.num_tokens)
         embeddings = self._stack.embed(inputs, start, end, None, inputs.num_visual_tokens)
-        self._stack.prefill(self._row, embeddings, reading.positions[:, :, start:end])
+        known = reading.behind.length
+        self._stack.prefill(self._row, embeddings, reading.positions[:, :, start - known : end - known])
         if end == inputs.num_tokens:
             self.leave()
 
@@ -112,9 +115,9 @@ class Anticipated:
         while self._waiting:
             _, inputs = self._waiting.popitem(last=False)
             state = self._snapshots.find(inputs)
-            if state is None or (inputs.mm_token_type_ids[0, state.length :] > 0).any():
+            if state is None or inputs.count_visual(state.length, inputs.num_tokens):
                 continue
             self._slots.free(self._row)
             self._slots.copy_in(self._row, state)
-            return _Reading(inputs, state, position_ids(inputs))
+            return _Reading(inputs, state, position_ids(inputs, state.length))
         return None

@@ -28,7 +28,7 @@ def prefill(
         job.enter(Work("restore", state.length))
         stack.slots.copy_in(slot, state)
     start = stack.slots.lengths[slot]
-    num_seen = int((inputs.mm_token_type_ids[0, :start] > 0).sum())
+    num_seen = inputs.count_visual(0, start)
     num_known = num_seen
     features: torch.Tensor | None = None
     if num_seen < inputs.num_visual_tokens:
@@ -41,11 +41,11 @@ def prefill(
         features = torch.cat(looks)
     job.keep(start, num_known)
     job.enter(Work("prefill"))
-    positions = position_ids(inputs)
+    positions = position_ids(inputs, start)
     for begin in range(start, inputs.num_tokens, chunk_tokens):
         end = min(begin + chunk_tokens, inputs.num_tokens)
         job.enter(Work("prefill", end - begin))
-        piece = stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin:end]
+        piece = stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin - start : end - start]
         if begin < inputs.num_lasting <= end and job.can_be_kept:
             hidden, state = stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
             if not job.is_stopped:  # whoever left may be forgotten by now

@@ -83,13 +83,12 @@ class Stack:
         they may be None where there are none between `start` and `end`.
         """
         ids = sent(inputs.input_ids[:, start:end], self.device)
-        embeddings: torch.Tensor = self.model.model.language_model.embed_tokens(ids)
-        is_visual = inputs.mm_token_type_ids[0] > 0
-        num_here = int(is_visual[start:end].sum())
-        if num_here and features is not None:
-            before = int(is_visual[:start].sum()) - num_seen
-            places = sent(is_visual[start:end].nonzero()[:, 0], self.device)
-            embeddings[0, places] = features[before : before + num_here].to(embeddings.dtype)
+        embeddings = torch.nn.functional.embedding(ids, self.lean.embed)
+        if features is not None and inputs.count_visual(start, end):
+            before = inputs.count_visual(0, start) - num_seen
+            places = inputs.mm_token_type_ids[0, start:end].nonzero()[:, 0]
+            here = features[before : before + len(places)].to(embeddings.dtype)
+            embeddings[0].index_copy_(0, sent(places, self.device), here)
         return embeddings
 
     def prefill(
