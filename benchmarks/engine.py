@@ -256,7 +256,7 @@ def replayed(pair: Pair) -> Iterator[str]:
         row_bytes = best.state_bytes + best.token_bytes * PAST_TOKENS
         least_s = (best.weight_bytes + rows * row_bytes) / best.bytes_per_s
         told = f"the step by itself, {rows} row{'s' * (rows > 1)}, {PAST_TOKENS} tokens held, ms"
-        yield f"{told} | {step_s * 1000:.2f} | | | {least_s / step_s:.0%} of {least_s * 1000:.2f} |"
+        yield f"{told} | {step_s * 1000:.2f} | | | {least_s / step_s:.0%} of {least_s * 1000:.2f}"
 
 
 def show(pair: Pair, *measures: Callable[[Pair], Iterator[str]]) -> None:

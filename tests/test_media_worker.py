@@ -224,6 +224,20 @@ def test_a_nursery_that_is_gone_is_started_anew(photo: Path) -> None:
         pool.close()
 
 
+def test_a_nursery_that_does_not_start_is_told(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a package is missing: it was the error of a broken connection."""
+    pool = Pool(1)
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr("pipelines.media.pool._BOOT", "")
+            pool.warm()
+            with pytest.raises(UserError, match="does not start"):
+                open_guarded(photo, At(), pool=pool)
+        assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
+    finally:
+        pool.close()
+
+
 def test_nobody_waits_for_a_worker_after_stop(photo: Path) -> None:
     pool = Pool(1)
     try:

@@ -46,6 +46,13 @@ def broke_the_reader(name: str) -> UserError:
     return UserError(f'"{name}" broke its reader, which was replaced: export it again as JPEG, PNG or MP4 (H.264).')
 
 
+def no_reader() -> UserError:
+    """The process that reads files ends as it starts, as where a package is missing."""
+    return UserError(
+        "Files cannot be read, as the process that reads them does not start: install requirements.txt again."
+    )
+
+
 def too_slow(name: str) -> UserError:
     """The process that read it was ended: nothing came of it, or it had used up its processor time."""
     return UserError(f'"{name}" takes too long to read: make it shorter or smaller and try again.')

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 
-from pipelines.media.errors import Cancelled
+from pipelines.media.errors import Cancelled, no_reader
 from pipelines.media.hand import LOOK_S, Died, Hand, Silent, Spent
 from pipelines.media.limits import MAX_WORKERS
 from pipelines.media.nursery import ANSWER, END, NEW, RECORD, SPENT
 from pipelines.media.wire import Region, new_region_fd
+from pipelines.types import UserError
 
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -112,8 +113,8 @@ class Pool:
                 self._give_back(hand)
 
     def warm(self) -> None:
-        """Make a worker ready, so that the first file does not wait for it."""
-        with self.worker(lambda: False) as hand:
+        """Make a worker ready, so that the first file does not wait for it; where none starts, that file tells."""
+        with suppress(UserError), self.worker(lambda: False) as hand:
             hand.is_clean = True
 
     def numbers(self) -> list[int]:
@@ -141,13 +142,16 @@ class Pool:
             return self._fresh()
 
     def _fresh(self) -> Hand:
-        """A new worker, of a new nursery where something has ended the old one."""
+        """A new worker, of a new nursery where something has ended the old one. Raises UserError where that fails."""
         with suppress(OSError, Died, Silent):
             return self._forked()
         if self._nursery is not None:
             self._nursery.close()
             self._nursery = None
-        return self._forked()
+        try:
+            return self._forked()
+        except (OSError, Died, Silent) as error:
+            raise no_reader() from error
 
     def _forked(self) -> Hand:
         self._nursery = self._nursery or Nursery()
