@@ -1,14 +1,16 @@
-"""The kernels for GPUs, built without one at the shapes of the 4B in bf16: a process of its own, as Triton's
-interpreter would take their place in another.
+"""The kernels for GPUs, built without one at the shapes of the 4B: a process of its own, as Triton's interpreter would
+take their place in another.
 
-A step of one row and of two, a piece and a picture run on tensors without memory, and each launch is built instead. It
-prints a line of JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
+Steps of up to eight rows, the choice behind them, a piece and a picture run on tensors without memory, and each launch
+is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It prints a line of JSON for each:
+the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,15 +20,26 @@ from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
 from benchmarks.shapes import random_model
+from pipelines.engine.fused_choice import likeliest
 from pipelines.engine.fused_piece import FusedPiece, blocks_for
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.fused_tower import FusedBlocks
+from pipelines.engine.lean import Feed
 from pipelines.engine.lean_tower import FramePlaces, LeanTower
 from pipelines.engine.stack import Stack
+from pipelines.engine.weights import Matrix
 
 NUM_TOKENS = NUM_PATCHES = 128
+ROWS = 1, 2, 4, 8
+FP8_CAPABILITY = 89
 OPTIONS = ("num_warps", "num_stages", "launch_pdl")
-TYPES = {torch.bfloat16: "*bf16", torch.float32: "*fp32", torch.int64: "*i64"}
+TYPES = {
+    torch.bfloat16: "*bf16",
+    torch.float32: "*fp32",
+    torch.float8_e4m3fn: "*fp8e4nv",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+}
 
 
 class Builder:
@@ -63,22 +76,49 @@ class Builder:
         return "fp32" if isinstance(value, float) else "i32"
 
 
+def in_eight_bits(matrix: Matrix) -> Matrix:
+    """As fp8 weights are held."""
+    scale = matrix.weight.new_empty(len(matrix.weight))
+    return replace(matrix, weight=matrix.weight.to(torch.float8_e4m3fn), scale=scale)
+
+
+def new_stack(*, is_fp8: bool = False) -> Stack:
+    """Four layers of the 4B, and room for what runs."""
+    stack = Stack(random_model("4B", 4, torch.device("meta"), torch.bfloat16), ROWS[-1] + 1)
+    stack.slots.reserve(2 * NUM_TOKENS)
+    if is_fp8:
+        stack.lean.head = in_eight_bits(stack.lean.head)
+        for layer in stack.lean.layers:
+            assert isinstance(layer.feed, Feed)
+            layer.mixer.into, layer.mixer.out = in_eight_bits(layer.mixer.into), in_eight_bits(layer.mixer.out)
+            layer.feed.up, layer.feed.down = in_eight_bits(layer.feed.up), in_eight_bits(layer.feed.down)
+    return stack
+
+
+def run_steps(stack: Stack, capability: int) -> None:
+    """A step of each number of rows."""
+    step = FusedStep(stack.lean, stack.slots)
+    step.overlaps = capability >= 90
+    for rows in ROWS:
+        step(torch.zeros(3, rows, dtype=torch.int64, device="meta"))
+
+
 @torch.inference_mode()
 def build(capability: int) -> None:
-    """Build all that a step, a piece and a picture launch."""
+    """Build all that steps, a piece and a picture launch."""
     builder = Builder(capability)
     JITFunction.run = lambda kernel, *values, **constants: builder.launch(kernel, *values, **constants)
-    model = random_model("4B", 4, torch.device("meta"), torch.bfloat16)
-    stack = Stack(model, 3)
-    stack.slots.reserve(2 * NUM_TOKENS)
-    step, piece = FusedStep(stack.lean, stack.slots), FusedPiece(stack.lean, stack.slots)
-    step.overlaps = capability >= 90
+    stack = new_stack()
+    run_steps(stack, capability)
+    if capability >= FP8_CAPABILITY:
+        run_steps(new_stack(is_fp8=True), capability)
+    likeliest(torch.empty(1, len(stack.lean.embed), dtype=torch.bfloat16, device="meta"))
+    piece = FusedPiece(stack.lean, stack.slots)
     piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))
-    for rows in (1, 2):
-        step(torch.zeros(3, rows, dtype=torch.int64, device="meta"))
     hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
     numbers = torch.zeros(2, 1, dtype=torch.int64, device="meta")
     piece(0, hidden, numbers, torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta"))
+    model = stack.model
     vision = model.config.vision_config
     embeddings = torch.zeros(NUM_PATCHES, vision.hidden_size, dtype=torch.bfloat16, device="meta")
     turns = torch.zeros(NUM_PATCHES, 1, 1, vision.hidden_size // vision.num_heads, device="meta")

@@ -61,5 +61,5 @@ def test_the_kernels_can_be_built_and_have_room(capability: str, shared_kb: int)
     found = told_by("tests.fused_builds", capability, is_interpreted=False)
     names = {name for name, *_ in found}
     assert names >= {"product", "normed", "recur", "place", "attend", "combine", "prepare", "walk", "look_back"}
-    assert names >= {"turn", "add_norm"}
+    assert names >= {"turn", "add_norm", "look", "settle"}
     assert max(shared for *_, shared in found) <= shared_kb * 1024

@@ -3,8 +3,8 @@
 A step reads every weight once, and on a GPU that takes hardly longer than the launches of some thirty small operations
 a layer. So what is small rides along with what reads weights: the norm before a product is applied while its input is
 read, its convolution, gate or sum before its output is written. What is left is one kernel for the recurrence
-(`fused_delta`) and three for attention (`fused_attention`). Several rows are multiplied by tensor cores, for which they
-are normed beforehand. Of a piece of a prompt the products are left to torch.
+(`fused_delta`) and three for attention (`fused_attention`). Several rows are normed beforehand, and most of their
+products, all from five rows on, are made by tensor cores. Of a piece of a prompt the products are left to torch.
 
 Where the GPU can (OVERLAP, from Hopper on), a kernel is launched while the one before still runs: it fetches what does
 not depend on that one, weights above all, and waits for the rest.
@@ -50,9 +50,9 @@ def _pairs(words):
 def _taken(acc, squares, w, x, norm, start, r, steps, num_rows, num_k, HAS_NORM: tl.constexpr):
     """Sums float32 [rows, outputs, BLOCK_K], and of squares [rows, 1, BLOCK_K], with the inputs from `start` on."""
     here = start + steps
-    given = tl.load(x + r * num_k + here, mask=(r < num_rows) & (here < num_k), other=0)
+    given = tl.load(x + r * num_k + here, mask=(r < num_rows) & (here < num_k), other=0.0)
     if HAS_NORM:
-        factor = tl.load(norm + here, mask=here < num_k, other=0)
+        factor = tl.load(norm + here, mask=here < num_k, other=0.0)
     if w.dtype == tl.uint32:
         first, second = _pairs(given)
         if HAS_NORM:
@@ -97,29 +97,29 @@ def _few(
     lines = n[None, :, None]
     is_output = lines < num_n
     place = weight + lines * num_k + steps
-    first = tl.load(place, mask=is_output & (steps < num_k), other=0)
+    first = tl.load(place, mask=is_output & (steps < num_k), other=0.0)
     if DEPTH > 1:
-        second = tl.load(place + BLOCK, mask=is_output & (steps + BLOCK < num_k), other=0)
+        second = tl.load(place + BLOCK, mask=is_output & (steps + BLOCK < num_k), other=0.0)
     if DEPTH > 2:
-        third = tl.load(place + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < num_k), other=0)
-        fourth = tl.load(place + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < num_k), other=0)
+        third = tl.load(place + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < num_k), other=0.0)
+        fourth = tl.load(place + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < num_k), other=0.0)
     if OVERLAP:
         gdc_wait()
     for start in range(0, num_k, DEPTH * BLOCK):
         left = num_k - start - DEPTH * BLOCK
         ahead = place + start + DEPTH * BLOCK
         acc, squares = _taken(acc, squares, first, x, norm, start, r, steps, num_rows, num_k, HAS_NORM)
-        first = tl.load(ahead, mask=is_output & (steps < left), other=0)
+        first = tl.load(ahead, mask=is_output & (steps < left), other=0.0)
         if DEPTH > 1:
             acc, squares = _taken(acc, squares, second, x, norm, start + BLOCK, r, steps, num_rows, num_k, HAS_NORM)
-            second = tl.load(ahead + BLOCK, mask=is_output & (steps + BLOCK < left), other=0)
+            second = tl.load(ahead + BLOCK, mask=is_output & (steps + BLOCK < left), other=0.0)
         if DEPTH > 2:
             begin = start + 2 * BLOCK
             acc, squares = _taken(acc, squares, third, x, norm, begin, r, steps, num_rows, num_k, HAS_NORM)
-            third = tl.load(ahead + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < left), other=0)
+            third = tl.load(ahead + 2 * BLOCK, mask=is_output & (steps + 2 * BLOCK < left), other=0.0)
             begin += BLOCK
             acc, squares = _taken(acc, squares, fourth, x, norm, begin, r, steps, num_rows, num_k, HAS_NORM)
-            fourth = tl.load(ahead + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < left), other=0)
+            fourth = tl.load(ahead + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < left), other=0.0)
     total = tl.sum(acc, axis=2)
     if HAS_NORM:
         total = total * tl.rsqrt(tl.sum(squares, axis=2) / num_inputs + eps)
