@@ -221,6 +221,29 @@ def test_kernels_are_used_where_they_do_what_torch_does(
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(("most", "expected"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (8, [1, 2, 4, 8])])
+@torch.inference_mode()
+def test_steps_of_all_numbers_of_rows_are_tried(
+    model: Any, caplog: pytest.LogCaptureFixture, most: int, expected: list[int]
+) -> None:
+    """As those of many rows have kernels of their own, which alone may be wrong."""
+    stack, tried = Stack(model, most + 1), list[int]()
+    lean, slots = stack.lean, stack.slots
+
+    def step(given: torch.Tensor) -> torch.Tensor:
+        tried.append(given.shape[1])
+        logits = lean.step(given, slots.window(slice(tried[-1]), slots.capacity, is_masked=True))
+        return 0.9 * logits if tried[-1] == expected[-1] > 2 else logits
+
+    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
+        return lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
+
+    assert are_right(lean, slots, step, piece, likeliest) == (most < 3)
+    assert tried == expected
+    assert (f"a step of {most} is 10% off" in caplog.text) == (most > 2)
+
+
 @torch.inference_mode()
 def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture) -> None:
     stack = Stack(model, 3)

@@ -1,8 +1,8 @@
 """Whether the kernels for a GPU do what plain torch does there, with the weights that they are for.
 
 No two generations of GPUs and compilers are alike, and a wrong kernel gives fluent, wrong text without an error. So
-when a model is loaded both run a short piece and some steps, and small frames through the vision tower, and must come
-to the same.
+when a model is loaded both run a short piece, a step of each number of rows, as each is shared out over the GPU in a
+way of its own, and small frames through the vision tower, and must come to the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import count, takewhile
 from math import prod
 
 import torch
@@ -86,7 +87,7 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
     hidden = stack.embed[torch.arange(NUM_TOKENS, device=device) * 7 % vocabulary]
     positions = torch.arange(NUM_TOKENS, device=device).expand(3, -1).contiguous()
     numbers = torch.tensor([[0], [NUM_TOKENS]], device=device)
-    for row in range(min(2, slots.rows)):
+    for row in range(slots.rows):
         slots.clear(row)
     window = slots.window(slice(0, 1), NUM_TOKENS, is_masked=True)
     theirs = stack.piece(hidden, stack.span(0, NUM_TOKENS, numbers, positions, window))
@@ -94,8 +95,8 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
     slots.clear(0)
     ours = piece(0, hidden, numbers, positions)
     yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS)], [theirs, *expected])
-    for rows in range(1, min(3, slots.rows)):
-        held = torch.tensor([NUM_TOKENS, 0][:rows], device=device)
+    for rows in _numbers_of_rows(slots.rows - 1):
+        held = torch.tensor([NUM_TOKENS, *[0] * (rows - 1)], device=device)
         given = torch.stack([held % vocabulary, held, held])
         before = [[tensor.clone() for tensor in pair] for pair in slots.layers]
         theirs = stack.step(given, slots.window(slice(rows), NUM_TOKENS + 1, is_masked=True))
@@ -109,6 +110,11 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
         yield from _apart("what is likeliest", [logprobs, wholes], expected)
         if not torch.equal(theirs.gather(1, ids[:, None]), theirs.max(-1, keepdim=True).values):
             yield "the likeliest token is another one"
+
+
+def _numbers_of_rows(most: int) -> list[int]:
+    """Those that steps are rounded up to: powers of two, and `most`."""
+    return [*takewhile(lambda rows: rows < most, (1 << power for power in count())), most]
 
 
 def _held(slots: SlotCache, num_tokens: int) -> list[torch.Tensor]:
