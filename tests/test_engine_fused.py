@@ -46,6 +46,16 @@ def test_pieces_of_a_prompt_in_kernels_are_those_of_plain_torch() -> None:
         assert largest_hidden > 1, name
 
 
+def test_the_likeliest_token_by_the_kernels_is_that_of_plain_torch() -> None:
+    """Also of fewer tokens than there are parts, and where whole parts are barred."""
+    found = told_by("tests.fused_choices")
+    assert len(found) == 11
+    for name, is_same, logprobs, wholes in found:
+        assert is_same, name
+        assert logprobs < 1e-5, name
+        assert wholes < 1e-5, name
+
+
 def test_a_tower_of_the_kernels_sees_what_plain_torch_sees() -> None:
     """Also where a head is no power of two, and in clips."""
     found = told_by("tests.fused_towers")

@@ -28,7 +28,7 @@ def look(logits, tops, places, weights, num_tokens, PARTS: tl.constexpr, BLOCK: 
     at = row * PARTS + part
     tl.store(tops + at, top)
     tl.store(places + at, tl.min(tl.where(is_real & (values == top), i, num_tokens), axis=0))
-    powers = tl.where(is_real, tl.exp(values - top), 0.0)  # of an empty part there is no highest
+    powers = tl.where(values == float("-inf"), 0.0, tl.exp(values - top))  # a part of such alone has no highest
     tl.store(weights + at, tl.sum(powers, axis=0))
 
 
