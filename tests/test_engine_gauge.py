@@ -159,6 +159,18 @@ def test_what_is_not_said_in_time_or_fails_is_not_known(nvml: SlowNvml, monkeypa
     assert usage(meter.end("two")).joules is None
 
 
+def test_a_thread_that_does_not_start_ends_no_request_and_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    asker = gauge._Asker()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fails)
+        with pytest.raises(RuntimeError, match="new thread"):
+            asker.ask(lambda: 1.0).result(0)
+    assert asker.ask(lambda: 2.0).result(10) == 2.0
+
+
 def test_the_interpreter_ends_while_a_question_hangs() -> None:
     hanging = "import threading; from pipelines.engine.gauge import _ASKER; _ASKER.ask(threading.Event().wait)"
     subprocess.run([sys.executable, "-c", hanging], check=True, timeout=60)

@@ -72,13 +72,21 @@ class _Asker:
 
     def ask(self, joules: Joules) -> Future[float | None]:
         """Put a question behind the others; by any thread."""
+        future: Future[float | None] = Future()
+        try:
+            self._begin()
+        except RuntimeError as error:  # of a system that has no thread left
+            future.set_exception(error)
+        else:
+            self._waiting.put((joules, future))
+        return future
+
+    def _begin(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = Thread(target=self._work, name="gauge", daemon=True)
-                self._thread.start()
-        future: Future[float | None] = Future()
-        self._waiting.put((joules, future))
-        return future
+                thread = Thread(target=self._work, name="gauge", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _work(self) -> None:
         while True:
