@@ -68,6 +68,15 @@ def test_draws_beside_the_likeliest_are_those_without_graphs(gpu: Gpu, engine: L
     assert gpu.num_replays > 50
 
 
+@pytest.mark.parametrize("has_kernels", [False, True], ids=["plain", "kernels"])
+def test_what_is_kept_of_a_prompt_is_gone_on_from(gpu: Gpu, engine: LocalEngine, has_kernels: bool) -> None:
+    before = expected(engine)
+    lend(engine, has_kernels=has_kernels)
+    for _ in range(2):
+        assert [run(engine, inputs_of(engine, case)) for case in CASES] == before
+    assert gpu.num_replays > 50
+
+
 def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine) -> None:
     """The numbers go to the device in one copy, what was chosen comes back in one, and all else is replayed."""
     lend(engine, has_kernels=True)

@@ -120,7 +120,8 @@ class Stack:
         self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int, rest: Rest = no_rest
     ) -> tuple[torch.Tensor, RowState]:
         """As `prefill`, resting on a CPU; and what the row held behind the first `count` tokens of the piece."""
-        if count < embeddings.shape[1] and self.device.type == "cpu":  # in one go: the weights are read once
+        is_plain = self.device.type == "cpu" and self.graphs is None
+        if count < embeddings.shape[1] and is_plain:  # in one go: the weights are read once
             self.slots.reserve(self.slots.lengths[row] + embeddings.shape[1])
             keep = Keep(count, self.slots.new_states())
             hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
