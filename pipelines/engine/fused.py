@@ -85,6 +85,7 @@ def _few(
     threads, so that none goes to another before the sums. DEPTH of the weights' are on their way at once, and before
     the inputs are there. Numbers are bfloat16, two in a word, where both are.
     """
+    tl.static_assert(DEPTH == 1 or DEPTH == 2 or DEPTH == 4)
     num_inputs = num_k
     has_words: tl.constexpr = x.dtype.element_ty == tl.bfloat16 and weight.dtype.element_ty == tl.bfloat16
     BLOCK: tl.constexpr = BLOCK_K // 2 if has_words else BLOCK_K
