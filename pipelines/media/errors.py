@@ -49,7 +49,8 @@ def broke_the_reader(name: str) -> UserError:
 def no_reader() -> UserError:
     """The process that reads files ends as it starts, as where a package is missing."""
     return UserError(
-        "Files cannot be read, as the process that reads them does not start: install requirements.txt again."
+        "Files cannot be read, as the process that reads them does not start: start the program again, and if that "
+        "does not help, install requirements.txt again."
     )
 
 
