@@ -21,9 +21,15 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.captured import SharedPool
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.pieces import Pieces
+from pipelines.engine.slots import SlotCache
 from pipelines.engine.tower_graphs import TowerGraphs
 
 DEVICE = torch.device("cuda", 0)
+
+
+def states_of(slots: SlotCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The convolution and recurrent states of all rows, of each linear layer."""
+    return [pair for pair, is_linear in zip(slots.layers, slots.is_linear, strict=True) if is_linear]
 
 
 class Stream:
@@ -191,8 +197,8 @@ def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
     def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         slots = stack.slots
         # a kernel reads what stands in the memory of the numbers whenever it runs, and so does this
-        keep = (numbers[0] > 0).to(slots.states[0][1].dtype)
-        for pair in slots.states:
+        keep = (numbers[0] > 0).to(states_of(slots)[0][1].dtype)
+        for pair in states_of(slots):
             for tensor in pair:
                 tensor[row].mul_(keep.to(tensor.dtype))
         window = slots.window(slice(row, row + 1), slots.capacity, is_masked=True)

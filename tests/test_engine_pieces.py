@@ -19,7 +19,7 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.models import DEMO_FOLDER
-from tests.imitated_gpu import likeliest
+from tests.imitated_gpu import likeliest, states_of
 
 ROW = 1
 
@@ -54,7 +54,7 @@ class Piece:
         assert len(hidden) % 64 == 0
         assert held == self._slots.lengths[row]
         assert positions.shape == (3, len(hidden))
-        for _, state in self._slots.states:
+        for _, state in states_of(self._slots):
             state[row] += hidden[:count].sum()
         if self.error:
             raise self.error[0]
@@ -75,7 +75,7 @@ def given(pieces: Pieces, num_tokens: int) -> torch.Tensor:
 
 
 def total(slots: SlotCache) -> float:
-    return float(slots.states[0][1][ROW].flatten()[0])
+    return float(states_of(slots)[0][1][ROW].flatten()[0])
 
 
 def test_short_pieces_are_recorded_at_once_and_long_ones_when_they_come_again(slots: SlotCache) -> None:
@@ -252,7 +252,7 @@ def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture
     def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
         last = lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
-        slots.states[-1][1][row] *= 1.2
+        states_of(slots)[-1][1][row] *= 1.2
         return last
 
     assert not are_right(lean, slots, lambda _: torch.empty(0), piece, likeliest)

@@ -120,11 +120,6 @@ class SlotCache:
             for tensor, values in zip(self._states, before, strict=True):
                 tensor.copy_(values)
 
-    @property
-    def states(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """The convolution and recurrent states of all rows, of each linear layer."""
-        return [pair for pair, is_linear in zip(self.layers, self.is_linear, strict=True) if is_linear]
-
     def release(self) -> None:
         """Give all memory back; no row may be in use."""
         self.layers, self._states, self.capacity, self.lengths = [], (), 0, [0] * self.rows
