@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from threading import Condition, Thread
+from threading import Condition
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -27,6 +27,7 @@ from pipelines.engine.running import Running
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
+from pipelines.engine.worker import Worker
 from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Work
 
@@ -73,12 +74,12 @@ class Scheduler:
         self._running = Running(stack, snapshots, self._end)
         self._beginning: tuple[Job, Iterator[None]] | None = None
         self._changed = Condition()
-        self._thread: Thread | None = None
+        self._worker, self._is_working = Worker(self, "engine"), False
         self._is_closing = False
         _ALIVE.add(self)
 
     def close(self) -> None:
-        """Stop everything, and return when the thread is at its end."""
+        """Stop everything, and return when the thread is done with it."""
         self._is_closing = True
         self.wait_idle()
 
@@ -109,9 +110,9 @@ class Scheduler:
         self.snapshots.forget(conversation)
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = Thread(target=self._work, name="engine", daemon=True)
-            self._thread.start()
+        if not self._is_working:
+            self._worker.start(self._work)
+            self._is_working = True
 
     @property
     def num_busy(self) -> int:
@@ -122,7 +123,7 @@ class Scheduler:
     def wait_idle(self) -> None:
         """Return when nothing is left to do."""
         with self._changed:
-            self._changed.wait_for(lambda: self._thread is None)
+            self._changed.wait_for(lambda: not self._is_working)
 
     @torch.inference_mode()
     def _work(self) -> None:
@@ -169,7 +170,7 @@ class Scheduler:
             self._errands.cancel()
             if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
                 self.stack.release()
-            self._thread = None
+            self._is_working = False
             self._changed.notify_all()
             return False
 
