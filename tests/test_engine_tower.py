@@ -112,3 +112,14 @@ def test_how_far_apart_two_towers_may_be(
     assert lean.device.type == "cpu"
     assert see_alike(lambda *given: factor * lean(*given), lean) == (said is None)
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
+
+
+def test_attention_that_is_not_replayed_is_not_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    is_planned = torch.backends.cuda.cudnn_sdp_enabled
+    with towers._unplanned(torch.device("cpu")):
+        assert is_planned()
+    with towers._unplanned(torch.device("cuda")):
+        assert not is_planned()
+        assert torch.backends.cuda.flash_sdp_enabled()
+    assert is_planned()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -95,4 +96,21 @@ class Tower:
         enter(Work("vision", num_visual_tokens(grid), medium))
         places = self._places.get(grid[1:], lambda: self._layers.places(grid))
         seen = self._graphs(patches, grid, places) if self._graphs is not None else None
-        return self._layers(patches, places, rest) if seen is None else seen
+        if seen is None:
+            with _unplanned(self._device):
+                seen = self._layers(patches, places, rest)
+        return seen
+
+
+def _unplanned(device: torch.device) -> AbstractContextManager[None]:
+    """Attention without cuDNN within, on an NVIDIA GPU: it plans 40 ms for each number and size of frames.
+
+    It pays where it is replayed.
+    """
+    if device.type != "cuda" or torch.version.cuda is None:
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    others = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    unplanned: AbstractContextManager[None] = sdpa_kernel(others)
+    return unplanned
