@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.affine import affine, affine_gelu
 from pipelines.engine.rest import Rest, no_rest
+from pipelines.engine.sending import sent
 from pipelines.inputs import Grid
 
 GELU_BY_TANH = "gelu_pytorch_tanh"
@@ -62,8 +63,9 @@ class LeanTower:
         """Of the frames of a grid of frames, lines and columns of patches; the order is that of visual tokens."""
         from transformers import vision_utils
 
-        tower = self._tower
-        frame, merge = torch.tensor([[1, *grid[1:]]], device=self._into.device), tower.config.spatial_merge_size
+        tower, device = self._tower, self._into.device
+        # by the host: a GPU is slower at some hundred small operations
+        frame, merge = torch.tensor([[1, *grid[1:]]]), tower.config.spatial_merge_size
         indices, weights = vision_utils.get_vision_interpolation_indices_and_weights(
             frame,
             num_grid_per_side=tower.num_grid_per_side,
@@ -71,8 +73,9 @@ class LeanTower:
             align_corners=tower.interpolation_align_corners,
             spatial_merge_size=merge,
         )
+        indices, weights = sent(indices, device), sent(weights, device)
         embeddings = (tower.pos_embed(indices) * weights[:, :, None]).sum(1).to(self._into.dtype)
-        positions = vision_utils.get_vision_position_ids(frame, merge)
+        positions = sent(vision_utils.get_vision_position_ids(frame, merge), device)
         cos, sin = (turn[:, None, None].float() for turn in tower.rotary_pos_emb(embeddings, positions))
         first, second = sin.chunk(2, dim=-1)
         return FramePlaces(embeddings, cos, torch.cat([-first, second], dim=-1))
