@@ -73,7 +73,7 @@ def _answered(engine: LocalEngine, kind: str, request: Request, *, is_stopped: b
 
     stop, began_s = threading.Event(), time.perf_counter()
     with suppress(UserError, RuntimeError):
-        for _ in answer(request, engine, stop, hear):
+        for _ in answer(replace(request, asked_s=began_s), engine, stop, hear):
             if is_stopped:
                 stop.set()
     wall_ms = (time.perf_counter() - began_s) * 1000

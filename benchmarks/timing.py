@@ -42,7 +42,8 @@ SETTINGS = Settings(sampling=Sampling(), max_new_tokens=256)
 MAX_COST, MAX_APART, MAX_LEFT = 0.01, 0.03, 0.02
 RUNS = 7
 SMALLEST, SIDE_PX = "0.8B", 256
-TABLE = re.compile(r"\n  stage ")
+ENDED = re.compile(rf"\n+  {re.escape(PICTURE.name)}: ")
+"""What is said of the picture, right behind the reply, when all of its times were read."""
 REPLY = re.compile(r"reply +([\d,]+) thought \+ ([\d,]+) answered")
 
 
@@ -120,13 +121,13 @@ def _both(model: str) -> tuple[float, float]:
         assert run.stdout is not None
         pieces = list(_arriving(run.stdout.fileno()))
     text = "".join(piece for _, piece in pieces)
-    end = TABLE.search(text)
+    end = ENDED.search(text)
     counts, rates = REPLY.search(text), _decoding(text)
     if end is None or counts is None or rates is None:
         raise RuntimeError(f"the command line gave no table:\n{text}")
     shown, times = 0, []
     for moment_s, piece in pieces:
-        if shown < end.start() - 2:  # of what follows the reply, nothing counts
+        if shown < end.start():  # of what follows the reply, nothing counts
             times.append(moment_s)
         shown += len(piece)
     num_tokens = sum(int(count.replace(",", "")) for count in counts.groups())
