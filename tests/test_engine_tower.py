@@ -116,10 +116,11 @@ def test_how_far_apart_two_towers_may_be(
 
 def test_attention_that_is_not_replayed_is_not_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    is_planned = torch.backends.cuda.cudnn_sdp_enabled
+    cuda: Any = torch.backends.cuda
+    is_planned = cuda.cudnn_sdp_enabled
     with towers._unplanned(torch.device("cpu")):
         assert is_planned()
     with towers._unplanned(torch.device("cuda")):
         assert not is_planned()
-        assert torch.backends.cuda.flash_sdp_enabled()
+        assert cuda.flash_sdp_enabled()
     assert is_planned()
