@@ -19,6 +19,8 @@ SPLITS = 32
 """Parts of a row's past that are looked at side by side."""
 PLACES = 32
 """Places of the past that one turn of a loop looks at."""
+LOWEST = tl.constexpr(-1e30)
+"""The score of what a token may not see: far below any, yet a number, as a part of a past may hold nothing else."""
 
 
 @triton.jit
@@ -163,23 +165,34 @@ def _look_at(
     key = tl.load(keys + at, mask=mask, other=0.0)
     scores = tl.dot(query, tl.trans(key), input_precision=PRECISION) * factor
     if IS_LAST:
-        scores = tl.where((place[None, :] <= limit[:, None]) & (place < end)[None, :], scores, float("-inf"))
+        scores = tl.where((place[None, :] <= limit[:, None]) & (place < end)[None, :], scores, LOWEST)
     value = tl.load(values + at, mask=mask, other=0.0)
     return _weighed(scores, value, acc, top, weight)
 
 
 @triton.jit
+def _gated(seen, mixed, t, i, head, num_heads, num_keys, dim, mask):
+    """What tokens see with one head [tokens, dim], times the sigmoid of their gates, which stand behind the queries."""
+    dtype = mixed.dtype.element_ty
+    side = mixed + t[:, None] * (2 * (num_heads + num_keys) * dim) + (2 * head + 1) * dim + i[None, :]
+    strength = tl.sigmoid(tl.load(side, mask=mask, other=0.0).to(tl.float32)).to(dtype).to(tl.float32)
+    return (seen.to(dtype).to(tl.float32) * strength).to(dtype)
+
+
+@triton.jit
 def look_back(
-    queries, keys, values, numbers, mixed, out, capacity, num_heads, num_keys, dim, factor,
-    GROUP: tl.constexpr, BLOCK: tl.constexpr, BLOCK_T: tl.constexpr, PLACES: tl.constexpr,
+    queries, keys, values, numbers, mixed, out, sums, tops, weights, size, capacity, num_heads, num_keys, dim, factor,
+    GROUP: tl.constexpr, BLOCK: tl.constexpr, BLOCK_T: tl.constexpr, PLACES: tl.constexpr, SPLITS: tl.constexpr,
 ):  # fmt: skip
     """What some tokens see with one head of what stands up to each of them, times the sigmoid of their gates.
 
     `queries` [tokens, heads, dim], `keys` and `values` [key heads, capacity, dim]. `mixed` holds each query with its
     gate behind it, then the keys, then the values. `out` has room for whole blocks; zero comes out for one without a
     token that counts, and some number for the others that do not.
+
+    Of several SPLITS each looks at a part of the past, and `gather` puts them together: `sums` float32 [heads, SPLITS,
+    size, dim], `tops` and `weights` float32 [heads, SPLITS, size].
     """
-    dtype = out.dtype.element_ty
     head = tl.program_id(0)
     first = (tl.num_programs(1) - 1 - tl.program_id(1)) * BLOCK_T  # those with the longest past begin
     held, count = tl.load(numbers).to(tl.int32), tl.load(numbers + 1).to(tl.int32)
@@ -195,8 +208,14 @@ def look_back(
     top = tl.full((BLOCK_T,), float("-inf"), tl.float32)
     weight = tl.zeros((BLOCK_T,), tl.float32)
     acc = tl.zeros((BLOCK_T, BLOCK), tl.float32)
-    shared = tl.minimum((held + first + 1) // PLACES * PLACES, end)  # before these is nothing that some may not see
-    for start in range(0, shared, PLACES):
+    begin = 0
+    if SPLITS > 1:
+        each = tl.cdiv(tl.cdiv(end, SPLITS), PLACES) * PLACES
+        begin = tl.minimum(tl.program_id(2) * each, end)
+        end = tl.minimum(begin + each, end)
+    # before these is nothing that some may not see
+    shared = tl.maximum(tl.minimum((held + first + 1) // PLACES * PLACES, end), begin)
+    for start in range(begin, shared, PLACES):
         acc, top, weight = _look_at(
             query, keys, values, start + steps, t, i, acc, top, weight, end, dim, factor, IS_LAST=False
         )
@@ -204,7 +223,36 @@ def look_back(
         acc, top, weight = _look_at(
             query, keys, values, start + steps, held + t, i, acc, top, weight, end, dim, factor, IS_LAST=True
         )
-    seen = (acc / tl.where(weight > 0.0, weight, 1.0)[:, None]).to(dtype).to(tl.float32)
-    side = mixed + t[:, None] * (2 * (num_heads + num_keys) * dim) + (2 * head + 1) * dim + i[None, :]
-    strength = tl.sigmoid(tl.load(side, mask=is_query, other=0.0).to(tl.float32)).to(dtype).to(tl.float32)
-    tl.store(out + at, (seen * strength).to(dtype), mask=is_real[None, :])
+    if SPLITS > 1:
+        at_part = (head * SPLITS + tl.program_id(2)) * size + t
+        tl.store(tops + at_part, top, mask=is_token)
+        tl.store(weights + at_part, weight, mask=is_token)
+        tl.store(sums + at_part[:, None] * dim + i[None, :], acc, mask=is_query)
+    else:
+        seen = acc / tl.where(weight > 0.0, weight, 1.0)[:, None]
+        seen = _gated(seen, mixed, t, i, head, num_heads, num_keys, dim, is_query)
+        tl.store(out + at, seen, mask=is_real[None, :])
+
+
+@triton.jit
+def gather(
+    sums, tops, weights, numbers, mixed, out, size, num_heads, num_keys, dim,
+    BLOCK: tl.constexpr, BLOCK_T: tl.constexpr, SPLITS: tl.constexpr,
+):  # fmt: skip
+    """The parts that `look_back` leaves of some tokens and one head together; zero for tokens that do not count."""
+    head = tl.program_id(0)
+    t, i = tl.program_id(1) * BLOCK_T + tl.arange(0, BLOCK_T), tl.arange(0, BLOCK)
+    is_token, is_real = t < tl.load(numbers + 1).to(tl.int32), (i < dim)[None, :]
+    mask = is_token[:, None] & is_real
+    top = tl.full((BLOCK_T,), LOWEST, tl.float32)
+    for split in tl.static_range(SPLITS):
+        top = tl.maximum(top, tl.load(tops + (head * SPLITS + split) * size + t, mask=is_token, other=LOWEST))
+    weight = tl.zeros((BLOCK_T,), tl.float32)
+    acc = tl.zeros((BLOCK_T, BLOCK), tl.float32)
+    for split in tl.static_range(SPLITS):
+        at_part = (head * SPLITS + split) * size + t
+        share = tl.exp(tl.load(tops + at_part, mask=is_token, other=LOWEST) - top)
+        weight += tl.load(weights + at_part, mask=is_token, other=1.0) * share
+        acc += tl.load(sums + at_part[:, None] * dim + i[None, :], mask=mask, other=0.0) * share[:, None]
+    seen = _gated(acc / weight[:, None], mixed, t, i, head, num_heads, num_keys, dim, mask)
+    tl.store(out + (t[:, None] * num_heads + head) * dim + i[None, :], seen, mask=is_real & (t < size)[:, None])

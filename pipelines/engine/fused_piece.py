@@ -22,6 +22,8 @@ COLUMNS = 256
 """Numbers of a token that are worked on at once where each is by itself."""
 EXACT, CLOSE = "tf32x3", "bf16x3"
 """Precisions of float32: but for its last bits, and to about 1e-5, far below where numbers of two bytes are rounded."""
+ENOUGH_BLOCKS, MOST_SPLITS = 128, 16
+"""Blocks of threads that keep a GPU busy, and the parts of the past that are looked at side by side to reach them."""
 LEAST_BLOCK = 16
 """What tensor cores multiply at least, in each direction."""
 
@@ -159,12 +161,21 @@ class FusedPiece:
             BLOCK_T=self.blocks.tokens, BLOCK=block, IS_STEP=False, OVERLAP=False, num_warps=4,
         )  # fmt: skip
         seen = mixed.new_empty(given.size, mixer.heads * dim)
-        blocks = self.blocks
-        fused_attention.look_back[mixer.heads, given.size // blocks.queries](
-            queries, keys, kept, given.numbers, mixed, seen, *sizes, mixer.scale,
+        blocks, num_blocks = self.blocks, given.size // self.blocks.queries
+        splits = _splits(mixer.heads * num_blocks)
+        room = mixer.heads, splits, given.size if splits > 1 else 0
+        sums = mixed.new_empty((*room, dim), dtype=torch.float32)
+        tops, weights = (sums.new_empty(room) for _ in range(2))
+        fused_attention.look_back[mixer.heads, num_blocks, splits](
+            queries, keys, kept, given.numbers, mixed, seen, sums, tops, weights, given.size, *sizes, mixer.scale,
             GROUP=mixer.heads // mixer.key_heads, BLOCK=block, BLOCK_T=blocks.queries, PLACES=blocks.places,
-            num_warps=blocks.warps, num_stages=blocks.stages,
+            SPLITS=splits, num_warps=blocks.warps, num_stages=blocks.stages,
         )  # fmt: skip
+        if splits > 1:
+            fused_attention.gather[mixer.heads, -(-given.size // blocks.tokens)](
+                sums, tops, weights, given.numbers, mixed, seen, given.size, *sizes[1:],
+                BLOCK=block, BLOCK_T=blocks.tokens, SPLITS=splits, num_warps=4,
+            )  # fmt: skip
         return seen[:num_tokens]
 
 
@@ -181,6 +192,12 @@ def _add(hidden: torch.Tensor, values: torch.Tensor, matrix: Matrix) -> None:
         hidden.addmm_(values, matrix.weight.t())
     else:
         hidden.add_(matrix(values))
+
+
+def _splits(num_blocks: int) -> int:
+    """Parts of the past that blocks of threads with attention are shared out over, where there are only so many."""
+    splits = min(MOST_SPLITS, ENOUGH_BLOCKS // num_blocks)
+    return 1 << splits.bit_length() - 1 if splits else 1
 
 
 def _block(size: int) -> int:
