@@ -116,8 +116,9 @@ def build(capability: int) -> None:
     piece = FusedPiece(stack.lean, stack.slots)
     piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))
     hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
-    numbers = torch.zeros(2, 1, dtype=torch.int64, device="meta")
-    piece(0, hidden, numbers, torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta"))
+    numbers = torch.zeros(3, 1, dtype=torch.int64, device="meta")
+    positions = torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta")
+    piece(0, hidden, numbers, positions, stack.slots.new_states())
     model = stack.model
     vision = model.config.vision_config
     embeddings = torch.zeros(NUM_PATCHES, vision.hidden_size, dtype=torch.bfloat16, device="meta")

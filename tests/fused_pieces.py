@@ -1,8 +1,8 @@
 """Pieces of prompts through the kernels for GPUs in Triton's interpreter, beside the same in plain torch: a process of
 its own, as TRITON_INTERPRET=1 has to be set before Triton is imported.
 
-It prints a line of JSON for each piece: how far the last hidden states and what the row holds are apart, beside the
-largest number of each.
+It prints a line of JSON for each piece: how far the last hidden states and what the row holds, and held where its
+states are kept, are apart, beside the largest number of each.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 from pipelines.engine import LocalEngine
 from pipelines.engine.fused_piece import Blocks, FusedPiece
 from pipelines.engine.placement import Placement
+from pipelines.engine.places import Keep
 from pipelines.engine.stack import Stack
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import WeightFormat
 from tests.fused_steps import lay_weights_as_on_a_gpu
 
 ROW = 1
-CASES: tuple[tuple[str, tuple[tuple[int, int], ...], WeightFormat], ...] = (
-    ("shipped", ((3, 3), (63, 64), (1, 1), (65, 65)), "full"),
-    ("shipped, a long piece first", ((150, 192), (64, 64)), "full"),
-    ("shipped in int8", ((5, 7),), "int8"),
-    ("other shapes", ((65, 128), (6, 7)), "full"),
+CASES: tuple[tuple[str, tuple[tuple[int, int, int], ...], WeightFormat], ...] = (
+    ("shipped", ((3, 3, 3), (63, 64, 63), (1, 1, 1), (65, 65, 64)), "full"),
+    ("shipped, a long piece first", ((150, 192, 40), (64, 64, 1)), "full"),
+    ("shipped, kept early", ((64, 64, 2), (130, 192, 128), (70, 128, 3), (128, 128, 127)), "full"),
+    ("shipped in int8", ((5, 7, 4),), "int8"),
+    ("other shapes", ((65, 128, 1), (6, 7, 5), (200, 256, 100)), "full"),
 )
-"""What is run, in which weights: tokens of pieces that stand one behind the other, and what each is filled up to."""
+"""What is run, in which weights: tokens of pieces that stand one behind the other, what each is filled up to, and
+behind how many of its tokens the states are kept.
+"""
+UNTOUCHED = 0.5
+"""What stands where states are kept, as long as none is."""
 BLOCKS = Blocks(64, 64, 64, 4, 1)
 """More at once than on a GPU: the interpreter takes its time for each block of threads."""
 
@@ -79,7 +85,7 @@ def apart(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> tuple[float, 
 
 
 @torch.inference_mode()
-def found(name: str, pieces: tuple[tuple[int, int], ...], weights: WeightFormat) -> Iterator[list[Any]]:
+def found(name: str, pieces: tuple[tuple[int, int, int], ...], weights: WeightFormat) -> Iterator[list[Any]]:
     """Of each piece its tokens, and how far apart hidden states and the row are, with the largest number of each."""
     stacks = [Stack(model_of(name), 3, weights) for _ in range(2)]
     generator = torch.Generator().manual_seed(1)
@@ -91,21 +97,28 @@ def found(name: str, pieces: tuple[tuple[int, int], ...], weights: WeightFormat)
     piece = FusedPiece(stacks[0].lean, stacks[0].slots)
     piece.blocks = BLOCKS
     start = 0
-    for count, size in pieces:
+    for count, size, num_kept in pieces:
         ids = torch.randint(0, 1000, (count,), generator=generator)
         hidden = F.embedding(ids, stacks[1].lean.embed)
         positions = torch.arange(start, start + count).expand(3, -1).clone()
         positions[1] += torch.arange(count) % 3  # height differs from the time, as within a picture
         window = stacks[1].slots.window(slice(ROW, ROW + 1), start + count, is_masked=True)
-        span = stacks[1].lean.span(ROW, len(hidden), torch.tensor([[start], [count]]), positions, window)
+        keep = Keep(num_kept, stacks[1].slots.new_states()) if num_kept < count else None
+        numbers = torch.tensor([[start], [count], [num_kept]])
+        span = stacks[1].lean.span(ROW, len(hidden), numbers[:2], positions, window, keep=keep)
         theirs = stacks[1].lean.piece(hidden, span)
+        kept = stacks[0].slots.new_states()
+        for tensor in kept:
+            tensor.fill_(UNTOUCHED)
         filled = F.pad(hidden, (0, 0, 0, size - count), value=0.1)
-        numbers = torch.tensor([[start], [count]])
-        ours = piece(ROW, filled, numbers, F.pad(positions, (0, size - count)))
+        ours = piece(ROW, filled, numbers, F.pad(positions, (0, size - count)), kept)
         start += count
         for stack in stacks:
             stack.slots.lengths[ROW] = start
-        yield [f"{name}: {count} of {size}", *apart([ours], [theirs]), *apart(*map(held, stacks))]
+        of_ours, of_theirs = map(held, stacks)
+        of_theirs += keep.states if keep else [torch.full_like(tensor, UNTOUCHED) for tensor in kept]
+        name_of_piece = f"{name}: {count} of {size}, kept behind {num_kept}"
+        yield [name_of_piece, *apart([ours], [theirs]), *apart([*of_ours, *kept], of_theirs)]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.captured import SharedPool
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.pieces import Pieces
-from pipelines.engine.slots import SlotCache
+from pipelines.engine.slots import SlotCache, States
 from pipelines.engine.tower_graphs import TowerGraphs
 
 DEVICE = torch.device("cuda", 0)
@@ -194,15 +194,28 @@ def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
     scheduler._running.runs_ahead = True
     tower._graphs = TowerGraphs(tower._layers, lambda: SharedPool(graphs._stream))
 
-    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def piece(
+        row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+    ) -> torch.Tensor:
         slots = stack.slots
         # a kernel reads what stands in the memory of the numbers whenever it runs, and so does this
-        keep = (numbers[0] > 0).to(states_of(slots)[0][1].dtype)
+        is_held = numbers[0] > 0
         for pair in states_of(slots):
             for tensor in pair:
-                tensor[row].mul_(keep.to(tensor.dtype))
+                tensor[row].mul_(is_held.to(tensor.dtype))
         window = slots.window(slice(row, row + 1), slots.capacity, is_masked=True)
-        return stack.lean.piece(hidden, stack.lean.span(row, len(hidden), numbers, positions, window))
+
+        def run(*which: int) -> torch.Tensor:
+            span = stack.lean.span(row, len(hidden), numbers[list(which)], positions, window)
+            return stack.lean.piece(hidden, span)
+
+        before = [[tensor[row].clone() for tensor in pair] for pair in states_of(slots)]
+        run(0, 2)  # only what stands before the place where states are kept
+        for number, (pair, values) in enumerate(zip(states_of(slots), before, strict=True)):
+            for tensor, value, room in zip(pair, values, kept, strict=True):
+                room[number].copy_(tensor[row])
+                tensor[row].copy_(value)
+        return run(0, 1)
 
     if has_kernels:
         graphs.likeliest = likeliest

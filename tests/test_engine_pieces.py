@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,9 @@ from pipelines.engine import LocalEngine, tower_graphs
 from pipelines.engine.captured import Replay, Work
 from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
+from pipelines.engine.places import Keep
 from pipelines.engine.proof import are_right
-from pipelines.engine.slots import SlotCache
+from pipelines.engine.slots import SlotCache, States
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.models import DEMO_FOLDER
@@ -44,17 +46,21 @@ class Recorder:
 
 
 class Piece:
-    """Stands for the kernels: adds what counts to the row's states, and gives it back."""
+    """Stands for the kernels: adds what counts to the row's states, keeps those within, and gives the last back."""
 
     def __init__(self, slots: SlotCache) -> None:
-        self._slots, self.error = slots, list[Exception]()
+        self._slots, self.error, self.rooms = slots, list[Exception](), list[States]()
 
-    def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        held, count = numbers.flatten().tolist()
+    def __call__(
+        self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+    ) -> torch.Tensor:
+        held, count, num_kept = numbers.flatten().tolist()
         assert len(hidden) % 64 == 0
         assert held == self._slots.lengths[row]
         assert positions.shape == (3, len(hidden))
-        for _, state in states_of(self._slots):
+        self.rooms.append(kept)
+        for number, (_, state) in enumerate(states_of(self._slots)):
+            kept[1][number] = state[row] + hidden[:num_kept].sum()
             state[row] += hidden[:count].sum()
         if self.error:
             raise self.error[0]
@@ -69,9 +75,9 @@ def slots() -> SlotCache:
     return slots
 
 
-def given(pieces: Pieces, num_tokens: int) -> torch.Tensor:
+def given(pieces: Pieces, num_tokens: int, keep: Keep | None = None) -> torch.Tensor:
     hidden = torch.arange(num_tokens * 4.0).view(num_tokens, 4)
-    return pieces(ROW, hidden, 0, torch.zeros(3, num_tokens).long())
+    return pieces(ROW, hidden, 0, torch.zeros(3, num_tokens).long(), keep)
 
 
 def total(slots: SlotCache) -> float:
@@ -113,6 +119,26 @@ def test_recording_leaves_one_trace_in_the_row(slots: SlotCache) -> None:
     pieces = Pieces(Piece(slots), slots, Recorder().begin)
     given(pieces, 2)
     assert total(slots) == sum(range(8))
+
+
+def test_one_graph_keeps_states_wherever_they_are_wanted(slots: SlotCache) -> None:
+    """In one place, out of which they are copied: the next piece writes there too."""
+    recorder, piece = Recorder(), Piece(slots)
+    pieces = Pieces(piece, slots, recorder.begin)
+    keeps = [Keep(count, slots.new_states()) for count in (1, 2, 5)]
+    before = 0.0
+    for keep in keeps:
+        given(pieces, 7, keep)
+        assert set(keep.states[1].flatten().tolist()) == {before + sum(range(4 * keep.count))}
+        before = total(slots)
+    given(pieces, 7)
+    assert recorder.sizes == [64]
+    assert len({id(room) for room in piece.rooms}) == 1
+    assert keeps[0].states[1].max() == sum(range(4))
+    slots.release()
+    slots.reserve(512)
+    given(pieces, 7, keeps[0])
+    assert len({id(room) for room in piece.rooms}) == 2
 
 
 def test_the_graphs_that_were_used_last_are_kept(slots: SlotCache) -> None:
@@ -168,13 +194,14 @@ def test_a_stack_gives_all_pieces_to_the_kernels_where_they_are_used(model: Any)
     ours, theirs = Stack(model, 3), Stack(model, 3)
     sizes = []
 
-    def kernels(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def kernels(
+        row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+    ) -> torch.Tensor:
         sizes.append(len(hidden))
-        held, count = numbers.flatten().tolist()
+        held, count, _ = numbers.flatten().tolist()
         if not held:
             ours.slots.clear(row)
-        window = ours.slots.window(slice(row, row + 1), held + count, is_masked=True)
-        return ours.lean.piece(hidden[:count], ours.lean.span(row, count, numbers, positions[:, :count], window))
+        return piece_of(ours, row, hidden[:count], numbers, positions[:, :count], kept)
 
     ours.graphs = SimpleNamespace(pieces=Pieces(kernels, ours.slots, Recorder().begin))  # type: ignore[assignment]
     start = 0
@@ -188,6 +215,26 @@ def test_a_stack_gives_all_pieces_to_the_kernels_where_they_are_used(model: Any)
     assert sizes == [128, 64, 64, 128, 128]
     ours.prefill(0, embeddings, positions, ours.new_slots(1))
     assert len(sizes) == 5
+    for count in (30, num_tokens):
+        (found, state), (expected, other) = (
+            stack.prefill_kept(ROW, embeddings, positions, count) for stack in (ours, theirs)
+        )
+        assert torch.allclose(found, expected, atol=1e-4)
+        assert state.length == other.length == start + count
+        for tensor, wanted in zip((*state.states, state.places), (*other.states, other.places), strict=True):
+            assert torch.allclose(tensor, wanted, atol=1e-3)
+        start += num_tokens
+    assert len(sizes) == 7  # what is kept within a piece takes none of its own
+
+
+def piece_of(
+    stack: Stack, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+) -> torch.Tensor:
+    """What the kernels do of a piece that has no filling."""
+    held, count, num_kept = numbers.flatten().tolist()
+    window = stack.slots.window(slice(row, row + 1), held + count, is_masked=True)
+    keep = Keep(num_kept, kept) if num_kept < count else None
+    return stack.lean.piece(hidden, stack.lean.span(row, count, numbers[:2], positions, window, keep=keep))
 
 
 @torch.inference_mode()
@@ -213,9 +260,8 @@ def test_kernels_are_used_where_they_do_what_torch_does(
         rows = given.shape[1]
         return of_step * lean.step(given, slots.window(slice(rows), slots.capacity, is_masked=True))
 
-    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
-        return of_piece * lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
+    def piece(*given: Any) -> torch.Tensor:
+        return of_piece * piece_of(stack, *given)
 
     assert are_right(lean, slots, step, piece, likeliest) == (said is None)
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == ([said] if said else [])
@@ -235,27 +281,24 @@ def test_steps_of_all_numbers_of_rows_are_tried(
         logits = lean.step(given, slots.window(slice(tried[-1]), slots.capacity, is_masked=True))
         return 0.9 * logits if tried[-1] == expected[-1] > 2 else logits
 
-    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
-        return lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
-
-    assert are_right(lean, slots, step, piece, likeliest) == (most < 3)
+    assert are_right(lean, slots, step, partial(piece_of, stack), likeliest) == (most < 3)
     assert tried == expected
     assert (f"a step of {most} is 10% off" in caplog.text) == (most > 2)
 
 
 @torch.inference_mode()
-def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture, is_kept: bool) -> None:
+    """That of the row, or what is kept within the piece."""
     stack = Stack(model, 3)
-    lean, slots = stack.lean, stack.slots
 
-    def piece(row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        window = slots.window(slice(row, row + 1), int(numbers.sum()), is_masked=True)
-        last = lean.piece(hidden, lean.span(row, len(hidden), numbers, positions, window))
-        states_of(slots)[-1][1][row] *= 1.2
+    def piece(row: int, *given: Any) -> torch.Tensor:
+        last = piece_of(stack, row, *given)
+        wrong = given[-1][1] if is_kept else states_of(stack.slots)[-1][1][row]
+        wrong *= 1.2
         return last
 
-    assert not are_right(lean, slots, lambda _: torch.empty(0), piece, likeliest)
+    assert not are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece, likeliest)
     assert "a piece is 20% off" in caplog.text
 
 

@@ -4,9 +4,13 @@ A step is one kernel. A piece is walked in chunks of `CHUNK` tokens: what the to
 those before them wrote, a triangular system, which is solved for all chunks and heads at once, as the chunkwise form of
 Gated DeltaNet (Yang et al. 2024) has it. Only the state goes from chunk to chunk.
 
-The kernels of a piece read `numbers` int64 [2]: how many tokens the row holds already, and how many of the piece count.
-The others, which fill it up, change no state, and of a row that holds nothing no state is read. So one launch serves
-every past and every length up to its own. The states that they are given begin at the row.
+The kernels of a piece read `numbers` int64 [3]: how many tokens the row holds already, how many of the piece count, and
+behind how many of these its states are kept; as many as count say that they are not. The tokens that fill a piece up
+change no state, and of a row that holds nothing no state is read. So one launch serves every past and every length up
+to its own. The states that they are given begin at the row.
+
+A chunk ends where the states are kept, and the next begins there. So what is said of chunks is addressed by chunk and
+step, and there is room for one more of them than the piece needs.
 
 The triangular system and the state are float32; large products are of the model's dtype.
 """
@@ -86,13 +90,22 @@ def _convolved(place, first, second, third, fourth, taps, is_counted):
 
 
 @triton.jit
-def convolve(mixed, numbers, conv, taps, out, width, num_conv, BLOCK_T: tl.constexpr, BLOCK_C: tl.constexpr):
+def _input(own, state, t, c, num_conv, num_held, width):
+    """What stood in the columns `c` at token `t`: before the first, out of the state of a row that holds something."""
+    newer = tl.load(own + t * width, mask=c < tl.where(t >= 0, num_conv, 0), other=0.0)
+    older = tl.load(state + t + 4, mask=c < tl.where(t < 0, num_held, 0), other=0.0)
+    return tl.where(t < 0, older, newer)
+
+
+@triton.jit
+def convolve(mixed, numbers, conv, kept, taps, out, width, num_conv, BLOCK_T: tl.constexpr, BLOCK_C: tl.constexpr):
     """The first `num_conv` columns of mixed [tokens, width] convolved by `taps` [num_conv, 4], and through SiLU.
 
-    Before the first token stand the last inputs in the state `conv` [num_conv, 4], which takes up the last four.
-    BLOCK_T tokens, four times some number, are gone through one after the other, so that hardly one is read twice.
+    Before the first token stand the last inputs in the state `conv` [num_conv, 4], which takes up the last four, as
+    does `kept` where the states are kept. BLOCK_T tokens, four times some number, are gone through one after the other,
+    so that hardly one is read twice.
     """
-    count = tl.load(numbers + 1).to(tl.int32)
+    count, keep = tl.load(numbers + 1).to(tl.int32), tl.load(numbers + 2).to(tl.int32)
     c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
     start = tl.program_id(1) * BLOCK_T
     is_channel = c < num_conv
@@ -102,12 +115,14 @@ def convolve(mixed, numbers, conv, taps, out, width, num_conv, BLOCK_T: tl.const
         first = tl.load(state + 1, mask=c < num_held, other=0.0)
         second = tl.load(state + 2, mask=c < num_held, other=0.0)
         third = tl.load(state + 3, mask=c < num_held, other=0.0)
+        if keep < count:
+            for slot in tl.static_range(4):
+                value = _input(own, state, keep - 4 + slot, c, num_conv, num_held, width)
+                tl.store(kept + c * 4 + slot, value, mask=is_channel)
         for slot in tl.static_range(4):
-            source = count - 4 + slot
-            newer = tl.load(own + source * width, mask=c < tl.where(source >= 0, num_conv, 0), other=0.0)
-            older = tl.load(state + source + 4, mask=c < tl.where(source < 0, num_held, 0), other=0.0)
+            value = _input(own, state, count - 4 + slot, c, num_conv, num_held, width)
             tl.debug_barrier()  # several threads may hold one number: all have read before one writes
-            tl.store(state + slot, tl.where(source < 0, older, newer), mask=is_channel)
+            tl.store(state + slot, value, mask=is_channel)
             tl.debug_barrier()  # what stands in a slot is read before, as it moves to an earlier one
     else:
         first = _token(own, start - 3, count, c, num_conv, width)
@@ -186,17 +201,20 @@ def prepare(
 
     `given` [tokens, num_conv] holds convolved queries, keys and values, `mixed` [tokens, width] behind its own of these
     gates, strengths and steps of the decay. Out come `queries`, `keys` and `reads` [heads, size, key_dim], `writes`
-    [heads, size, value_dim], `within` [heads, size, CHUNK] and, of the whole chunk, `left` float32 [heads, chunks].
-    KIND is how exact the products are that invert the system.
+    [heads, size, value_dim], `within` [heads, size, CHUNK] and, of the whole chunk, `left` float32 [heads, chunks],
+    where `size` is that of all chunks. KIND is how exact the products are that invert the system.
     """
     dtype = queries.dtype.element_ty
     chunk, head = tl.program_id(0), tl.program_id(1)
-    count = tl.load(numbers + 1).to(tl.int32)
-    if chunk * CHUNK >= count:
+    count, keep = tl.load(numbers + 1).to(tl.int32), tl.load(numbers + 2).to(tl.int32)
+    num_kept = tl.cdiv(keep, CHUNK)
+    is_behind = chunk >= num_kept
+    first = tl.where(is_behind, keep + (chunk - num_kept) * CHUNK, chunk * CHUNK)
+    if first >= count:
         return
     steps, i, j = tl.arange(0, CHUNK), tl.arange(0, BLOCK_KEY)[None, :], tl.arange(0, BLOCK_VALUE)[None, :]
-    t = chunk * CHUNK + steps
-    is_real = t < count
+    t = first + steps
+    is_real = t < tl.where(is_behind, count, keep)
     num_keys = num_heads // group * key_dim
     pair = mixed + t * width + num_conv + num_heads * value_dim + head
     strength = tl.sigmoid(tl.load(pair, mask=is_real, other=0.0).to(tl.float32))
@@ -206,7 +224,7 @@ def prepare(
     since, whole = tl.cumsum(decay, axis=0), tl.sum(decay, axis=0)
     tl.store(left + head * (size // CHUNK) + chunk, tl.exp(whole))
 
-    line = (head * size + t)[:, None]
+    line = (head * size + chunk * CHUNK + steps)[:, None]
     own = given + t[:, None] * num_conv + head // group * key_dim + i
     is_key = is_real[:, None] & (i < key_dim)
     key = _unit(tl.load(own + num_keys, mask=is_key, other=0.0).to(tl.float32))
@@ -230,45 +248,68 @@ def prepare(
 
 
 @triton.jit
-def walk(
-    queries, keys, reads, writes, within, left, numbers, state, seen, size, num_heads, key_dim, value_dim,
-    CHUNK: tl.constexpr, BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr,
+def _walked(
+    held, queries, keys, reads, writes, within, left, seen, head, chunk, start, end, j, size, num_heads, key_dim,
+    value_dim, CHUNK: tl.constexpr, BLOCK_KEY: tl.constexpr,
 ):  # fmt: skip
-    """Some columns of the state [heads, key_dim, value_dim] of one head through all chunks, see `prepare`.
-
-    What the tokens see on the way goes to `seen` [tokens, heads, value_dim].
-    """
+    """The columns `j` of a state through the tokens from `start` to `end`, the first of them that of a `chunk`."""
     dtype = queries.dtype.element_ty
-    head = tl.program_id(0)
     steps, i = tl.arange(0, CHUNK), tl.arange(0, BLOCK_KEY)
-    j = tl.program_id(1) * BLOCK_VALUE + tl.arange(0, BLOCK_VALUE)
-    count = tl.load(numbers + 1).to(tl.int32)
-    num_held_keys = tl.where(tl.load(numbers) > 0, key_dim, 0)
     is_key, is_value = (i < key_dim)[None, :], (j < value_dim)[None, :]
-    place = state + (head * key_dim + i[:, None]) * value_dim + j[None, :]
-    is_real = (i < key_dim)[:, None] & is_value
-    held = tl.load(place, mask=(i < num_held_keys)[:, None] & is_value, other=0.0)
-    left += head * (size // CHUNK)
+    left += head * (size // CHUNK) + chunk
+    line = head * size + chunk * CHUNK + steps
     after = tl.load(left)
-    for start in range(0, count, CHUNK):
-        t = start + steps
-        at_key = (head * size + t)[:, None] * key_dim + i[None, :]
-        at_value = (head * size + t)[:, None] * value_dim + j[None, :]
+    for done in range(0, end - start, CHUNK):
+        at_key = (line + done)[:, None] * key_dim + i[None, :]
+        at_value = (line + done)[:, None] * value_dim + j[None, :]
         lasting, before = after, held.to(dtype)
         # before anything is stored, as a load would wait behind it: so much is left of the next chunk's state
-        after = tl.load(left + tl.minimum(start // CHUNK + 1, (count - 1) // CHUNK))
+        after = tl.load(left + tl.minimum(done // CHUNK + 1, (end - start - 1) // CHUNK))
         read = tl.load(reads + at_key, mask=is_key, other=0.0)
         write = tl.load(writes + at_value, mask=is_value, other=0.0).to(tl.float32)
         change = (write - tl.dot(read, before, input_precision=PRECISION)).to(dtype)
         key = tl.load(keys + at_key, mask=is_key, other=0.0)
         held = tl.dot(tl.trans(key), change, held * lasting, input_precision=PRECISION)
         query = tl.load(queries + at_key, mask=is_key, other=0.0)
-        share = tl.load(within + (head * size + t)[:, None] * CHUNK + steps[None, :])
+        share = tl.load(within + (line + done)[:, None] * CHUNK + steps[None, :])
         found = tl.dot(query, before, input_precision=PRECISION)
         found = tl.dot(share, change, found, input_precision=PRECISION)
+        t = start + done + steps
         at = (t[:, None] * num_heads + head) * value_dim + j[None, :]
-        tl.store(seen + at, found.to(dtype), mask=(t < count)[:, None] & is_value)
-    tl.store(place, held, mask=is_real)
+        tl.store(seen + at, found.to(dtype), mask=(t < end)[:, None] & is_value)
+    return held
+
+
+@triton.jit
+def walk(
+    queries, keys, reads, writes, within, left, numbers, state, kept, seen, size, num_heads, key_dim, value_dim,
+    CHUNK: tl.constexpr, BLOCK_KEY: tl.constexpr, BLOCK_VALUE: tl.constexpr,
+):  # fmt: skip
+    """Some columns of the state [heads, key_dim, value_dim] of one head through all chunks, see `prepare`.
+
+    What the tokens see on the way goes to `seen` [tokens, heads, value_dim], and the state to `kept`, of its shape,
+    where it is kept.
+    """
+    head = tl.program_id(0)
+    i = tl.arange(0, BLOCK_KEY)
+    j = tl.program_id(1) * BLOCK_VALUE + tl.arange(0, BLOCK_VALUE)
+    count, keep = tl.load(numbers + 1).to(tl.int32), tl.load(numbers + 2).to(tl.int32)
+    num_held_keys = tl.where(tl.load(numbers) > 0, key_dim, 0)
+    is_value = (j < value_dim)[None, :]
+    place = (head * key_dim + i[:, None]) * value_dim + j[None, :]
+    is_real = (i < key_dim)[:, None] & is_value
+    held = tl.load(state + place, mask=(i < num_held_keys)[:, None] & is_value, other=0.0)
+    held = _walked(
+        held, queries, keys, reads, writes, within, left, seen, head, 0, 0, keep, j, size, num_heads, key_dim,
+        value_dim, CHUNK, BLOCK_KEY,
+    )  # fmt: skip
+    if keep < count:
+        tl.store(kept + place, held, mask=is_real)
+        held = _walked(
+            held, queries, keys, reads, writes, within, left, seen, head, tl.cdiv(keep, CHUNK), keep, count, j, size,
+            num_heads, key_dim, value_dim, CHUNK, BLOCK_KEY,
+        )  # fmt: skip
+    tl.store(state + place, held, mask=is_real)
 
 
 @triton.jit

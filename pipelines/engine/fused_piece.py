@@ -14,7 +14,7 @@ from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.lean import Feed, LeanStack
 from pipelines.engine.norms import Norm
-from pipelines.engine.slots import SlotCache
+from pipelines.engine.slots import SlotCache, States
 from pipelines.engine.weights import Matrix
 
 CHUNK = fused_delta.CHUNK
@@ -68,7 +68,7 @@ def blocks_for(dtype: torch.dtype, capability: tuple[int, int]) -> Blocks:
 
 @dataclass(frozen=True, eq=False)
 class _Given:
-    """What all layers are told of a piece: `row`, `numbers` and the length of all tensors, whole chunks."""
+    """What all layers are told of a piece: `row`, `numbers` and the length of what attention sees, whole chunks."""
 
     row: int
     numbers: torch.Tensor
@@ -88,16 +88,23 @@ class FusedPiece:
         capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
         self.blocks = blocks_for(stack.embed.dtype, capability)
 
-    def __call__(self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        """The last hidden state [1, hidden], as `LeanStack.piece` gives it."""
+    def __call__(
+        self, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+    ) -> torch.Tensor:
+        """The last hidden state [1, hidden], as `LeanStack.piece` gives it.
+
+        `numbers` int64 [3, 1] are how many tokens stand before the piece, how many of its own count, and behind how
+        many of these the states of the linear layers are kept, in `kept`; as many as count say that they are not.
+        """
         stack = self._stack
         hidden, numbers = hidden.clone(), numbers.flatten()
         cosines, sines = (one.contiguous() for one in stack.rotary.turns(positions, hidden.dtype))
         given = _Given(row, numbers, (cosines, sines), -(-len(hidden) // CHUNK) * CHUNK)
+        kept_of = zip(*kept, strict=True)
         for index, layer in enumerate(stack.layers):
             values = _normed(hidden, layer.before)
             if isinstance(layer.mixer, GatedDelta):
-                seen = self._recurred(values, layer.mixer, index, given)
+                seen = self._recurred(values, layer.mixer, index, given, *next(kept_of))
             else:
                 seen = self._attended(values, layer.mixer, index, given)
             _add(hidden, seen, layer.mixer.out)
@@ -108,9 +115,17 @@ class FusedPiece:
             grid = (-(-half // COLUMNS), -(-num_tokens // self.blocks.tokens))
             fused.halve[grid](both, fed, num_tokens, half, BLOCK_T=self.blocks.tokens, BLOCK=COLUMNS, num_warps=4)
             _add(hidden, fed, layer.feed.down)
-        return _normed(hidden.index_select(0, numbers[1:] - 1), stack.norm)
+        return _normed(hidden.index_select(0, numbers[1:2] - 1), stack.norm)
 
-    def _recurred(self, values: torch.Tensor, mixer: GatedDelta, index: int, given: _Given) -> torch.Tensor:
+    def _recurred(
+        self,
+        values: torch.Tensor,
+        mixer: GatedDelta,
+        index: int,
+        given: _Given,
+        kept_conv: torch.Tensor,
+        kept_state: torch.Tensor,
+    ) -> torch.Tensor:
         """What a layer of Gated DeltaNet sees, [tokens, heads x head_dim]."""
         conv, state = (tensor[given.row] for tensor in self._slots.layers[index])
         mixed = mixer.into(values)
@@ -119,25 +134,27 @@ class FusedPiece:
         convolved = mixed.new_empty(num_tokens, num_conv)
         columns = self.blocks.conv_columns
         fused_delta.convolve[-(-num_conv // columns), -(-num_tokens // self.blocks.conv_tokens)](
-            mixed, given.numbers, conv, mixer.kernel, convolved, width, num_conv,
+            mixed, given.numbers, conv, kept_conv, mixer.kernel, convolved, width, num_conv,
             BLOCK_T=self.blocks.conv_tokens, BLOCK_C=columns, num_warps=4,
         )  # fmt: skip
-        queries, keys, reads = (mixed.new_empty(heads, given.size, key_dim) for _ in range(3))
-        writes = mixed.new_empty(heads, given.size, value_dim)
-        within = mixed.new_empty(heads, given.size, CHUNK)
-        left = mixed.new_empty((heads, given.size // CHUNK), dtype=torch.float32)
+        num_chunks = given.size // CHUNK + 1
+        size = num_chunks * CHUNK
+        queries, keys, reads = (mixed.new_empty(heads, size, key_dim) for _ in range(3))
+        writes = mixed.new_empty(heads, size, value_dim)
+        within = mixed.new_empty(heads, size, CHUNK)
+        left = mixed.new_empty((heads, num_chunks), dtype=torch.float32)
         block_key, block_value = _block(key_dim), _block(value_dim)
-        fused_delta.prepare[given.size // CHUNK, heads](
+        fused_delta.prepare[num_chunks, heads](
             convolved, mixed, given.numbers, mixer.rate, mixer.bias, queries, keys, reads, writes, within, left,
-            num_conv, width, given.size, heads, heads // mixer.key_heads, key_dim, value_dim,
+            num_conv, width, size, heads, heads // mixer.key_heads, key_dim, value_dim,
             CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=block_value, KIND=EXACT if mixed.itemsize == 4 else CLOSE,
             num_warps=self.blocks.chunk_warps, num_stages=1,
         )  # fmt: skip
         seen = mixed.new_empty(num_tokens, heads * value_dim)
         columns = min(block_value, self.blocks.walk_columns)
         fused_delta.walk[heads, -(-value_dim // columns)](
-            queries, keys, reads, writes, within, left, given.numbers, state, seen,
-            given.size, heads, key_dim, value_dim,
+            queries, keys, reads, writes, within, left, given.numbers, state, kept_state, seen,
+            size, heads, key_dim, value_dim,
             CHUNK=CHUNK, BLOCK_KEY=block_key, BLOCK_VALUE=columns,
             num_warps=self.blocks.walk_warps, num_stages=self.blocks.walk_stages,
         )  # fmt: skip

@@ -78,6 +78,11 @@ class Keep:
             states[self._num_added].copy_(added)
         self._num_added += 1
 
+    def take(self, kept: States) -> None:
+        """Copy those of all linear layers."""
+        for states, values in zip(self.states, kept, strict=True):
+            states.copy_(values)
+
 
 class Span:
     """A piece of a prompt in one row: `size` tokens behind `held` int64 [1], of which `count` int64 [1] count.

@@ -18,11 +18,12 @@ import torch
 from pipelines.engine.captured import Work
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.lean_tower import LeanTower
+from pipelines.engine.places import Keep
 from pipelines.engine.sampler import Likeliest
 from pipelines.engine.slots import SlotCache
 
-NUM_TOKENS = 150
-"""Of the piece: three chunks of the recurrence, the last of them not full."""
+NUM_TOKENS, NUM_KEPT = 150, 100
+"""Of the piece, and behind how many its states are kept: three chunks of the recurrence, of which one is full."""
 GRID = 2, 4, 6
 """Frames, lines and columns of the patches."""
 TOLERANCE = {torch.float32: 0.01}
@@ -86,15 +87,16 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
     device, vocabulary = stack.embed.device, len(stack.embed)
     hidden = stack.embed[torch.arange(NUM_TOKENS, device=device) * 7 % vocabulary]
     positions = torch.arange(NUM_TOKENS, device=device).expand(3, -1).contiguous()
-    numbers = torch.tensor([[0], [NUM_TOKENS]], device=device)
+    numbers = torch.tensor([[0], [NUM_TOKENS], [NUM_KEPT]], device=device)
     for row in range(slots.rows):
         slots.clear(row)
     window = slots.window(slice(0, 1), NUM_TOKENS, is_masked=True)
-    theirs = stack.piece(hidden, stack.span(0, NUM_TOKENS, numbers, positions, window))
-    expected = _held(slots, NUM_TOKENS)
+    keep, kept = Keep(NUM_KEPT, slots.new_states()), slots.new_states()
+    theirs = stack.piece(hidden, stack.span(0, NUM_TOKENS, numbers[:2], positions, window, keep=keep))
+    expected = [*_held(slots, NUM_TOKENS), *keep.states]
     slots.clear(0)
-    ours = piece(0, hidden, numbers, positions)
-    yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS)], [theirs, *expected])
+    ours = piece(0, hidden, numbers, positions, kept)
+    yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS), *kept], [theirs, *expected])
     for rows in _numbers_of_rows(slots.rows - 1):
         held = torch.tensor([NUM_TOKENS, *[0] * (rows - 1)], device=device)
         given = torch.stack([held % vocabulary, held, held])

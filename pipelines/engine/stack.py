@@ -102,8 +102,8 @@ class Stack:
     ) -> torch.Tensor:
         """Append a piece of a prompt to a row, of other slots where given: the last hidden state [1, hidden].
 
-        Where plain torch runs it, on a CPU, what states the row has within the piece can be kept, and it may `rest`: a
-        piece that ends then leaves the row in a state that is good for nothing.
+        What states the row has within the piece can be kept where plain torch runs it on a CPU, or kernels do on a GPU.
+        On a CPU it may `rest`: a piece that ends then leaves the row in a state that is good for nothing.
         """
         slots = slots or self.slots
         start, num_tokens = slots.lengths[row], embeddings.shape[1]
@@ -121,7 +121,7 @@ class Stack:
     ) -> tuple[torch.Tensor, RowState]:
         """As `prefill`, resting on a CPU; and what the row held behind the first `count` tokens of the piece."""
         is_plain = self.device.type == "cpu" and self.graphs is None
-        if count < embeddings.shape[1] and is_plain:  # in one go: the weights are read once
+        if count < embeddings.shape[1] and (is_plain or self.has_kernels):  # in one go: the weights are read once
             self.slots.reserve(self.slots.lengths[row] + embeddings.shape[1])
             keep = Keep(count, self.slots.new_states())
             hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
@@ -213,7 +213,7 @@ class Stack:
             if slots is not self.slots:
                 return None
             if self.graphs.pieces is not None:
-                return self.graphs.pieces(row, hidden, start, positions)
+                return self.graphs.pieces(row, hidden, start, positions, keep)
             if num_tokens > PIECE_TOKENS or self.lean.has_experts:
                 return None
             slots.reserve(start + PIECE_TOKENS)
