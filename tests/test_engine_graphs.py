@@ -77,6 +77,36 @@ def test_what_is_kept_of_a_prompt_is_gone_on_from(gpu: Gpu, engine: LocalEngine,
     assert gpu.num_replays > 50
 
 
+@pytest.mark.parametrize(("has_kernels", "expected"), [(False, 2), (True, 1)], ids=["plain", "kernels"])
+def test_a_prompt_that_is_kept_is_one_piece_for_the_kernels(
+    gpu: Gpu, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, has_kernels: bool, expected: int
+) -> None:
+    """And its first token is chosen before what is kept of it is looked at."""
+    del gpu
+    lend(engine, has_kernels=has_kernels)
+    inputs, begun = inputs_of(engine, "picture"), list[str]()
+    stack = engine.scheduler.stack
+
+    def note(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def noted(*given: Any, **others: Any) -> Any:
+            begun.append(name)
+            return real(*given, **others)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(stack, "prefill")
+    note(stack, "logits")
+    note(engine.scheduler.snapshots, "keep")
+    wanted = oracle(engine, inputs, GREEDY.max_new_tokens)
+    for _ in range(2):
+        begun.clear()
+        assert run(engine, inputs) == wanted
+        assert begun == ["prefill"] * expected + ["logits", "keep"]
+        engine.scheduler.snapshots.forget(inputs.conversation)
+
+
 def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine) -> None:
     """The numbers go to the device in one copy, what was chosen comes back in one, and all else is replayed."""
     lend(engine, has_kernels=True)

@@ -141,10 +141,11 @@ def test_what_a_row_held_within_a_piece_is_what_a_piece_of_that_length_leaves(
 
         for row in (0, 1) if start else ():
             run(row, 0, start)
-        hidden, state = stack.prefill_kept(0, embeddings[:, start:], positions[:, :, start:], count)
+        hidden, copied = stack.prefill_kept(0, embeddings[:, start:], positions[:, :, start:], count)
         run(1, start, start + count)
         expected = stack.slots.copy_out(1)
         last = run(1, start + count, start + num_tokens)
+        state = copied()
     assert state.length == expected.length == start + count
     assert stack.slots.lengths[:2] == [start + num_tokens] * 2
     assert torch.allclose(hidden, last, atol=1e-4)

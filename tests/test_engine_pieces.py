@@ -188,6 +188,16 @@ def tower(model: Any) -> Any:
     return model.model.visual
 
 
+def piece_of(
+    stack: Stack, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+) -> torch.Tensor:
+    """What the kernels do of a piece that has no filling."""
+    held, count, num_kept = numbers.flatten().tolist()
+    window = stack.slots.window(slice(row, row + 1), held + count, is_masked=True)
+    keep = Keep(num_kept, kept) if num_kept < count else None
+    return stack.lean.piece(hidden, stack.lean.span(row, count, numbers[:2], positions, window, keep=keep))
+
+
 @torch.inference_mode()
 def test_a_stack_gives_all_pieces_to_the_kernels_where_they_are_used(model: Any) -> None:
     """But for those of other slots."""
@@ -216,25 +226,16 @@ def test_a_stack_gives_all_pieces_to_the_kernels_where_they_are_used(model: Any)
     ours.prefill(0, embeddings, positions, ours.new_slots(1))
     assert len(sizes) == 5
     for count in (30, num_tokens):
-        (found, state), (expected, other) = (
+        (found, copied), (expected, wanted) = (
             stack.prefill_kept(ROW, embeddings, positions, count) for stack in (ours, theirs)
         )
+        state, other = copied(), wanted()
         assert torch.allclose(found, expected, atol=1e-4)
         assert state.length == other.length == start + count
-        for tensor, wanted in zip((*state.states, state.places), (*other.states, other.places), strict=True):
-            assert torch.allclose(tensor, wanted, atol=1e-3)
+        for one, another in zip((*state.states, state.places), (*other.states, other.places), strict=True):
+            assert torch.allclose(one, another, atol=1e-3)
         start += num_tokens
     assert len(sizes) == 7  # what is kept within a piece takes none of its own
-
-
-def piece_of(
-    stack: Stack, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
-) -> torch.Tensor:
-    """What the kernels do of a piece that has no filling."""
-    held, count, num_kept = numbers.flatten().tolist()
-    window = stack.slots.window(slice(row, row + 1), held + count, is_masked=True)
-    keep = Keep(num_kept, kept) if num_kept < count else None
-    return stack.lean.piece(hidden, stack.lean.span(row, count, numbers[:2], positions, window, keep=keep))
 
 
 @torch.inference_mode()

@@ -100,7 +100,7 @@ class Anticipated:
             return
         if not is_over and self._slots.lengths[self._row] > reading.behind.length:
             state, inputs = self._slots.copy_out(self._row), reading.inputs
-            self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].tolist(), state), behind=reading.behind)
+            self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].numpy(), state), behind=reading.behind)
         self._slots.free(self._row)
 
     def clear(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 
 import torch
 
 from pipelines.engine.job import Job
 from pipelines.engine.positions import position_ids
+from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
@@ -16,10 +18,11 @@ from pipelines.types import Work
 
 def prefill(
     job: Job, slot: int, stack: Stack, tower: Tower, snapshots: Snapshots, chunk_tokens: int
-) -> Generator[None, None, torch.Tensor]:
-    """Yield after each piece of the work; the last state [1, hidden], of which comes the first token.
+) -> Generator[None, None, tuple[torch.Tensor, Callable[[], None]]]:
+    """Yield after each piece of the work; the last state [1, hidden], of which comes the first token, and what keeps
+    what a further question will begin with, as long as the prompt is in the slot: the first token need not wait for it.
 
-    What a further question will begin with is kept. Raises Stopped between two layers where nobody wants it any more.
+    Raises Stopped between two layers where nobody wants it any more.
     """
     inputs = job.inputs
     stack.slots.free(slot)
@@ -41,17 +44,25 @@ def prefill(
         features = torch.cat(looks)
     job.keep(start, num_known)
     job.enter(Work("prefill"))
-    positions = position_ids(inputs, start)
+    positions, keep = position_ids(inputs, start), _keep_nothing
     for begin in range(start, inputs.num_tokens, chunk_tokens):
         end = min(begin + chunk_tokens, inputs.num_tokens)
         job.enter(Work("prefill", end - begin))
         piece = stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin - start : end - start]
         if begin < inputs.num_lasting <= end and job.can_be_kept:
-            hidden, state = stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
-            if not job.is_stopped:  # whoever left may be forgotten by now
-                snapshots.keep(job.snapshot(state))
+            hidden, copied = stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
+            keep = partial(_keep, job, snapshots, copied)
         else:
             hidden = stack.prefill(slot, *piece, rest=job.rest)
         yield
     job.next_position = int(positions[1:].max()) + 1
-    return hidden
+    return hidden, keep
+
+
+def _keep(job: Job, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
+    if not job.is_stopped:  # whoever left may be forgotten by now
+        snapshots.keep(job.snapshot(copied()))
+
+
+def _keep_nothing() -> None:
+    pass

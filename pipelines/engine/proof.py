@@ -91,12 +91,12 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
     for row in range(slots.rows):
         slots.clear(row)
     window = slots.window(slice(0, 1), NUM_TOKENS, is_masked=True)
-    keep, kept = Keep(NUM_KEPT, slots.new_states()), slots.new_states()
+    keep, room = Keep(NUM_KEPT, slots.new_states()), slots.new_states()
     theirs = stack.piece(hidden, stack.span(0, NUM_TOKENS, numbers[:2], positions, window, keep=keep))
     expected = [*_held(slots, NUM_TOKENS), *keep.states]
     slots.clear(0)
-    ours = piece(0, hidden, numbers, positions, kept)
-    yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS), *kept], [theirs, *expected])
+    ours = piece(0, hidden, numbers, positions, room)
+    yield from _apart("a piece", [ours, *_held(slots, NUM_TOKENS), *room], [theirs, *expected])
     for rows in _numbers_of_rows(slots.rows - 1):
         held = torch.tensor([NUM_TOKENS, *[0] * (rows - 1)], device=device)
         given = torch.stack([held % vocabulary, held, held])

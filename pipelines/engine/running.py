@@ -38,11 +38,15 @@ class Running:
         self._stack, self._slots, self._snapshots, self._end = stack, stack.slots, snapshots, end
         self._pending: _Pending | None = None
 
-    def join(self, job: Job, slot: int, hidden: torch.Tensor) -> None:
-        """Take on a job whose prompt is in a slot; of its last state `hidden` [1, hidden] comes the first token."""
+    def join(self, job: Job, slot: int, hidden: torch.Tensor, keep: Callable[[], None]) -> None:
+        """Take on a job whose prompt is in a slot; of its last state `hidden` [1, hidden] comes the first token.
+
+        What is kept of the prompt is copied out of the slot by `keep`.
+        """
         logits = self._stack.logits(hidden)
         chosen = pick(logits, [job.choice], None, self._stack.likely(logits))
-        # while a GPU chooses, the host brings the row to its place
+        # while a GPU chooses, the host keeps the prompt, and brings the row to its place
+        keep()
         self._slots.move(slot, len(self.jobs))
         self.jobs.append(job)
         [(token_id, logprob)] = chosen.read()

@@ -254,9 +254,9 @@ class Scheduler:
         """Bring a prompt into the last slot, piece by piece, then its row among those that run."""
         self._unasked(self._anticipated.leave)
         slot = self._max_running
-        hidden = yield from prefill(job, slot, self.stack, self.tower, self.snapshots, self.chunk_tokens)
+        hidden, keep = yield from prefill(job, slot, self.stack, self.tower, self.snapshots, self.chunk_tokens)
         job.enter(Work("prefill"))  # others may have had the device meanwhile
-        self._running.join(job, slot, hidden)
+        self._running.join(job, slot, hidden, keep)
 
     def _step(self) -> None:
         """One token for every row that runs."""

@@ -32,7 +32,7 @@ class Snapshot:
     state: RowState
 
     @classmethod
-    def of(cls, inputs: ModelInputs, ids: Sequence[int], state: RowState) -> Self:
+    def of(cls, inputs: ModelInputs, ids: Sequence[int] | Ids, state: RowState) -> Self:
         """The state of a row behind the first of the token ids `ids`, of the prompt `inputs` or a reply to it."""
         return cls(np.array(ids[: state.length]), inputs.media_keys, inputs.conversation, state)
 

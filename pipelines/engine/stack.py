@@ -6,7 +6,8 @@ rotary embedding. The model's own `rope_deltas` is state shared by all requests,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -118,20 +119,22 @@ class Stack:
 
     def prefill_kept(
         self, row: int, embeddings: torch.Tensor, positions: torch.Tensor, count: int, rest: Rest = no_rest
-    ) -> tuple[torch.Tensor, RowState]:
-        """As `prefill`, resting on a CPU; and what the row held behind the first `count` tokens of the piece."""
+    ) -> tuple[torch.Tensor, Callable[[], RowState]]:
+        """As `prefill`, resting on a CPU; and what gives, as long as the row is in use, what it held behind the first
+        `count` tokens of the piece.
+        """
+        length = self.slots.lengths[row] + count
         is_plain = self.device.type == "cpu" and self.graphs is None
         if count < embeddings.shape[1] and (is_plain or self.has_kernels):  # in one go: the weights are read once
             self.slots.reserve(self.slots.lengths[row] + embeddings.shape[1])
             keep = Keep(count, self.slots.new_states())
             hidden = self.prefill(row, embeddings, positions, keep=keep, rest=rest)
-            length = self.slots.lengths[row] - embeddings.shape[1] + count
-            return hidden, self.slots.copy_out(row, length, keep.states)
+            return hidden, partial(self.slots.copy_out, row, length, keep.states)
         hidden = self.prefill(row, embeddings[:, :count], positions[:, :, :count])
         state = self.slots.copy_out(row)
         if count < embeddings.shape[1]:
             hidden = self.prefill(row, embeddings[:, count:], positions[:, :, count:])
-        return hidden, state
+        return hidden, lambda: state
 
     def span(
         self, row: int, num_tokens: int, positions: torch.Tensor, slots: SlotCache, keep: Keep | None = None
