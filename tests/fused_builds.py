@@ -1,7 +1,7 @@
 """The kernels for GPUs, built without one at the shapes of the 4B: a process of its own, as Triton's interpreter would
 take their place in another.
 
-Steps of up to eight rows, the choice behind them, a piece and a picture run on tensors without memory, and each launch
+Steps of up to eight rows, the choice behind them, pieces and a picture run on tensors without memory, and each launch
 is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It prints a line of JSON for each:
 the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
 """
@@ -29,7 +29,9 @@ from pipelines.engine.lean_tower import FramePlaces, LeanTower
 from pipelines.engine.stack import Stack
 from pipelines.engine.weights import Matrix
 
-NUM_TOKENS = NUM_PATCHES = 128
+NUM_PATCHES = 128
+PIECES = 64, 1024
+"""Tokens: a short piece is shared out over the GPU in another way."""
 ROWS = 1, 2, 4, 8
 FP8_CAPABILITY = 89
 OPTIONS = ("num_warps", "num_stages", "launch_pdl")
@@ -85,7 +87,7 @@ def in_eight_bits(matrix: Matrix) -> Matrix:
 def new_stack(*, is_fp8: bool = False) -> Stack:
     """Four layers of the 4B, and room for what runs."""
     stack = Stack(random_model("4B", 4, torch.device("meta"), torch.bfloat16), ROWS[-1] + 1)
-    stack.slots.reserve(2 * NUM_TOKENS)
+    stack.slots.reserve(2 * PIECES[-1])
     if is_fp8:
         stack.lean.head = in_eight_bits(stack.lean.head)
         for layer in stack.lean.layers:
@@ -105,7 +107,7 @@ def run_steps(stack: Stack, capability: int) -> None:
 
 @torch.inference_mode()
 def build(capability: int) -> None:
-    """Build all that steps, a piece and a picture launch."""
+    """Build all that steps, pieces and a picture launch."""
     builder = Builder(capability)
     JITFunction.run = lambda kernel, *values, **constants: builder.launch(kernel, *values, **constants)
     stack = new_stack()
@@ -115,10 +117,11 @@ def build(capability: int) -> None:
     likeliest(torch.empty(1, len(stack.lean.embed), dtype=torch.bfloat16, device="meta"))
     piece = FusedPiece(stack.lean, stack.slots)
     piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))
-    hidden = torch.zeros(NUM_TOKENS, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
-    numbers = torch.zeros(3, 1, dtype=torch.int64, device="meta")
-    positions = torch.zeros(3, NUM_TOKENS, dtype=torch.int64, device="meta")
-    piece(0, hidden, numbers, positions, stack.slots.new_states())
+    for num_tokens in PIECES:
+        hidden = torch.zeros(num_tokens, stack.lean.embed.shape[1], dtype=torch.bfloat16, device="meta")
+        numbers = torch.zeros(3, 1, dtype=torch.int64, device="meta")
+        positions = torch.zeros(3, num_tokens, dtype=torch.int64, device="meta")
+        piece(0, hidden, numbers, positions, stack.slots.new_states())
     model = stack.model
     vision = model.config.vision_config
     embeddings = torch.zeros(NUM_PATCHES, vision.hidden_size, dtype=torch.bfloat16, device="meta")

@@ -1,5 +1,5 @@
-"""A piece of a prompt out of the kernels of `pipelines.engine.fused_delta` and `fused_attention`: eleven launches a
-layer, or nine where it attends, of which four are products by torch.
+"""A piece of a prompt out of kernels for NVIDIA GPUs: eleven launches a layer, or nine where it attends, of which four
+are products by torch. A short piece, which looks at its past in parts, takes one more there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 import triton
 
-from pipelines.engine import fused, fused_attention, fused_delta
+from pipelines.engine import fused, fused_attention, fused_convolution, fused_delta
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.lean import Feed, LeanStack
@@ -24,6 +24,8 @@ EXACT, CLOSE = "tf32x3", "bf16x3"
 """Precisions of float32: but for its last bits, and to about 1e-5, far below where numbers of two bytes are rounded."""
 ENOUGH_BLOCKS, MOST_SPLITS = 128, 16
 """Blocks of threads that keep a GPU busy, and the parts of the past that are looked at side by side to reach them."""
+FEW_CONV_TOKENS = 8
+"""What a convolution takes at once of a short piece, for as many blocks."""
 LEAST_BLOCK = 16
 """What tensor cores multiply at least, in each direction."""
 
@@ -132,10 +134,11 @@ class FusedPiece:
         (num_tokens, width), num_conv, heads = mixed.shape, len(conv), mixer.heads
         key_dim, value_dim = mixer.key_dim, mixer.value_dim
         convolved = mixed.new_empty(num_tokens, num_conv)
-        columns = self.blocks.conv_columns
-        fused_delta.convolve[-(-num_conv // columns), -(-num_tokens // self.blocks.conv_tokens)](
+        columns, tokens = self.blocks.conv_columns, self.blocks.conv_tokens
+        tokens = tokens if num_tokens > CHUNK else min(tokens, FEW_CONV_TOKENS)
+        fused_convolution.convolve[-(-num_conv // columns), -(-num_tokens // tokens)](
             mixed, given.numbers, conv, kept_conv, mixer.kernel, convolved, width, num_conv,
-            BLOCK_T=self.blocks.conv_tokens, BLOCK_C=columns, num_warps=4,
+            BLOCK_T=tokens, BLOCK_C=columns, num_warps=4,
         )  # fmt: skip
         num_chunks = given.size // CHUNK + 1
         size = num_chunks * CHUNK
