@@ -16,7 +16,7 @@ import triton
 
 from benchmarks.shapes import SHAPES
 from pipelines.engine import fused
-from pipelines.engine.fused_step import OVERLAPPING
+from pipelines.engine.fused import can_overlap
 from pipelines.engine.tiles import Tile
 
 TILES = {
@@ -107,7 +107,7 @@ class Trial:
     def by_tile(self, tile: Tile, number: int) -> None:
         """Launch it in one of our ways."""
         product, rows, out = self.product, len(self.values), self.out
-        overlaps = torch.cuda.get_device_capability() >= OVERLAPPING
+        overlaps = can_overlap(torch.device("cuda"))
         fused.product[(-(-product.num_lines // tile.outputs),)](
             self.values, self.weights[number], self.norm, self.norm, out, out, out,
             rows, product.outputs, product.inputs, 0, 1e-6,

@@ -1,7 +1,8 @@
 """Steps of the kernels for GPUs in Triton's interpreter, beside the same steps in plain torch: a process of its own, as
 TRITON_INTERPRET=1 has to be set before Triton is imported.
 
-It prints a line of JSON for each case: how far the logits and the caches are apart, beside the largest logit.
+It prints a line of JSON for each case: how far the logits and the caches are apart, beside the largest logit, and how
+many tokens fed and counters are wrong.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import torch
 from pipelines.engine import LocalEngine
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.placement import Placement
+from pipelines.engine.sampler import AHEAD
 from pipelines.engine.stack import Stack
 from pipelines.engine.tiles import MOST_ROWS, Tile
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import WeightFormat
 
-LENGTHS = (70, 0, 512, 37, 1)
-"""Tokens that the rows hold already: none, some, and as many as make the past one place longer than a whole part."""
+FAR = 100_000
+"""How much further than its tokens go every second row stands, as behind many frames its angles are large ones."""
 
 
 def tile_for(rows: int, *_: object, **__: object) -> Tile:
@@ -30,14 +32,15 @@ def tile_for(rows: int, *_: object, **__: object) -> Tile:
     return Tile(rows if rows < 5 else MOST_ROWS, 64, 64, 4, {1: 4, 2: 2}.get(rows, 1))
 
 
-CASES: tuple[tuple[str, int, WeightFormat], ...] = (
-    ("one row", 1, "full"),
-    ("two rows", 2, "full"),
-    ("four rows", 4, "full"),
-    ("five rows", 5, "full"),
-    ("one row in int8", 1, "int8"),
-    ("two rows in int8", 2, "int8"),
+CASES: tuple[tuple[str, tuple[int, ...], WeightFormat], ...] = (
+    ("one row", (1023,), "full"),
+    ("two rows", (31, 1024), "full"),
+    ("four rows", (0, 32, 70, 1), "full"),
+    ("five rows", (70, 0, 512, 37, 1), "full"),
+    ("one row in int8", (70,), "int8"),
+    ("two rows in int8", (0, 70), "int8"),
 )
+"""Tokens that the rows hold before two steps: none, some, and as many as fill parts of the past, or all of them."""
 
 
 def lay_weights_as_on_a_gpu() -> None:
@@ -51,30 +54,40 @@ def state_of(stack: Stack) -> list[torch.Tensor]:
 
 
 @torch.inference_mode()
-def apart(rows: int, weights: WeightFormat) -> Iterator[float]:
-    """How far logits and caches are apart after two steps each, and the largest logit."""
+def apart(lengths: tuple[int, ...], weights: WeightFormat) -> Iterator[float]:
+    """How far logits and caches are apart after two steps each, and the largest logit; then how many tokens are not
+    those that were to be fed, and how many counters not zero.
+    """
+    rows = len(lengths)
     placement = Placement("cpu", torch.float32, "CPU", 1)  # also beside int8, where it would be bf16 else
     models: list[Any] = [LocalEngine.load(DEMO_FOLDER, "demo", placement).model for _ in range(2)]
     stacks = [Stack(model, 6, weights) for model in models]
     for stack in stacks:
-        stack.slots.reserve(600)
+        stack.slots.reserve(1026)
         generator = torch.Generator().manual_seed(1)
         for tensor in state_of(stack):
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
     fused = FusedStep(stacks[0].lean, stacks[0].slots, tile_for)
-    most = 0.0
+    most, num_wrong = 0.0, 0
     for step in range(2):
-        held = [length + step for length in LENGTHS[:rows]]
-        given = torch.tensor([[7 + row for row in range(rows)], held, [length + 3 for length in held]])
+        held = [length + step for length in lengths]
+        positions = [length + 3 + FAR * (row % 2) for row, length in enumerate(held)]
+        given = torch.tensor([[7 + row for row in range(rows)], held, positions])
+        chosen, asked = given[0].clone(), given.clone()
+        asked[0, step::2] = AHEAD
+        chosen[1 - step :: 2] = 0
         window = stacks[1].slots.window(slice(rows), max(held) + 1, is_masked=True)
-        ours, theirs = fused(given), stacks[1].lean.step(given, window)
+        ours, theirs = fused(asked, chosen), stacks[1].lean.step(given, window)
         most = max(most, float((ours - theirs).abs().max()))
+        num_wrong += int((asked != given).sum())
     yield most
     yield max(float((a - b).abs().max()) for a, b in zip(*map(state_of, stacks), strict=True))
     yield float(theirs.abs().max())
+    yield num_wrong
+    yield int(fused._arrived.count_nonzero())
 
 
 if __name__ == "__main__":
     lay_weights_as_on_a_gpu()
-    for name, rows, weights in CASES:
-        print(json.dumps([name, *apart(rows, weights)]), flush=True)
+    for name, lengths, weights in CASES:
+        print(json.dumps([name, *apart(lengths, weights)]), flush=True)

@@ -3,8 +3,9 @@
 A step reads every weight once, and on a GPU that takes hardly longer than the launches of some thirty small operations
 a layer. So what is small rides along with what reads weights: the norm before a product is applied while its input is
 read, its convolution, gate or sum before its output is written. What is left is one kernel for the recurrence
-(`fused_delta`) and three for attention (`fused_attention`). Several rows are normed beforehand, and most of their
-products, all from five rows on, are made by tensor cores. Of a piece of a prompt the products are left to torch.
+(`fused_delta`) or for attention (`fused_attention`), and one before all layers (`fused_entry`). Several rows are normed
+beforehand, and most of their products, all from five rows on, are made by tensor cores. Of a piece of a prompt the
+products are left to torch.
 
 Where the GPU can (OVERLAP, from Hopper on), a kernel is launched while the one before still runs: it fetches what does
 not depend on that one, weights above all, and waits for the rest.
@@ -18,14 +19,22 @@ each output.
 
 from __future__ import annotations
 
+import torch
 import triton
 import triton.language as tl
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
+OVERLAPPING = (9, 0)
+"""Compute capability of GPUs that launch a kernel before the one before has ended."""
 PLAIN, ADD, GATE, CONV = (tl.constexpr(kind) for kind in range(4))
 """What becomes of a product: itself, a sum with what was there, one half gated by the other, or a convolved one."""
 PRECISION = tl.constexpr("tf32x3")
 """Of products of float32, on tensor cores: that of float32 but for the last bits. Shorter numbers are as they are."""
+
+
+def can_overlap(device: torch.device) -> bool:
+    """Whether kernels may be told to OVERLAP there."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
 
 
 @triton.jit

@@ -178,7 +178,7 @@ class FusedPiece:
         fused_attention.place[mixer.heads + 2 * mixer.key_heads, -(-num_tokens // self.blocks.tokens)](
             mixed, given.numbers, mixer.norms, *given.turns, self._stack.rotary.partners, queries, keys, kept,
             num_tokens, *sizes, mixer.eps,
-            BLOCK_T=self.blocks.tokens, BLOCK=block, IS_STEP=False, OVERLAP=False, num_warps=4,
+            BLOCK_T=self.blocks.tokens, BLOCK=block, num_warps=4,
         )  # fmt: skip
         seen = mixed.new_empty(given.size, mixer.heads * dim)
         blocks, num_blocks = self.blocks, given.size // self.blocks.queries

@@ -1,4 +1,4 @@
-"""The decode step out of the kernels of `pipelines.engine.fused`: five a layer, or seven where it attends."""
+"""The decode step out of the kernels of `pipelines.engine.fused`: five a layer."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import Any
 
 import torch
 import triton
-from torch.nn import functional as F  # noqa: N812
 
-from pipelines.engine import fused, fused_attention, fused_delta
+from pipelines.engine import fused, fused_attention, fused_delta, fused_entry
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
+from pipelines.engine.fused import can_overlap
 from pipelines.engine.lean import Feed, LeanStack
 from pipelines.engine.norms import Norm
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.tiles import Tile, tile_for
 from pipelines.engine.weights import Matrix
-
-OVERLAPPING = (9, 0)
-"""Compute capability of GPUs that launch a kernel before the one before has ended."""
 
 
 class FusedStep:
@@ -28,14 +25,18 @@ class FusedStep:
     def __init__(self, stack: LeanStack, slots: SlotCache, tiles: Callable[..., Tile] = tile_for) -> None:
         self._stack, self._slots, self._tile_for = stack, slots, tiles
         device = stack.embed.device
-        self.overlaps = device.type == "cuda" and torch.cuda.get_device_capability(device) >= OVERLAPPING
+        self.overlaps = can_overlap(device)
+        key_heads = [layer.mixer.key_heads for layer in stack.layers if isinstance(layer.mixer, Attention)]
+        # each kernel that counts in it leaves zeros
+        self._arrived = torch.zeros(slots.rows, max(key_heads, default=0), dtype=torch.int32, device=device)
 
-    def __call__(self, given: torch.Tensor) -> torch.Tensor:
-        """As `LeanStack.step`, whatever the rows hold: logits [rows, vocabulary] for `given` int64 [3, rows]."""
-        tokens, held, positions = given
-        stack = self._stack
-        hidden = F.embedding(tokens, stack.embed)
-        turns = stack.rotary.turns(positions, hidden.dtype)
+    def __call__(self, given: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """As `LeanStack.step`, whatever the rows hold: logits [rows, vocabulary] for `given` int64 [3, rows].
+
+        Where a token is below 0 that of `chosen` int64 [rows] is taken, and written into `given`.
+        """
+        hidden, turns = self._entered(given, chosen)
+        stack, held = self._stack, given[1]
         for index, layer in enumerate(stack.layers):
             if isinstance(layer.mixer, GatedDelta):
                 seen = self._recurred(hidden, layer.before, layer.mixer, index)
@@ -49,6 +50,22 @@ class FusedStep:
         logits = hidden.new_empty(len(hidden), stack.head.weight.shape[0])
         self._multiply(hidden, stack.head, logits, stack.norm)
         return logits
+
+    def _entered(
+        self, given: torch.Tensor, chosen: torch.Tensor | None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """The embeddings [rows, hidden], and cosines and signed sines [rows, head_dim] of the positions."""
+        tokens, _, positions = given
+        embed, rotary, rows = self._stack.embed, self._stack.rotary, len(tokens)
+        size, dim, block = embed.shape[1], len(rotary.frequencies), fused_entry.BLOCK
+        hidden, turns = embed.new_empty(rows, size), embed.new_empty(2, rows, dim)
+        # not before what was begun before the step has ended: later kernels read what the caches held without a wait
+        fused_entry.enter[rows, -(-size // block) + 1](
+            tokens, tokens if chosen is None else chosen, positions, embed, rotary.frequencies, rotary.signs,
+            hidden, turns[0], turns[1], size, dim,
+            BLOCK=block, BLOCK_TURN=triton.next_power_of_2(dim), OVERLAP=self.overlaps, num_warps=4,
+        )  # fmt: skip
+        return hidden, (turns[0], turns[1])
 
     def _recurred(self, hidden: torch.Tensor, norm: Norm, mixer: GatedDelta, index: int) -> torch.Tensor:
         """What a layer of Gated DeltaNet sees, [rows, heads x head_dim]."""
@@ -72,30 +89,18 @@ class FusedStep:
         rows, (keys, values), dim = len(hidden), self._slots.layers[index], mixer.dim
         mixed = hidden.new_empty(rows, mixer.into.weight.shape[0])
         self._multiply(hidden, mixer.into, mixed, norm)
-        queries = hidden.new_empty(rows, mixer.heads, dim)
-        capacity, block, splits = keys.shape[2], triton.next_power_of_2(dim), fused_attention.SPLITS
-        given = (mixed, held, mixer.norms, *turns, self._stack.rotary.partners, queries, keys, values)
-        sizes = (rows, capacity, mixer.heads, mixer.key_heads, dim)
-        grid, blocks = (mixer.heads + 2 * mixer.key_heads, rows), {"BLOCK_T": 1, "BLOCK": block}
-        self._launch(fused_attention.place, grid, *given, *sizes, mixer.eps, **blocks, IS_STEP=True, num_warps=4)
+        splits, group = fused_attention.SPLITS, mixer.heads // mixer.key_heads
         sums = hidden.new_empty((rows, mixer.heads, splits, dim), dtype=torch.float32)
         most, weights = (sums.new_empty(rows, mixer.heads, splits) for _ in range(2))
-        group = mixer.heads // mixer.key_heads
-        parts = (queries, keys, values, held, sums, most, weights, capacity, mixer.key_heads, dim, mixer.scale)
-        constants = {"GROUP": group, "PAD": max(16, triton.next_power_of_2(group)), "BLOCK": block}
-        grids = (mixer.key_heads, rows, splits)
-        self._launch(
-            fused_attention.attend,
-            grids,
-            *parts,
-            **constants,
-            PLACES=fused_attention.PLACES,
-            SPLITS=splits,
-            num_warps=4,
-        )
         seen = hidden.new_empty(rows, mixer.heads * dim)
-        whole = (sums, most, weights, mixed, seen, mixer.heads, mixer.key_heads, dim)
-        self._launch(fused_attention.combine, (mixer.heads, rows), *whole, BLOCK=block, SPLITS=splits, num_warps=4)
+        heads = triton.next_power_of_2(group)
+        self._launch(
+            fused_attention.attend, (mixer.key_heads, rows, splits),
+            mixed, held, mixer.norms, *turns, self._stack.rotary.partners, keys, values,
+            sums, most, weights, self._arrived, seen, keys.shape[2], mixer.key_heads, dim, mixer.eps, mixer.scale,
+            GROUP=group, HEADS=heads, PAD=max(16, heads), BLOCK=triton.next_power_of_2(dim),
+            PLACES=fused_attention.PLACES, SPLITS=splits, TAKEN=fused_attention.TAKEN, num_warps=4,
+        )  # fmt: skip
         return seen
 
     def _launch(self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:

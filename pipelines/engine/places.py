@@ -26,8 +26,8 @@ class Rotary:
         half = len(frequencies)
         self._parts = [half, half, head_dim - 2 * half]
         still = frequencies.new_zeros(head_dim - 2 * half)
-        self._frequencies = torch.cat([frequencies, frequencies, still])
-        self._signs = torch.cat([-torch.ones_like(frequencies), torch.ones_like(frequencies), still])
+        self.frequencies = torch.cat([frequencies, frequencies, still])
+        self.signs = torch.cat([-torch.ones_like(frequencies), torch.ones_like(frequencies), still])
         order = torch.arange(head_dim, device=frequencies.device)
         self.partners = torch.cat([order[half : 2 * half], order[:half], order[2 * half :]])
         numbers = torch.arange(half, device=frequencies.device)
@@ -38,10 +38,10 @@ class Rotary:
     def turns(self, positions: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and signed sines [tokens, 1, head_dim] at `positions` [tokens], or [3, tokens] where these differ."""
         if positions.ndim == 1:
-            angles = positions[:, None, None] * self._frequencies
+            angles = positions[:, None, None] * self.frequencies
         else:
-            angles = (positions.index_select(0, self._axes) * self._frequencies[:, None]).t()[:, None]
-        return angles.cos().to(dtype), (angles.sin() * self._signs).to(dtype)
+            angles = (positions.index_select(0, self._axes) * self.frequencies[:, None]).t()[:, None]
+        return angles.cos().to(dtype), (angles.sin() * self.signs).to(dtype)
 
     def turned(self, heads: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """Heads [tokens, heads, head_dim], turned."""
