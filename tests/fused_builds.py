@@ -20,7 +20,7 @@ from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
 from benchmarks.shapes import random_model
-from pipelines.engine.fused_choice import likeliest
+from pipelines.engine.fused_choice import FusedChoice
 from pipelines.engine.fused_piece import FusedPiece, blocks_for
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.fused_tower import FusedBlocks
@@ -114,6 +114,8 @@ def build(capability: int) -> None:
     run_steps(stack, capability)
     if capability >= FP8_CAPABILITY:
         run_steps(new_stack(is_fp8=True), capability)
+    likeliest = FusedChoice(torch.device("meta"))
+    likeliest.overlaps = capability >= 90
     likeliest(torch.empty(1, len(stack.lean.embed), dtype=torch.bfloat16, device="meta"))
     piece = FusedPiece(stack.lean, stack.slots)
     piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))

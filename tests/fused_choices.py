@@ -11,7 +11,7 @@ import json
 
 import torch
 
-from pipelines.engine.fused_choice import PARTS, likeliest
+from pipelines.engine.fused_choice import PARTS, FusedChoice
 
 SIZES = 1, 3, PARTS - 1, PARTS, PARTS + 1, 5 * PARTS, 5 * PARTS + 3
 
@@ -30,9 +30,12 @@ def cases() -> list[tuple[str, torch.Tensor]]:
 
 
 if __name__ == "__main__":
+    likeliest = FusedChoice(torch.device("cpu"))
     for name, logits in cases():
-        ids, logprobs, wholes = likeliest(logits)
+        ids = torch.full((len(logits),), -1)
+        _, pairs, wholes = likeliest(logits, ids)
+        found, logprobs = pairs.unbind(-1)
         expected = logits.float().log_softmax(-1).max(-1).values
-        is_same = torch.equal(ids, logits.float().argmax(-1))
+        is_same = torch.equal(ids, logits.float().argmax(-1)) and torch.equal(found, ids.float())
         apart = (logprobs - expected).abs().max(), (wholes - logits.float().logsumexp(-1)).abs().max()
         print(json.dumps([name, is_same, *map(float, apart)]), flush=True)

@@ -21,6 +21,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.captured import SharedPool
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.pieces import Pieces
+from pipelines.engine.sampler import Likely, paired
 from pipelines.engine.slots import SlotCache, States
 from pipelines.engine.tower_graphs import TowerGraphs
 
@@ -176,11 +177,12 @@ def imitate(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     return gpu
 
 
-def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def likeliest(logits: torch.Tensor, ids: torch.Tensor | None = None) -> Likely:
     """What the kernels of the choice give, by plain torch."""
     wholes = logits.float().logsumexp(-1)
-    top, ids = logits.max(-1)
-    return ids, top.float() - wholes, wholes
+    top, found = logits.max(-1)
+    ids = found if ids is None else ids.copy_(found)
+    return Likely(ids, paired(ids, top.float() - wholes), wholes)
 
 
 def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:

@@ -255,10 +255,11 @@ def test_kernels_are_used_where_they_do_what_torch_does(
     stack = Stack(model, 3)
     lean, slots = stack.lean, stack.slots
 
-    def step(given: torch.Tensor) -> torch.Tensor:
+    def step(given: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         if of_step is None:
             raise RuntimeError("no such GPU")
         rows = given.shape[1]
+        given[0] = chosen
         return of_step * lean.step(given, slots.window(slice(rows), slots.capacity, is_masked=True))
 
     def piece(*given: Any) -> torch.Tensor:
@@ -277,8 +278,9 @@ def test_steps_of_all_numbers_of_rows_are_tried(
     stack, tried = Stack(model, most + 1), list[int]()
     lean, slots = stack.lean, stack.slots
 
-    def step(given: torch.Tensor) -> torch.Tensor:
+    def step(given: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
         tried.append(given.shape[1])
+        given[0] = chosen
         logits = lean.step(given, slots.window(slice(tried[-1]), slots.capacity, is_masked=True))
         return 0.9 * logits if tried[-1] == expected[-1] > 2 else logits
 
@@ -299,7 +301,7 @@ def test_a_wrong_state_is_found_too(model: Any, caplog: pytest.LogCaptureFixture
         wrong *= 1.2
         return last
 
-    assert not are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece, likeliest)
+    assert not are_right(stack.lean, stack.slots, lambda *_: torch.empty(0), piece, likeliest)
     assert "a piece is 20% off" in caplog.text
 
 
@@ -310,7 +312,7 @@ def test_running_out_of_memory_while_they_are_tried_is_told(model: Any) -> None:
         raise torch.OutOfMemoryError
 
     with torch.inference_mode(), pytest.raises(torch.OutOfMemoryError):
-        are_right(stack.lean, stack.slots, lambda _: torch.empty(0), piece, likeliest)
+        are_right(stack.lean, stack.slots, lambda *_: torch.empty(0), piece, likeliest)
 
 
 def patches_of(num_patches: int) -> torch.Tensor:

@@ -11,13 +11,20 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
+from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
+
+from pipelines.engine.fused import can_overlap
+from pipelines.engine.sampler import Likely
 
 PARTS = 256
 
 
 @triton.jit
-def look(logits, tops, places, weights, num_tokens, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+def look(logits, tops, places, weights, num_tokens, PARTS: tl.constexpr, BLOCK: tl.constexpr, OVERLAP: tl.constexpr):
     """The highest of a part of a row's logits [num_tokens], its place, and the sum of all their powers beside it."""
+    if OVERLAP:
+        gdc_launch_dependents()
+        gdc_wait()
     part, row = tl.program_id(0), tl.program_id(1).to(tl.int64)
     size = tl.cdiv(num_tokens, PARTS)
     step = tl.arange(0, BLOCK)
@@ -33,32 +40,45 @@ def look(logits, tops, places, weights, num_tokens, PARTS: tl.constexpr, BLOCK: 
 
 
 @triton.jit
-def settle(tops, places, weights, ids, logprobs, wholes, num_tokens, PARTS: tl.constexpr):
-    """The parts of a row together: the first of its likeliest tokens, its log probability, and the sum of all powers,
-    as a logarithm.
+def settle(tops, places, weights, ids, pairs, wholes, num_tokens, PARTS: tl.constexpr, OVERLAP: tl.constexpr):
+    """The parts of a row together: the first of its likeliest tokens, beside which is its log probability in `pairs`
+    float32 [rows, 2], and the sum of all powers, as a logarithm.
     """
+    if OVERLAP:
+        gdc_launch_dependents()
+        gdc_wait()
     row, part = tl.program_id(0), tl.arange(0, PARTS)
     at = row * PARTS + part
     most = tl.load(tops + at)
     top = tl.max(most, axis=0)
     place = tl.where(most == top, tl.load(places + at), num_tokens - 1)
     # of logits that are no numbers it is some token too
-    tl.store(ids + row, tl.minimum(tl.min(place, axis=0), num_tokens - 1).to(tl.int64))
+    token = tl.minimum(tl.min(place, axis=0), num_tokens - 1)
     rest = tl.log(tl.sum(tl.load(weights + at) * tl.exp(most - top), axis=0))
-    tl.store(logprobs + row, -rest)
+    tl.store(ids + row, token.to(tl.int64))
+    tl.store(pairs + 2 * row, token.to(tl.float32))
+    tl.store(pairs + 2 * row + 1, -rest)
     tl.store(wholes + row, top + rest)
 
 
-def likeliest(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of logits [rows, vocabulary]: ids int64 [rows], and float32 [rows] their log probabilities and the logarithms of
-    the sums of all powers, which are logits less their log probability.
-    """
-    rows, num_tokens = logits.shape
-    parts = logits.new_empty((3, rows, PARTS), dtype=torch.float32)
-    tops, weights, places = parts[0], parts[1], parts[2].view(torch.int32)
-    ids = logits.new_empty(rows, dtype=torch.int64)
-    logprobs, wholes = logits.new_empty((2, rows), dtype=torch.float32)
-    block = triton.next_power_of_2(-(-num_tokens // PARTS))
-    look[PARTS, rows](logits, tops, places, weights, num_tokens, PARTS=PARTS, BLOCK=block, num_warps=4)
-    settle[(rows,)](tops, places, weights, ids, logprobs, wholes, num_tokens, PARTS=PARTS, num_warps=4)
-    return ids, logprobs, wholes
+class FusedChoice:
+    """What is likeliest by logits on a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.overlaps = can_overlap(device)
+
+    def __call__(self, logits: torch.Tensor, ids: torch.Tensor | None = None) -> Likely:
+        """As `sampler.Likeliest`."""
+        rows, num_tokens = logits.shape
+        parts = logits.new_empty((3, rows, PARTS), dtype=torch.float32)
+        tops, weights, places = parts[0], parts[1], parts[2].view(torch.int32)
+        if ids is None:
+            ids = logits.new_empty(rows, dtype=torch.int64)
+        pairs, wholes = (logits.new_empty(shape, dtype=torch.float32) for shape in ((rows, 2), (rows,)))
+        options = {"PARTS": PARTS, "OVERLAP": self.overlaps, "num_warps": 4}
+        if self.overlaps:
+            options["launch_pdl"] = True
+        block = triton.next_power_of_2(-(-num_tokens // PARTS))
+        look[PARTS, rows](logits, tops, places, weights, num_tokens, BLOCK=block, **options)
+        settle[(rows,)](tops, places, weights, ids, pairs, wholes, num_tokens, **options)
+        return Likely(ids, pairs, wholes)

@@ -20,8 +20,8 @@ import torch
 from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS, Pieces
-from pipelines.engine.proof import are_right
-from pipelines.engine.sampler import Likeliest, Likely, Stepped, likely_by
+from pipelines.engine.proof import Step, are_right
+from pipelines.engine.sampler import Likeliest, Likely, Stepped
 from pipelines.engine.sending import send, sent
 from pipelines.engine.slots import SlotCache
 
@@ -39,7 +39,7 @@ class Graphs:
 
     def __init__(self, stack: LeanStack, slots: SlotCache) -> None:
         self._stack, self._slots = stack, slots
-        self._fused: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._fused: Step | None = None
         self.pieces: Pieces | None = None
         self.likeliest: Likeliest | None = None
         """For pieces of any length, and to choose the next token, where the kernels are used."""
@@ -53,13 +53,14 @@ class Graphs:
         if not can_fuse(device, has_experts=self._stack.has_experts):
             return
         try:
-            from pipelines.engine.fused_choice import likeliest
+            from pipelines.engine.fused_choice import FusedChoice
             from pipelines.engine.fused_piece import FusedPiece
             from pipelines.engine.fused_step import FusedStep
         except Exception as error:  # of a Triton that is too old, or whose library this system cannot load
             _log.warning("The kernels of Triton are not used on this GPU: %s: %s", type(error).__name__, error)
             return
         step, piece = FusedStep(self._stack, self._slots), FusedPiece(self._stack, self._slots)
+        likeliest = FusedChoice(device)
         if are_right(self._stack, self._slots, step, piece, likeliest):
             self.likeliest = likeliest
             self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(self._stream))
@@ -116,15 +117,13 @@ class Graphs:
     def _step(self, given: torch.Tensor, size: int) -> Stepped:
         """What is captured of a step: all of it, up to the tokens that are likeliest, where kernels find these."""
         rows, tokens = given.shape[1], given[0]
-        torch.where(tokens < 0, self._chosen[:rows], tokens, out=tokens)
+        chosen = self._chosen[:rows]
         if self._fused:
-            logits = self._fused(given)
+            logits = self._fused(given, chosen)
         else:
+            torch.where(tokens < 0, chosen, tokens, out=tokens)
             logits = self._stack.step(given, self._slots.window(slice(rows), size, is_masked=True))
-        if self.likeliest is None:
-            return Stepped(logits, tokens)
-        likely = likely_by(self.likeliest, logits)
-        return Stepped(logits, tokens, likely._replace(ids=self._chosen[:rows].copy_(likely.ids)))
+        return Stepped(logits, tokens, self.likeliest(logits, chosen) if self.likeliest else None)
 
     @cached_property
     def _chosen(self) -> torch.Tensor:

@@ -19,7 +19,7 @@ from pipelines.engine.captured import Work
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.places import Keep
-from pipelines.engine.sampler import Likeliest
+from pipelines.engine.sampler import AHEAD, Likeliest
 from pipelines.engine.slots import SlotCache
 
 NUM_TOKENS, NUM_KEPT = 150, 100
@@ -32,8 +32,10 @@ HALF_TOLERANCE = 0.25
 """For numbers of two bytes, which lose some in every layer: after 32 of them two right ways are further from each other
 than either is from float32."""
 
-Step = Callable[[torch.Tensor], torch.Tensor]
-"""Logits [rows, vocabulary] of `given` int64 [3, rows]."""
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Logits [rows, vocabulary] of `given` int64 [3, rows], whose tokens are those of the second, int64 [rows], where they
+are below 0, and are written there then.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -106,12 +108,18 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
         for pair, kept in zip(slots.layers, before, strict=True):
             for tensor, values in zip(pair, kept, strict=True):
                 tensor.copy_(values)
-        yield from _apart(f"a step of {rows}", [step(given), *_held(slots, NUM_TOKENS + 1)], [theirs, *expected])
-        ids, logprobs, wholes = likeliest(theirs)
+        asked, ids = given.clone(), given[0].clone()
+        asked[0, ::2] = AHEAD
+        ours = step(asked, ids)
+        yield from _apart(f"a step of {rows}", [ours, *_held(slots, NUM_TOKENS + 1)], [theirs, *expected])
+        _, pairs, wholes = likeliest(theirs, ids)
         expected = [theirs.float().log_softmax(-1).max(-1).values, theirs.float().logsumexp(-1)]
-        yield from _apart("what is likeliest", [logprobs, wholes], expected)
-        if not torch.equal(theirs.gather(1, ids[:, None]), theirs.max(-1, keepdim=True).values):
+        yield from _apart("what is likeliest", [pairs[:, 1], wholes], expected)
+        is_likeliest = torch.equal(theirs.gather(1, ids[:, None]), theirs.max(-1, keepdim=True).values)
+        if not is_likeliest or not torch.equal(pairs[:, 0], ids.float()):
             yield "the likeliest token is another one"
+        if not torch.equal(asked, given):
+            yield "a step was fed other tokens"
 
 
 def _numbers_of_rows(most: int) -> list[int]:

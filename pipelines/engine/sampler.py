@@ -20,11 +20,6 @@ from pipelines.types import Sampling
 AHEAD = -1
 """Stands for a token that was chosen on the device and not read yet."""
 
-Likeliest = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
-"""Of logits [rows, vocabulary]: ids int64 [rows] of the highest, and float32 [rows] their log probabilities and the
-logarithms of the sums of all powers.
-"""
-
 
 class Likely(NamedTuple):
     """What is likeliest by some logits: `ids` int64 [rows], `pairs` float32 [rows, 2] as `paired` gives them, and
@@ -34,6 +29,10 @@ class Likely(NamedTuple):
     ids: torch.Tensor
     pairs: torch.Tensor
     wholes: torch.Tensor
+
+
+Likeliest = Callable[[torch.Tensor, torch.Tensor | None], Likely]
+"""Of logits [rows, vocabulary]; the ids are written into the int64 [rows] beside them, where there is one."""
 
 
 class Stepped(NamedTuple):
@@ -107,12 +106,6 @@ def paired(ids: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
     So the device is waited for once.
     """
     return torch.stack([ids.float(), logprobs], dim=-1)
-
-
-def likely_by(likeliest: Likeliest, logits: torch.Tensor) -> Likely:
-    """What something finds likeliest by logits [rows, vocabulary]."""
-    ids, logprobs, wholes = likeliest(logits)
-    return Likely(ids, paired(ids, logprobs), wholes)
 
 
 class Chosen:

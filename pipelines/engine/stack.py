@@ -18,7 +18,7 @@ from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
 from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
-from pipelines.engine.sampler import AHEAD, Likely, Stepped, likely_by
+from pipelines.engine.sampler import AHEAD, Likely, Stepped
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
@@ -53,7 +53,7 @@ class Stack:
         """What is likeliest by logits [rows, vocabulary], where something finds it quicker than plain torch."""
         if self.graphs is None or self.graphs.likeliest is None:
             return None
-        return likely_by(self.graphs.likeliest, logits)
+        return self.graphs.likeliest(logits, None)
 
     def use_kernels(self) -> None:
         """Use Triton's kernels on a GPU where they do what plain torch does; no row may be in use."""
