@@ -46,7 +46,7 @@ class Stepped(NamedTuple):
 
 
 class Choice:
-    """How one reply chooses, and what it has said: `prompt` and `reply` are token ids.
+    """How one reply chooses, and what it has said: `prompt` and `reply` are token ids, of the prompt those that count.
 
     A number is drawn for each token, so that a reply that goes on draws as if it had never been cut off.
     """
@@ -56,48 +56,49 @@ class Choice:
         self._random = random.Random(seed)
         for _ in reply:
             self.draw()
-        self._prompt = tuple(prompt) if sampling.repetition_penalty != 1 else ()
-        self._reply = list(reply)
+        self.prompt = tuple(prompt) if sampling.repetition_penalty != 1 else ()
+        self.reply = list(reply)
         self._said: torch.Tensor | None = None
         self._read: torch.Tensor | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the likeliest token is taken and nothing is penalised."""
-        return self.sampling.temperature == 0 and not self._is_penalised
+        return self.sampling.temperature == 0 and not self.is_penalised
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether tokens lose by what was said before."""
+        return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
 
     def note(self, token: int) -> None:
         """Take in the next token of the reply."""
-        self._reply.append(token)
+        self.reply.append(token)
         for mask in (self._said, self._read):
             if mask is not None:
                 mask[token] = True
 
     def draw(self) -> float:
-        """A number from 0 to 1."""
-        return self._random.random()
+        """A number from 0 to 1, for the next token; 0 where that is not drawn."""
+        return self._random.random() if self.sampling.temperature > 0 else 0.0
 
     def penalised(self, logits: torch.Tensor, fed: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [vocabulary] after the penalties; `fed` int64 [1] is the token before, where it may not be noted."""
         sampling = self.sampling
         if sampling.repetition_penalty != 1:
             if self._read is None:
-                self._read = _mask([*self._prompt, *self._reply], logits)
+                self._read = _mask([*self.prompt, *self.reply], logits)
             if fed is not None:
                 self._read.index_fill_(0, fed, value=True)
             weaker = torch.where(logits > 0, logits / sampling.repetition_penalty, logits * sampling.repetition_penalty)
             logits = torch.where(self._read, weaker, logits)
         if sampling.presence_penalty:
             if self._said is None:
-                self._said = _mask(self._reply, logits)
+                self._said = _mask(self.reply, logits)
             if fed is not None:
                 self._said.index_fill_(0, fed, value=True)
             logits = logits - sampling.presence_penalty * self._said
         return logits
-
-    @property
-    def _is_penalised(self) -> bool:
-        return self.sampling.presence_penalty != 0 or self.sampling.repetition_penalty != 1
 
 
 def paired(ids: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
@@ -149,35 +150,41 @@ def pick(
     if likely is not None:
         if is_plain:
             return Chosen(likely.ids, likely.pairs)
-        ids = _sampled(logits.float(), choices, fed)
+        ids = sampled(logits.float(), choices, fed, _marks(choices))
         return Chosen(ids, paired(ids, logits.gather(1, ids[:, None])[:, 0].float() - likely.wholes))
     logits = logits.float()  # a CPU is slow at the largest of bfloat16
-    ids = logits.argmax(-1) if is_plain else _sampled(logits, choices, fed)
+    ids = logits.argmax(-1) if is_plain else sampled(logits, choices, fed, _marks(choices))
     return Chosen(ids, paired(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0]))
 
 
-def _sampled(logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None) -> torch.Tensor:
+def sampled(
+    logits: torch.Tensor, choices: Sequence[Choice], fed: torch.Tensor | None, marks: Sequence[float]
+) -> torch.Tensor:
+    """Tokens int64 [rows] by float32 logits [rows, vocabulary], drawn by a number from 0 to 1 for each row."""
     before = [None if fed is None else fed[row : row + 1] for row in range(len(choices))]
     given = zip(choices, logits, before, strict=True)
     rows = torch.stack([choice.penalised(row, token) for choice, row, token in given])
     drawing = [row for row, choice in enumerate(choices) if choice.sampling.temperature > 0]
     if len(drawing) == len(choices):
-        return _drawn(rows, choices)
+        return _drawn(rows, choices, marks)
     chosen = rows.argmax(-1)
     if drawing:
         places = sent(torch.tensor(drawing), rows.device)
-        drawn = _drawn(rows.index_select(0, places), [choices[row] for row in drawing])
-        chosen.index_copy_(0, places, drawn)
+        those = [choices[row] for row in drawing], [marks[row] for row in drawing]
+        chosen.index_copy_(0, places, _drawn(rows.index_select(0, places), *those))
     return chosen
 
 
-def _drawn(logits: torch.Tensor, choices: Sequence[Choice]) -> torch.Tensor:
+def _marks(choices: Sequence[Choice]) -> list[float]:
+    return [choice.draw() for choice in choices]
+
+
+def _drawn(logits: torch.Tensor, choices: Sequence[Choice], marks: Sequence[float]) -> torch.Tensor:
     device, num_tokens = logits.device, logits.shape[1]
     wide = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no wider numbers
     samplings = [choice.sampling for choice in choices]
     top_k = [min(sampling.top_k or num_tokens, num_tokens) for sampling in samplings]
     given = [(one.temperature, k, one.top_p, one.min_p) for one, k in zip(samplings, top_k, strict=True)]
-    marks = [choice.draw() for choice in choices]
     # all numbers in one copy, as each costs a launch
     columns = sent(torch.tensor([*zip(*given, strict=True), marks], dtype=wide), device)[:, :, None]
     temperature, last, top_p, min_p = columns[:4].float()

@@ -18,6 +18,6 @@ def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def send(numbers: Sequence[Sequence[int]], target: torch.Tensor) -> None:
-    """Write numbers into an int64 tensor of their shape on any device, for which the host does not wait: one copy."""
-    target.copy_(torch.tensor(numbers, pin_memory=target.is_cuda), non_blocking=True)
+def send(numbers: Sequence[Sequence[float]], target: torch.Tensor) -> None:
+    """Write numbers into a tensor of their shape on any device, for which the host does not wait: one copy."""
+    target.copy_(torch.tensor(numbers, dtype=target.dtype, pin_memory=target.is_cuda), non_blocking=True)
