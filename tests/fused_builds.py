@@ -1,9 +1,9 @@
 """The kernels for GPUs, built without one at the shapes of the 4B: a process of its own, as Triton's interpreter would
 take their place in another.
 
-Steps of up to eight rows, the choice behind them, pieces and a picture run on tensors without memory, and each launch
-is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It prints a line of JSON for each:
-the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
+Steps of up to eight rows, the choice or a draw behind them, pieces and a picture run on tensors without memory, and
+each launch is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It prints a line of
+JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from triton.runtime.jit import JITFunction
 
 from benchmarks.shapes import random_model
 from pipelines.engine.fused_choice import FusedChoice
+from pipelines.engine.fused_draw import drawn
 from pipelines.engine.fused_piece import FusedPiece, blocks_for
 from pipelines.engine.fused_step import FusedStep
 from pipelines.engine.fused_tower import FusedBlocks
@@ -38,7 +39,9 @@ OPTIONS = ("num_warps", "num_stages", "launch_pdl")
 TYPES = {
     torch.bfloat16: "*bf16",
     torch.float32: "*fp32",
+    torch.float64: "*fp64",
     torch.float8_e4m3fn: "*fp8e4nv",
+    torch.uint8: "*u8",
     torch.int32: "*i32",
     torch.int64: "*i64",
 }
@@ -116,7 +119,10 @@ def build(capability: int) -> None:
         run_steps(new_stack(is_fp8=True), capability)
     likeliest = FusedChoice(torch.device("meta"))
     likeliest.overlaps = capability >= 90
-    likeliest(torch.empty(1, len(stack.lean.embed), dtype=torch.bfloat16, device="meta"))
+    logits = torch.empty(1, len(stack.lean.embed), dtype=torch.bfloat16, device="meta")
+    ids, _, wholes = likeliest(logits)
+    numbers = torch.empty(7, 1, dtype=torch.float64, device="meta")
+    drawn(logits, wholes, ids, numbers, logits.to(torch.uint8), ids)
     piece = FusedPiece(stack.lean, stack.slots)
     piece.blocks = blocks_for(torch.bfloat16, (capability // 10, capability % 10))
     for num_tokens in PIECES:

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.captured import SharedPool
+from pipelines.engine.draws import TOP, Draws
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.pieces import Pieces
 from pipelines.engine.sampler import Likely, paired
@@ -185,6 +186,31 @@ def likeliest(logits: torch.Tensor, ids: torch.Tensor | None = None) -> Likely:
     return Likely(ids, paired(ids, top.float() - wholes), wholes)
 
 
+def drawn(
+    logits: torch.Tensor,
+    wholes: torch.Tensor,
+    fed: torch.Tensor,
+    numbers: torch.Tensor,
+    said: torch.Tensor,
+    ids: torch.Tensor,
+) -> torch.Tensor:
+    """What the kernels of draws do, by plain torch without a look at any number."""
+    temperature, last, top_p, min_p, presence, repetition = numbers[:6, :, None].float()
+    is_penalised = (presence != 0) | (repetition != 1)
+    is_marked, fed = is_penalised & (fed >= 0)[:, None], fed.clamp(min=0)[:, None]
+    said.scatter_(1, fed, torch.where(is_marked, 3, said.gather(1, fed)).to(said.dtype))
+    values = logits.float()
+    values = torch.where(said > 0, torch.where(values > 0, values / repetition, values * repetition), values)
+    values, tokens = torch.topk(values - presence * (said & 1), min(TOP, logits.shape[1]))
+    rank = torch.arange(values.shape[1])
+    likely = (values / temperature.where(temperature > 0, 1)).masked_fill(rank >= last, -torch.inf).softmax(-1)
+    is_out = (likely.cumsum(-1) - likely >= top_p) | (likely < min_p * likely[:, :1])
+    reached = likely.masked_fill(is_out & (rank > 0), 0.0).double().cumsum(-1)
+    place = (reached <= numbers[6, :, None] * reached[:, -1:]).sum(-1, keepdim=True)
+    ids.copy_(tokens.gather(1, place.where(temperature > 0, 0).clamp(max=values.shape[1] - 1))[:, 0])
+    return torch.stack([ids.float(), logits.gather(1, ids[:, None])[:, 0].float() - wholes], -1)
+
+
 def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
     """Have an engine on a CPU go a GPU's ways: graphs of steps, of pieces and of the tower, and a step begun ahead.
 
@@ -221,5 +247,6 @@ def lend(engine: LocalEngine, *, has_kernels: bool = False) -> Graphs:
 
     if has_kernels:
         graphs.likeliest = likeliest
+        graphs.draws = Draws(drawn, stack.slots.rows - 1, len(stack.lean.embed), stack.device)
         graphs.pieces = Pieces(piece, stack.slots, lambda: SharedPool(graphs._stream))
     return graphs

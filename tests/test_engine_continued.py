@@ -84,7 +84,7 @@ def test_a_character_of_several_tokens_may_be_cut_in_the_middle(
         ids = torch.tensor([script[next(place)]])
         return Chosen(ids, paired(ids, torch.zeros(1)))
 
-    monkeypatch.setattr("pipelines.engine.running.pick", saying)
+    monkeypatch.setattr("pipelines.engine.stack.pick", saying)
     request = Request("Hello", (), Settings(sampling=GREEDY, thinking=False, max_new_tokens=cut))
     part = result_of(request, engine)
     place = iter(range(cut, len(script)))

@@ -57,6 +57,15 @@ def test_the_likeliest_token_by_the_kernels_is_that_of_plain_torch() -> None:
         assert wholes < 1e-5, name
 
 
+def test_tokens_are_drawn_by_the_kernels_as_by_plain_torch() -> None:
+    """By the same random numbers the same ones, also where they are equal, few, barred, or all in one part of a row."""
+    found = told_by("tests.fused_draws")
+    assert len(found) == 14
+    for name, num_tokens, num_same, logprobs in found:
+        assert num_same == num_tokens > 1, name
+        assert logprobs < 1e-5, name
+
+
 def test_a_tower_of_the_kernels_sees_what_plain_torch_sees() -> None:
     """Also where a head is no power of two, and in clips."""
     found = told_by("tests.fused_towers")
@@ -72,7 +81,7 @@ def test_the_kernels_can_be_built_and_have_room(capability: str, shared_kb: int)
     found = told_by("tests.fused_builds", capability, is_interpreted=False)
     names = {name for name, *_ in found}
     assert names >= {"product", "normed", "recur", "enter", "place", "attend", "prepare", "walk", "look_back"}
-    assert names >= {"turn", "add_norm", "look", "settle"}
+    assert names >= {"turn", "add_norm", "look", "settle", "pick_out", "draw"}
     assert max(shared for *_, shared in found) <= shared_kb * 1024
-    of_steps = {"enter", "product", "recur", "attend", "look", "settle"}
+    of_steps = {"enter", "product", "recur", "attend", "look", "settle", "pick_out", "draw"}
     assert max(shared for name, _, shared in found if name in of_steps) <= 99 * 1024

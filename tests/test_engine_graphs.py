@@ -18,12 +18,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pipelines.engine import LocalEngine, graphs
 from pipelines.engine.captured import Captured, SharedPool
 from pipelines.engine.graphs import Graphs
-from pipelines.engine.sampler import AHEAD, Choice, pick
+from pipelines.engine.sampler import AHEAD, Choice
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Sampling, Settings
 from tests.engine_cases import CASES, GREEDY, inputs_of, oracle, run
 from tests.imitated_gpu import Gpu, imitate, lend
 
+WILD = (
+    Sampling(temperature=1.0, top_k=20, top_p=0.95, presence_penalty=1.5, repetition_penalty=1.1),
+    Sampling(temperature=0.7, top_k=20, top_p=0.8, presence_penalty=1.5),
+    Sampling(temperature=1.0, top_p=0.95, presence_penalty=1.5),
+    Sampling(presence_penalty=1.5, repetition_penalty=1.2),
+)
+"""The third draws out of all tokens, which is plain torch's."""
 BROKEN = RuntimeError("operation not permitted when stream is capturing")
 
 
@@ -57,15 +64,42 @@ def test_replies_by_graphs_are_those_of_generate(gpu: Gpu, engine: LocalEngine, 
 
 @pytest.mark.parametrize("has_kernels", [False, True], ids=["plain", "kernels"])
 def test_draws_beside_the_likeliest_are_those_without_graphs(gpu: Gpu, engine: LocalEngine, has_kernels: bool) -> None:
-    """Rows join and leave, so that what a step takes from the one before it is what that found likeliest, or drew."""
-    wild = Sampling(temperature=1.0, top_k=20, top_p=0.95, presence_penalty=1.5, repetition_penalty=1.1)
-    drawn = Settings(sampling=wild, seed=3, max_new_tokens=40)
-    jobs = [(inputs_of(engine, case), drawn if number % 2 else GREEDY) for number, case in enumerate([*CASES] * 2)]
+    """Rows join and leave, so that what a step takes from the one before it is what that found likeliest, or drew.
+
+    Penalties count what was said where a row was before, and while others drew out of too many tokens for the kernels.
+    """
+    wild = [
+        Settings(sampling=one, seed=3, max_new_tokens=most) for one, most in zip(WILD, (40, 25, 9, 33), strict=True)
+    ]
+    settings = [GREEDY, *wild]
+    jobs = [(inputs_of(engine, case), settings[number % 5]) for number, case in enumerate([*CASES] * 3)]
     expected = [run(engine, *job) for job in jobs]
-    lend(engine, has_kernels=has_kernels)
+    lent = lend(engine, has_kernels=has_kernels)
+    assert [run(engine, *job) for job in jobs[:5]] == expected[:5]
     with ThreadPoolExecutor(len(jobs)) as pool:
         assert list(pool.map(lambda job: run(engine, *job), jobs)) == expected
     assert gpu.num_replays > 50
+    assert any(kind == "draw" for kind, *_ in lent._graphs) == has_kernels
+
+
+def test_a_draw_that_cannot_be_captured_is_launched(
+    gpu: Gpu, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The number that was drawn for it is not lost."""
+
+    def capture(work: Any, inputs: Any, *rest: Any) -> Captured[Any]:
+        if inputs[0].dtype == torch.float64:
+            raise BROKEN
+        return Captured(work, inputs, *rest)
+
+    asked = inputs_of(engine, "picture"), Settings(sampling=WILD[0], seed=3, max_new_tokens=40)
+    expected = run(engine, *asked)
+    lent = lend(engine, has_kernels=True)
+    monkeypatch.setattr(graphs, "Captured", capture)
+    assert run(engine, *asked) == expected
+    assert len(caplog.records) == 1
+    assert gpu.num_replays > 30
+    assert lent.num_captured
 
 
 @pytest.mark.parametrize("has_kernels", [False, True], ids=["plain", "kernels"])
@@ -97,18 +131,19 @@ def test_a_prompt_that_is_kept_is_one_piece_for_the_kernels(
         monkeypatch.setattr(owner, name, noted)
 
     note(stack, "prefill")
-    note(stack, "logits")
+    note(stack, "first")
     note(engine.scheduler.snapshots, "keep")
     wanted = oracle(engine, inputs, GREEDY.max_new_tokens)
     for _ in range(2):
         begun.clear()
         assert run(engine, inputs) == wanted
-        assert begun == ["prefill"] * expected + ["logits", "keep"]
+        assert begun == ["prefill"] * expected + ["first", "keep"]
         engine.scheduler.snapshots.forget(inputs.conversation)
 
 
-def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine) -> None:
-    """The numbers go to the device in one copy, what was chosen comes back in one, and all else is replayed."""
+@pytest.mark.parametrize("sampling", [Sampling(), WILD[0]], ids=["greedy", "drawn"])
+def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine, sampling: Sampling) -> None:
+    """The numbers go to the device in one copy, those of a draw in another, and what was chosen comes back in one."""
     lend(engine, has_kernels=True)
     stack, operations = engine.scheduler.stack, list[str]()
 
@@ -117,9 +152,10 @@ def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine)
             operations.append(str(operation))
             return operation(*args, **(kwargs or {}))
 
+    choices = [Choice(sampling, 0) for _ in range(2)]
+
     def chosen(tokens: list[int], position: int, ahead: torch.Tensor | None = None) -> torch.Tensor:
-        logits, fed, likely = stack.decode(tokens, [position] * 2, ahead)
-        return pick(logits, [Choice(Sampling(), 0)] * 2, fed, likely).ids
+        return stack.next(stack.decode(tokens, [position] * 2, ahead), choices).ids
 
     def steps() -> None:
         ids = chosen([5, 6], 0)
@@ -129,11 +165,10 @@ def test_a_step_of_graphs_asks_little_of_the_host(gpu: Gpu, engine: LocalEngine)
             stack.slots.free(row)
 
     engine.scheduler.between(steps)
-    assert gpu.num_replays == 2
-    assert [name for name in operations if "lift" not in name and "detach" not in name] == [
-        "aten.copy_.default",
-        "aten.clone.default",
-    ]
+    graphs_a_step = 1 if sampling.temperature == 0 else 2
+    assert gpu.num_replays == 2 * graphs_a_step
+    launched = [name for name in operations if not any(kind in name for kind in ("lift", "detach", "slice"))]
+    assert launched == ["aten.copy_.default"] * graphs_a_step + ["aten.clone.default"]
 
 
 def test_what_cannot_be_captured_runs_as_it_is(gpu: Gpu, engine: LocalEngine, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines.engine import LocalEngine, running
+from pipelines.engine import LocalEngine
 from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.slots import SlotCache
@@ -49,8 +49,7 @@ class Storm:
         places: list[tuple[Any, str]] = [
             *((SlotCache, name) for name in ("_zeros", "copy_out", "copy_in")),
             *((mixer, "_piece") for mixer in (GatedDelta, Attention)),
-            *((stack, name) for name in ("embed", "decode")),
-            (running, "pick"),
+            *((stack, name) for name in ("embed", "decode", "first", "next")),
             (tower, "_run"),
         ]
         for owner, name in places:

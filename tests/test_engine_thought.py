@@ -140,7 +140,7 @@ def test_a_model_that_circles_is_interrupted(engine: LocalEngine, monkeypatch: p
         ids = torch.tensor([ends if end in said else line[next(place) % len(line)]])
         return Chosen(ids, paired(ids, torch.zeros(1)))
 
-    monkeypatch.setattr("pipelines.engine.running.pick", circling)
+    monkeypatch.setattr("pipelines.engine.stack.pick", circling)
     steps = []
     for step in engine.generate(inputs, Settings(max_new_tokens=500), ignore, threading.Event()):
         steps.append(step)

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 import torch
 
 from pipelines.engine.captured import Captured, SharedPool
+from pipelines.engine.draws import Draws
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS, Pieces
-from pipelines.engine.proof import Step, are_right
-from pipelines.engine.sampler import Likeliest, Likely, Stepped
+from pipelines.engine.proof import Step, are_right, draw_alike
+from pipelines.engine.sampler import Choice, Chosen, Likeliest, Likely, Stepped
 from pipelines.engine.sending import send, sent
 from pipelines.engine.slots import SlotCache
 
@@ -42,10 +43,13 @@ class Graphs:
         self._fused: Step | None = None
         self.pieces: Pieces | None = None
         self.likeliest: Likeliest | None = None
+        self.draws: Draws | None = None
         """For pieces of any length, and to choose the next token, where the kernels are used."""
         self._graphs: dict[tuple[str, int, int], Captured[Any]] = {}
         self._generation = 0
-        self._can_step = self._can_piece = True
+        self._can_step = self._can_draw = self._can_piece = True
+        self._last: tuple[int, int, Stepped] | None = None
+        """The rows and the window of the last step, and what it gave."""
 
     def use_kernels(self) -> None:
         """Have Triton's kernels stand for plain torch, where they run and do the same. No row may be in use."""
@@ -54,6 +58,7 @@ class Graphs:
             return
         try:
             from pipelines.engine.fused_choice import FusedChoice
+            from pipelines.engine.fused_draw import drawn
             from pipelines.engine.fused_piece import FusedPiece
             from pipelines.engine.fused_step import FusedStep
         except Exception as error:  # of a Triton that is too old, or whose library this system cannot load
@@ -64,6 +69,9 @@ class Graphs:
         if are_right(self._stack, self._slots, step, piece, likeliest):
             self.likeliest = likeliest
             self._fused, self.pieces = step, Pieces(piece, self._slots, lambda: SharedPool(self._stream))
+            draws = Draws(drawn, self._slots.rows - 1, len(self._stack.embed), device)
+            if draw_alike(draws, self._stack.embed):
+                self.draws = draws
 
     @property
     def num_captured(self) -> int:
@@ -79,6 +87,7 @@ class Graphs:
     def clear(self) -> None:
         """Give back the memory of all graphs."""
         self._graphs.clear()
+        self._last = None
         if self.pieces is not None:
             self.pieces.clear()
 
@@ -112,7 +121,34 @@ class Graphs:
         else:
             send(given, graph.inputs[0])
             stepped = graph.replay()
+        self._last = rows, size, stepped
         return stepped if rows == num_rows else _first(stepped, num_rows)
+
+    def draw(self, choices: Sequence[Choice]) -> Chosen | None:
+        """The next token of each of the first rows behind the last step; None where plain torch has to choose it.
+
+        They are where the next step looks for them. Captured, a draw reads what the step of its graph wrote.
+        """
+        if self.draws is None or self._last is None:
+            return None
+        draws, (rows, size, stepped) = self.draws, self._last
+        given = draws.numbers(choices, rows)
+        if given is None:
+            return None
+
+        def draw(numbers: torch.Tensor) -> torch.Tensor:
+            return draws(stepped, numbers, self._chosen[:rows])
+
+        graph = None
+        if self._can_step and self._can_draw:
+            graph = self._captured(("draw", rows, size), draw, lambda: [draws.sent(given)])
+        if graph is None:
+            self._can_draw = False
+            pairs = draw(draws.sent(given))
+        else:
+            send(given, graph.inputs[0])
+            pairs = graph.replay()
+        return Chosen(self._chosen[: len(choices)], pairs[: len(choices)])
 
     def _step(self, given: torch.Tensor, size: int) -> Stepped:
         """What is captured of a step: all of it, up to the tokens that are likeliest, where kernels find these."""

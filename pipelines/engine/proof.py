@@ -2,7 +2,7 @@
 
 No two generations of GPUs and compilers are alike, and a wrong kernel gives fluent, wrong text without an error. So
 when a model is loaded both run a short piece, a step of each number of rows, as each is shared out over the GPU in a
-way of its own, and small frames through the vision tower, and must come to the same.
+way of its own, draws of the next token, and small frames through the vision tower, and must come to the same.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from math import prod
 import torch
 
 from pipelines.engine.captured import Work
+from pipelines.engine.draws import Draws
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.places import Keep
-from pipelines.engine.sampler import AHEAD, Likeliest
+from pipelines.engine.sampler import AHEAD, Choice, Likeliest, Likely, Stepped, sampled
 from pipelines.engine.slots import SlotCache
+from pipelines.types import Sampling
 
 NUM_TOKENS, NUM_KEPT = 150, 100
 """Of the piece, and behind how many its states are kept: three chunks of the recurrence, of which one is full."""
@@ -31,6 +33,17 @@ TOLERANCE = {torch.float32: 0.01}
 HALF_TOLERANCE = 0.25
 """For numbers of two bytes, which lose some in every layer: after 32 of them two right ways are further from each other
 than either is from float32."""
+SAMPLINGS = (
+    Sampling(temperature=1.0, top_k=20, top_p=0.95, presence_penalty=1.53),
+    Sampling(temperature=0.6, top_k=40, repetition_penalty=1.137),
+    Sampling(temperature=2.0, top_k=64, top_p=0.9, min_p=0.05),
+    Sampling(presence_penalty=1.53, repetition_penalty=1.317),
+)
+"""What tokens are drawn by. The penalties make no two of the highest logits equal."""
+NUM_DRAWS = 6
+NUM_HIGH = 100
+NEAR = 1e-3
+"""As near to a number that is drawn by, the token may be that of another one."""
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Logits [rows, vocabulary] of `given` int64 [3, rows], whose tokens are those of the second, int64 [rows], where they
@@ -60,6 +73,16 @@ def see_alike(ours: Work, theirs: LeanTower) -> bool:
     Raises torch.OutOfMemoryError.
     """
     return _may_stand("The kernels of Triton for pictures", theirs.device, _wrong_sight(ours, theirs))
+
+
+@torch.inference_mode()
+def draw_alike(draws: Draws, embed: torch.Tensor) -> bool:
+    """Whether tokens are drawn as plain torch does, on the device and in the dtype of `embed` [vocabulary, hidden]; a
+    warning says why not.
+
+    Raises torch.OutOfMemoryError.
+    """
+    return _may_stand("The kernels of Triton for draws", embed.device, _wrong_draws(draws, embed))
 
 
 def _may_stand(kernels: str, device: torch.device, wrong: Iterator[str]) -> bool:
@@ -120,6 +143,38 @@ def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likelies
             yield "the likeliest token is another one"
         if not torch.equal(asked, given):
             yield "a step was fed other tokens"
+
+
+def _wrong_draws(draws: Draws, embed: torch.Tensor) -> Iterator[str]:
+    """What differs. Tokens among the likeliest are in the prompt, in the reply, and fed."""
+    device, rows = embed.device, draws.rows
+    generator = torch.Generator().manual_seed(0)
+    order = torch.stack([torch.randperm(len(embed), generator=generator) for _ in range(rows)])
+    high = order[:, :NUM_HIGH].to(device)
+    logits = torch.randn(order.shape, generator=generator).to(device, embed.dtype)
+    values = 12 - torch.arange(high.shape[1], device=device) / 16  # which differ in two bytes too
+    logits.scatter_(1, high, values.to(logits.dtype).expand(rows, -1))
+    likely = Likely(high[:, 0], logits[:, :2].float(), logits.float().logsumexp(-1))
+    for first in range(len(SAMPLINGS)):
+        settings = [SAMPLINGS[(first + row) % len(SAMPLINGS)] for row in range(rows)]
+        ours, theirs = (
+            [Choice(one, row, *order[row, 3:9].view(2, -1).tolist()) for row, one in enumerate(settings)]
+            for _ in range(2)
+        )
+        for turn in range(NUM_DRAWS):
+            fed, ids = high[:, turn].contiguous(), torch.empty_like(high[:, 0])
+            numbers = draws.numbers(ours, rows)
+            assert numbers is not None
+            pairs = draws(Stepped(logits, fed, likely), draws.sent(numbers), ids)
+            marks = [choice.draw() for choice in theirs]
+            near = [
+                sampled(logits.float(), theirs, fed, [min(max(mark + by, 0.0), 1.0) for mark in marks])
+                for by in (-NEAR, 0.0, NEAR)
+            ]
+            if not torch.equal(ids.float(), pairs[:, 0]) or not bool((torch.stack(near) == ids).any(0).all()):
+                yield "a token that is drawn is another one"
+            expected = logits.float().log_softmax(-1).gather(1, ids.clamp(0, len(embed) - 1)[:, None])[:, 0]
+            yield from _apart("what a token is drawn by", [pairs[:, 1]], [expected])
 
 
 def _numbers_of_rows(most: int) -> list[int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from pipelines.engine.job import Job
-from pipelines.engine.sampler import AHEAD, Chosen, pick
+from pipelines.engine.sampler import AHEAD, Chosen
 from pipelines.engine.sending import sent
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
@@ -43,8 +43,7 @@ class Running:
 
         What is kept of the prompt is copied out of the slot by `keep`.
         """
-        logits = self._stack.logits(hidden)
-        chosen = pick(logits, [job.choice], None, self._stack.likely(logits))
+        chosen = self._stack.first(hidden, job.choice, len(self.jobs))
         # while a GPU chooses, the host keeps the prompt, and brings the row to its place
         keep()
         self._slots.move(slot, len(self.jobs))
@@ -114,8 +113,8 @@ class Running:
             chosen = pending.chosen.ids
             if order != list(range(len(before))):
                 chosen = chosen.index_select(0, sent(torch.tensor(order), chosen.device))
-        logits, fed, likely = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
-        picked = pick(logits, [job.choice for job in jobs], fed, likely)
+        stepped = self._stack.decode(tokens, [job.next_position for job in jobs], chosen)
+        picked = self._stack.next(stepped, [job.choice for job in jobs])
         for job in jobs:
             job.next_position += 1
         return _Pending(jobs, picked)

@@ -18,12 +18,12 @@ from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, Span
 from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
-from pipelines.engine.sampler import AHEAD, Likely, Stepped
+from pipelines.engine.sampler import AHEAD, Choice, Chosen, Stepped, pick
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
 from pipelines.inputs import ModelInputs
-from pipelines.types import WeightFormat
+from pipelines.types import Sampling, WeightFormat
 
 WARM_TOKENS = 4096
 """The longest window that warming up is for: buffers of this capacity are kept while nothing runs."""
@@ -49,11 +49,20 @@ class Stack:
         """Whether Triton's kernels stand for plain torch."""
         return self.graphs is not None and self.graphs.pieces is not None
 
-    def likely(self, logits: torch.Tensor) -> Likely | None:
-        """What is likeliest by logits [rows, vocabulary], where something finds it quicker than plain torch."""
+    def first(self, hidden: torch.Tensor, choice: Choice, row: int) -> Chosen:
+        """The first token of a reply that comes into a row, by the last state [1, hidden] of its prompt."""
+        logits = self.lean.head(hidden)
         if self.graphs is None or self.graphs.likeliest is None:
-            return None
-        return self.graphs.likeliest(logits, None)
+            return pick(logits, [choice])
+        likely, chosen = self.graphs.likeliest(logits, None), None
+        if self.graphs.draws is not None:
+            chosen = self.graphs.draws.first(logits, likely, choice, row)
+        return chosen or pick(logits, [choice], None, likely)
+
+    def next(self, stepped: Stepped, choices: Sequence[Choice]) -> Chosen:
+        """The next token of each of the first rows behind the last step, which gave `stepped`."""
+        chosen = None if self.graphs is None else self.graphs.draw(choices)
+        return chosen or pick(stepped.logits, choices, stepped.fed, stepped.likely)
 
     def use_kernels(self) -> None:
         """Use Triton's kernels on a GPU where they do what plain torch does; no row may be in use."""
@@ -173,8 +182,8 @@ class Stack:
     def warm_up(self) -> None:
         """Run the step for 1, 2, 4 ... rows while nothing else does; on a GPU that captures its graphs.
 
-        There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last, and the
-        kernels of prompts are compiled.
+        There it is done for every window up to `WARM_TOKENS`, in buffers that are large enough for the last, a draw
+        behind it, and the kernels of prompts are compiled.
         """
         sizes = [1]
         if self.graphs is not None:
@@ -185,6 +194,8 @@ class Stack:
             for size in sizes:
                 self.slots.lengths[:rows] = [size - 1] * rows
                 self.decode([0] * rows, [0] * rows)
+                if self.graphs is not None:
+                    self.graphs.draw([Choice(Sampling(temperature=1.0, top_k=1), 0)] * rows)
             for row in range(rows):
                 self.slots.free(row)
             rows *= 2
