@@ -1,9 +1,10 @@
 """The engine beside transformers' `generate`: `make bench-engine`.
 
-Both run in turn, in one process, greedily. What the machine could do at best is computed from its own measured rates
-and the bytes that a token reads. Weights of the real shapes are drawn on the device itself, with `generate` on the same
-ones; on a CPU, the shipped model and the 0.8B cut to four layers stand for them, and there `generate` has fp32 weights
-also where ours are shorter. It needs the repository, torch and transformers (and torchao for int8).
+Both run in turn, in one process, greedily but where ours is said to draw. What the machine could do at best is computed
+from its own measured rates and the bytes that a token reads. Weights of the real shapes are drawn on the device itself,
+with `generate` on the same ones; on a CPU, the shipped model and the 0.8B cut to four layers stand for them, and there
+`generate` has fp32 weights also where ours are shorter. It needs the repository, torch and transformers (and torchao
+for int8).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks.shapes import SHAPES, random_model
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine, roofline
 from pipelines.engine.placement import choose_placement
+from pipelines.engine.presets import GREEDY, THINKING
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
 from pipelines.inputs import MERGE, ModelInputs
@@ -112,17 +114,17 @@ def clip(seed: int) -> Clip:
     return Clip("noise", rgb, times, tuple(range(NUM_FRAMES)), times[-1], content=f"clip {seed}")
 
 
-def timed(engine: LocalEngine, inputs: ModelInputs, num_tokens: int = NUM_TOKENS) -> Times:
-    """One greedy reply."""
-    steps = engine.generate(inputs, settings_for(num_tokens), lambda _work: None, threading.Event())
+def timed(engine: LocalEngine, inputs: ModelInputs, num_tokens: int = NUM_TOKENS, sampling: Sampling = GREEDY) -> Times:
+    """One reply."""
+    steps = engine.generate(inputs, settings_for(num_tokens, sampling), lambda _work: None, threading.Event())
     started = time.perf_counter()
     stamps = [time.perf_counter() for step in steps if isinstance(step, Token)]
     return Times(stamps[0] - started, stamps[-1] - stamps[0], len(stamps))
 
 
-def settings_for(num_tokens: int) -> Settings:
-    """Greedy, and so many tokens."""
-    return Settings(sampling=Sampling(), max_new_tokens=num_tokens)
+def settings_for(num_tokens: int, sampling: Sampling = GREEDY) -> Settings:
+    """So many tokens, greedy where nothing else is said."""
+    return Settings(sampling=sampling, max_new_tokens=num_tokens)
 
 
 def forget(engine: LocalEngine) -> None:
@@ -160,6 +162,15 @@ def compared(pair: Pair) -> Iterator[str]:
     limit = f"{ours / least:.1f} x {least * 1000:.1f}"
     title = f"first token, {prompts[0].num_visual_tokens} visual tokens, ms"
     yield f"{title} | {ours * 1000:.0f} | {theirs * 1000:.0f} | {theirs / ours:.1f} x | {limit}"
+
+
+def drawn(pair: Pair) -> Iterator[str]:
+    """Decoding by the sampling that the cards of the models advise, against greedy decoding."""
+    inputs = prompt(pair, picture(pair, 0), "What is there?")
+    timed(pair.ours, inputs, sampling=THINKING)  # for warmth
+    rates = [[timed(pair.ours, inputs, sampling=one).rate for one in (THINKING, GREEDY)] for _ in range(pair.repeats)]
+    by_draws, greedy = (median(each) for each in zip(*rates, strict=True))
+    yield f"decode of drawn tokens, tok/s | {by_draws:.1f} | {greedy:.1f} (greedy) | {by_draws / greedy:.2f} x | "
 
 
 def first_token_s(model: Any, token_flops: float, flops_per_s: float, inputs: ModelInputs) -> float:
@@ -271,7 +282,7 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
     for size in sizes:
         model = random_model(size, None, device, torch.bfloat16)
         pair = pair_of(f"{size}, random", model, model, 1024 * 1024)
-        show(pair, captured, replayed, compared, follow_ups, together, longest_gap)
+        show(pair, captured, replayed, compared, drawn, follow_ups, together, longest_gap)
         del model, pair
         gc.collect()  # an engine and its parts know each other
         torch.cuda.empty_cache()
