@@ -84,11 +84,11 @@ def _taken(acc, squares, w, x, norm, start, r, steps, num_rows, num_k, HAS_NORM:
 
 @triton.jit
 def _few(
-    x, weight, norm, n, num_rows, num_n, num_k, eps,
+    x, weight, norm, target, is_target, n, num_rows, num_n, num_k, eps,
     PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, DEPTH: tl.constexpr, HAS_NORM: tl.constexpr,
-    OVERLAP: tl.constexpr,
+    OVERLAP: tl.constexpr, KIND: tl.constexpr,
 ):  # fmt: skip
-    """Products float32 [PAD, BLOCK_N] of a few rows without tensor cores, which would wait for whole tiles.
+    """As `_tile`, of a few rows without tensor cores, which would wait for whole tiles.
 
     Inputs and weights are loaded in parts of [rows, 1, BLOCK_K] and [1, outputs, BLOCK_K] whose numbers lie in the same
     threads, so that none goes to another before the sums. DEPTH of the weights' are on their way at once, and before
@@ -115,6 +115,7 @@ def _few(
         fourth = tl.load(place + 3 * BLOCK, mask=is_output & (steps + 3 * BLOCK < num_k), other=0.0)
     if OVERLAP:
         gdc_wait()
+    before = tl.load(target, mask=is_target, other=0.0) if KIND == ADD else 0.0
     for start in range(0, num_k, DEPTH * BLOCK):
         left = num_k - start - DEPTH * BLOCK
         ahead = place + start + DEPTH * BLOCK
@@ -133,38 +134,52 @@ def _few(
     total = tl.sum(acc, axis=2)
     if HAS_NORM:
         total = total * tl.rsqrt(tl.sum(squares, axis=2) / num_inputs + eps)
-    return total
+    return total, before
+
+
+@triton.jit
+def _multiplied(total, w, x, start, r, steps, num_rows, num_k, HAS_SCALE: tl.constexpr):
+    """Sums float32 [PAD, BLOCK_N] with the inputs from `start` on times their weights [BLOCK_N, BLOCK_K]."""
+    k = start + steps[None, :]
+    values = tl.load(x + r[:, None] * num_k + k, mask=(r[:, None] < num_rows) & (k < num_k), other=0.0)
+    if HAS_SCALE:
+        w = w.to(tl.float32).to(values.dtype)
+    return tl.dot(values, tl.trans(w), total, input_precision=PRECISION)
 
 
 @triton.jit
 def _tile(
-    x, weight, scale, norm, n, num_rows, num_n, num_k, eps,
+    x, weight, scale, norm, target, is_target, n, num_rows, num_n, num_k, eps,
     PAD: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, DEPTH: tl.constexpr, HAS_NORM: tl.constexpr,
-    HAS_SCALE: tl.constexpr, OVERLAP: tl.constexpr,
+    HAS_SCALE: tl.constexpr, OVERLAP: tl.constexpr, KIND: tl.constexpr,
 ):  # fmt: skip
-    """Products float32 [PAD, BLOCK_N] of x [num_rows, num_k] with the rows `n` of a weight [num_n, num_k].
+    """Products float32 [PAD, BLOCK_N] of x [num_rows, num_k] with the rows `n` of a weight [num_n, num_k], and for ADD
+    what stands at `target`, of their shape, where it `is_target`.
 
     A PAD of less than 16 is for as many rows, and does without tensor cores.
     """
     if PAD < 16:
-        total = _few(x, weight, norm, n, num_rows, num_n, num_k, eps, PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, OVERLAP)
+        total, before = _few(
+            x, weight, norm, target, is_target, n, num_rows, num_n, num_k, eps,
+            PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, OVERLAP, KIND,
+        )  # fmt: skip
     else:
         r, steps = tl.arange(0, PAD), tl.arange(0, BLOCK_K)
-        dtype = x.dtype.element_ty
+        line, is_output = weight + n[:, None] * num_k, n[:, None] < num_n
         total = tl.zeros((PAD, BLOCK_N), tl.float32)
+        # before the inputs are there
+        w = tl.load(line + steps[None, :], mask=is_output & (steps[None, :] < num_k), other=0.0)
         if OVERLAP:
             gdc_wait()
-        for start in range(0, num_k, BLOCK_K):
-            k = start + steps
-            is_input = k[None, :] < num_k
-            w = tl.load(weight + n[:, None] * num_k + k[None, :], mask=(n[:, None] < num_n) & is_input, other=0.0)
-            values = tl.load(x + r[:, None] * num_k + k[None, :], mask=(r[:, None] < num_rows) & is_input, other=0.0)
-            if HAS_SCALE:
-                w = w.to(tl.float32).to(dtype)
-            total = tl.dot(values, tl.trans(w), total, input_precision=PRECISION)
+        before = tl.load(target, mask=is_target, other=0.0) if KIND == ADD else 0.0
+        total = _multiplied(total, w, x, 0, r, steps, num_rows, num_k, HAS_SCALE)
+        for start in range(BLOCK_K, num_k, BLOCK_K):
+            k = start + steps[None, :]
+            w = tl.load(line + k, mask=is_output & (k < num_k), other=0.0)
+            total = _multiplied(total, w, x, start, r, steps, num_rows, num_k, HAS_SCALE)
     if HAS_SCALE:
         total = total * tl.load(scale + n, mask=n < num_n, other=0.0).to(tl.float32)[None, :]
-    return total
+    return total, before
 
 
 @triton.jit
@@ -190,36 +205,39 @@ def product(
     else:
         n, last = tl.program_id(0) * BLOCK_N + line, num_n
         lines = n
-    sums = _tile(
-        x, weight, scale, norm, lines, num_rows, last, num_k, eps,
-        PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, HAS_SCALE, OVERLAP,
-    ).to(dtype).to(tl.float32)  # fmt: skip
-    if KIND == GATE:
-        halves, up = tl.split(tl.reshape(sums, (PAD, BLOCK_N // 2, 2)))
-        sums = silu(halves).to(dtype).to(tl.float32) * up
     is_real = (r[:, None] < num_rows) & (n[None, :] < num_n)
     place = out + r[:, None] * num_n + n[None, :]
-    if KIND == ADD:
-        sums += tl.load(place, mask=is_real, other=0.0).to(tl.float32)
-    if KIND == CONV:
-        is_seen = is_real & (n[None, :] < num_conv)
+    if KIND == CONV:  # nothing else in a step writes these: they are fetched first
+        is_tap = n[None, :] < num_conv
+        is_seen = is_real & is_tap
         state = conv + (r[:, None] * num_conv + n[None, :]) * 4
         tap = taps + n[None, :] * 4
         first = tl.load(state + 1, mask=is_seen, other=0.0)
         second = tl.load(state + 2, mask=is_seen, other=0.0)
         third = tl.load(state + 3, mask=is_seen, other=0.0)
+        mixed = first.to(tl.float32) * tl.load(tap, mask=is_tap, other=0.0).to(tl.float32)
+        mixed += second.to(tl.float32) * tl.load(tap + 1, mask=is_tap, other=0.0).to(tl.float32)
+        mixed += third.to(tl.float32) * tl.load(tap + 2, mask=is_tap, other=0.0).to(tl.float32)
+        last_tap = tl.load(tap + 3, mask=is_tap, other=0.0).to(tl.float32)
+    sums, before = _tile(
+        x, weight, scale, norm, place, is_real, lines, num_rows, last, num_k, eps,
+        PAD, BLOCK_N, BLOCK_K, DEPTH, HAS_NORM, HAS_SCALE, OVERLAP, KIND,
+    )  # fmt: skip
+    sums = sums.to(dtype).to(tl.float32)
+    if KIND == GATE:
+        halves, up = tl.split(tl.reshape(sums, (PAD, BLOCK_N // 2, 2)))
+        sums = silu(halves).to(dtype).to(tl.float32) * up
+    if KIND == ADD:
+        sums += before.to(tl.float32)
+    if KIND == CONV:
         tl.debug_barrier()  # several threads may hold one output: all have read before one writes
         tl.store(state, first, mask=is_seen)
         tl.store(state + 1, second, mask=is_seen)
         tl.store(state + 2, third, mask=is_seen)
         tl.store(state + 3, sums.to(dtype), mask=is_seen)
-        is_tap = n[None, :] < num_conv
-        mixed = first.to(tl.float32) * tl.load(tap, mask=is_tap, other=0.0).to(tl.float32)
-        mixed += second.to(tl.float32) * tl.load(tap + 1, mask=is_tap, other=0.0).to(tl.float32)
-        mixed += third.to(tl.float32) * tl.load(tap + 2, mask=is_tap, other=0.0).to(tl.float32)
-        mixed += sums * tl.load(tap + 3, mask=is_tap, other=0.0).to(tl.float32)
+        mixed += sums * last_tap
         mixed = mixed.to(dtype).to(tl.float32)
-        sums = tl.where(n[None, :] < num_conv, silu(mixed), sums)
+        sums = tl.where(is_tap, silu(mixed), sums)
     tl.store(place, sums.to(dtype), mask=is_real)
 
 
