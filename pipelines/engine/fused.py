@@ -28,6 +28,8 @@ OVERLAPPING = (9, 0)
 """Compute capability of GPUs that launch a kernel before the one before has ended."""
 PLAIN, ADD, GATE, CONV = (tl.constexpr(kind) for kind in range(4))
 """What becomes of a product: itself, a sum with what was there, one half gated by the other, or a convolved one."""
+LINE_BYTES, AHEAD_BLOCKS = tl.constexpr(128), tl.constexpr(2)
+"""What a cache fetches at once; the blocks of weights that tensor cores have it fetch before the inputs are there."""
 PRECISION = tl.constexpr("tf32x3")
 """Of products of float32, on tensor cores: that of float32 but for the last bits. Shorter numbers are as they are."""
 
@@ -138,13 +140,14 @@ def _few(
 
 
 @triton.jit
-def _multiplied(total, w, x, start, r, steps, num_rows, num_k, HAS_SCALE: tl.constexpr):
-    """Sums float32 [PAD, BLOCK_N] with the inputs from `start` on times their weights [BLOCK_N, BLOCK_K]."""
-    k = start + steps[None, :]
-    values = tl.load(x + r[:, None] * num_k + k, mask=(r[:, None] < num_rows) & (k < num_k), other=0.0)
-    if HAS_SCALE:
-        w = w.to(tl.float32).to(values.dtype)
-    return tl.dot(values, tl.trans(w), total, input_precision=PRECISION)
+def _ask_ahead(weight, n, num_n, num_k, COUNT: tl.constexpr):
+    """Have the first COUNT weights of the rows `n` of a weight [num_n, num_k] on their way into the cache."""
+    each: tl.constexpr = LINE_BYTES // (weight.dtype.element_ty.primitive_bitwidth // 8)
+    n, k = n[:, None], tl.arange(0, COUNT // each)[None, :] * each
+    place = weight + tl.where((n < num_n) & (k < num_k), n * num_k + k, 0)
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.u32 $0, 0;", "=r,l", [place], dtype=tl.int32, is_pure=False, pack=1
+    )
 
 
 @triton.jit
@@ -165,18 +168,19 @@ def _tile(
         )  # fmt: skip
     else:
         r, steps = tl.arange(0, PAD), tl.arange(0, BLOCK_K)
-        line, is_output = weight + n[:, None] * num_k, n[:, None] < num_n
         total = tl.zeros((PAD, BLOCK_N), tl.float32)
-        # before the inputs are there
-        w = tl.load(line + steps[None, :], mask=is_output & (steps[None, :] < num_k), other=0.0)
         if OVERLAP:
+            _ask_ahead(weight, n, num_n, num_k, AHEAD_BLOCKS * BLOCK_K)
             gdc_wait()
         before = tl.load(target, mask=is_target, other=0.0) if KIND == ADD else 0.0
-        total = _multiplied(total, w, x, 0, r, steps, num_rows, num_k, HAS_SCALE)
-        for start in range(BLOCK_K, num_k, BLOCK_K):
-            k = start + steps[None, :]
-            w = tl.load(line + k, mask=is_output & (k < num_k), other=0.0)
-            total = _multiplied(total, w, x, start, r, steps, num_rows, num_k, HAS_SCALE)
+        for start in range(0, num_k, BLOCK_K):
+            k = start + steps
+            is_input = k[None, :] < num_k
+            w = tl.load(weight + n[:, None] * num_k + k[None, :], mask=(n[:, None] < num_n) & is_input, other=0.0)
+            values = tl.load(x + r[:, None] * num_k + k[None, :], mask=(r[:, None] < num_rows) & is_input, other=0.0)
+            if HAS_SCALE:
+                w = w.to(tl.float32).to(x.dtype.element_ty)
+            total = tl.dot(values, tl.trans(w), total, input_precision=PRECISION)
     if HAS_SCALE:
         total = total * tl.load(scale + n, mask=n < num_n, other=0.0).to(tl.float32)[None, :]
     return total, before

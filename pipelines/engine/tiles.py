@@ -32,7 +32,7 @@ class Tile:
 ALONE, FOR_TWO = Tile(1, 4, 512, 2, 1), Tile(2, 4, 512, 2, 1)
 HEAD = Tile(1, 4, 512, 2, 2)
 TOGETHER = Tile(MOST_ROWS, 16, 256, 2, 4)
-FEW_OUTPUTS = {1: Tile(1, 4, 1024, 4, 4), 2: Tile(2, 4, 1024, 4, 1), 4: Tile(4, 2, 512, 2, 2)}
+FEW_OUTPUTS = {1: Tile(1, 4, 1024, 4, 4), 2: Tile(2, 4, 1024, 4, 1), 4: Tile(4, 4, 1024, 4, 2)}
 """By the number of rows: more weights are on their way at once, as there are fewer blocks of threads."""
 FEW_TOGETHER = Tile(MOST_ROWS, 8, 256, 2, 6)
 

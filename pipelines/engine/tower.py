@@ -70,11 +70,11 @@ class Tower:
     def clear(self) -> None:
         """Forget all features."""
         self._kept.clear()
-        self._places.clear()
 
     def release(self) -> None:
         """Give all memory back, that of what was recorded too."""
         self.clear()
+        self._places.clear()
         if self._graphs is not None:
             self._graphs.clear()
 
