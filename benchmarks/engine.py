@@ -32,7 +32,7 @@ from pipelines.engine.placement import choose_placement
 from pipelines.engine.presets import GREEDY, THINKING
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
-from pipelines.inputs import MERGE, ModelInputs
+from pipelines.inputs import MERGE, PATCH_PX, ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Clip, ContentPart, Limits, Media, Message, Picture, Sampling, Settings, Token, WeightFormat
 
@@ -45,6 +45,10 @@ ANSWER_TOKENS = 400
 NUM_FRAMES = 16
 CUT_LAYERS = 4
 PAST_TOKENS = 1100
+WARM_TURNS = 2
+"""On a GPU, where what comes a second time is captured."""
+SIDES = (31, 33), (30, 34), (29, 35)
+"""Lines and columns of visual tokens, of pictures whose size is new."""
 REPEATS, SHORT_REPEATS = 3, 15
 """Of what takes seconds, and of what is over before a machine with other work shows its usual self."""
 
@@ -180,6 +184,19 @@ def first_token_s(model: Any, token_flops: float, flops_per_s: float, inputs: Mo
     return float((token_flops * inputs.num_tokens + 2 * tower * num_patches) / flops_per_s)
 
 
+def new_sizes(pair: Pair) -> Iterator[str]:
+    """The first token about pictures each of which is of a size that was never seen: nothing is replayed."""
+    times, counts = [], []
+    for number, (lines, columns) in enumerate(SIDES):
+        shape = lines * PATCH_PX * MERGE, columns * PATCH_PX * MERGE, 3
+        rgb = np.random.default_rng(number).integers(0, 256, shape, np.uint8)
+        inputs = prompt(pair, Picture("noise", rgb, f"new {number}"), "What is there?")
+        times.append(timed(pair.ours, inputs, 8).first_s)
+        counts.append(inputs.num_visual_tokens)
+    told = f"first token, a picture of a new size, {min(counts)} to {max(counts)} visual tokens, ms"
+    yield f"{told} | {median(times) * 1000:.0f} | | | "
+
+
 def follow_ups(pair: Pair) -> Iterator[str]:
     """The first token of a second question, against that of the first one.
 
@@ -189,6 +206,9 @@ def follow_ups(pair: Pair) -> Iterator[str]:
     for kind, media in (("picture", picture(pair, 9)), ("clip", clip(9))):
         asked, following = prompt(pair, media, *talk[:1]), prompt(pair, media, *talk)
         answered = following.shared_with(prompt(pair, media, *talk[:2], "Why?"))
+        for _ in range(WARM_TURNS if pair.is_gpu else 0):
+            forget(pair.ours)
+            timed(pair.ours, asked, 8), timed(pair.ours, following, 8)
         first: list[float] = []
         for when in ("at once", "after a pause"):
             second = []
@@ -282,7 +302,7 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
     for size in sizes:
         model = random_model(size, None, device, torch.bfloat16)
         pair = pair_of(f"{size}, random", model, model, 1024 * 1024)
-        show(pair, captured, replayed, compared, drawn, follow_ups, together, longest_gap)
+        show(pair, captured, replayed, compared, new_sizes, drawn, follow_ups, together, longest_gap)
         del model, pair
         gc.collect()  # an engine and its parts know each other
         torch.cuda.empty_cache()

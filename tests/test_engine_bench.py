@@ -52,7 +52,8 @@ def test_it_comes_to_its_end_on_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(roofline, "BUDGET_S", 0.01)
     bench.on_gpu(["0.8B"], torch.device("cpu"))
     rows = capsys.readouterr().out.splitlines()
-    steps, replies = ("capture", "1 row", "2 rows", "4 rows"), ("decode, ", "first token, ", "drawn tokens")
+    steps = "capture", "1 row", "2 rows", "4 rows"
+    replies = "decode, ", "first token, ", "new size", "drawn tokens"
     told = *steps, *replies, *["follow-up"] * 4, "visitors", "gap"
     assert len(rows) == len(told)
     assert all(part in row for part, row in zip(told, rows, strict=True))
