@@ -1,15 +1,16 @@
 """The kernels for GPUs, built without one at the shapes of the 4B: a process of its own, as Triton's interpreter would
 take their place in another.
 
-Steps of up to eight rows, the choice or a draw behind them, pieces and a picture run on tensors without memory, and
-each launch is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It prints a line of
-JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
+Steps of up to eight rows, and one of the 0.8B, the choice or a draw behind them, pieces and a picture run on tensors
+without memory, and each launch is built instead: in bf16, and steps by weights of fp8 too where a GPU multiplies it. It
+prints a line of JSON for each: the kernel, the GPU's compute capability, and the bytes of shared memory that it takes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -87,9 +88,9 @@ def in_eight_bits(matrix: Matrix) -> Matrix:
     return replace(matrix, weight=matrix.weight.to(torch.float8_e4m3fn), scale=scale)
 
 
-def new_stack(*, is_fp8: bool = False) -> Stack:
-    """Four layers of the 4B, and room for what runs."""
-    stack = Stack(random_model("4B", 4, torch.device("meta"), torch.bfloat16), ROWS[-1] + 1)
+def new_stack(size: str = "4B", *, is_fp8: bool = False) -> Stack:
+    """Four layers, and room for what runs."""
+    stack = Stack(random_model(size, 4, torch.device("meta"), torch.bfloat16), ROWS[-1] + 1)
     stack.slots.reserve(2 * PIECES[-1])
     if is_fp8:
         stack.lean.head = in_eight_bits(stack.lean.head)
@@ -100,11 +101,11 @@ def new_stack(*, is_fp8: bool = False) -> Stack:
     return stack
 
 
-def run_steps(stack: Stack, capability: int) -> None:
+def run_steps(stack: Stack, capability: int, numbers_of_rows: Sequence[int] = ROWS) -> None:
     """A step of each number of rows."""
     step = FusedStep(stack.lean, stack.slots)
     step.overlaps = capability >= 90
-    for rows in ROWS:
+    for rows in numbers_of_rows:
         step(torch.zeros(3, rows, dtype=torch.int64, device="meta"))
 
 
@@ -115,6 +116,7 @@ def build(capability: int) -> None:
     JITFunction.run = lambda kernel, *values, **constants: builder.launch(kernel, *values, **constants)
     stack = new_stack()
     run_steps(stack, capability)
+    run_steps(new_stack("0.8B"), capability, [1])
     if capability >= FP8_CAPABILITY:
         run_steps(new_stack(is_fp8=True), capability)
     likeliest = FusedChoice(torch.device("meta"))

@@ -18,6 +18,9 @@ from pipelines.engine.slots import SlotCache
 from pipelines.engine.tiles import Tile, tile_for
 from pipelines.engine.weights import Matrix
 
+FEW_HEADS = 16
+"""Heads of Gated DeltaNet up to which a recurrence is quicker with four warps for each than with eight."""
+
 
 class FusedStep:
     """Stands for `LeanStack.step` on a GPU, over the same slots and weights."""
@@ -79,7 +82,8 @@ class FusedStep:
             "BLOCK_VALUE": triton.next_power_of_2(mixer.value_dim),
         }
         arguments = (mixed, state, mixer.rate, mixer.bias, mixer.norm, seen, mixed.shape[1], *sizes, mixer.eps)
-        self._launch(fused_delta.recur, (mixer.heads, rows), *arguments, **blocks, num_warps=8)
+        warps = 4 if mixer.heads <= FEW_HEADS else 8
+        self._launch(fused_delta.recur, (mixer.heads, rows), *arguments, **blocks, num_warps=warps)
         return seen
 
     def _attended(
@@ -126,7 +130,7 @@ class FusedStep:
         rows, num_k = values.shape
         num_n = out.shape[1]
         num_lines = 2 * num_n if kind == fused.GATE else num_n
-        tile = self._tile_for(rows, num_lines, has_norm=norm is not None)
+        tile = self._tile_for(rows, num_lines, num_k, has_norm=norm is not None)
         if norm is not None and rows > 1:
             given, values = values, torch.empty_like(values)
             block = triton.next_power_of_2(num_k)

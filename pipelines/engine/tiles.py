@@ -29,7 +29,9 @@ class Tile:
         return self.depth if self.rows == MOST_ROWS else 1
 
 
-ALONE, FOR_TWO = Tile(1, 4, 512, 2, 1), Tile(2, 4, 512, 2, 1)
+ALONE, ALONE_SHORT, FOR_TWO = Tile(1, 4, 512, 2, 1), Tile(1, 8, 512, 2, 1), Tile(2, 4, 512, 2, 1)
+SHORT_INPUTS = 1024
+"""Inputs up to which an output has so few that more of them are worked on at once."""
 HEAD = Tile(1, 4, 512, 2, 2)
 TOGETHER = Tile(MOST_ROWS, 16, 256, 2, 4)
 FEW_OUTPUTS = {1: Tile(1, 4, 1024, 4, 4), 2: Tile(2, 4, 1024, 4, 1), 4: Tile(4, 4, 1024, 4, 2)}
@@ -37,8 +39,8 @@ FEW_OUTPUTS = {1: Tile(1, 4, 1024, 4, 4), 2: Tile(2, 4, 1024, 4, 1), 4: Tile(4, 
 FEW_TOGETHER = Tile(MOST_ROWS, 8, 256, 2, 6)
 
 
-def tile_for(rows: int, num_lines: int, *, has_norm: bool) -> Tile:
-    """The tile of a product of `rows` rows by `num_lines` rows of a weight.
+def tile_for(rows: int, num_lines: int, num_inputs: int, *, has_norm: bool) -> Tile:
+    """The tile of a product of `rows` rows by a weight [num_lines, num_inputs].
 
     Those into a layer, or out of the last one, have their input normed; those back have far fewer outputs.
     """
@@ -47,4 +49,5 @@ def tile_for(rows: int, num_lines: int, *, has_norm: bool) -> Tile:
         return FEW_OUTPUTS.get(padded, FEW_TOGETHER)
     if num_lines >= MANY_LINES:
         return HEAD if rows == 1 else TOGETHER
-    return {1: ALONE, 2: FOR_TWO}.get(rows, TOGETHER)
+    alone = ALONE_SHORT if num_inputs <= SHORT_INPUTS else ALONE
+    return {1: alone, 2: FOR_TWO}.get(rows, TOGETHER)
