@@ -241,7 +241,7 @@ def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
     for prompt in inputs:
         run(engine, prompt)
     engine.scheduler.wait_idle()
-    threads, slots = threading.active_count(), engine.scheduler.stack.slots.num_bytes
+    threads, slots = set(threading.enumerate()), engine.scheduler.stack.slots.num_bytes
     kept = engine.scheduler.snapshots.num_bytes, engine.scheduler.tower.num_bytes
 
     def one(seed: int) -> None:
@@ -260,7 +260,7 @@ def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
     engine.scheduler.wait_idle()
     assert engine.scheduler.num_busy == 0
     assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads  # those of engines before may end meanwhile
     assert engine.scheduler.stack.slots.num_bytes == slots
     assert engine.scheduler.tower.num_bytes == kept[1]
 
