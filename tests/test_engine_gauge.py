@@ -190,10 +190,10 @@ def test_a_thread_for_all_requests_counts_what_they_draw(engine: LocalEngine, nv
 
     one(0)
     engine.scheduler.wait_idle()
-    num_threads = threading.active_count()
+    threads = set(threading.enumerate())
     with ThreadPoolExecutor(4) as pool:
         used = [step for steps in pool.map(one, range(60)) for step in steps]
     engine.scheduler.wait_idle()
-    assert threading.active_count() == num_threads
+    assert set(threading.enumerate()) <= threads  # those of engines before may end meanwhile
     assert len(used) >= 30
     assert all(step.joules for step in used)
