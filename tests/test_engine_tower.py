@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 
 from pipelines.engine import LocalEngine
 from pipelines.engine import tower as towers
+from pipelines.engine.captured import CAPTURING
 from pipelines.engine.lean_tower import Blocks, FramePlaces, LeanTower
 from pipelines.engine.proof import see_alike
 from pipelines.engine.rest import Rest
@@ -124,3 +127,27 @@ def test_attention_that_is_not_replayed_is_not_planned(monkeypatch: pytest.Monke
         assert not is_planned()
         assert cuda.flash_sdp_enabled()
     assert is_planned()
+
+
+def test_engines_that_do_not_plan_at_once_leave_it_to_others_to_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch is that of all threads, and so is what is captured meanwhile."""
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    cuda: Any = torch.backends.cuda
+    begun, is_over = Event(), Event()
+
+    def beside() -> None:
+        with towers._unplanned(torch.device("cuda", 1)):
+            begun.set()
+            assert is_over.wait(20)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with towers._unplanned(torch.device("cuda", 0)):
+                other = pool.submit(beside)
+                begun.wait(0.2)
+                assert CAPTURING.locked()
+            is_over.set()
+            other.result()
+        assert cuda.cudnn_sdp_enabled()
+    finally:
+        cuda.enable_cudnn_sdp(True)

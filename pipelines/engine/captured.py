@@ -18,7 +18,7 @@ Work = Callable[..., torch.Tensor]
 Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 Capture = Callable[[Work, Sequence[torch.Tensor]], Replay]
 
-_CAPTURING = Lock()
+CAPTURING = Lock()
 """Torch captures one graph at a time in a process, and each of several GPUs has an engine's thread of its own."""
 
 
@@ -35,7 +35,7 @@ class Captured(Generic[T]):
         self.inputs = [one.clone() for one in inputs]
         current = torch.cuda.current_stream(inputs[0].device)
         self._graph = torch.cuda.CUDAGraph()
-        with _CAPTURING:
+        with CAPTURING:
             stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 for _ in range(WARM_UPS):

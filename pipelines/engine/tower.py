@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from pipelines.cache import Cache
 from pipelines.engine.base import Enter
-from pipelines.engine.captured import SharedPool
+from pipelines.engine.captured import CAPTURING, SharedPool
 from pipelines.engine.graphs import can_fuse
 from pipelines.engine.lean_tower import FramePlaces, LeanTower
 from pipelines.engine.proof import see_alike
@@ -102,15 +103,17 @@ class Tower:
         return seen
 
 
-def _unplanned(device: torch.device) -> AbstractContextManager[None]:
+@contextmanager
+def _unplanned(device: torch.device) -> Iterator[None]:
     """Attention without cuDNN within, on an NVIDIA GPU: it plans 40 ms for each number and size of frames.
 
-    It pays where it is replayed.
+    It pays where it is replayed. Torch has one switch for all threads: two that turned it at once would leave it as the
+    other had it. So they take turns, and nothing is captured meanwhile.
     """
     if device.type != "cuda" or torch.version.cuda is None:
-        return nullcontext()
+        yield
+        return
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    others = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-    unplanned: AbstractContextManager[None] = sdpa_kernel(others)
-    return unplanned
+    with CAPTURING, sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        yield
