@@ -234,6 +234,24 @@ def test_of_who_leaves_as_the_prompt_is_read_nothing_is_kept(
     assert engine.scheduler.snapshots.num_bytes == 0
 
 
+def test_of_who_leaves_as_the_prompt_is_copied_nothing_is_kept(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, copy_out = threading.Event(), engine.scheduler.stack.slots.copy_out
+
+    def leaving(*given: Any) -> Any:
+        state = copy_out(*given)
+        stop.set()
+        engine.forget("one")
+        return state
+
+    monkeypatch.setattr(engine.scheduler.stack.slots, "copy_out", leaving)
+    inputs = replace(inputs_of(engine, "picture"), conversation="one")
+    assert list(engine.generate(inputs, GREEDY, ignore, stop))[-1] == "cancelled"
+    engine.scheduler.wait_idle()
+    assert engine.scheduler.snapshots.num_bytes == 0
+
+
 def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
     """A third is stopped at a random moment, by a stop or by leaving."""
     rng = random.Random(3)

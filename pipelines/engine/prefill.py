@@ -60,8 +60,11 @@ def prefill(
 
 
 def _keep(job: Job, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
-    if not job.is_stopped:  # whoever left may be forgotten by now
-        snapshots.keep(job.snapshot(copied()))
+    if job.is_stopped:
+        return
+    snapshot = job.snapshot(copied())
+    if not job.is_stopped:  # whoever left while it was copied may be forgotten by now
+        snapshots.keep(snapshot)
 
 
 def _keep_nothing() -> None:
