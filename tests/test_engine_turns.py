@@ -52,6 +52,25 @@ def test_questions_beside_the_replies_take_turns_with_them(
     assert not any(pair == ("aside", "aside") for pair in pairwise(done))
 
 
+def test_a_thread_that_cannot_begin_is_told_and_nothing_of_it_is_done_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, done = LocalEngine.load(DEMO_FOLDER, "demo"), list[str]()
+    inputs = inputs_of(engine, "text")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        with pytest.raises(RuntimeError, match="new thread"):
+            run(engine, inputs)
+        with pytest.raises(RuntimeError, match="new thread"):
+            engine.scheduler.between(lambda: done.append("aside"))
+        assert engine.scheduler.num_busy == 0
+    assert run(engine, inputs) == oracle(engine, inputs, 80)
+    engine.scheduler.wait_idle()
+    assert not done
+
+
+def _no_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_an_error_that_stays_is_told_to_all_and_the_next_request_works(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

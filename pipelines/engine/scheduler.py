@@ -86,23 +86,23 @@ class Scheduler:
     def submit(self, job: Job) -> None:
         """Put a job behind those that wait; the thread begins where it is not at work."""
         with self._changed:
+            self._start()
             self._waiting.append(job)
             if self._beginning or len(self._waiting) > 1 or len(self._running.jobs) >= self._max_running:
                 job.wait(len(self._waiting))
-            self._start()
 
     def between(self, work: Callable[[], T]) -> T:
         """Run something in the engine's thread, between two turns, with nothing beside it: what it gives or raises."""
         with self._changed:
-            future = self._errands.add(work)
             self._start()
+            future = self._errands.add(work)
         return future.result()
 
     def anticipate(self, inputs: ModelInputs) -> None:
         """Read what the next prompt of a conversation begins with, once there is nothing else to do."""
         with self._changed:
-            self._anticipated.add(inputs)
             self._start()
+            self._anticipated.add(inputs)
 
     def forget(self, conversation: str) -> None:
         """Drop what is kept of a conversation, and read nothing more of it."""
@@ -110,6 +110,7 @@ class Scheduler:
         self.snapshots.forget(conversation)
 
     def _start(self) -> None:
+        """Have the thread look for work. It may fail, so it comes first: the thread looks once `_changed` is free."""
         if not self._is_working:
             self._worker.start(self._work)
             self._is_working = True
