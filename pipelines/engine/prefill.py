@@ -62,7 +62,11 @@ def prefill(
 def _keep(job: Job, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
     if job.is_stopped:
         return
-    snapshot = job.snapshot(copied())
+    try:
+        snapshot = job.snapshot(copied())
+    except torch.OutOfMemoryError:  # the next question reads the prompt again
+        snapshots.clear()
+        return
     if not job.is_stopped:  # whoever left while it was copied may be forgotten by now
         snapshots.keep(snapshot)
 
