@@ -72,8 +72,11 @@ def _answered(engine: LocalEngine, kind: str, request: Request, *, is_stopped: b
             records.append(told)
 
     stop, began_s = threading.Event(), time.perf_counter()
+    steps = answer(replace(request, asked_s=began_s), engine, stop, hear)
     with suppress(UserError, RuntimeError):
-        for _ in answer(replace(request, asked_s=began_s), engine, stop, hear):
+        for step in steps:
+            if isinstance(step, Result):
+                break  # it is done; what it held is given back behind it
             if is_stopped:
                 stop.set()
     wall_ms = (time.perf_counter() - began_s) * 1000

@@ -167,7 +167,7 @@ class Answering:
         """Everything there is to say of the request."""
         if self._finish_reason == "stop":
             self._reply.settle()
-        written, inputs, tokens = self._reply.written, self._inputs, self._tokens()
+        written, inputs, tokens = self._reply.written, self._inputs, self._tokens
         seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
         grounding = parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current())
         return Result(
@@ -175,7 +175,6 @@ class Answering:
             reasoning=written.reasoning,
             answer=written.remark,
             grounding=grounding,
-            timing=self._timing,
             tokens=tokens,
             finish_reason=self._finish_reason,
             media=self._media,
@@ -186,6 +185,7 @@ class Answering:
             said=tuple(self._reply.said),
             reported=self._reported,
             certainty=self._reply.certainty,
+            timing=self._timing,  # when all else is there
         )
 
     def _record(self, outcome: Outcome) -> Record:
@@ -196,13 +196,13 @@ class Answering:
             media=tuple(path.name for path in request.files),
             num_frames=sum(len(item.times_s) if isinstance(item, Clip) else 1 for item in self._media),
             engine=self._engine.info,
-            timing=self._timing,
-            tokens=self._tokens(),
+            tokens=self._tokens,
             outcome=outcome,
             asked_at=self._asked_at,
             usage=self._usage,
             price_per_hour=request.settings.price_per_hour,
             uploads=request.uploads,
+            timing=self._timing,
         )
 
     @cached_property
@@ -210,7 +210,9 @@ class Answering:
         """From here on, nothing is timed any more."""
         return self._watch.stop()
 
+    @cached_property
     def _tokens(self) -> TokenCounts:
+        """Counted before nothing is timed any more."""
         num_own = self._num_before + (self._inputs.num_replied if self._inputs else 0)
         return self._reply.counts(self._inputs, num_own, self._kept or Kept(0, 0), self._reported or Reported())
 

@@ -170,10 +170,11 @@ class Stopwatch:
         self._is_stopped = True
         reading = _Begun(Work("deliver"), self._host.mark(), None)
         pieces = self._pieces([*self._with_steps(self._worked()), reading])
-        spans, gaps = list(self._spans(pieces)), self._gaps(pieces)
+        gaps, before, last = self._gaps(pieces), *self._delivered(list(self._spans(pieces)), reading.host)
         end = self._host.mark()
+        duration_ms = max(self._since_asked(end) - last.start_ms, 0.0)
         return Timing(
-            spans=self._delivered(spans, reading.host, end),
+            spans=(*before, replace(last, duration_ms=duration_ms)),
             total_ms=self._since_asked(end),
             time_to_first_token_ms=self._since_asked(self._tokens[0][1]) if self._tokens else None,
             clock=self._device.name,
@@ -252,14 +253,15 @@ class Stopwatch:
             num_units = sum(part.begun.work.num_units for part in parts)
             yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium, num_units)
 
-    def _delivered(self, spans: list[Span], reading: Mark, end: Mark) -> tuple[Span, ...]:
-        """The spans with the reading of all clocks as delivery, which begins where the device is through."""
+    def _delivered(self, spans: list[Span], reading: Mark) -> tuple[list[Span], Span]:
+        """The spans before the delivery, and that, which the reading of all clocks belongs to: it begins where the
+        device is through.
+        """
         if spans and spans[-1].stage == "deliver":
             *before, last = spans
         else:
             before, last = spans, Span("deliver", self._since_asked(reading), 0.0)
-        start_ms = max([last.start_ms, *(span.end_ms for span in before)])
-        return (*before, replace(last, start_ms=start_ms, duration_ms=max(self._since_asked(end) - start_ms, 0.0)))
+        return before, replace(last, start_ms=max([last.start_ms, *(span.end_ms for span in before)]))
 
     def _gaps(self, pieces: Sequence[_Piece]) -> Gaps | None:
         """Between the ends of steps that brought tokens, whatever was done between."""
