@@ -218,6 +218,8 @@ def follow_ups(pair: Pair) -> Iterator[str]:
                 if when != "at once":
                     pair.ours.anticipate(answered)
                     pair.ours.scheduler.wait_idle()
+                    if pair.is_gpu:  # which may be at work when the host is not
+                        torch.cuda.synchronize()
                 second.append(timed(pair.ours, following, 8).first_s)
             told = f"first token of a follow-up {when} about a {kind} of {asked.num_visual_tokens} visual tokens, ms"
             ratio = median(first) / median(second)
