@@ -31,6 +31,7 @@ LEAST_CAPABILITY = (8, 0)
 """GPUs from here on have bf16, and the shared memory that the kernels need."""
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 _log = logging.getLogger(__name__)
 
@@ -112,15 +113,10 @@ class Graphs:
         def step(given: torch.Tensor) -> Stepped:
             return self._step(given, size)
 
-        graph = None
-        if self._can_step:
-            graph = self._captured(("step", rows, size), step, lambda: [self._sent(given)])
-        if graph is None:
+        stepped = self._replayed(("step", rows, size), step, given, self._sent) if self._can_step else None
+        if stepped is None:
             self._can_step = False
             stepped = step(self._sent(given))
-        else:
-            send(given, graph.inputs[0])
-            stepped = graph.replay()
         self._last = rows, size, stepped
         return stepped if rows == num_rows else _first(stepped, num_rows)
 
@@ -139,15 +135,11 @@ class Graphs:
         def draw(numbers: torch.Tensor) -> torch.Tensor:
             return draws(stepped, numbers, self._chosen[:rows])
 
-        graph = None
-        if self._can_step and self._can_draw:
-            graph = self._captured(("draw", rows, size), draw, lambda: [draws.sent(given)])
-        if graph is None:
+        can_draw = self._can_step and self._can_draw
+        pairs = self._replayed(("draw", rows, size), draw, given, draws.sent) if can_draw else None
+        if pairs is None:
             self._can_draw = False
             pairs = draw(draws.sent(given))
-        else:
-            send(given, graph.inputs[0])
-            pairs = graph.replay()
         return Chosen(self._chosen[: len(choices)], pairs[: len(choices)])
 
     def _step(self, given: torch.Tensor, size: int) -> Stepped:
@@ -198,6 +190,20 @@ class Graphs:
 
     def _size(self, size: int) -> int:
         return min(max(_power_of_two(size), LEAST_WINDOW), self._slots.capacity)
+
+    def _replayed(
+        self,
+        key: tuple[str, int, int],
+        work: Callable[[torch.Tensor], T],
+        given: list[list[N]],
+        put: Callable[[list[list[N]]], torch.Tensor],
+    ) -> T | None:
+        """What some work gives for numbers, which `put` brings to the device, replayed; None where it cannot be."""
+        graph = self._captured(key, work, lambda: [put(given)])
+        if graph is None:
+            return None
+        send(given, graph.inputs[0])
+        return graph.replay()
 
     def _captured(
         self, key: tuple[str, int, int], work: Callable[..., T], inputs: Callable[[], Sequence[torch.Tensor]]

@@ -51,7 +51,7 @@ class Stack:
 
     def first(self, hidden: torch.Tensor, choice: Choice, row: int) -> Chosen:
         """The first token of a reply that comes into a row, by the last state [1, hidden] of its prompt."""
-        logits = self.lean.head(hidden)
+        logits = self.logits(hidden)
         if self.graphs is None or self.graphs.likeliest is None:
             return pick(logits, [choice])
         likely, chosen = self.graphs.likeliest(logits, None), None
