@@ -185,7 +185,7 @@ def first_token_s(model: Any, token_flops: float, flops_per_s: float, inputs: Mo
 
 
 def new_sizes(pair: Pair) -> Iterator[str]:
-    """The first token about pictures each of which is of a size that was never seen: nothing is replayed."""
+    """The first token about pictures each of which is of a size that was never seen: the tower is not replayed."""
     times, counts = [], []
     for number, (lines, columns) in enumerate(SIDES):
         shape = lines * PATCH_PX * MERGE, columns * PATCH_PX * MERGE, 3

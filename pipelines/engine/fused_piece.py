@@ -54,7 +54,7 @@ class Blocks:
 
 
 SHORT, LONG = Blocks(8, 64, 32, 8, 2, walk_stages=2), Blocks(8, 16, 16, 4, 1, chunk_warps=8)
-"""For numbers of two bytes, in what a GPU for consumers keeps beside its threads (99 KB), and of four, in 131."""
+"""For numbers of two bytes, in what a GPU for consumers keeps beside its threads (99 KB), and of four, in more."""
 WIDE = Blocks(8, 64, 32, 4, 2, walk_stages=3)
 """For numbers of two bytes on Hopper, with 227 KB: there four warps feed tensor cores together, with 64 rows."""
 HOPPER = 9

@@ -105,7 +105,8 @@ class Tower:
 
 @contextmanager
 def _unplanned(device: torch.device) -> Iterator[None]:
-    """Attention without cuDNN within, on an NVIDIA GPU: it plans 40 ms for each number and size of frames.
+    """Attention without cuDNN within, on an NVIDIA GPU: it plans for each number and size of frames, for longer than it
+    then takes.
 
     It pays where it is replayed. Torch has one switch for all threads: two that turned it at once would leave it as the
     other had it. So they take turns, and nothing is captured meanwhile.

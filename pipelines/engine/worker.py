@@ -1,6 +1,6 @@
 """A thread that outlives its work: libraries plan, and begin threads of their own, for each thread that calls them.
 
-cuDNN takes some 40 ms to plan attention over pictures of a size, and torch keeps such plans for each thread.
+cuDNN plans attention over pictures of a size for longer than it then takes, and torch keeps such plans for each thread.
 """
 
 from __future__ import annotations
