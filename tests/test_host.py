@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy
 from pipelines.host.gate import address_of
-from pipelines.host.policy import is_local, policy_of
+from pipelines.host.policy import is_local, is_private, policy_of
 from pipelines.types import Settings
 
 
@@ -32,6 +32,15 @@ def test_a_space_is_public_by_itself_and_knows_its_name() -> None:
 )
 def test_an_address_that_others_reach_is_not_local(host: str, is_own: bool) -> None:
     assert is_local(host) == is_own
+
+
+def test_behind_a_proxy_a_page_is_not_its_owners_alone() -> None:
+    """Visitors of the proxy had the server connect to addresses of their choice, and all conversations were kept."""
+    assert is_private("127.0.0.1", policy_of(False, [], {}))
+    assert not is_private("127.0.0.1", policy_of(False, [], {}, is_proxied=True))
+    assert not is_private("127.0.0.1", policy_of(False, ["box.example"], {}))
+    assert not is_private("127.0.0.1", policy_of(True, [], {}))
+    assert not is_private("0.0.0.0", policy_of(False, [], {}))
 
 
 def test_a_public_host_lowers_what_one_question_may_take_and_says_so() -> None:

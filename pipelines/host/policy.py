@@ -92,6 +92,14 @@ def is_local(host: str) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
+def is_private(host: str, policy: Policy) -> bool:
+    """Whether nobody but this machine reaches a page that listens at this name or address.
+
+    A proxy on the same machine reaches it too, and brings others: it is named as such, or by its name.
+    """
+    return is_local(host) and not (policy.is_public or policy.trusts_proxy or policy.hosts)
+
+
 def policy_of(
     is_public: bool,
     names: list[str],

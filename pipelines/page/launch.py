@@ -19,7 +19,7 @@ from pipelines.host.compression import StreamCompression
 from pipelines.host.ending import Ending
 from pipelines.host.headers import SecurityHeaders
 from pipelines.host.login import LOGINS, SignedIn, check_login
-from pipelines.host.policy import is_local, policy_of
+from pipelines.host.policy import is_private, policy_of
 from pipelines.models import Running
 from pipelines.options import add_model, positive, positive_number
 from pipelines.page import components as parts
@@ -54,14 +54,14 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
     )
     host.rivals.named = tuple(options.compare)
-    is_private = is_local(options.host) and not model.policy.is_public
-    host.rivals.is_open = is_private
+    is_own = is_private(options.host, model.policy)
+    host.rivals.is_open = is_own
     try:
         if options.login == "huggingface":
             check_login(os.environ)
         if model.policy.is_public and options.data not in (None, "none"):
             raise UserError("A public page keeps no conversations: leave out --data, or give --data none.")
-        if (folder := data_folder(options.data, is_private=is_private)) is not None:
+        if (folder := data_folder(options.data, is_private=is_own)) is not None:
             host.archive.open(folder)
         model.load()
         if options.metrics_port is not None:
@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--data",
         help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
-        "folder where only this machine can reach the page, else none)",
+        "folder where only this machine can reach the page, and no proxy, else none)",
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
     options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
