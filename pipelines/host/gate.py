@@ -26,7 +26,8 @@ MAX_BODY_BYTES = 8 * MEGABYTE
 """The largest request that uploads nothing: a conversation of many turns is far below it."""
 FORM_BYTES = MEGABYTE
 FULL = "The server's room for uploads is full: try again in an hour."
-FILE_MARK = b'filename="'
+PART_MARK = b"content-disposition:"
+"""Begins each part of an upload, in letters of any size; how a part then names its file can be written in many ways."""
 NAME = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]/@]+)(:\d+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_ADDRESSES = 10_000
@@ -139,9 +140,9 @@ class Gate:
             if num_bytes > most:
                 raise Refusal(413, self._too_much())
             if is_upload(scope):
-                joined = tail + body
-                num_files += joined.count(FILE_MARK)
-                tail = joined[-len(FILE_MARK) + 1 :]
+                joined = tail + body.lower()
+                num_files += joined.count(PART_MARK)
+                tail = joined[-len(PART_MARK) + 1 :]
                 if num_files > self._policy().max_files_a_request:
                     raise Refusal(413, f"At most {self._policy().max_files_a_request} files can be sent at once.")
             return message
