@@ -175,6 +175,42 @@ def test_uploads_are_bounded(headers: dict[str, str], bodies: list[bytes], statu
     assert sent.reached == (status == 200)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=http://93.184.215.14/a.png",
+        "/gradio_api/file=HTTPS://files.example/a.png",
+        "/gradio_api/file/https://files.example/a.png",
+        "/gradio_api/proxy=https://me-glassbox.hf.space/config",
+        "/gradio_api/process_recording",
+        "/gradio_api/component_server/",
+        "/gradio_api/custom_component/a/client/b/c",
+        "/gradio_api/deep_link",
+        "/gradio_api/vibe-edit",
+        "/monitoring/summary",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_doors_of_the_framework_that_the_page_does_not_use_are_shut(path: str, method: str, tmp_path: Path) -> None:
+    """The server fetched what a visitor named as a file, and let ffmpeg, where there is one, read a recording."""
+    sent = Sent(tmp_path, path=path, method=method)
+    assert (sent.status, sent.reached) == (404, False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/gradio_api/file=/tmp/gradio/0a/https:.png",
+        "/gradio_api/file=/tmp/proxy=/deep_link",
+        "/theme.css",
+    ],
+)
+def test_what_the_page_uses_is_open(path: str, tmp_path: Path) -> None:
+    assert Sent(tmp_path, path=path, method="GET").status == 200
+
+
 def test_a_question_is_bounded(tmp_path: Path) -> None:
     assert Sent(tmp_path, headers={"content-length": str(9 * 2**20)}).status == 413
     assert Sent(tmp_path, bodies=[b"x" * 2**20] * 9).status == 413

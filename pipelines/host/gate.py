@@ -31,6 +31,13 @@ PART_MARK = b"content-disposition:"
 NAME = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]/@]+)(:\d+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_ADDRESSES = 10_000
+SHUT = re.compile(
+    r"/(gradio_api/)?(file[=/]https?:|(proxy=|stream/|monitoring|run-history|vibe-|undo-vibe-|dev/)"
+    r"|(process_recording|component_server|custom_component|deep_link)(/|$))",
+    re.IGNORECASE,
+)
+"""Doors of the page's framework that the page has no use for: they fetch what a visitor names, have a program of the
+machine read a recording, or write what no quota counts."""
 SIZE_LASTS_S = 5.0
 
 
@@ -79,6 +86,8 @@ class Gate:
         host = headers.get("host", "")
         if not self._knows(host):
             raise Refusal(421, "This server is not known by that name: use its address, or start it with --allow-host.")
+        if SHUT.match(str(scope["path"]).removeprefix(str(scope.get("root_path", "")))):
+            raise Refusal(404, "There is nothing here: open the page itself.")
         if scope["method"] in SAFE_METHODS:
             return
         origin = headers.get("origin")

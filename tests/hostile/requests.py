@@ -41,6 +41,7 @@ UPLOAD = "gradio_api/upload"
 TRAVERSALS = (
     "{canary}", "../../../../..{canary}", "/..{canary}", "%2e%2e/%2e%2e{canary}", "file://{canary}", "//{canary}",
 )  # fmt: skip
+OUTSIDE = ("http://93.184.215.14/a.png", "https://files.example/a.png", "HTTP://files.example/a.png")
 NONSENSE: tuple[object, ...] = (
     None, True, -1, 1e308, "", "x" * 10_000, [], {}, [[]] * 50, {"path": "/etc/passwd"}, {"text": 1, "files": 2},
     {"__type__": "update", "value": 1}, "\0", "../..", {"files": ["/etc/passwd"], "text": "?"},
@@ -120,6 +121,8 @@ class Attacker:
             for route in ("gradio_api/file=", "file=", "gradio_api/file/", "static/", "assets/", "gradio_api/stream/"):
                 self._send("paths of the server", "GET", route + name)
             self._send("paths of the server", "POST", UPLOAD, files={"files": (name, b"x")})
+        for outside in OUTSIDE:
+            self._send("addresses as files", "GET", f"gradio_api/file={outside}")
         address = f"http://127.0.0.1:{self._listener}/canary"
         names = [
             str(self._canary),
