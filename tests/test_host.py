@@ -211,6 +211,12 @@ def test_what_the_page_uses_is_open(path: str, tmp_path: Path) -> None:
     assert Sent(tmp_path, path=path, method="GET").status == 200
 
 
+def test_no_name_in_an_address_is_long(tmp_path: Path) -> None:
+    """Names of streams are remembered: ten thousand of 60 KB each took 600 MB."""
+    assert Sent(tmp_path, path="/gradio_api/heartbeat/" + "a" * 2048, method="GET").status == 414
+    assert Sent(tmp_path, path="/gradio_api/heartbeat/" + "a" * 64, method="GET").status == 200
+
+
 def test_a_question_is_bounded(tmp_path: Path) -> None:
     assert Sent(tmp_path, headers={"content-length": str(9 * 2**20)}).status == 413
     assert Sent(tmp_path, bodies=[b"x" * 2**20] * 9).status == 413

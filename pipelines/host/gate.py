@@ -28,6 +28,8 @@ FORM_BYTES = MEGABYTE
 FULL = "The server's room for uploads is full: try again in an hour."
 PART_MARK = b"content-disposition:"
 """Begins each part of an upload, in letters of any size; how a part then names its file can be written in many ways."""
+MAX_TARGET_CHARACTERS = 2048
+"""Of a path and its query, in which visitors give names to what is then kept under them; paths of files are shorter."""
 NAME = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]/@]+)(:\d+)?")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_ADDRESSES = 10_000
@@ -86,6 +88,8 @@ class Gate:
         host = headers.get("host", "")
         if not self._knows(host):
             raise Refusal(421, "This server is not known by that name: use its address, or start it with --allow-host.")
+        if len(scope["path"]) + len(scope.get("query_string", b"")) > MAX_TARGET_CHARACTERS:
+            raise Refusal(414, "This address is too long: open the page itself.")
         if SHUT.match(str(scope["path"]).removeprefix(str(scope.get("root_path", "")))):
             raise Refusal(404, "There is nothing here: open the page itself.")
         if scope["method"] in SAFE_METHODS:
