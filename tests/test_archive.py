@@ -6,6 +6,7 @@ import json
 import os
 import random
 import sqlite3
+import struct
 import zipfile
 from pathlib import Path
 
@@ -260,6 +261,17 @@ def test_a_bundle_that_unpacks_to_too_much_is_refused_at_once(
     monkeypatch.setattr("pipelines.archive.portable.MAX_BYTES", 10_000)
     with pytest.raises(UserError, match="too large"):
         import_file(archive, bundle_of(tmp_path / "bomb.zip", WHOLE, {"media/" + "0" * 64: bytes(20_000)}))
+
+
+def test_a_list_of_millions_of_entries_is_not_read(archive: Archive, tmp_path: Path) -> None:
+    """Two million of them, in 94 MB, took a minute and 760 MB before they were counted."""
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, *[0] * 8, 1, *[0] * 6) + b"a"
+    entries = entry * 100_000
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(entries), 0, 0)
+    hostile = tmp_path / "hostile.zip"
+    hostile.write_bytes(entries + end)
+    with pytest.raises(UserError, match="not an exported conversation"):
+        import_file(archive, hostile)
 
 
 def test_what_is_exported_can_be_imported(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

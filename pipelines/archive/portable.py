@@ -7,10 +7,12 @@ a path, and a file whose content is not what it is said to be is refused.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import zipfile
 import zlib
+from itertools import islice
 from pathlib import Path
 
 from pipelines.archive.kept import Kept, draw_id
@@ -20,9 +22,12 @@ from pipelines.types import UserError
 
 DESCRIPTION = "conversation.json"
 MAX_DESCRIPTION_BYTES = 32 * 1024**2
+PIECE_BYTES = 1024**2
 MAX_BYTES = 1024**3
 MAX_ENTRIES = 10_000
 """What is exported can be imported, so these are the limits of both."""
+MAX_AT_ONCE_BYTES = 4 * 1024**2
+"""The list of an export's entries is far shorter; that of a hostile file takes minutes to read."""
 BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError,
     RuntimeError,  # an entry with a password; what is nested too deep
@@ -62,10 +67,20 @@ def _write(archive: Archive, kept: Kept, target: Path) -> None:
             bundle.write(source, f"media/{source.name}")
 
 
+class Sparing(io.BufferedReader):
+    """A file that gives only so much at once: the list of a ZIP's entries is read whole before any can be counted."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file does. Raises BadZipFile where more is asked for at once."""
+        if size is not None and size > MAX_AT_ONCE_BYTES:
+            raise zipfile.BadZipFile("too much to read at once")
+        return super().read(size)
+
+
 def import_file(archive: Archive, path: Path) -> str:
     """Keep the conversation of a ZIP as a new one, and return its id. Raises UserError for what is not such a file."""
     try:
-        with zipfile.ZipFile(path) as bundle:
+        with Sparing(io.FileIO(path)) as file, zipfile.ZipFile(file) as bundle:
             # no more is unpacked of an entry than it is said to hold
             _refuse_too_large([entry.file_size for entry in bundle.infolist()])
             kept, id = Kept.of_json(json.loads(_description(bundle))), draw_id()
@@ -94,7 +109,8 @@ def _refuse_too_large(sizes_bytes: list[int]) -> None:
 
 def _description(bundle: zipfile.ZipFile) -> bytes:
     with bundle.open(DESCRIPTION) as file:
-        text = file.read(MAX_DESCRIPTION_BYTES + 1)
+        pieces = iter(lambda: file.read(PIECE_BYTES), b"")
+        text = b"".join(islice(pieces, MAX_DESCRIPTION_BYTES // PIECE_BYTES + 1))
     if len(text) > MAX_DESCRIPTION_BYTES:
         raise UserError(NOT_OURS)
     return text
