@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 
 from pipelines.host import PUBLIC_HOST
 from pipelines.present.choices import FAST, Choices
+from pipelines.present.composer import NOT_UPLOADED
 from tests.hostile.tab import RefusedError, Tab
 from tests.page_server import ROOT, PageServer
 
@@ -54,6 +56,16 @@ def test_no_refusal_names_a_folder(public_server: PageServer, tmp_path: Path) ->
             with pytest.raises(RefusedError) as refusal:
                 list(tab.ask("What is it?", [file]))
             assert not any(place in str(refusal.value) for place in (str(ROOT), tempfile.gettempdir(), "/etc"))
+
+
+@pytest.mark.parametrize("path", ["/home/me/shapes.png", "shapes.png", "/etc/passwd"])
+def test_a_path_of_ones_own_machine_is_refused_with_a_sentence(path: str, public_server: PageServer) -> None:
+    """Programs were told an error of null."""
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    with httpx.Client(base_url=public_server.address, timeout=60) as client:
+        body = json.dumps({"question": "What is it?", "files": [file]})
+        asked = client.post("gradio_api/call/v2/ask", content=body, headers={"Content-Type": "application/json"})
+        assert NOT_UPLOADED in client.get(f"gradio_api/call/ask/{asked.json()['event_id']}").text
 
 
 def test_with_a_password_nobody_gets_in_without() -> None:

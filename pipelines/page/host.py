@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import gradio as gr
-from gradio import processing_utils, queueing, routes, utils
+from gradio import exceptions, processing_utils, queueing, routes, utils
 from gradio.context import LocalContext
 
 from pipelines.archive import Archive
 from pipelines.conversation import Draft
 from pipelines.host import Audience, Policy, Turns, Visitor
 from pipelines.host.gate import Unshared, address_of
+from pipelines.present.composer import NOT_UPLOADED
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
 from pipelines.serving.session import Session
@@ -44,7 +45,21 @@ def tell_if_heard(queue: queueing.Queue, event: queueing.Event, message: queuein
         tell_listener(queue, event, message)
 
 
+check_path = processing_utils._check_allowed
+
+
+def refuse_path(path: str | Path, check_in_upload_folder: bool) -> None:
+    """Stand in for Gradio's look at a path, whose refusal says nothing to whoever named a file of their own machine."""
+    try:
+        check_path(path, check_in_upload_folder)
+    except exceptions.InvalidPathError as error:
+        if not check_in_upload_folder:
+            raise
+        raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+
+
 queueing.Queue.send_message = tell_if_heard
+processing_utils._check_allowed = refuse_path
 processing_utils.async_ssrf_protected_download = refuse_url
 vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 

@@ -9,6 +9,8 @@ from typing import TypedDict
 from pipelines.conversation import Draft
 from pipelines.types import UserError
 
+NOT_UPLOADED = "Only files that were uploaded here can be read: add the picture or the clip itself."
+
 
 class Composed(TypedDict):
     """What the composer holds: text, and the paths of uploads."""
@@ -33,5 +35,5 @@ def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
     """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
     files = tuple(Path(str(name)) for name in names)
     if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
-        raise UserError("Only files that were uploaded here can be read: add the picture or the clip itself.")
+        raise UserError(NOT_UPLOADED)
     return files
