@@ -22,7 +22,7 @@ from pipelines.page import library as page_library
 from pipelines.page import models as page_models
 from pipelines.page import takeaway as page_takeaway
 from pipelines.page.asking import wire_asking
-from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
+from pipelines.page.components import AT_ONCE, PRIVATE
 from pipelines.page.copying import copying
 from pipelines.page.host import Host, uploads
 from pipelines.page.launch import launch
@@ -30,6 +30,7 @@ from pipelines.page.outcome import redraw, shown, wire_outcome
 from pipelines.page.programs import offer
 from pipelines.page.settings import settings_pane, show_costs, wire_settings
 from pipelines.page.turns import filling, wire_turns
+from pipelines.page.waiting import MAX_WAITING, share_queue
 from pipelines.present import header
 from pipelines.present.examples import cards, load_examples
 from pipelines.serving.model import Model
@@ -101,7 +102,8 @@ def build(host: Host) -> gr.Blocks:
         )
         show_costs(page, host.model, pane, settings, changes)
         offer(host)
-    page.queue(default_concurrency_limit=4, max_size=MAX_ASKING)
+    page.queue(default_concurrency_limit=4, max_size=MAX_WAITING)
+    share_queue(page, host.policy)
     page._queue.sleep_when_free = BETWEEN_LOOKS_S
     return page
 
