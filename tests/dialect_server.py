@@ -146,7 +146,8 @@ class DialectServer:
                 self.wfile.flush()
 
             def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:
-                data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+                text = body if isinstance(body, str | bytes) else json.dumps(body)
+                data = text.encode() if isinstance(text, str) else text
                 self.send_response(status)
                 for name, value in {
                     "content-type": "application/json",

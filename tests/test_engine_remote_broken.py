@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from itertools import chain, pairwise
 from typing import Any
@@ -35,6 +36,15 @@ def line(data: bytes) -> bytes:
 
 def without(chunk: Chunk, name: str) -> Chunk:
     return {key: value for key, value in chunk.items() if key != name}
+
+
+def test_nothing_is_unpacked_that_came_packed_unasked() -> None:
+    """A list of models of 1.5 MB filled 3 GB of memory."""
+    with dialect_server(Stream([SAID, DONE])) as server:
+        packed = gzip.compress(json.dumps({"object": "list", "data": server.models}).encode())
+        server.listing = Refusal(200, packed, {"content-encoding": "gzip"})
+        with pytest.raises(UserError, match="The server at"):
+            RemoteEngine.connect(server.base_url, timeout_s=20.0)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def connect(base_url: str, timeout_s: float) -> openai.AsyncOpenAI:
     try:
         web = openai.DefaultAsyncHttpxClient(
             limits=httpx2.Limits(max_keepalive_connections=0),  # none lies idle when a server or this program ends
-            event_hooks={"request": [_watch_sending], "response": [_keep_asking, _bound]},
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [_watch_sending], "response": [_keep_asking, _leave_packed, _bound]},
         )
     except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
         there = [name for name in WAYS if os.environ.get(name) or os.environ.get(name.lower())]
@@ -57,6 +58,11 @@ async def _keep_asking(response: httpx2.Response) -> None:
     """A question that is sent on elsewhere stays one: by these statuses it would go there without its words."""
     if response.request.method == "POST" and response.status_code in MOVED:
         response.status_code = 308
+
+
+async def _leave_packed(response: httpx2.Response) -> None:
+    """Unpack nothing, as none of it was asked for packed: a megabyte can hold gigabytes."""
+    response.headers.pop("content-encoding", None)
 
 
 async def _bound(response: httpx2.Response) -> None:
