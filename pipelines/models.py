@@ -76,6 +76,7 @@ def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
     """Tell what a model will take and give, where its config can be read; if not, the loading says so."""
     import torch
 
+    from pipelines.catalogue.device import this_device
     from pipelines.catalogue.forecast import forecast
     from pipelines.engine.placement import choose_placement
 
@@ -83,7 +84,7 @@ def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
     is_fp32 = is_whole and choose_placement(folder, running.weights).dtype == torch.float32
     form: Format = "fp32" if is_fp32 else "bf16" if is_whole else "int8"
     with suppress(UserError):
-        if sentence := forecast(told, model_in(folder, told).shape, form):
+        if sentence := forecast(told, this_device().held(model_in(folder, told).shape), form):
             tell(sentence)
 
 

@@ -122,6 +122,20 @@ def test_memory_and_speed_are_told_before_a_large_model_is_loaded(tmp_path: Path
     assert re.match(r"large in int8 takes \d+\.\d GB with a conversation of 8,192 tokens, and gives at most ", told[0])
 
 
+def test_weights_in_an_order_of_their_own_leave_the_embedding_as_it_is() -> None:
+    """A head that shares its weights is held beside it."""
+    shape, free = BY_NAME["0.8B"].shape, 100 * GB
+    plain, packed = Device("CPU", free), Device("CPU", free, has_own_head=True)
+    head_bytes = 2 * 248_320 * 1024
+    assert plain.held(shape) == shape
+    assert packed.held(shape).weight_bytes("bf16") - shape.weight_bytes("bf16") == head_bytes
+    assert packed.held(shape).weight_bytes("int8") == shape.weight_bytes("int8")
+    assert packed.held(shape).step_bytes("bf16", 100) == shape.step_bytes("bf16", 100)
+    most = shape.memory_bytes("bf16", 8192, 1)
+    assert Device("CPU", most).fitting(shape, 8192, 1) == "bf16"
+    assert Device("CPU", most, has_own_head=True).fitting(shape, 8192, 1) == "int8"
+
+
 def test_a_mixture_fits_as_it_is_or_not_at_all() -> None:
     dense = BY_NAME["4B"].shape
     mixture = replace(dense, experts=2, active_experts=1, expert_ffn=dense.ffn)

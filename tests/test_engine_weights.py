@@ -13,7 +13,7 @@ from transformers import Qwen3_5Config
 from pipelines.demo.examples import agrees
 from pipelines.engine import LocalEngine, kernels, local, placement, weights
 from pipelines.engine.kernels import kernels_of
-from pipelines.engine.packed import Packed, can_pack
+from pipelines.engine.packed import PackedInt8, can_pack_int8
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.roofline import real_bytes
@@ -48,10 +48,10 @@ def test_int8_weights_answer_the_examples_as_well(int8_engine: LocalEngine) -> N
 @pytest.fixture(params=[True, False], ids=["by oneDNN", "by torch"])
 def is_packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways in which a CPU may multiply int8; the first where this one can."""
-    if request.param and not can_pack(CPU):
+    if request.param and not can_pack_int8(CPU):
         pytest.skip("this CPU does not multiply int8")
     for module in (weights, placement, kernels):
-        monkeypatch.setattr(module, "can_pack", lambda _device: request.param)
+        monkeypatch.setattr(module, "can_pack_int8", lambda _device: request.param)
     return bool(request.param)
 
 
@@ -122,7 +122,7 @@ def test_int8_numbers_are_widened_part_by_part_on_a_gpu(monkeypatch: pytest.Monk
         assert torch.allclose(weights._widened_product(numbers, scale, values), exact, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.skipif(not can_pack(CPU), reason="this CPU does not multiply int8")
+@pytest.mark.skipif(not can_pack_int8(CPU), reason="this CPU does not multiply int8")
 @pytest.mark.parametrize("rows", [1, 2, 5, 300])
 def test_a_packed_product_loses_hardly_anything_beside_its_weights(rows: int) -> None:
     """Also of activations that are zero, tiny, or a few that stand out by far, as those of language models do."""
@@ -132,9 +132,9 @@ def test_a_packed_product_loses_hardly_anything_beside_its_weights(rows: int) ->
     values[0] *= 1e-6
     values[rows // 2, 7] = 60.0
     exact = values.double() @ (numbers.double() * scale.double()[:, None]).T
-    off = (Packed(numbers, scale)(values) - exact).norm(dim=1) / exact.norm(dim=1)
+    off = (PackedInt8(numbers, scale)(values) - exact).norm(dim=1) / exact.norm(dim=1)
     assert off.max() < 2e-4
-    assert not Packed(numbers, scale)(torch.zeros(rows, 96)).any()
+    assert not PackedInt8(numbers, scale)(torch.zeros(rows, 96)).any()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -148,6 +148,63 @@ def test_full_products_are_the_same_for_any_number_of_rows(dtype: torch.dtype) -
         given = product(values[:rows])
         assert given.is_contiguous()
         assert torch.allclose(given.float(), expected[:rows], atol=0.02)
+
+
+@pytest.fixture
+def packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full weights are packed, also on a processor that is as quick without, and small ones too."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("this CPU has no oneDNN")
+    monkeypatch.setattr(weights, "should_pack_float", lambda *_: True)
+    monkeypatch.setattr(weights, "CACHED_BYTES", 0)
+
+
+@pytest.mark.usefixtures("packing")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_packed_products_are_near_the_true_ones_for_any_number_of_rows(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this CPU does not multiply bfloat16")
+    linears = [torch.nn.Linear(96, outputs, bias=False, dtype=dtype) for outputs in (30, 70, 1)]
+    true = torch.cat([linear.weight.detach().float() for linear in linears])
+    product, values = joined(linears, "packed"), torch.randn(40, 96, dtype=dtype)
+    expected = values.float() @ true.T
+    for rows in (1, 2, 3, 16, 17, 40):
+        given = product(values[:rows])
+        assert given.is_contiguous()
+        assert given.dtype == dtype
+        assert torch.allclose(given.float(), expected[:rows], atol=0.03 if dtype == torch.bfloat16 else 1e-5)
+        parts = torch.cat([linear(values[None, :rows]) for linear in linears], dim=-1)
+        assert torch.equal(parts[0], given)
+    assert sum(linear.weight.nbytes for linear in linears) == true.numel() * dtype.itemsize
+    assert joined(linears, "packed") is joined(linears, "full") is product
+
+
+@pytest.mark.usefixtures("packing")
+def test_packed_weights_reply_as_plain_ones_do() -> None:
+    plain = ReferenceEngine.load(DEMO_FOLDER, "demo")
+    packed = LocalEngine.load(DEMO_FOLDER, "demo")
+    assert packed.info.kernels == "decode: torch, packed weights by oneDNN; prefill: torch"
+    assert plain.info.kernels == "decode: torch; prefill: torch"
+    assert packed.model.lm_head.weight.is_mkldnn
+    assert not plain.model.lm_head.weight.is_mkldnn
+    assert packed.roofline().weight_bytes == plain.roofline().weight_bytes
+    settings = Settings(sampling=Sampling(), max_new_tokens=40)
+    for case in CASES:
+        inputs = fuse(*CASES[case], packed.checkpoint, True)
+        assert run(packed, inputs, settings) == run(packed, inputs, settings) == run(plain, inputs, settings)
+
+
+def test_small_weights_are_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in the cache, and a trace of them is quicker."""
+    monkeypatch.setattr(weights, "should_pack_float", lambda *_: True)
+    model = LocalEngine.load(DEMO_FOLDER, "demo").model
+    assert weights.held_as("full", model) == "full"
+    monkeypatch.setattr(weights, "CACHED_BYTES", 2**20)
+    assert weights.held_as("full", model) == "packed"
+    assert weights.held_as("int8", model) == "int8"
+    monkeypatch.setattr(weights, "should_pack_float", lambda *_: False)
+    assert weights.held_as("full", model) == "full"
 
 
 def test_full_weights_are_held_once() -> None:
@@ -212,7 +269,7 @@ def test_warming_up_changes_no_reply_and_leaves_nothing_to_measure(monkeypatch: 
 
 
 def test_one_line_says_which_kernels_run(int8_engine: LocalEngine) -> None:
-    held = "int8 weights by oneDNN" if can_pack(CPU) else "int8 weights"
+    held = "int8 weights by oneDNN" if can_pack_int8(CPU) else "int8 weights"
     assert int8_engine.info.kernels == f"decode: torch, {held}; prefill: torch"
     assert kernels_of(torch.device("cpu"), "full") == "decode: TorchScript trace; prefill: torch"
     assert kernels_of(torch.device("cpu"), "full", has_experts=True) == "decode: torch; prefill: torch"

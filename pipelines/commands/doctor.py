@@ -164,7 +164,7 @@ def _memory(name: str) -> Finding:
     device, shape = this_device(), model_in(DEMO_FOLDER, DEMO).shape
     told = f"{device.free_bytes / 1e9:.1f} GB free on {device.name}"
     if device.fitting(shape, TOKENS, VISITORS) is None:
-        needed = shape.memory_bytes(device.form, TOKENS, VISITORS) / 1e9
+        needed = device.held(shape).memory_bytes(device.form, TOKENS, VISITORS) / 1e9
         return Finding(
             name, told, f"The shipped model needs {needed:.1f} GB, and there are {told}: end other programs."
         )

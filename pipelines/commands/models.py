@@ -64,9 +64,9 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
     models += [model_in(Path(folder).expanduser(), Path(folder).name) for folder in folders]
     rows = [HEAD]
     for model in models:
-        shape = model.shape
+        shape, held = model.shape, device.held(model.shape)
         needs = [
-            NOTHING if form == "int8" and shape.experts else _size(shape.memory_bytes(form, num_tokens, num_visitors))
+            NOTHING if form == "int8" and shape.experts else _size(held.memory_bytes(form, num_tokens, num_visitors))
             for form in FORMATS
         ]
         form = device.fitting(shape, num_tokens, num_visitors)

@@ -9,14 +9,13 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.norms import Norm, Scale
 from pipelines.engine.places import Rotary, Rows, Span
-from pipelines.engine.weights import joined
-from pipelines.types import WeightFormat
+from pipelines.engine.weights import Held, joined
 
 
 class Attention:
     """`Qwen3_5Attention` over the slots; `number` counts the layers of its kind."""
 
-    def __init__(self, module: Any, number: int, rotary: Rotary, weights: WeightFormat) -> None:
+    def __init__(self, module: Any, number: int, rotary: Rotary, weights: Held) -> None:
         self.number, self._rotary = number, rotary
         linears = (module.q_proj, module.k_proj, module.v_proj)
         self.into, self.out = joined(linears, weights), joined([module.o_proj], weights)

@@ -13,8 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from pipelines.engine.chunks import chunked
 from pipelines.engine.norms import Scale
 from pipelines.engine.places import Rows, Span
-from pipelines.engine.weights import joined
-from pipelines.types import WeightFormat
+from pipelines.engine.weights import Held, joined
 
 UNIT_EPS = 1e-6
 
@@ -22,7 +21,7 @@ UNIT_EPS = 1e-6
 class GatedDelta:
     """`Qwen3_5GatedDeltaNet` over the slots."""
 
-    def __init__(self, module: Any, index: int, weights: WeightFormat) -> None:
+    def __init__(self, module: Any, index: int, weights: Held) -> None:
         self.index = index
         self.into = joined([module.in_proj_qkv, module.in_proj_z, module.in_proj_b, module.in_proj_a], weights)
         self.out = joined([module.out_proj], weights)

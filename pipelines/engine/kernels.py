@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import torch
 
-from pipelines.engine.packed import can_pack
+from pipelines.engine.packed import can_pack_int8
 from pipelines.engine.traces import can_trace
-from pipelines.types import WeightFormat
+from pipelines.engine.weights import Held
 
 PREFILL = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
 """Packages that transformers takes up by itself on a GPU, and runs plain torch where they are not."""
@@ -16,7 +16,7 @@ PREFILL = {"fla": "flash-linear-attention", "causal_conv1d": "causal-conv1d"}
 
 def kernels_of(
     device: torch.device,
-    weights: WeightFormat,
+    weights: Held,
     *,
     has_experts: bool = False,
     replays: bool = True,
@@ -32,7 +32,7 @@ def kernels_of(
     recorded = graphs if is_gpu else "TorchScript trace" if is_traced else "torch"
     decode = recorded if replays else "torch"
     held = "" if weights == "full" else f", {weights} weights"
-    if weights == "int8" and can_pack(device):
+    if weights == "packed" or (weights == "int8" and can_pack_int8(device)):
         held += " by oneDNN"
     found = [name for package, name in PREFILL.items() if is_gpu and find_spec(package)]
     prefill = ["Triton kernels"] if is_fused else found if len(found) == len(PREFILL) else [*found, "torch"]

@@ -20,8 +20,7 @@ from pipelines.engine.norms import Norm
 from pipelines.engine.places import Keep, Rotary, Rows, Span
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import SlotCache, Window
-from pipelines.engine.weights import joined
-from pipelines.types import WeightFormat
+from pipelines.engine.weights import Held, joined
 
 
 class LeanStack:
@@ -30,7 +29,7 @@ class LeanStack:
     `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time.
     """
 
-    def __init__(self, model: Any, slots: SlotCache, weights: WeightFormat = "full") -> None:
+    def __init__(self, model: Any, slots: SlotCache, weights: Held = "full") -> None:
         text = model.model.language_model
         self._slots = slots
         self.embed, self.head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
@@ -90,7 +89,7 @@ class LeanStack:
 class Layer:
     """A layer: what is mixed from other places, then what each place makes of itself, each behind a norm."""
 
-    def __init__(self, layer: Any, mixer: GatedDelta | Attention, weights: WeightFormat) -> None:
+    def __init__(self, layer: Any, mixer: GatedDelta | Attention, weights: Held) -> None:
         self.before, self.between = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
         self.mixer = mixer
         self.feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else Feed(layer.mlp, weights)
@@ -104,7 +103,7 @@ class Layer:
 class Feed:
     """The gated feed-forward part."""
 
-    def __init__(self, module: Any, weights: WeightFormat) -> None:
+    def __init__(self, module: Any, weights: Held) -> None:
         self.up = joined([module.gate_proj, module.up_proj], weights)
         self.down = joined([module.down_proj], weights)
 

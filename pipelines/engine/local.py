@@ -28,7 +28,7 @@ from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
-from pipelines.engine.weights import check_model, check_weights
+from pipelines.engine.weights import check_model, check_weights, held_as
 from pipelines.inputs import ModelInputs
 from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import (
@@ -72,14 +72,15 @@ class LocalEngine:
         self.model = model
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
-        stack = Stack(model, (max_running or choose_rows(model)) + 1, weights)
+        held = held_as(weights, model) if self.tells_of_steps else weights
+        stack = Stack(model, (max_running or choose_rows(model)) + 1, held)
         tower = Tower(model)
         if self.tells_of_steps:
             stack.use_kernels()
             tower.use_kernels()
         has_experts = hasattr(model.config.text_config, "num_experts")
         kernels = kernels_of(
-            model.device, weights, has_experts=has_experts, replays=self.tells_of_steps, is_fused=stack.has_kernels
+            model.device, held, has_experts=has_experts, replays=self.tells_of_steps, is_fused=stack.has_kernels
         )
         facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)

@@ -1,9 +1,12 @@
-"""Products by int8 weights on a CPU that multiplies int8 itself, out of oneDNN, which torch brings along.
+"""Products by weights in the order that oneDNN reads them, on a CPU; torch brings the library along.
 
-There both sides are whole numbers, so each vector of activations becomes two: its numbers in steps of 1/127 of the
-largest, and what that leaves in steps of 1/254 of these. Together they are as exact as 16 bits, and as a product of few
-rows costs the reading of its weights, the second comes for nothing. torch's own product of int8 weights widens them to
-bfloat16 first.
+Of floats: torch leaves float32 to MKL, which Intel writes for its own processors, and has oneDNN bring weights of
+bfloat16 into order anew for each product, or multiplies one row by a loop of its own, which is slower yet.
+
+Of int8, where the CPU multiplies it itself: there both sides are whole numbers, so each vector of activations becomes
+two: its numbers in steps of 1/127 of the largest, and what that leaves in steps of 1/254 of these. Together they are as
+exact as 16 bits, and as a product of few rows costs the reading of its weights, the second comes for nothing. torch's
+own product of int8 weights widens them to bfloat16 first.
 """
 
 from __future__ import annotations
@@ -16,12 +19,44 @@ ZERO_POINT = 128
 """Stands for 0: activations with a sign fall to a loop of reference in oneDNN, but for large products on AMX."""
 
 
-def can_pack(device: torch.device) -> bool:
+ORDERED_FOR = 1
+"""Rows of the values: the order of the weights is that for so many, and many are hardly slower in it."""
+MAKER = "AMD"
+"""Whose processors are quicker so: on Intel's with AMX it makes no difference that can be told."""
+
+
+def can_pack_int8(device: torch.device) -> bool:
     """Whether the device is a CPU with such products (VNNI): without it sums of two may be cut off at 16 bits."""
     return device.type == "cpu" and torch.cpu._is_vnni_supported() and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
-class Packed:
+def should_pack_float(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the device is a CPU on which products of that dtype are quicker by packed weights."""
+    has_library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if device.type != "cpu" or not has_library or not torch.cpu._is_avx2_supported():
+        return False
+    is_bf16 = dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return (is_bf16 or dtype == torch.float32) and MAKER in str(torch.cpu.get_capabilities().get("cpu_name"))
+
+
+class PackedFloat:
+    """Weights float32 or bfloat16 [outputs, inputs] in the order that oneDNN reads them.
+
+    `numbers` are these weights, a tensor that only oneDNN reads; they have no `scale`.
+    """
+
+    scale = None
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self.numbers: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ORDERED_FOR)
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """The product with values [rows, inputs] of the weights' dtype, [rows, outputs]."""
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(values, self.numbers, None, "none", [], "")
+        return product
+
+
+class PackedInt8:
     """Weights int8 [outputs, inputs] with a scale float32 [outputs] for each row, in the order that oneDNN reads them.
 
     `numbers` are these weights, a tensor that only oneDNN reads.

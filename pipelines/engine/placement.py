@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pipelines.engine.packed import can_pack
+from pipelines.engine.packed import can_pack_int8
 from pipelines.types import WeightFormat
 
 SMALL_BYTES = 200 * 2**20
@@ -86,7 +86,7 @@ def choose_placement(
         return Placement("mps", dtype_of(device), f"Apple GPU ({platform.machine()})")
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
     num_threads = 1 if is_small else torch.get_num_threads()
-    if is_small and (weights == "full" or can_pack(device)):
+    if is_small and (weights == "full" or can_pack_int8(device)):
         dtype = torch.float32
     else:
         dtype = torch.bfloat16 if weights == "int8" else dtype_of(device)

@@ -22,8 +22,9 @@ from pipelines.engine.sampler import AHEAD, Choice, Chosen, Stepped, pick
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import RowState, SlotCache
 from pipelines.engine.traces import StepTraces, can_trace
+from pipelines.engine.weights import Held
 from pipelines.inputs import ModelInputs
-from pipelines.types import Sampling, WeightFormat
+from pipelines.types import Sampling
 
 WARM_TOKENS = 4096
 """The longest window that warming up is for: buffers of this capacity are kept while nothing runs."""
@@ -32,7 +33,7 @@ WARM_TOKENS = 4096
 class Stack:
     """The text layers, the head and the slots of one model."""
 
-    def __init__(self, model: Any, rows: int, weights: WeightFormat = "full") -> None:
+    def __init__(self, model: Any, rows: int, weights: Held = "full") -> None:
         self.model = model
         self.device: torch.device = model.device
         embed = model.model.language_model.embed_tokens.weight

@@ -18,7 +18,7 @@ from torch.jit._trace import trace
 
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.slots import SlotCache, Window
-from pipelines.types import WeightFormat
+from pipelines.engine.weights import Held
 
 HAS_TORCHSCRIPT = sys.version_info < (3, 14)
 """Newer Pythons have none: there the step runs as it is."""
@@ -29,8 +29,8 @@ _RECORDING = threading.Lock()
 """One engine records at a time: what is not to be warned of is a setting of the whole process."""
 
 
-def can_trace(device: torch.device, weights: WeightFormat, *, has_experts: bool) -> bool:
-    """Whether a step can be recorded: not tensors of torchao's own, nor a step that is another one for each token."""
+def can_trace(device: torch.device, weights: Held, *, has_experts: bool) -> bool:
+    """Whether a step can be recorded: not tensors of a library's own, nor a step that is another one for each token."""
     return HAS_TORCHSCRIPT and device.type == "cpu" and weights == "full" and not has_experts
 
 

@@ -1,5 +1,7 @@
 """The weights that a decode step multiplies by: as the checkpoint gives them, or in eight bits a number.
 
+On CPUs that are quicker so, the former too are held in an order of oneDNN's (see `pipelines.engine.packed`).
+
 Of a step of one token the bytes of the weights are what it costs, so that half of them is twice the speed. torchao
 quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, or as good as that (see
 `pipelines.engine.packed`), fp8 (e4m3) with activations in fp8 too, for GPUs that multiply it. The head is among them:
@@ -13,16 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from pipelines.engine.packed import Packed, can_pack
+from pipelines.engine.packed import PackedFloat, PackedInt8, can_pack_int8, should_pack_float
 from pipelines.types import UserError, WeightFormat
 
 Quantise = Callable[[torch.Tensor], torch.Tensor]
+Held = WeightFormat | Literal["packed"]
+"""How weights are held: in the format that is asked for, or full and packed."""
 
 FP8_CAPABILITY = (8, 9)
 INT8_GROUP = 32
@@ -73,25 +77,41 @@ def check_model(weights: WeightFormat, config: Any) -> None:
         raise UserError(f"A mixture of experts has no {weights} weights here: leave --weights out.")
 
 
-def joined(linears: Sequence[Any], weights: WeightFormat) -> Matrix:
+def held_as(weights: WeightFormat, model: Any) -> Held:
+    """How the text layers of a model should hold weights of that format: packed where a CPU is quicker so.
+
+    Not where the largest of them stay in its cache: these are quicker as they are, in a trace, which has no place for
+    packed ones.
+    """
+    largest = max(weight.nbytes for weight in model.parameters() if weight.ndim == 2)
+    should_pack = largest > CACHED_BYTES and should_pack_float(model.device, model.dtype)
+    return "packed" if weights == "full" and should_pack else weights
+
+
+def joined(linears: Sequence[Any], held: Held) -> Matrix:
     """One product for linear layers that read the same input; their own weights become parts of its."""
+    if isinstance(linears[0].forward, _Part):  # as an engine before has packed them
+        return linears[0].forward.whole
     dense = _whole([linear.weight.detach() for linear in linears])
-    if weights == "full" and _is_better_turned(dense):
+    is_turned = held in ("full", "packed") and _is_better_turned(dense)
+    if held == "packed" and not is_turned:
+        return _packed(linears, PackedFloat(dense))
+    if is_turned:
         dense = dense.t().contiguous().t()
-    weight = _QUANTISE[weights](dense)
-    if weights == "int8" and can_pack(dense.device):
-        return _packed(linears, Packed(weight.qdata, weight.scale.flatten().float()))  # type: ignore[attr-defined]
+    weight = _QUANTISE[held](dense)
+    if held == "int8" and can_pack_int8(dense.device):
+        return _packed(linears, PackedInt8(weight.qdata, weight.scale.flatten().float()))  # type: ignore[attr-defined]
     for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
         linear.weight = nn.Parameter(weight[start:end], requires_grad=False)
     plain = partial(_plain_product, weight)
-    if weights == "full":
+    if held in ("full", "packed"):
         is_bf16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
         return Matrix(partial(_bf16_product, weight) if is_bf16 else plain, weight)
     numbers: torch.Tensor = weight.qdata  # type: ignore[attr-defined]
     scale: torch.Tensor = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
-    if weights == "int8" and dense.device.type == "cuda":
+    if held == "int8" and dense.device.type == "cuda":
         return Matrix(partial(_widened_product, numbers, scale), numbers, scale)
-    is_int8 = weights == "int8" and _has_int8_product(weight)
+    is_int8 = held == "int8" and _has_int8_product(weight)
     return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
 
 
@@ -107,17 +127,28 @@ def _whole(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return first if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _packed(linears: Sequence[Any], product: Packed) -> Matrix:
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The outputs of a layer from `start` to `end` of the product of several layers."""
+
+    whole: Matrix
+    start: int
+    end: int
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """As of the layer itself: values [..., inputs] to [..., outputs]."""
+        outputs = self.whole(values.flatten(0, -2))[:, self.start : self.end]
+        return outputs.unflatten(0, values.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _packed(linears: Sequence[Any], product: PackedFloat | PackedInt8) -> Matrix:
     """The weights cannot be taken apart: the first layer holds those of all, and each gives its part of the product."""
-
-    def part(values: torch.Tensor, *, start: int, end: int) -> torch.Tensor:
-        return product(values.flatten(0, -2))[:, start:end].unflatten(0, values.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
-
+    whole, numbers = Matrix(product, product.numbers, product.scale), product.numbers
     for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
-        held = torch.empty(0, linear.in_features, dtype=torch.int8) if start else product.numbers
-        linear.weight = nn.Parameter(held, requires_grad=False)
-        linear.forward = partial(part, start=start, end=end)
-    return Matrix(product, product.numbers, product.scale)
+        own = torch.empty(0, linear.in_features, dtype=numbers.dtype) if start else numbers
+        linear.weight = nn.Parameter(own, requires_grad=False)
+        linear.forward = _Part(whole, start, end)
+    return whole
 
 
 def _is_better_turned(weight: torch.Tensor) -> bool:
@@ -190,4 +221,9 @@ def _torchao() -> Any:
     return quantization
 
 
-_QUANTISE: dict[WeightFormat, Quantise] = {"full": lambda weight: weight, "int8": _int8, "fp8": _fp8}
+_QUANTISE: dict[Held, Quantise] = {
+    "full": lambda weight: weight,
+    "packed": lambda weight: weight,
+    "int8": _int8,
+    "fp8": _fp8,
+}

@@ -82,15 +82,15 @@ def _listed(present: str, device: Device, is_here: IsHere) -> Iterator[Offer]:
 
 
 def _offer(model: Model, present: str, device: Device, *, is_here: bool) -> Offer:
-    shape = model.shape
+    shape, here = model.shape, device.held(model.shape)
     form = device.fitting(shape, TOKENS, VISITORS)
     held = form or "int8"
     return Offer(
         name=model.name,
         hub_id=model.hub_id,
         parameters=shape.parameters,
-        memory_bytes=shape.memory_bytes(held, TOKENS, VISITORS),
-        weight_bytes=shape.weight_bytes(held),
+        memory_bytes=here.memory_bytes(held, TOKENS, VISITORS),
+        weight_bytes=here.weight_bytes(held),
         download_bytes=shape.download_bytes,
         form=form,
         is_here=is_here,

@@ -110,8 +110,8 @@ def first_loaded(model: Model) -> Iterator[str]:
     """Load the model where nobody did yet; yields how far that is. Raises UserError where it cannot be had."""
     if model.is_loaded:
         return
-    before, shapes = memory_in_use(), {known.name: known.shape for known in KNOWN}
-    total = shapes[model.name].weight_bytes(this_device().form) if model.name in shapes else 0
+    before, shapes, device = memory_in_use(), {known.name: known.shape for known in KNOWN}, this_device()
+    total = device.held(shapes[model.name]).weight_bytes(device.form) if model.name in shapes else 0
     work = Work(model.load)
     for spent_s in work.wait(threading.Event()):
         taken = max(memory_in_use() - before, 0)
