@@ -52,7 +52,7 @@ def test_nothing_is_taken_back_while_an_earlier_question_is_edited() -> None:
 def test_what_is_taken_back_is_not_kept_either(tmp_path: Path) -> None:
     """It came back when the page was loaded again."""
     archive, session = Archive(tmp_path), asked("One", "Two")
-    archive.save(session.name, session.rounds)
+    session.kept_s = archive.save(session.name, session.rounds)
     undo = page_turns.undoing(Host.of(Model(), archive))
     undo(session, EMPTY)
     kept = archive.find(session.name)

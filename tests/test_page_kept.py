@@ -151,6 +151,29 @@ def test_a_conversation_is_exported_imported_and_shared(
     expect(unknown.locator(".toast-body")).to_contain_text("This conversation is not kept here")
 
 
+def test_one_conversation_in_two_tabs_loses_nothing(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """What was asked in the other tab was gone after a reload: whoever asked last was kept alone."""
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, "Hello quokka")
+    id = page.evaluate("sessionStorage.getItem('glassbox-conversation')")
+    other = open_page(keeping_server, link=f"{keeping_server.address}?conversation={id}")
+    choose_fast(other)
+    expect(other.locator("#chat .user-row")).to_have_text(re.compile("Hello quokka"))
+    answered(page, "Asked here")
+    answered(other, "Asked there")
+    expect(other.locator(".toast-body")).to_contain_text("goes on as a conversation of its own")
+    other.wait_for_function(f"sessionStorage.getItem('glassbox-conversation') !== '{id}'")
+    answered(other, "And there again")
+    for tab, asked in ((page, ["quokka", "here"]), (other, ["quokka", "there", "there again"])):
+        tab.reload()
+        expect(tab.locator("#chat .user-row")).to_have_text([re.compile(words) for words in asked])
+    open_library(other)
+    expect(other.locator("#kept li:has-text('quokka')")).to_have_count(2)
+    expect(other.locator("#kept li[aria-current]")).to_have_count(1)
+    shoot(other, "desk-parted")
+
+
 def test_a_link_is_copied_where_the_page_came_over_plain_http(keeping_server: PageServer, open_page: OpenPage) -> None:
     """Nothing happened there: such a page has no clipboard of the newer kind."""
     page = open_page(keeping_server)

@@ -10,7 +10,7 @@ import pytest
 from pipelines.archive import Archive
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.listing import Act, Pressed, Remembered
-from pipelines.serving.keeping import NOT_HERE, Done, Keeping
+from pipelines.serving.keeping import NOT_HERE, PARTED, Done, Keeping, save
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 from tests.archive_values import REPLY, rounds_about
@@ -109,3 +109,57 @@ def test_a_reload_without_a_conversation_says_nothing(keeping: Keeping) -> None:
     assert keeping.restore(Remembered("gone", "typed"), Session()).warnings == ()
     done = keeping.restore(Remembered("gone", is_linked=True), Session())
     assert done.warnings == (NOT_HERE,)
+
+
+def asked_in(archive: Archive, session: Session, question: str) -> str:
+    session.rounds.append(Round(Draft(question), REPLY))
+    return save(archive, session)
+
+
+def questions_in(archive: Archive) -> dict[str, list[str]]:
+    """Those of each conversation that is kept, under its name."""
+    found = ((one.id, archive.find(one.id)) for one in archive.listed())
+    return {id: [past.question for past in kept.rounds] for id, kept in found if kept}
+
+
+def test_what_two_tabs_ask_in_one_conversation_is_kept_of_both(archive: Archive, keeping: Keeping) -> None:
+    """What the other tab had asked was gone from what is kept, as was what it had been called."""
+    first = Session()
+    assert asked_in(archive, first, "One") == ""
+    id = first.name
+    second = pressed(keeping, "open", id).session
+    archive.rename(id, "Mine")
+    assert [asked_in(archive, first, "Two"), asked_in(archive, first, "Three")] == ["", ""]
+    assert asked_in(archive, second, "Other") == PARTED
+    assert asked_in(archive, second, "Another") == ""
+    assert asked_in(archive, first, "Four") == ""
+    assert first.name == id != second.name
+    both = {id: ["One", "Two", "Three", "Four"], second.name: ["One", "Other", "Another"]}
+    assert questions_in(archive) == both
+    assert {one.title for one in archive.listed()} == {"Mine"}
+
+
+def test_a_question_that_is_taken_back_leaves_what_another_tab_asked_behind_it(
+    archive: Archive, keeping: Keeping
+) -> None:
+    """The only question of one tab took the whole conversation of the other with it."""
+    first = Session()
+    asked_in(archive, first, "One")
+    id, second = first.name, pressed(keeping, "open", first.name).session
+    asked_in(archive, second, "Two")
+    first.undo(Draft(""))
+    assert save(archive, first) == PARTED
+    assert questions_in(archive) == {id: ["One", "Two"]}
+    asked_in(archive, first, "Put better")
+    assert questions_in(archive) == {id: ["One", "Two"], first.name: ["Put better"]}
+
+
+def test_a_conversation_goes_on_in_a_fresh_database(archive: Archive, tmp_path: Path) -> None:
+    """It is kept in there as the old one is set aside, and nobody else had changed it."""
+    session = Session()
+    asked_in(archive, session, "One")
+    (tmp_path / "data" / "conversations.sqlite3").write_bytes(b"no database" * 1000)
+    assert "set aside" in asked_in(archive, session, "Two")
+    id = session.name
+    assert asked_in(archive, session, "Three") == ""
+    assert questions_in(archive) == {id: ["One", "Two", "Three"]}

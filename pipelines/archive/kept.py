@@ -47,11 +47,15 @@ class KeptRound:
 
 @dataclass(frozen=True)
 class Kept:
-    """A conversation. `system` is the prompt that its last question was asked with."""
+    """A conversation. `system` is the prompt that its last question was asked with.
+
+    `updated_s` is when it was kept, in seconds since 1970, 0 where it is not yet: no two of one archive have the same.
+    """
 
     title: str
     rounds: tuple[KeptRound, ...]
     system: str = ""
+    updated_s: float = 0.0
 
     def as_json(self) -> Json:
         """The conversation in the form that the module's docstring gives."""

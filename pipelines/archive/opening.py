@@ -43,7 +43,12 @@ BESIDE = re.compile(r"-\d{8}-\d{6}(-\d+)?")
 
 
 class RenewedError(UserError):
-    """The database was damaged and has been set aside, and a fresh one begun: what was to be done can be done anew."""
+    """The database was damaged and has been set aside, and a fresh one begun: what was to be done can be done anew.
+
+    `updated_s` is when what was to be kept was kept in the fresh one, where that is done.
+    """
+
+    updated_s = 0.0
 
 
 class _DamagedError(sqlite3.DatabaseError):

@@ -19,7 +19,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from pipelines.archive.files import Media
-from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, plain, title_of
+from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, draw_id, plain, title_of
 from pipelines.archive.opening import FAILED, NOT_REACHED, Database, RenewedError
 from pipelines.conversation import Round
 from pipelines.types import UserError
@@ -32,6 +32,10 @@ MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
 """Of a search: SQLite takes no more than some."""
 UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassbox kept it."
 DELETED = "This conversation was deleted: what is asked in it now is not kept."
+
+
+class ChangedError(Exception):
+    """A conversation is not as whoever saves it knows it: another page or program has kept or taken back more."""
 
 
 def data_folder(chosen: str | None, *, is_private: bool) -> Path | None:
@@ -80,16 +84,18 @@ class Archive:
         self._folder, self._media = folder, Media(folder / "media")
         self._media.clear_parts()
 
-    def save(self, id: str, rounds: Sequence[Round], system: str = "") -> None:
+    def save(self, id: str, rounds: Sequence[Round], system: str = "", known_s: float | None = None) -> float:
         """Keep a conversation as it is now, with its system prompt, under its title where it has one.
 
-        Of one that is empty nothing is kept any more. Raises UserError where that fails, or it was deleted.
+        Of one that is empty nothing is kept any more. Returns when it was kept, 0 where nothing is. `known_s` is that
+        of the last time, as far as whoever saves it knows, and None takes the place of whatever is kept. Raises
+        ChangedError where another one is kept by now, and UserError where it fails, or it was deleted.
         """
         if self._folder is None:
-            return
+            return 0.0
         if not rounds:
-            self._take_back(id)
-            return
+            self._take_back(id, known_s)
+            return 0.0
         try:
             taken = self._media.take(rounds, lambda: self._rounds_before(id))
         except OSError as error:
@@ -97,27 +103,38 @@ class Archive:
             raise UserError(NOT_REACHED) from error
         whole = Kept(title_of(rounds[0].draft.question), taken.rounds, system)
         try:
-            self.add(id, whole, taken.restore)
-        except RenewedError:
-            self.add(id, whole, taken.restore)
+            return self.add(id, whole, taken.restore, known_s)
+        except RenewedError as error:
+            error.updated_s = self.add(id, whole, taken.restore, known_s)
             raise
 
-    def add(self, id: str, kept: Kept, restore: Callable[[], None]) -> None:
-        """Keep a conversation, under its title where it has one.
+    def add(self, id: str, kept: Kept, restore: Callable[[], None], known_s: float | None = None) -> float:
+        """Keep a conversation, under its title where it has one, and return when. `known_s` is as for `save`.
 
         Its files are here already, but another conversation may have taken them along as it was deleted meanwhile:
-        `restore` brings those that are not here once none can be deleted. Raises UserError.
+        `restore` brings those that are not here once none can be deleted. Raises ChangedError and UserError.
         """
         try:
             with self._database.writing() as connection:
                 if id in self._deleted:
                     raise UserError(DELETED)
+                _refuse_changed(connection, id, known_s)
                 restore()
                 row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-                self._write(connection, id, replace(kept, title=row[0] if row else self._titles.get(id, kept.title)))
+                named = replace(kept, title=row[0] if row else self._titles.get(id, kept.title))
+                return self._write(connection, id, named)
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
+
+    def part(self, id: str) -> str:
+        """A name for what goes on from a conversation on its own, which will have its title. Raises UserError."""
+        own = draw_id()
+        with self._database.connected() as connection:
+            row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
+        if row:
+            self._titles[own] = row[0]
+        return own
 
     def listed(self, search: str = "") -> list[Listed]:
         """The newest conversations that hold every word of `search`, the newest first."""
@@ -174,9 +191,10 @@ class Archive:
         """Where a file of that content lies, if it is here."""
         return self._media.path_of(content)
 
-    def _take_back(self, id: str) -> None:
+    def _take_back(self, id: str, known_s: float | None) -> None:
         """Keep nothing of a conversation any more, but for now what a person called it: it may go on."""
         with self._database.writing() as connection:
+            _refuse_changed(connection, id, known_s)
             with suppress(UserError):
                 kept = _found(connection, id)
                 if kept is not None and kept.title != title_of(kept.rounds[0].question if kept.rounds else ""):
@@ -205,28 +223,36 @@ class Archive:
             return kept.rounds if kept else ()
         return ()
 
-    def _write(self, connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> None:
+    def _write(self, connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> float:
+        """Write a conversation, and return when it was kept."""
         said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
         words = "\n".join([kept.title, *said]).lower()
         body = json.dumps(kept.as_json(), ensure_ascii=False)
         newer = ", updated_s = excluded.updated_s" if is_touched else ""
-        connection.execute(
+        (updated_s,) = connection.execute(
             # the clock may have been set back meanwhile, and the list shows the newest first
             "INSERT INTO conversation VALUES "
             "(?, ?, max(?, (SELECT coalesce(max(updated_s), 0) + 1e-3 FROM conversation)), ?, ?, ?) "
             "ON CONFLICT (id) DO UPDATE SET title = excluded.title, num_rounds = excluded.num_rounds, "
-            f"words = excluded.words, body = excluded.body{newer}",
+            f"words = excluded.words, body = excluded.body{newer} RETURNING updated_s",
             (id, plain(kept.title), self._now_s(), len(kept.rounds), plain(words), plain(body)),
-        )
+        ).fetchone()
+        return float(updated_s)
 
 
 def _found(connection: sqlite3.Connection, id: str) -> Kept | None:
-    row = connection.execute("SELECT title, body FROM conversation WHERE id = ?", (id,)).fetchone()
+    row = connection.execute("SELECT title, body, updated_s FROM conversation WHERE id = ?", (id,)).fetchone()
     try:
-        return Kept.of_json({**json.loads(row[1]), "title": row[0]}) if row else None
+        return replace(Kept.of_json({**json.loads(row[1]), "title": row[0]}), updated_s=row[2]) if row else None
     except (ValueError, TypeError) as error:
         LOGGER.exception("a kept conversation cannot be read")
         raise UserError(UNREADABLE) from error
+
+
+def _refuse_changed(connection: sqlite3.Connection, id: str, known_s: float | None) -> None:
+    row = connection.execute("SELECT updated_s FROM conversation WHERE id = ?", (id,)).fetchone()
+    if row and known_s is not None and row[0] != known_s:
+        raise ChangedError
 
 
 def _removed(connection: sqlite3.Connection, id: str) -> set[str]:

@@ -14,9 +14,8 @@ from pipelines.conversation import Draft
 from pipelines.page.components import AT_ONCE, PRIVATE, html, script
 from pipelines.present.choices import Choices
 from pipelines.present.listing import Pressed, Remembered
-from pipelines.serving.keeping import Done, Keeping
+from pipelines.serving.keeping import Done, Keeping, save
 from pipelines.serving.session import Session
-from pipelines.types import UserError
 
 CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.click(), 100)"
 
@@ -124,11 +123,9 @@ def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence
 
 
 def keep(archive: Archive, session: Session) -> None:
-    """Keep the conversation as it is now; a person is told where that fails, and goes on."""
-    try:
-        archive.save(session.name, session.rounds, session.system)
-    except UserError as error:
-        gr.Warning(str(error))
+    """Keep the conversation as it is now; a person is told what came in the way, and goes on."""
+    if warning := save(archive, session):
+        gr.Warning(warning)
 
 
 def shown(view: View, done: Done) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.archive import Archive, export, import_file
+from pipelines.archive import Archive, ChangedError, RenewedError, export, import_file
 from pipelines.conversation import Draft
 from pipelines.present.composer import draft_of, uploaded
 from pipelines.present.listing import Pressed, Remembered, listing_html
@@ -17,6 +17,7 @@ from pipelines.serving.session import Session
 from pipelines.types import UserError
 
 NOT_HERE = "This conversation is not kept here, or not any more."
+PARTED = "This conversation was changed in another tab meanwhile: what is here goes on as a conversation of its own."
 LOST_FILES = "A file of your draft is no longer on the server: add it again."
 
 Message = Mapping[str, object]
@@ -36,6 +37,32 @@ class Done:
     system: str | None = None
     file: Path | None = None
     warnings: tuple[str, ...] = ()
+
+
+def save(archive: Archive, session: Session) -> str:
+    """Keep a conversation as it is now; what a person should know of that, empty where all is well.
+
+    Where another page has gone on with it, neither takes the place of the other: this one goes on by itself.
+    """
+    if not archive.is_on:
+        return ""
+    try:
+        try:
+            _keep(archive, session)
+        except ChangedError:
+            session.part(archive.part(session.name))
+            _keep(archive, session)
+            return PARTED
+    except RenewedError as error:
+        session.kept_s = error.updated_s
+        return str(error)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _keep(archive: Archive, session: Session) -> None:
+    session.kept_s = archive.save(session.name, session.rounds, session.system, session.kept_s)
 
 
 class Keeping:
@@ -113,7 +140,7 @@ class Keeping:
             return None
         rounds = self._archive.rounds(kept, self._uploads())
         left = self._leave(session, draft_of(message, self._uploads()))
-        return Done(session.another(left, rounds, kept.system, id), is_shown=True, system=kept.system)
+        return Done(session.another(left, rounds, kept.system, id, kept.updated_s), is_shown=True, system=kept.system)
 
     def _deleted(self, id: str, session: Session, message: Message, own_system: str) -> Done:
         """A new conversation where the open one was deleted. Raises UserError."""

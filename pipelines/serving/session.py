@@ -48,7 +48,8 @@ class Session:
     `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
     on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
     one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
-    about, and `system` the system prompt of the last one that was answered. `script` are questions of a card, the next
+    about, and `system` the system prompt of the last one that was answered. `kept_s` is when the conversation was kept
+    as this page knows it, 0 where it was not yet. `script` are questions of a card, the next
     one first: each is offered when the one before it was answered. `filled` is what the page itself put into the
     composer last.
     """
@@ -70,6 +71,7 @@ class Session:
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
     system: str = ""
+    kept_s: float = 0.0
     script: tuple[str, ...] = ()
     filled: Draft | None = None
     _asked_s: float | None = None
@@ -101,10 +103,19 @@ class Session:
         return self.pending is None and self.editing is None and bool(self.rounds)
 
     def another(
-        self, returned: Draft | None, rounds: Sequence[Round] = (), system: str = "", name: str = ""
+        self,
+        returned: Draft | None,
+        rounds: Sequence[Round] = (),
+        system: str = "",
+        name: str = "",
+        kept_s: float = 0.0,
     ) -> Session:
-        """Another conversation of the same visitor: a new one, or one that was kept under `name`."""
-        return Session(list(rounds), returned=returned, history=self.history, system=system, _name=name)
+        """Another conversation of the same visitor: a new one, or one that was kept under `name` at `kept_s`."""
+        return Session(list(rounds), returned=returned, history=self.history, system=system, kept_s=kept_s, _name=name)
+
+    def part(self, name: str) -> None:
+        """Go on under another name, of which nothing is kept yet: somebody else went on with the conversation."""
+        self._name, self.kept_s = name, 0.0
 
     def begin(self, draft: Draft) -> None:
         """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
