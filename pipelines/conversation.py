@@ -10,7 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.types import Clip, FinishReason, Grounding, Look, MediaKind, Result, Sight, ThoughtEnd, Timing, Turn
+from pipelines.types import (
+    Clip,
+    FinishReason,
+    Grounding,
+    Look,
+    MediaKind,
+    Result,
+    Settings,
+    Sight,
+    ThoughtEnd,
+    Timing,
+    Turn,
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,19 @@ class Reply:
         """The whole reply whose beginning is `part` and whose rest this is: the time and tokens of both thoughts."""
         thought_s, num_tokens = part.thought_s + self.thought_s, part.num_thought_tokens + self.num_thought_tokens
         return replace(self, thought_s=thought_s, num_thought_tokens=num_tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class CutOff:
+    """A reply that ran out of tokens and may go on: its words without the frames of its media, and its settings."""
+
+    result: Result
+    settings: Settings
+
+    @classmethod
+    def of(cls, result: Result, settings: Settings) -> CutOff | None:
+        """What is kept of a result; None of one that has ended."""
+        return cls(replace(result, media=(), sights=()), settings) if result.can_go_on else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
+from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, open_settings, set_number, shoot, wait_for_end
 from tests.media_makers import write_clip
 from tests.page_server import FREED, SAY, SCRIPTED, PageServer, serving
 from tests.test_page_copying import NO_SECURE_CONTEXT
@@ -149,6 +149,28 @@ def test_a_conversation_is_exported_imported_and_shared(
     assert "conversation=" not in other.url
     unknown = open_page(keeping_server, link=f"{link}0")
     expect(unknown.locator(".toast-body")).to_contain_text("This conversation is not kept here")
+
+
+def test_a_reply_that_was_cut_off_goes_on_after_a_reload(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """The button was gone with the reload, and with an edit that was left."""
+    page = open_page(keeping_server)
+    open_settings(page)
+    set_number(page, "New tokens at most", "64")
+    page.get_by_label("Toggle Sidebar").last.click()
+    ask(page, "Hello numbat")
+    wait_for_end(page, "Cut off")
+    page.reload()
+    expect(page.locator("#chat .user-row")).to_have_text(re.compile("numbat"))
+    expect(page.locator("#status")).to_contain_text("Cut off")
+    page.locator("#chat .user-row").get_by_label("Edit").last.click()
+    expect(page.locator("#go-on")).to_be_hidden()
+    page.click("#leave-edit")
+    shoot(page, "desk-cut-off-reloaded")
+    expect(page.locator("#chat .thought-group")).to_contain_text("64 tokens")
+    page.click("#go-on")
+    expect(page.locator("#chat .thought-group")).to_contain_text("128 tokens")
+    wait_for_end(page, "Cut off")
+    expect(page.locator("#chat .user-row")).to_have_count(1)
 
 
 def test_one_conversation_in_two_tabs_loses_nothing(keeping_server: PageServer, open_page: OpenPage) -> None:

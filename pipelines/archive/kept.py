@@ -1,8 +1,8 @@
 """What is kept of a conversation, and how it is written as JSON.
 
-The form is `{"title", "system", "rounds": [{"question", "files": [{"name", "content"}], "about", "reply": {...}}]}`;
-`content` is the SHA-256 of a file, by which the file itself is found. It is read from files of strangers too, so
-nothing in it is taken on trust.
+The form is `{"title", "system", "cut_off", "rounds": [{"question", "files": [{"name", "content"}], "about", "reply":
+{...}}]}`; `content` is the SHA-256 of a file, by which the file itself is found, and `cut_off` has a form of its own.
+It is read from files of strangers too, so nothing in it is taken on trust.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from pipelines.conversation import Reply, Seen
-from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, Sight, ThoughtEnd
+from pipelines.archive.cut_off import cut_off_as_json, cut_off_of_json
+from pipelines.conversation import CutOff, Reply, Seen
+from pipelines.types import MAX_SYSTEM_CHARACTERS, FinishReason, Json, Sight, ThoughtEnd
 
-Json = Mapping[str, "Json"] | list["Json"] | str | int | float | bool | None
 TITLE_CHARACTERS = 80
 MAX_SIDE_PX, MAX_FRAMES = 65_536, 4096
 """Of a medium as it was seen: more is no model's. A long screenshot is wider or higher than any picture of a camera."""
@@ -49,18 +49,21 @@ class KeptRound:
 class Kept:
     """A conversation. `system` is the prompt that its last question was asked with.
 
-    `updated_s` is when it was kept, in seconds since 1970, 0 where it is not yet: no two of one archive have the same.
+    `cut_off` is how its last reply may go on, where it ran out of tokens. `updated_s` is when it was kept, in seconds
+    since 1970, and 0 where it is not yet: no two of one archive have the same.
     """
 
     title: str
     rounds: tuple[KeptRound, ...]
     system: str = ""
     updated_s: float = 0.0
+    cut_off: CutOff | None = None
 
     def as_json(self) -> Json:
         """The conversation in the form that the module's docstring gives."""
         rounds = [_round_as_json(kept) for kept in self.rounds]
-        return {"title": self.title, "system": self.system, "rounds": rounds}
+        cut_off = None if self.cut_off is None else cut_off_as_json(self.cut_off)
+        return {"title": self.title, "system": self.system, "cut_off": cut_off, "rounds": rounds}
 
     @classmethod
     def of_json(cls, value: Json) -> Kept:
@@ -68,7 +71,8 @@ class Kept:
         fields = _object(value)
         rounds = tuple(map(_round_of_json, _list(fields, "rounds")))
         system = _text(fields, "system")[:MAX_SYSTEM_CHARACTERS] if "system" in fields else ""
-        return cls(_text(fields, "title")[:TITLE_CHARACTERS], rounds, system)
+        cut_off = cut_off_of_json(fields.get("cut_off"), rounds[-1].reply) if rounds else None
+        return cls(_text(fields, "title")[:TITLE_CHARACTERS], rounds, system, cut_off=cut_off)
 
 
 @dataclass(frozen=True)

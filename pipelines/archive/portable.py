@@ -12,6 +12,7 @@ import json
 import shutil
 import zipfile
 import zlib
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def export(archive: Archive, id: str, folder: Path) -> Path | None:
 
 
 def _write(archive: Archive, kept: Kept, target: Path) -> None:
-    text = json.dumps(kept.as_json(), ensure_ascii=False, indent=2).encode()
+    text = json.dumps(replace(kept, cut_off=None).as_json(), ensure_ascii=False, indent=2).encode()
     places = (archive.path_of(content) for content in sorted(_contents(kept)))
     sources = [place for place in places if place.is_file()]
     _refuse_too_large([len(text), *(source.stat().st_size for source in sources)])
@@ -83,7 +84,7 @@ def import_file(archive: Archive, path: Path) -> str:
         with Sparing(io.FileIO(path)) as file, zipfile.ZipFile(file) as bundle:
             # no more is unpacked of an entry than it is said to hold
             _refuse_too_large([entry.file_size for entry in bundle.infolist()])
-            kept, id = Kept.of_json(json.loads(_description(bundle))), draw_id()
+            kept, id = replace(Kept.of_json(json.loads(_description(bundle))), cut_off=None), draw_id()
 
             def unpack() -> None:
                 for content in _contents(kept):

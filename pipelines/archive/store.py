@@ -21,7 +21,7 @@ from platformdirs import user_data_path
 from pipelines.archive.files import Media
 from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, draw_id, plain, title_of
 from pipelines.archive.opening import FAILED, NOT_REACHED, Database, RenewedError
-from pipelines.conversation import Round
+from pipelines.conversation import CutOff, Round
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -84,12 +84,20 @@ class Archive:
         self._folder, self._media = folder, Media(folder / "media")
         self._media.clear_parts()
 
-    def save(self, id: str, rounds: Sequence[Round], system: str = "", known_s: float | None = None) -> float:
+    def save(
+        self,
+        id: str,
+        rounds: Sequence[Round],
+        system: str = "",
+        known_s: float | None = None,
+        cut_off: CutOff | None = None,
+    ) -> float:
         """Keep a conversation as it is now, with its system prompt, under its title where it has one.
 
-        Of one that is empty nothing is kept any more. Returns when it was kept, 0 where nothing is. `known_s` is that
-        of the last time, as far as whoever saves it knows, and None takes the place of whatever is kept. Raises
-        ChangedError where another one is kept by now, and UserError where it fails, or it was deleted.
+        `cut_off` is how its last reply may go on. Of one that is empty nothing is kept any more. Returns when it was
+        kept, 0 where nothing is. `known_s` is that of the last time, as far as whoever saves it knows, and None takes
+        the place of whatever is kept. Raises ChangedError where another one is kept by now, and UserError where it
+        fails, or it was deleted.
         """
         if self._folder is None:
             return 0.0
@@ -101,7 +109,7 @@ class Archive:
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
-        whole = Kept(title_of(rounds[0].draft.question), taken.rounds, system)
+        whole = Kept(title_of(rounds[0].draft.question), taken.rounds, system, cut_off=cut_off)
         try:
             return self.add(id, whole, taken.restore, known_s)
         except RenewedError as error:

@@ -91,7 +91,7 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
 
 def shown(session: Session) -> tuple[Any, ...]:
     """All that shows a conversation in which nothing is on its way."""
-    return session.shown(), status.line(), *drawn(session)
+    return session.shown(), status.resting(can_go_on=session.can_go_on), *drawn(session)
 
 
 def redraw(session: Session) -> tuple[Any, ...]:

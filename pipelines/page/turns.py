@@ -60,7 +60,8 @@ def edit(session: Session, message: dict[str, Any], pencil: gr.SelectData) -> tu
 def leave_edit(session: Session) -> tuple[Any, ...]:
     """Leave the earlier question as it was, and give back what was in the composer."""
     session.leave_edit()
-    return parts.ready_composer(session.take_returned() or Draft("")), status.line()
+    line = status.resting(can_go_on=session.can_go_on)
+    return parts.ready_composer(session.take_returned() or Draft("")), line
 
 
 def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
@@ -68,7 +69,7 @@ def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
     try:
         session.pointed = point(pointing_of(marked.value, len(session.files)), session.files, Shelf(uploads()))
     except UserError as error:
-        return pointed_html(session.pointed), status.failed(str(error), session.editing)
+        return pointed_html(session.pointed), status.failed(str(error), session.editing, can_go_on=session.can_go_on)
     return pointed_html(session.pointed), gr.skip()
 
 

@@ -11,8 +11,8 @@ from typing import Literal
 from pipelines.present.figures.rates import decode_rate
 from pipelines.types import Progress, Result, Stage, ThoughtEnd
 
-Tone = Literal["calm", "busy", "busy gb-thinking", "error", "calm gb-cut"]
-"""How the line looks, and which button belongs beside it: to answer now, or to go on."""
+Tone = Literal["calm", "busy", "busy gb-thinking", "error"]
+"""How the line looks, and whether the button to answer now belongs beside it."""
 
 DOING: dict[Stage, str] = {
     "queue": "Waiting",
@@ -47,16 +47,25 @@ THOUGHT_ENDS: dict[ThoughtEnd, str] = {
 }
 
 
-def line(text: str = "", running: str = "", tone: Tone = "calm", editing: int | None = None) -> str:
+def line(
+    text: str = "", running: str = "", tone: Tone = "calm", editing: int | None = None, *, can_go_on: bool = False
+) -> str:
     """The line: `text` is announced, `running` is only seen.
 
     While the question of the place `editing` is in the composer, it says so, and the button that leaves it is shown.
+    Else, where the last reply `can_go_on`, it is the button for that.
     """
     if editing is not None:
         text = f"{text} {EDITING.format(number=editing + 1)}".strip()
-    button = "" if editing is None else " gb-editing"
+    button = " gb-cut" if can_go_on else ""
+    button = button if editing is None else " gb-editing"
     moving = f'<span aria-hidden="true">{escape(running)}</span>' if running else ""
     return f'<p class="gb-status gb-{tone}{button}" role="status">{escape(text)}{moving}</p>'
+
+
+def resting(editing: int | None = None, *, can_go_on: bool) -> str:
+    """The line while nothing is on its way; of a last reply that ran out of tokens it says so, and lets it go on."""
+    return line(ENDS["length"] if can_go_on else "", editing=editing, can_go_on=can_go_on)
 
 
 def doing(progress: Progress | None, elapsed_s: float, stage_s: float = 0.0) -> str:
@@ -88,9 +97,9 @@ def ended(result: Result) -> str:
         *([f"{tokens.answer:,} answered"] if tokens.answer else []),
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
-    return line(" · ".join(parts), tone="calm gb-cut" if result.can_go_on else "calm")
+    return line(" · ".join(parts), can_go_on=result.can_go_on)
 
 
-def failed(sentence: str, editing: int | None = None) -> str:
-    """What the user can put right, also where a question is edited."""
-    return line(sentence, tone="error", editing=editing)
+def failed(sentence: str, editing: int | None = None, *, can_go_on: bool = False) -> str:
+    """What the user can put right, also where a question is edited, or the last reply can go on."""
+    return line(sentence, tone="error", editing=editing, can_go_on=can_go_on)

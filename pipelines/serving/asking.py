@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pipelines.host.turns import ENDING, Turns, Visitor
 from pipelines.present.chat import ChatMessage
-from pipelines.present.status import BEFORE_THIS, SERVER_FAULT, STOPPED_EARLY, failed, line
+from pipelines.present.status import BEFORE_THIS, SERVER_FAULT, STOPPED_EARLY, failed, line, resting
 from pipelines.serving.exchange import Exchange
 from pipelines.serving.pacing import Pump, tick_s
 from pipelines.serving.session import Session
@@ -91,12 +91,12 @@ def ask_in_turn(
 
 
 def _stopped_early(session: Session) -> Update:
-    return Update(session.shown(), line(STOPPED_EARLY, editing=session.editing))
+    return Update(session.shown(), line(STOPPED_EARLY, editing=session.editing, can_go_on=session.can_go_on))
 
 
 def _failed(session: Session, sentence: str) -> Update:
     """The conversation as it was, and why; a question that is edited still is."""
-    return Update(session.shown(), failed(sentence, session.editing))
+    return Update(session.shown(), failed(sentence, session.editing, can_go_on=session.can_go_on))
 
 
 def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
@@ -105,7 +105,7 @@ def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
     Where nothing is on its way, the conversation as it is: a page blanks what gets no update at all.
     """
     if session.pending is None:
-        yield Update(session.shown(), line(editing=session.editing))
+        yield Update(session.shown(), resting(session.editing, can_go_on=session.can_go_on))
         return
     session.is_running = True
     try:
@@ -115,7 +115,7 @@ def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
 
 
 def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable[[], None]) -> Iterator[Update]:
-    exchange, pump = Exchange(session.resumed), Pump[Arrival]()
+    exchange, pump = Exchange(session.resumed.result if session.resumed else None), Pump[Arrival]()
     pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
     try:
         for batch in pump.batches(lambda: tick_s(exchange.num_characters)):

@@ -62,7 +62,7 @@ def save(archive: Archive, session: Session) -> str:
 
 
 def _keep(archive: Archive, session: Session) -> None:
-    session.kept_s = archive.save(session.name, session.rounds, session.system, session.kept_s)
+    session.kept_s = archive.save(session.name, session.rounds, session.system, session.kept_s, session.cut_off)
 
 
 class Keeping:
@@ -140,7 +140,7 @@ class Keeping:
             return None
         rounds = self._archive.rounds(kept, self._uploads())
         left = self._leave(session, draft_of(message, self._uploads()))
-        return Done(session.another(left, rounds, kept.system, id, kept.updated_s), is_shown=True, system=kept.system)
+        return Done(session.opened(left, id, kept, rounds), is_shown=True, system=kept.system)
 
     def _deleted(self, id: str, session: Session, message: Message, own_system: str) -> Done:
         """A new conversation where the open one was deleted. Raises UserError."""

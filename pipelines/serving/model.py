@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.asides import anticipate, check_claim, gaze
+from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
 from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
@@ -130,7 +131,7 @@ class Model:
         """Answer within the limits of the host, by another `engine` where one is given; it knows who comes first."""
         request = replace(self._lowered(request), uploads=self.arrivals.of(request.media))
         engine = engine or self.load()
-        if request.resumed is not None and request.resumed.engine.model != engine.info.model:
+        if request.resumed is not None and not _may_have_written(engine, request.resumed):
             raise UserError("Another model began this reply and cannot go on with it here: ask the question again.")
         observe = self.metrics.observing(observe) if self.metrics else observe
         try:
@@ -186,6 +187,13 @@ class Model:
         with self._loading:
             if self._engine is not None:
                 self._engine.forget(conversation)
+
+
+def _may_have_written(engine: Engine, result: Result) -> bool:
+    """Whether a reply is of its model, which may have been another one of that name when the reply was kept."""
+    vision = engine.vision
+    num_tokens = vision.tokenizer.get_vocab_size() if isinstance(vision, Checkpoint) else 0
+    return result.engine.model == engine.info.model and max(result.token_ids, default=0) < num_tokens
 
 
 def _to_stderr(sentence: str) -> None:

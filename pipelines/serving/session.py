@@ -6,10 +6,11 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.conversation import Draft, Reply, Round, subjects
+from pipelines.archive import Kept
+from pipelines.conversation import CutOff, Draft, Reply, Round, subjects
 from pipelines.present.answered import Answered
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.figures.history import History
@@ -66,8 +67,8 @@ class Session:
     is_running: bool = False
     sent: Request | None = None
     answered: Answered | None = None
-    cut_off: Result | None = None
-    resumed: Result | None = None
+    cut_off: CutOff | None = None
+    resumed: CutOff | None = None
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
     system: str = ""
@@ -102,16 +103,21 @@ class Session:
         """Whether the last round may be asked again or taken back: no question is on its way, and none is edited."""
         return self.pending is None and self.editing is None and bool(self.rounds)
 
-    def another(
-        self,
-        returned: Draft | None,
-        rounds: Sequence[Round] = (),
-        system: str = "",
-        name: str = "",
-        kept_s: float = 0.0,
-    ) -> Session:
-        """Another conversation of the same visitor: a new one, or one that was kept under `name` at `kept_s`."""
-        return Session(list(rounds), returned=returned, history=self.history, system=system, kept_s=kept_s, _name=name)
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the last reply ran out of tokens and may go on now."""
+        return self.can_rewind and self.cut_off is not None
+
+    def another(self, returned: Draft | None) -> Session:
+        """A new conversation of the same visitor."""
+        return Session(returned=returned, history=self.history)
+
+    def opened(self, returned: Draft | None, name: str, kept: Kept, rounds: Sequence[Round]) -> Session:
+        """A conversation of the same visitor that was kept under `name`; `rounds` are its own with their files here."""
+        fresh = self.another(returned)
+        fresh.rounds, fresh.system, fresh.cut_off = list(rounds), kept.system, kept.cut_off
+        fresh._name, fresh.kept_s = name, kept.updated_s
+        return fresh
 
     def part(self, name: str) -> None:
         """Go on under another name, of which nothing is kept yet: somebody else went on with the conversation."""
@@ -130,7 +136,7 @@ class Session:
 
     def resume(self) -> None:
         """Take the last question on its way again, whose reply was cut off, for the rest of it."""
-        if self.can_rewind and self.cut_off is not None:
+        if self.can_go_on:
             self.retry()
             self.resumed = self.cut_off
 
@@ -205,8 +211,8 @@ class Session:
 
     def request(self, settings: Settings) -> Request:
         """The question on its way with the turns before it."""
-        if self.resumed is not None and self.answered is not None:
-            settings = settings.going_on_from(self.answered.request.settings)
+        if self.resumed is not None:
+            settings = settings.going_on_from(self.resumed.settings)
         draft = self.pending or Draft("")
         history = tuple(past.turn for past in self.rounds)
         self.sent = Request(
@@ -214,7 +220,7 @@ class Session:
             draft.files,
             settings,
             history,
-            resumed=self.resumed,
+            resumed=self.resumed.result if self.resumed else None,
             conversation=self.name,
             asked_s=self._asked_s,
             about=draft.about,
@@ -251,8 +257,7 @@ class Session:
         self.result, self.num_new_media = result, len(self.pending.files)
         self.answered = Answered.of(self.sent, result) if self.sent else None
         self.system = self.sent.settings.system if self.sent else ""
-        # what can go on needs its words, and not the frames of its media
-        self.cut_off = replace(result, media=(), sights=()) if result.can_go_on else None
+        self.cut_off = CutOff.of(result, self.sent.settings) if self.sent else None
         self.leave_edit()
         self._offer_next()
         self.pending = self.resumed = None
