@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipelines.archive import Archive
+from pipelines.conversation import Draft, Reply, Round
 from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, open_settings, set_number, shoot, wait_for_end
 from tests.media_makers import write_clip
 from tests.page_server import FREED, SAY, SCRIPTED, PageServer, serving
@@ -171,6 +173,18 @@ def test_a_reply_that_was_cut_off_goes_on_after_a_reload(keeping_server: PageSer
     expect(page.locator("#chat .thought-group")).to_contain_text("128 tokens")
     wait_for_end(page, "Cut off")
     expect(page.locator("#chat .user-row")).to_have_count(1)
+
+
+def test_a_long_conversation_can_be_stopped(data: Path, keeping_server: PageServer, open_page: OpenPage) -> None:
+    """The browser fell so far behind what it was sent that it told of the end a minute after Stop."""
+    reply = Reply("It is a **circle**. " * 30, "Step of the thought. " * 200, "stop", 2.0, 800)
+    Archive(data).save("long", [Round(Draft(f"Question {number}?"), reply) for number in range(100)])
+    page = open_page(keeping_server, link=f"{keeping_server.address}?conversation=long")
+    expect(page.locator("#chat .user-row")).to_have_count(100)
+    ask(page, "Hello dugong")
+    expect(page.locator("#chat .thought-group").last).to_contain_text("Step 20 of the thought.")
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")
 
 
 def test_one_conversation_in_two_tabs_loses_nothing(keeping_server: PageServer, open_page: OpenPage) -> None:

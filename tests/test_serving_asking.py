@@ -265,6 +265,10 @@ def test_longer_texts_are_shown_less_often() -> None:
     assert [tick_s(length) for length in (0, 1_999, 2_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
 
 
+def test_an_answer_in_a_long_conversation_is_shown_less_often() -> None:
+    assert [tick_s(0, count) for count in (0, 100, 300)] == pytest.approx([0.1, 0.4, 1.0])
+
+
 def test_the_thought_closes_when_the_answer_begins() -> None:
     times = iter([0.0, 1.0, 3.5])
     exchange = Exchange(clock=lambda: next(times))

@@ -116,9 +116,10 @@ def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
 
 def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable[[], None]) -> Iterator[Update]:
     exchange, pump = Exchange(session.resumed.result if session.resumed else None), Pump[Arrival]()
+    num_before = len(session.shown())
     pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
     try:
-        for batch in pump.batches(lambda: tick_s(exchange.num_characters)):
+        for batch in pump.batches(lambda: tick_s(exchange.num_characters, num_before)):
             for item in batch:
                 exchange.take(item)
             if exchange.result is None:

@@ -20,11 +20,19 @@ class _End:
     """Marks the end of what is produced."""
 
 
-def tick_s(num_characters: int) -> float:
-    """How long to gather before the next update: the longer the text, the dearer it is to show again."""
+MESSAGE_S = 0.003
+"""A browser goes over the whole conversation at each update: twice what it took for one of its messages."""
+
+
+def tick_s(num_characters: int, num_messages: int = 0) -> float:
+    """How long to gather before the next update: the longer the text, the dearer it is to show again.
+
+    So it is behind `num_messages` of the conversation. A browser that cannot keep up falls behind, and its Stop too.
+    """
+    behind_s = MESSAGE_S * num_messages
     if num_characters < 2_000:
-        return 0.1
-    return 0.2 if num_characters < 16_000 else 0.35
+        return 0.1 + behind_s
+    return (0.2 if num_characters < 16_000 else 0.35) + behind_s
 
 
 class Pump(Generic[Item]):
