@@ -17,10 +17,11 @@ from pipelines.conversation import CutOff, Draft, Reply
 from pipelines.engine import LocalEngine
 from pipelines.present.listing import Pressed, Remembered
 from pipelines.serving.asking import ask
-from pipelines.serving.keeping import Keeping, save
+from pipelines.serving.keeping import GONE_FILES, Keeping, save
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
 from pipelines.types import Look, Said, Sampling, Settings, Token
+from tests.archive_values import media
 from tests.present_values import result
 
 QUESTION = "Describe the picture."
@@ -88,6 +89,18 @@ def test_a_reply_goes_on_that_was_opened_from_the_list_and_renamed(
     assert opened.can_go_on
     opened.undo(Draft(""))
     assert not opened.can_go_on
+
+
+def test_a_reply_about_a_file_that_is_gone_cannot_go_on(
+    engine: LocalEngine, archive: Archive, keeping: Keeping, picture: Path
+) -> None:
+    """Its prompt would be another one."""
+    name = begun(engine, archive, picture).name
+    for file in media(archive):
+        file.unlink()
+    done = keeping.restore(Remembered(name), Session())
+    assert done.warnings == (GONE_FILES,)
+    assert not done.session.can_go_on
 
 
 def test_tokens_go_nowhere_with_a_conversation(

@@ -10,7 +10,7 @@ import pytest
 from pipelines.archive import Archive
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.present.listing import Act, Pressed, Remembered
-from pipelines.serving.keeping import NOT_HERE, PARTED, Done, Keeping, save
+from pipelines.serving.keeping import GONE_FILES, NOT_HERE, PARTED, Done, Keeping, save
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 from tests.archive_values import REPLY, rounds_about
@@ -163,3 +163,19 @@ def test_a_conversation_goes_on_in_a_fresh_database(archive: Archive, tmp_path: 
     id = session.name
     assert asked_in(archive, session, "Three") == ""
     assert questions_in(archive) == {id: ["One", "Two", "Three"]}
+
+
+def test_a_file_that_is_gone_is_told(archive: Archive, keeping: Keeping, tmp_path: Path, picture: Path) -> None:
+    """Nothing was said, and a question about the other one was about none."""
+    other = tmp_path / "other.png"
+    other.write_bytes(b"other")
+    drafts = Draft("One", (other,)), Draft("Two", (picture,), 1), Draft("Three", (), 0)
+    archive.save("a", [Round(draft, REPLY) for draft in drafts])
+    kept = archive.find("a")
+    assert kept is not None
+    assert pressed(keeping, "open", "a").warnings == ()
+    archive.path_of(kept.rounds[0].files[0].content).unlink()
+    for done in (pressed(keeping, "open", "a"), keeping.restore(Remembered("a"), Session())):
+        assert done.warnings == (GONE_FILES,)
+        assert [len(past.draft.files) for past in done.session.rounds] == [0, 1, 0]
+        assert [past.draft.about for past in done.session.rounds] == [None, 0, None]

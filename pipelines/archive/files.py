@@ -61,8 +61,18 @@ class Media:
 
     def bring(self, rounds: Sequence[KeptRound], uploads: Path) -> list[Round]:
         """The rounds with their files put where uploads lie; a file that is gone is left out. Raises OSError."""
+        kept = [file for past in rounds for file in past.files]
+        here = [number for number, file in enumerate(kept) if self.path_of(file.content).is_file()]
+        places = {number: place for place, number in enumerate(here)}
         return [
-            Round(Draft(past.question, tuple(self._bring(past.files, uploads)), past.about), past.reply)
+            Round(
+                Draft(
+                    past.question,
+                    tuple(self._bring(past.files, uploads)),
+                    None if past.about is None else places.get(past.about),
+                ),
+                past.reply,
+            )
             for past in rounds
         ]
 

@@ -6,7 +6,7 @@ Nothing here raises: what went wrong is a sentence beside the conversation, whic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.archive import Archive, ChangedError, RenewedError, export, import_file
@@ -18,6 +18,7 @@ from pipelines.types import UserError
 
 NOT_HERE = "This conversation is not kept here, or not any more."
 PARTED = "This conversation was changed in another tab meanwhile: what is here goes on as a conversation of its own."
+GONE_FILES = "A file of this conversation is no longer on the server: the model goes on without it."
 LOST_FILES = "A file of your draft is no longer on the server: add it again."
 
 Message = Mapping[str, object]
@@ -115,6 +116,7 @@ class Keeping:
         warnings: list[str] = []
         try:
             done = self._opened(remembered.id, session, {}) if self._archive.is_on else None
+            warnings.extend(done.warnings if done else ())
             if done is None and remembered.is_linked:
                 warnings.append(NOT_HERE)
         except UserError as error:
@@ -140,7 +142,10 @@ class Keeping:
             return None
         rounds = self._archive.rounds(kept, self._uploads())
         left = self._leave(session, draft_of(message, self._uploads()))
-        return Done(session.opened(left, id, kept, rounds), is_shown=True, system=kept.system)
+        is_whole = [len(past.files) for past in kept.rounds] == [len(past.draft.files) for past in rounds]
+        kept = kept if is_whole else replace(kept, cut_off=None)  # its prompt cannot be made any more
+        opened, warnings = session.opened(left, id, kept, rounds), () if is_whole else (GONE_FILES,)
+        return Done(opened, is_shown=True, system=kept.system, warnings=warnings)
 
     def _deleted(self, id: str, session: Session, message: Message, own_system: str) -> Done:
         """A new conversation where the open one was deleted. Raises UserError."""
