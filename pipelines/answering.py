@@ -165,8 +165,8 @@ class Answering:
 
     def result(self) -> Result:
         """Everything there is to say of the request."""
-        if self._finish_reason == "stop":
-            self._reply.settle()
+        is_whole = self._finish_reason == "stop"
+        self._reply.settle(is_whole=is_whole, may_think=self._request.settings.thinking)
         written, inputs, tokens = self._reply.written, self._inputs, self._tokens
         seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
         grounding = parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current())

@@ -5,7 +5,8 @@ the same order. The start comes from the prompt's end (`thinking_open`), since a
 `<think>`. A reply that runs out before `</think>` is reasoning only.
 
 - `<think>` counts only while nothing else has come; later it is plain text, as is every tag out of its place.
-- `</think>` ends the reasoning, and inside an answer it is dropped.
+- `</think>` ends the reasoning, and inside an answer it is dropped. `unopened` is how much of an answer stood before
+  the first one, where no reasoning did: a model that was told not to think may have thought in it.
 - `<tool_call>` ends the reasoning too; after `</tool_call>` the answer goes on, so the white space around a call in
   the middle of an answer stays as the gap between its two parts.
 - Each channel starts at its first character that is not a space and ends at its last.
@@ -20,10 +21,10 @@ from itertools import groupby
 
 from pipelines.types import Channel, Delta
 
-_THINK = "<think>"
+_THINK, _END_OF_THOUGHT = "<think>", "</think>"
 _EXITS: dict[Channel, dict[str, Channel]] = {
-    "reasoning": {"</think>": "answer", "<tool_call>": "tool_call"},
-    "answer": {"</think>": "answer", "<tool_call>": "tool_call"},
+    "reasoning": {_END_OF_THOUGHT: "answer", "<tool_call>": "tool_call"},
+    "answer": {_END_OF_THOUGHT: "answer", "<tool_call>": "tool_call"},
     "tool_call": {"</tool_call>": "answer"},
 }
 
@@ -36,6 +37,8 @@ class ReplySplitter:
         self._is_at_start = True
         self._held = ""
         self._spaces: dict[Channel, list[str]] = {}
+        self._num_answered = 0
+        self.unopened: int | None = None
 
     @property
     def channel(self) -> Channel:
@@ -76,6 +79,7 @@ class ReplySplitter:
             exits = self._exits()
             tag = next((tag for tag in exits if text.startswith(tag, at)), None)
             if tag:
+                self._note_unopened(tag)
                 self._channel = exits[tag]
                 self._is_at_start = tag == _THINK
                 at += len(tag)
@@ -93,6 +97,11 @@ class ReplySplitter:
         exits = _EXITS[self._channel]
         return {_THINK: "reasoning", **exits} if self._is_at_start else exits
 
+    def _note_unopened(self, tag: str) -> None:
+        is_first = self._num_answered and self.unopened is None and "reasoning" not in self._spaces
+        if tag == _END_OF_THOUGHT and self._channel == "answer" and is_first:
+            self.unopened = self._num_answered
+
     def _add(self, text: str, pieces: list[Delta]) -> None:
         body = text.rstrip()
         spaces = self._spaces.get(self._channel)
@@ -102,6 +111,7 @@ class ReplySplitter:
             return
         lead = body.lstrip() if spaces is None else "".join(spaces) + body
         pieces.append(Delta(self._channel, lead))
+        self._num_answered += len(lead) if self._channel == "answer" else 0
         self._spaces[self._channel] = [text[len(body) :]]
         self._is_at_start = False
 

@@ -159,11 +159,13 @@ class Stopwatch:
         if self._first_answer is None:
             self._first_answer = self._host.mark()
 
-    def settle(self) -> None:
-        """Know that what was taken for reasoning was the answer."""
-        self._tokens = [("answer" if stage == "think" else stage, mark) for stage, mark in self._tokens]
+    def settle(self, num_thought: int = 0) -> None:
+        """Know that the first `num_thought` tokens were the reasoning, and the others the answer."""
+        kinds: tuple[Stage, Stage] = ("think", "answer")
+        told = enumerate(self._tokens)
+        self._tokens = [(kinds[at >= num_thought] if stage in kinds else stage, mark) for at, (stage, mark) in told]
         if self._tokens:
-            self._first_answer = self._tokens[0][1]
+            self._first_answer = self._tokens[min(num_thought, len(self._tokens) - 1)][1]
 
     def stop(self) -> Timing:
         """End the last piece of work, wherever it stands, and read every clock: the end is when that is done."""

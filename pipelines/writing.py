@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from pipelines import tools
 from pipelines.engine import Kept, Piece
@@ -13,6 +14,25 @@ from pipelines.timing import Stopwatch
 from pipelines.types import Channel, Delta, Progress, Reported, Result, Said, Stage, Token, TokenCounts
 
 STAGES: Mapping[Channel, Stage] = {"reasoning": "think", "tool_call": "tool", "answer": "answer"}
+
+
+@dataclass(frozen=True)
+class _Unopened:
+    """The answer up to a `</think>` that nothing opened: its characters, its tokens, and how likely those were."""
+
+    length: int
+    num_tokens: int
+    logprob: float
+    num_likely: int
+
+    def is_thought(self, answer: str) -> bool:
+        """Whether it stands as thoughts do: the tag ends a line or has its own, and an answer follows.
+
+        An answer may tell of such tags, and show them in code.
+        """
+        thought, rest = answer[: self.length], answer[self.length :]
+        gap = rest[: len(rest) - len(rest.lstrip())]
+        return bool(rest.strip()) and "\n" in gap and "<think>" not in thought and thought.count("```") % 2 == 0
 
 
 class Writing:
@@ -31,6 +51,8 @@ class Writing:
         self._text: dict[Channel, list[str]] = {"reasoning": [], "answer": [], "tool_call": []}
         self._counted: dict[Channel, int] = {"reasoning": 0, "answer": 0, "tool_call": 0}
         self._is_supposed, self._logprob, self._num_likely = False, 0.0, 0
+        self._is_told = False
+        self._unopened: _Unopened | None = None
         for said in self.said:
             self._weigh(said.token, said.channel)
 
@@ -63,7 +85,7 @@ class Writing:
             self.ids.append(step.id)
             self.said.append(Said(step, self._splitter.channel))
         else:
-            num_tokens, self._is_supposed = step.num_tokens, step.channel is None
+            num_tokens, self._is_supposed, self._is_told = step.num_tokens, step.channel is None, True
             if step.channel:
                 yield from self._note(self._splitter.switch(step.channel))
         channel = self._splitter.channel
@@ -73,6 +95,8 @@ class Writing:
         self._weigh(step, channel, num_tokens)
         yield Progress(STAGES[channel], self._counted[channel])
         yield from self._note(self._splitter.feed(step.text))
+        if isinstance(step, Piece) and self._unopened is None and (at := self._splitter.unopened) is not None:
+            self._unopened = _Unopened(at, self._counted["answer"], self._logprob, self._num_likely)
 
     def close(self, *, is_anew: bool) -> Iterator[Delta]:
         """Be ready for what follows a thought that was ended: a reply of its own, where it `is_anew`."""
@@ -88,13 +112,30 @@ class Writing:
         self.ids, self.said = [], []
         self._logprob, self._num_likely = 0.0, 0
 
-    def settle(self) -> None:
-        """Take a whole reply that closed no thought for an answer, where nobody told that it would think."""
+    def settle(self, *, is_whole: bool, may_think: bool) -> None:
+        """Know the thought from the answer, where a server did not tell them apart.
+
+        A reply that ended by itself and closed no thought `is_whole`: it is the answer where nobody told that it would
+        think, or where it was told not to, whatever the server calls it. What stands before a `</think>` that nothing
+        opened is the thought.
+        """
         text, counted = self._text, self._counted
-        if self._is_supposed and not text["answer"] and not text["tool_call"]:
+        is_answer = is_whole and (self._is_supposed or not may_think)
+        if is_answer and self._is_told and text["reasoning"] and not text["answer"] and not text["tool_call"]:
             text["answer"], text["reasoning"] = text["reasoning"], []
             counted["answer"], counted["reasoning"] = counted["reasoning"], 0
             self._watch.settle()
+        elif self._unopened and self._unopened.is_thought("".join(text["answer"])):
+            self._move(self._unopened)
+
+    def _move(self, thought: _Unopened) -> None:
+        """Take the beginning of the answer for the thought that it is."""
+        answer = "".join(self._text["answer"])
+        self._text["reasoning"], self._text["answer"] = [answer[: thought.length]], [answer[thought.length :].lstrip()]
+        self._counted["reasoning"] += thought.num_tokens
+        self._counted["answer"] -= thought.num_tokens
+        self._logprob, self._num_likely = self._logprob - thought.logprob, self._num_likely - thought.num_likely
+        self._watch.settle(thought.num_tokens)
 
     def counts(self, inputs: ModelInputs | None, num_own: int, kept: Kept, told: Reported) -> TokenCounts:
         """Tokens as they were counted here, or where a server made them as it reports them.

@@ -13,6 +13,7 @@ from tests.dialect_server import HELD, Chunk, Stream, delta, dialect_server, sai
 
 INLINE = Stream(said("<thi", "nk>", "\nI look", ".\n", "</think>", "\n\n", "It is", " blue."))
 APART = Stream([*(delta({"reasoning_content": word}) for word in ("I", " look.")), *said("It is blue.")])
+UNOPENED = Stream(said("I look", ".\n", "</thi", "nk>\n\n", "It is", " blue."))
 PLAIN = Stream(said("It is", " blue."))
 
 
@@ -22,19 +23,59 @@ def asked(engine: RemoteEngine, settings: Settings) -> Result:
     return result
 
 
-@pytest.mark.parametrize("sent", [INLINE, APART], ids=["in the text", "told apart"])
+@pytest.mark.parametrize("sent", [INLINE, APART, UNOPENED], ids=["in the text", "told apart", "never opened"])
 def test_a_thought_that_was_not_asked_for_is_no_answer(sent: Stream) -> None:
     with dialect_server(sent) as server:
         result = asked(RemoteEngine.connect(server.base_url), Settings(thinking=False))
     assert (result.reasoning, result.answer) == ("I look.", "It is blue.")
 
 
-def test_a_thought_after_a_plain_reply_is_no_answer() -> None:
-    with dialect_server(PLAIN, INLINE) as server:
+@pytest.mark.parametrize("sent", [INLINE, UNOPENED], ids=["opened", "never opened"])
+def test_a_thought_after_a_plain_reply_is_no_answer(sent: Stream) -> None:
+    with dialect_server(PLAIN, sent) as server:
         engine = RemoteEngine.connect(server.base_url)
         replies = [asked(engine, Settings()) for _ in range(3)]
     assert [reply.reasoning for reply in replies] == ["", "I look.", "I look."]
     assert [reply.answer for reply in replies] == ["It is blue."] * 3
+
+
+def test_a_thought_that_was_never_opened_is_counted_as_one() -> None:
+    """It was shown as the answer, and what it named was drawn."""
+    first = delta({"content": 'I see [{"bbox_2d": [1, 2, 30, 40]}].\n'})
+    whole = Stream([first, *said("</think>\n\n", "It is", " blue.")])
+    with dialect_server(whole) as server:
+        result = asked(RemoteEngine.connect(server.base_url), Settings(thinking=False))
+    assert (result.answer, result.grounding.regions) == ("It is blue.", ())
+    assert (result.tokens.reasoning, result.tokens.answer) == (2, 2)
+    answered_ms, began_ms = result.timing.time_to_answer_ms, result.timing.time_to_first_token_ms
+    assert answered_ms is not None
+    assert began_ms is not None
+    assert answered_ms > began_ms
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The tag </think> ends it.",
+        "It is blue.\n</think>",
+        "Write <b>\n<think>\n</think>\nbefore it.",
+        "So:\n```\n</think>\n```\nends it.",
+    ],
+    ids=["in a sentence", "at the end", "opened in the answer", "in code"],
+)
+def test_an_answer_may_tell_of_a_tag(words: str) -> None:
+    with dialect_server(Stream(said(words))) as server:
+        result = asked(RemoteEngine.connect(server.base_url), Settings(thinking=False))
+    assert (result.reasoning, result.tokens.reasoning) == ("", 0)
+
+
+def test_an_answer_that_is_called_a_thought_is_one() -> None:
+    """A server whose parser waits for a `</think>` calls a reply without one a thought: nothing was answered."""
+    called = Stream([*(delta({"reasoning_content": word}) for word in ("It is", " blue.")), delta({}, "stop")])
+    with dialect_server(called) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        replies = [asked(engine, Settings(thinking=thinking)) for thinking in (False, True)]
+    assert [(reply.reasoning, reply.answer) for reply in replies] == [("", "It is blue."), ("It is blue.", "")]
 
 
 @pytest.mark.parametrize(("sent", "budget"), [(INLINE, 3), (APART, 1)], ids=["in the text", "told apart"])

@@ -143,6 +143,23 @@ def test_channel_follows_the_tags() -> None:
     assert channels == ["reasoning", "reasoning", "answer", "answer", "tool_call", "tool_call", "answer"]
 
 
+@pytest.mark.parametrize(
+    ("thinking_open", "text", "unopened"),
+    [
+        (OFF, "so \n</think>\n\nYes.</think>", "so"),
+        (OFF, "</think>\n\nYes.", None),
+        (OFF, "<think>so</think>Yes. </think>", None),
+        (ON, "so</think>Yes. </think>", None),
+        (OFF, "Yes.", None),
+    ],
+    ids=["behind words", "at the start", "opened", "opened by the prompt", "none"],
+)
+def test_what_stood_before_a_tag_that_nothing_opened(thinking_open: bool, text: str, unopened: str | None) -> None:
+    splitter = ReplySplitter(thinking_open)
+    found = "".join(delta.text for piece in text for delta in splitter.feed(piece) if delta.channel == "answer")
+    assert (None if splitter.unopened is None else found[: splitter.unopened]) == unopened
+
+
 def test_flush_twice_gives_nothing_more() -> None:
     splitter = ReplySplitter(thinking_open=False)
     splitter.feed("a </th")
