@@ -130,13 +130,35 @@ def test_bytes_that_are_no_text_are_shown_as_such() -> None:
 @pytest.mark.parametrize(
     ("sent", "sentence"),
     [
-        pytest.param(Refusal(200, "<html>login</html>", {"content-type": "text/html"}), "<html>login", id="a page"),
-        pytest.param(Refusal(200, {"error": {"message": "overloaded"}}), "overloaded", id="an error"),
+        pytest.param(Refusal(200, "<html>login</html>", {"content-type": "text/html"}), "login", id="a page"),
+        pytest.param(Refusal(200, {"detail": "no such page"}), "no such page", id="an object"),
     ],
 )
 def test_an_answer_that_is_no_stream_is_told_in_its_words(sent: Refusal, sentence: str) -> None:
     with pytest.raises(UserError, match=rf'answered with no stream: .* It says: "{sentence}'):
         told(sent)
+
+
+@pytest.mark.parametrize("body", [{"error": {"message": "overloaded"}}, {"object": "error", "message": "overloaded"}])
+def test_an_error_with_the_status_of_a_success_is_one(body: Any) -> None:
+    """It was said that the address is wrong."""
+    with pytest.raises(UserError, match=r'failed: ask again, or look into its log\. It says: "overloaded"\.$'):
+        told(Refusal(200, body))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center>nginx</center></body></html>",
+        "<!DOCTYPE html><html><head><style>p {x: y}</style></head><body><h1>502</h1> <p>Bad &#71;ateway</p></body>",
+        "<html><style>" + "<" * 60_000 + "</style>502 Bad Gateway",
+    ],
+    ids=["with a title", "without one", "of signs"],
+)
+def test_a_page_of_a_proxy_is_told_in_its_words(page: str) -> None:
+    """Its markup stood in the sentence."""
+    with pytest.raises(UserError, match=r'failed \(502\): .* It says: "502 Bad Gateway"\.$'):
+        told(Refusal(502, page, {"content-type": "text/html"}))
 
 
 def test_an_answer_of_nothing_is_no_stream() -> None:

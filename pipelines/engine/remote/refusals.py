@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import ssl
@@ -26,6 +27,10 @@ BLIND = re.compile(
 TOO_LONG = re.compile(
     r"context (?:length|size|window)|maximum.{0,20}length|too many tokens|longer than the model", re.I
 )
+PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
+TITLE = re.compile(r"<title[^<>]*>([^<]+)", re.IGNORECASE)
+MARKUP = re.compile(r"<(style|script)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+"""A page for people, as a proxy answers with: its title, and what in it is no text."""
 OF_THE_QUESTION = (400, 413, 422)
 """What a server answers with where it would take another question."""
 ENDED_EARLY = "The server at {host} ended the reply in the middle: see whether it still runs, and ask again."
@@ -36,6 +41,7 @@ TOO_LONG_FOR = (
     "chat."
 )
 NO_STREAM = "The server at {host} answered with no stream: put --base-url right, which often ends in /v1."
+FAILED = "The server at {host} failed: ask again, or look into its log."
 NO_REPLY = "The server at {host} sent what is no reply: ask again, or look into its log."
 BAD_CERTIFICATE = "The certificate of {host} is not trusted here: set SSL_CERT_FILE to that of who issued it."
 NO_TLS = "No secure connection to {host} comes about: see whether --base-url is to begin with http:// or https://."
@@ -74,7 +80,8 @@ def refused(
     if TOO_LONG.search(said):
         return UserError(TOO_LONG_FOR.format(host=host) + quoted)
     if isinstance(error, NoStreamError):
-        return ServerFailedError(NO_STREAM.format(host=host) + quoted)
+        is_error = bool(mapping(error.body).get("error")) or mapping(error.body).get("object") == "error"
+        return ServerFailedError((FAILED if is_error else NO_STREAM).format(host=host) + quoted)
     if not isinstance(error, openai.APIStatusError):
         return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
     kind = UserError if error.status_code in OF_THE_QUESTION else ServerFailedError
@@ -117,7 +124,14 @@ def is_blind(error: Exception) -> bool:
 
 def message_of(error: Exception) -> str:
     """The server's own words, in the forms in which servers send them; empty where it sent none."""
-    return _words(getattr(error, "body", None)).strip()
+    words = _words(getattr(error, "body", None)).strip()
+    return _of_page(words) if PAGE.match(words) else words
+
+
+def _of_page(page: str) -> str:
+    """What a page for people says: its title, or its text where it has none."""
+    title = TITLE.search(page)
+    return html.unescape(title[1] if title else MARKUP.sub(" ", page)).strip()
 
 
 def _words(body: object, depth: int = MAX_DEPTH) -> str:
