@@ -1,5 +1,7 @@
 """Times as models write them, in seconds: `3.2`, `3.2s`, `<28.2 seconds>`, `mm:ss.ff`, `hh:mm:ss,fff`, and "a - b".
 
+Units and what joins two times are also read in the other languages of the page: "3 bis 5 Sekunden", "从3秒到5秒".
+
 A comma is the decimal mark of a clock, as in subtitles. In a plain number it may be that or part the thousands, so
 such a number is no time. Nothing goes on over the end of a line.
 """
@@ -10,31 +12,59 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+UNSPACED = (
+    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
+"""Letters of languages that do not part words, or not names from what follows them: Chinese, Japanese, Korean."""
+_WORD = rf"[^\W{UNSPACED}]"
 _BLANKS = r"[^\S\r\n]{0,4}"
+_UNIT = rf"(?:(?:s|[Ss]e[ck]s?|seconds?|Sekunden?|secondes?|segundos?)(?!{_WORD})|秒[钟鐘間间]?)"
+_MINUTES = rf"(?:(?:m|[Mm]ins?|minutes?|Minuten?|minutos?)(?![^\W\d_{UNSPACED}])|分[钟鐘]?)"
+_HOURS = rf"(?:(?:hours?|hrs?|h|Stunden?|heures?|horas?)(?!{_WORD})|小时|時間)"
 _MOMENT = (
     rf"<?{_BLANKS}(?:(?:(?P<h#>[0-9]{{1,4}}):)?(?P<m#>[0-9]{{1,4}}):"
     r"(?P<s#>[0-9]{1,4}(?:\.[0-9]{0,9}|,[0-9]{1,9}(?![0-9]|:[0-9]))?)"
-    r"|(?<![0-9],)(?P<n#>[0-9]{1,9}(?:\.[0-9]{0,9})?)(?!,[0-9]))"
-    rf"{_BLANKS}(?P<u#>(?:s|secs?|seconds?)(?![^\W_]))?{_BLANKS}>?"
+    rf"|(?P<k#>[0-9]{{1,4}}){_BLANKS}{_MINUTES}{_BLANKS}(?:(?:and|und|et|y)\b{_BLANKS})?"
+    rf"(?P<l#>[0-9]{{1,2}}(?:\.[0-9]{{0,9}})?)(?={_BLANKS}{_UNIT})"
+    rf"|(?<![0-9],)(?P<n#>[0-9]{{1,9}}(?:\.[0-9]{{0,9}})?)(?!,[0-9]|{_BLANKS}(?:{_MINUTES}|{_HOURS})))"
+    rf"{_BLANKS}(?P<u#>{_UNIT})?{_BLANKS}>?"
 )
-_TO = rf"{_BLANKS}(?P<to>-{{1,2}}>?|–|—|~|→|to\b|until\b|till\b|and\b){_BLANKS}"
+_OF_DAY = rf"{_BLANKS}(?:[AaPp]\.?[Mm]\b|Uhr\b|o.clock\b)"
+_JOINED = r"-{1,2}>?|–|—|~|～|〜|→|(?:to|until|till|and|bis|und|à|et|hasta|a|y)\b|[到至]|から"
+_TO = rf"{_BLANKS}(?P<to>{_JOINED}){_BLANKS}第?"
 _RANGE_FORM = _MOMENT.replace("#", "1") + _TO + _MOMENT.replace("#", "2")
 _ONE = re.compile(_MOMENT.replace("#", "1"))
-_RANGE = re.compile(_RANGE_FORM)
+_RANGE = re.compile(rf"(?:(?:from|between)\s{{1,4}})?{_RANGE_FORM}", re.IGNORECASE)
 # In prose a number begins where no word, number or clock goes on, and ends where none does: each is tried once.
 _TOLD = re.compile(
-    rf"(?<![\w.:/])(?=<{_BLANKS}[0-9]|[0-9])"
+    rf"(?<![.:/])(?<!{_WORD})(?=<{_BLANKS}[0-9]|[0-9])"
     + _MOMENT.replace("#", "1")
-    + f"(?:{_TO}{_MOMENT.replace('#', '2')})?(?!\\w|[:/]\\w)"
+    + f"(?:{_TO}{_MOMENT.replace('#', '2')})?(?!{_WORD}|[:/]{_WORD}|{_OF_DAY})"
 )
 BRACKETED_TIME = re.sub(r"\(\?P<[^>]+>", "(?:", rf"{_BLANKS}{_MOMENT}(?:{_TO}{_MOMENT})?\]")
 """What follows a `[` that encloses a time or a range: a way of writing it, and no list."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\d])")
-_BULLET = re.compile(r"[\s*•\-]{0,20}(?:[0-9]{1,3}[.)]\s)?[\s*\[(]{0,20}")
-_EDGE = " \t:,.;-*–—[]()<>"
-_LEADING_WORD = re.compile(r"(?:^|\s)(?:from|between|at|during|in|within|of|for)\s*$", re.IGNORECASE)
-_BETWEEN = re.compile(r"\bbetween\s*[\[(<]?$", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\d])|(?<=[。！？；])(?=.)")
+_BULLET = re.compile(r"[\s*•\-|]{0,20}(?:[0-9]{1,3}[.)]\s)?[\s*\[(]{0,20}")
+_EDGE = " \t:,.;-*–—[]()<>|：，。；、（）【】"
+_LEADING_WORD = re.compile(
+    r"(?:(?:^|\s)(?:from|between|at|during|in|within|of|for|von|zwischen|bei|de|desde|about|around|approximately)"
+    r"|[从自在第])\s*$",
+    re.IGNORECASE,
+)
+_FOLLOWING_WORD = re.compile(r"^(?:まで|の間|之间|期间|[时時])")
+_BETWEEN = re.compile(r"\b(?:between|zwischen|entre)\s*[\[(<]?$", re.IGNORECASE)
+_FROM = re.compile(r"\b(?:del?|desde)\s*(?:l[ao]s?\s*)?[\[(<]?$", re.IGNORECASE)
+_BEHIND = {**dict.fromkeys(("and", "und", "et", "y"), _BETWEEN), "a": _FROM}
+"""Words that join the ends of a range only behind another one."""
+_LASTING = re.compile(
+    r"(?:\b(?:for|every|last(?:s|ed|ing)?|takes?|took|taking|wait(?:s|ed|ing)?|für|dauert|pendant|dure|durante|dura)"
+    r"(?:\s+(?:about|around|roughly|approximately|another|only|just))?|持续|持續|历时|長さ)\s*$",
+    re.IGNORECASE,
+)
+"""What makes of two numbers of seconds a length of time."""
+_REACH = 32
+_DECADE = re.compile(r"(?:1[0-9]|20)[0-9]0")
 _LETTER = re.compile(r"[^\W\d_]")
 _MAX_LINE = 4000
 
@@ -76,7 +106,7 @@ def told_times(prose: str) -> Iterator[ToldTime]:
     while found := _TOLD.search(prose, at):
         at = found.end()
         if found["to"] and _is_range(found, prose):
-            if _is_clear(found, "1") or _is_clear(found, "2"):
+            if not _is_length(found, prose) and (_is_clear(found, "1") or _is_clear(found, "2")):
                 yield ToldTime(found.start(), _end(found, "2"), *_span(found))
             continue
         at = found.start("to") if found["to"] else at
@@ -101,13 +131,13 @@ def told_spans(line: str) -> Iterator[tuple[float, float, str]]:
 
 def _said(text: str) -> str:
     """`text` less the marks at its edges; nothing where no word is left."""
-    trimmed = _LEADING_WORD.sub("", text.strip(_EDGE)).strip(_EDGE)
+    trimmed = _FOLLOWING_WORD.sub("", _LEADING_WORD.sub("", text.replace("**", "").strip(_EDGE))).strip(_EDGE)
     return trimmed if _LETTER.search(trimmed) else ""
 
 
 def _end(found: re.Match[str], which: str) -> int:
     """Where a moment ends, less the blanks that its form allows behind it."""
-    end = max(found.end(group + which) for group in "snu")
+    end = max(found.end(group + which) for group in "slnu")
     if found.string[end - 1] == ".":  # of the sentence
         return end - 1
     return end + (found.string[end : end + 1] == ">")
@@ -118,14 +148,33 @@ def _is_range(found: re.Match[str], prose: str) -> bool:
 
     With a sign between them, a clock and a plain number are two things: "0:05 - 3 people", "Scene 2 - 0:05".
     """
-    if found["to"] == "and":
-        return bool(_BETWEEN.search(prose, max(0, found.start() - 12), found.start()))
+    if behind := _BEHIND.get(found["to"]):
+        return bool(behind.search(prose, max(0, found.start() - _REACH), found.start()))
     has_clock = bool(found["m1"] or found["m2"])
     return found["to"].isalpha() or not has_clock or (_is_clear(found, "1") and _is_clear(found, "2"))
 
 
+def _is_length(found: re.Match[str], prose: str) -> bool:
+    """Whether it is told how long something takes, and not when it is: "for 3 to 5 seconds"."""
+    is_plain = not (found["m1"] or found["m2"])
+    return is_plain and bool(_LASTING.search(prose, max(0, found.start() - _REACH), found.start()))
+
+
 def _is_clear(found: re.Match[str], which: str) -> bool:
-    return bool(found["m" + which] or found["u" + which])
+    """Whether a moment is one by its form: a clock, which has two digits of seconds, or a number with its unit.
+
+    So "3:2" is a score and "16:9" a ratio, "1990s" a decade.
+    """
+    if found["m" + which]:
+        whole = re.split("[.,]", found["s" + which])[0]
+        return len(whole) == 2 and int(whole) < 60
+    return bool(found["u" + which]) and not _is_decade(found, which)
+
+
+def _is_decade(found: re.Match[str], which: str) -> bool:
+    year, is_joined = found["n" + which] or "", found.end("n" + which) == found.start("u" + which)
+    is_short = found.string[max(0, found.start("n" + which) - 1) :][:1] in "'’‘"
+    return is_joined and found["u" + which] == "s" and bool(_DECADE.fullmatch(year) or (is_short and len(year) == 2))
 
 
 def _span(found: re.Match[str]) -> tuple[float, float]:
@@ -136,6 +185,8 @@ def _span(found: re.Match[str]) -> tuple[float, float]:
 def _seconds(found: re.Match[str], which: str) -> float:
     if number := found["n" + which]:
         return float(number)
+    if minutes := found["k" + which]:
+        return int(minutes) * 60 + float(found["l" + which])
     return (
         int(found["h" + which] or 0) * 3600 + int(found["m" + which]) * 60 + float(found["s" + which].replace(",", "."))
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.grounding import told_times
+from pipelines.grounding import UNSPACED, told_times
 from pipelines.present.markdown import FENCE, FORMULA, escaped, safe_markdown
 from pipelines.types import Event, Grounding, Region
 
@@ -36,12 +36,7 @@ _APART = re.compile(
     re.IGNORECASE,
 )
 """What is a link already, as a whole, or a formula: a link within would break it."""
-_UNSPACED = (
-    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
-)
-"""Letters of languages that do not part words, or not names from what follows them: Chinese, Japanese, Korean."""
-_UNSPACED_LETTER = re.compile(f"[{_UNSPACED}]")
-_LETTER = rf"[^\W{_UNSPACED}]"
+_LETTER = rf"[^\W{UNSPACED}]"
 _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
@@ -115,7 +110,7 @@ def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequenc
 def _with_links(prose: str, names: dict[str, list[int]], targets: list[str]) -> str:
     """Prose with a link on every time and on every name of a mark."""
     found = [(*apart.span(), "") for apart in _APART.finditer(prose)]
-    times = told_times(_UNSPACED_LETTER.sub("、", prose))
+    times = told_times(prose)
     found += [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in times]
     if names:
         any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
