@@ -169,7 +169,9 @@ class Answering:
         self._reply.settle(is_whole=is_whole, may_think=self._request.settings.thinking)
         written, inputs, tokens = self._reply.written, self._inputs, self._tokens
         seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
-        grounding = parse_grounding(written.remark, [kind_of(item) for item in self._media], self._current())
+        kinds = [kind_of(item) for item in self._media]
+        ends_s = [item.duration_s if isinstance(item, Clip) else 0.0 for item in self._media]
+        grounding = parse_grounding(written.remark, kinds, self._current(), ends_s)
         return Result(
             engine=self._engine.info,
             reasoning=written.reasoning,

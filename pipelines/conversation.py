@@ -98,6 +98,11 @@ class Reply:
         """The kinds of `seen`."""
         return tuple("clip" if seen.times_s else "picture" for seen in self.seen)
 
+    @property
+    def ends_s(self) -> tuple[float, ...]:
+        """Where the last frame of each of `seen` is, in seconds; 0 of a picture."""
+        return tuple(max(seen.times_s, default=0.0) for seen in self.seen)
+
     def behind(self, part: Reply) -> Reply:
         """The whole reply whose beginning is `part` and whose rest this is: the time and tokens of both thoughts."""
         thought_s, num_tokens = part.thought_s + self.thought_s, part.num_thought_tokens + self.num_thought_tokens

@@ -363,6 +363,7 @@ AMONG = {
     "counted over all media": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 4"}', 3),
     "more than there are": ('{"bbox_2d": [1, 2, 3, 4], "image": "Picture 9"}', 2),
     "no name": ('{"bbox_2d": [1, 2, 3, 4]}', 2),
+    "an ordinal": ('In the second picture:\n[{"bbox_2d": [1, 2, 3, 4]}]', 2),
     "no name and a time": ('{"bbox_2d": [1, 2, 3, 4], "time": 1}', 3),
 }
 TIMES = {
@@ -463,6 +464,65 @@ def test_pictures_have_no_events(answer: str) -> None:
 def test_an_event_belongs_to_a_clip(answer: str, current: int, medium: int) -> None:
     (event,) = parse_grounding(answer, ["picture", "clip", "clip"], current).events
     assert event.media_index == medium
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Second image", "图2", "图片 2", "第二张图片", "第2张图", "Bild 2", "Im zweiten Bild", "La deuxième image"),
+        *("En la segunda imagen", "画像2", "2枚目の画像", "第二张照片中"),
+    ],
+)
+def test_pictures_have_names_in_other_languages(name: str) -> None:
+    """What was found in the second picture was drawn on the first."""
+    answer = f"{name}: {ITEM_A}"
+    assert [region.media_index for region in parse_grounding(answer, ["picture", "picture"]).regions] == [1]
+    assert [region.media_index for region in parse_grounding(answer, ["picture"]).regions] == [0]
+
+
+def test_an_ordinal_may_count_those_that_came_last() -> None:
+    kinds: list[MediaKind] = ["picture"] * 4
+    assert [one.media_index for one in parse_grounding(f"First image: {ITEM_A}", kinds, current=2).regions] == [2]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "**Picture 1** (the timetable):\n\n- 9:00-10:00 Math\n- 10:00-11:00 Art\n\n",
+        "Picture 1:\n9:00 - 10:00 Math\n10:00 - 11:00 Art\n\n",
+        "According to Picture 1, the shop is open from 9:00 to 17:00. ",
+        "- Picture 1: the shop is open 9:00-17:00.\n",
+    ],
+    ids=["a heading in bold", "a heading", "a sentence", "an item"],
+)
+def test_what_a_picture_says_does_not_happen_in_the_clip_beside_it(answer: str) -> None:
+    happens = "In the clip of Picture 1's shop, a man enters from 0:02 to 0:05."
+    found = parse_grounding(answer + happens, ["picture", "clip"]).events
+    assert [(one.start_s, one.end_s, one.media_index) for one in found] == [(2, 5, 1)]
+    assert parse_grounding(f"{answer}\n\nA man enters from 0:02 to 0:05.", ["picture", "clip"]).events == (
+        Event(2, 5, "A man enters", 1),
+    )
+
+
+def test_data_under_the_name_of_a_picture_does_not_happen_in_the_clip_beside_it() -> None:
+    row = '[{"start": "9:00", "end": "10:00", "name": "Math"}]'
+    for answer in (f"Picture 1:\n{row}", f'{{"Picture 1": {row}}}', f'{{"image": "Picture 1", "rows": {row}}}'):
+        assert parse_grounding(answer, ["picture", "clip"]).events == ()
+    for answer in (f"Picture 1 and the clip:\n{row}", f'{{"Video 1": {row}}}', row):
+        assert parse_grounding(answer, ["picture", "clip"]).events == (Event(540, 600, "Math", 1),)
+
+
+def test_what_is_far_behind_the_end_of_a_clip_is_none_of_its_times() -> None:
+    """The hours of a shop, read from a picture or in the clip itself, made its timeline an hour long."""
+    row = '{"start": "9:00", "end": "10:00", "name": "Math"}'
+    place = '{"time": "9:00", "bbox_2d": [100, 200, 300, 400], "label": "cat"}'
+    kinds: list[MediaKind] = ["picture", "clip"]
+    for answer in (f"[{row}]", "Open 9:00 - 17:00."):
+        assert parse_grounding(answer, kinds, 0, [0.0, 12.0]) == Grounding()
+        assert parse_grounding(answer, kinds, 0, [0.0, 0.0]).events
+        assert parse_grounding(answer, ["clip", "clip"], 0, [12.0, 900.0]).events[0].media_index == 1
+    assert parse_grounding(place, kinds, 0, [0.0, 12.0]) == CAT_A
+    assert parse_grounding("It turns 0:13 - 0:15.", kinds, 0, [0.0, 12.0]).events == (Event(13, 15, "It turns", 1),)
 
 
 def test_a_place_in_a_picture_has_no_time() -> None:

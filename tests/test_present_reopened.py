@@ -18,7 +18,7 @@ from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
 from pipelines.run import answer, seen_pixels
 from pipelines.serving.session import chat_of
-from pipelines.types import Request, Result
+from pipelines.types import Clip, Grounding, Request, Result
 from tests.media_makers import write_clip
 
 MARKED = (
@@ -60,6 +60,21 @@ def test_the_pane_is_drawn_as_it_was(archive: Archive, tmp_path: Path, picture: 
     assert answered.grounding == result.grounding
     assert answered.request.files == again[0].draft.files
     assert answered.result is None
+
+
+def test_hours_that_a_picture_shows_are_no_span_of_the_clip_beside_it(
+    archive: Archive, tmp_path: Path, picture: Path, clip: Path
+) -> None:
+    files, shelf = (picture, clip), Shelf(tmp_path / "uploads")
+    result = told(files, "The sign says: open 9:00 - 17:00.")
+    assert result.grounding == Grounding()
+    again = kept(archive, [Round(Draft("Where?", files), Reply.of(result))], shelf.folder)
+    seen = result.media[1]
+    assert isinstance(seen, Clip)
+    assert again[0].reply.ends_s == pytest.approx((0.0, seen.duration_s), abs=0.5)
+    _, answered = reopened(again, shelf)
+    assert answered is not None
+    assert answered.grounding == Grounding()
 
 
 def test_words_point_at_the_same_marks_as_before(archive: Archive, tmp_path: Path, picture: Path, clip: Path) -> None:

@@ -6,8 +6,8 @@ what is cut off is passed over, so an answer that breaks off gives the first of 
 `MAX_TOKENS` brackets, words and numbers are looked at.
 
 `salvage` turns the text into nodes, `reading` walks them, and `fields`, `places` and `times` say what they mean.
-`naming` says which medium is meant. A time past the end of the clip stays as it is. A bare list of four numbers in
-running prose is taken for a box when it could be one, and nothing smaller is.
+`naming` says which medium is meant. A time a little past the end of the clip stays as it is. A bare list of four
+numbers in running prose is taken for a box when it could be one, and nothing smaller is.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from pipelines.types import Grounding, MediaKind
 __all__ = ["MAX_TOKENS", "UNSPACED", "ToldTime", "parse_grounding", "told_times"]
 
 
-def parse_grounding(answer: str, media: Sequence[MediaKind] = (), current: int = 0) -> Grounding:
+def parse_grounding(
+    answer: str, media: Sequence[MediaKind] = (), current: int = 0, ends_s: Sequence[float] = ()
+) -> Grounding:
     """All places and spans of `answer`, in its order.
 
     `media` are the kinds of the media of the conversation, and `current` the first that the question is about: it has
     the places that name no medium. Where none of them is a clip there are no spans, and no place has a time.
+    `ends_s` are their lengths in seconds, 0 of a picture: what is far behind the end of a clip is none of its times.
     """
-    return read(salvage(answer), Naming(tuple(media), current))
+    return read(salvage(answer), Naming(tuple(media), current, tuple(ends_s)))

@@ -40,13 +40,15 @@ Bare = Literal["any", "one box", "none"]
 class Context:
     """What a node takes over from those around it.
 
-    `media_index` is None until the answer names a medium, and `source` is where the outermost node stands.
+    `media_index` is None until the answer names a medium, `is_by_name` where that is in words alone, and `source` is
+    where the outermost node stands.
     """
 
     bare: Bare
     label: str = ""
     time_s: float | None = None
     media_index: int | None = None
+    is_by_name: bool = False
     naming: Naming = field(default_factory=Naming)
     source: tuple[int, int] | None = None
 
@@ -56,12 +58,13 @@ class Context:
         point = None if box else places.point(values)
         time_s = self.time_s if self.naming.has_time else None
         media_index = self.naming.unnamed(time_s) if self.media_index is None else self.media_index
+        time_s = time_s if time_s is not None and self.naming.holds(media_index, time_s) else None
         return Region(clean_label(label), box, point, media_index, time_s, self.source)
 
     def event(self, one_s: float, other_s: float, label: str) -> Event:
         """A span with its ends in order and its label cleaned."""
         start_s, end_s = sorted((one_s, other_s))
-        medium = self.naming.clip(self.media_index, start_s)
+        medium = self.naming.clip(self.media_index, start_s, is_by_name=self.is_by_name)
         return Event(start_s, end_s, clean_label(label), medium, self.source)
 
 
@@ -76,7 +79,7 @@ class Fields:
         self._starts: list[Node] = []
         self._ends: list[Node] = []
         self._times: list[Node] = []
-        self._media_index = context.media_index
+        self._media_index, self._is_by_name = context.media_index, context.is_by_name
         self._own_labels = _labels(record, _LABEL_KEYS)
         inherited = [context.label] if context.label else []
         self._labels = self._own_labels or inherited or _labels(record, _WEAK_LABEL_KEYS)
@@ -115,6 +118,7 @@ class Fields:
             label=next(iter(self._own_labels), self._context.label),
             time_s=moments[0] if moments else self._context.time_s,
             media_index=self._media_index,
+            is_by_name=self._is_by_name,
         )
 
     def _sort(self, name: str, key: str, value: Node) -> None:
@@ -133,7 +137,8 @@ class Fields:
             self._times.append(_listed(value, name in _SPAN_KEYS) if isinstance(value, str) else value)
         elif name in _MEDIA_KEYS:
             found = self._context.naming.of_key(name, value) if isinstance(value, str) else None
-            self._media_index = self._media_index if found is None else found
+            if found is not None:
+                self._media_index, self._is_by_name = found, not str(value).strip().isdigit()
         elif name not in _LABEL_KEYS:
             self.others.append((key, value))
         elif not isinstance(value, str):

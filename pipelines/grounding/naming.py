@@ -1,18 +1,36 @@
-"""Which medium an answer means: "Picture 2", "Video 1", an `img_idx`, or none by name."""
+"""Which medium an answer means: "Picture 2", "Video 1", "the second image", "图2", an `img_idx`, or none by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pipelines.types import MediaKind
 
-_NAME = re.compile(r"\b(picture|image|img|photo|video|clip)[\s_#]{0,3}([0-9]{1,5})(?![0-9])", re.IGNORECASE)
+_PICTURES = r"\b(?:picture|image|img|photo|bild|foto|imagen)|图片|图像|照片|(?<!地)图|画像|写真"
+_CLIPS = r"\b(?:video|clip|vidéo|vídeo)|视频|動画"
+_ORDINALS = (
+    r"first|erste[nrs]?|premi(?:er|ère)|primera?|第?一|第?1",
+    r"second|zweite[nrs]?|deuxième|seconde|segund[ao]|第?二|第?2",
+    r"third|dritte[nrs]?|troisième|tercera?|第?三|第?3",
+    r"fourth|vierte[nrs]?|quatrième|cuart[ao]|第?四|第?4",
+)
+_COUNTER = r"(?:\s{1,3}|[张幅个段](?:\s?)|[枚本つ番]目の)"
+_NAME = re.compile(
+    rf"(?:(?P<picture>{_PICTURES})|(?P<clip>{_CLIPS}))[\s_#]{{0,3}}(?P<number>[0-9]{{1,5}})(?![0-9])"
+    rf"|(?<![\w.])(?:{'|'.join(f'(?P<n{place}>{words})' for place, words in enumerate(_ORDINALS))}){_COUNTER}"
+    rf"(?:(?P<nth_picture>{_PICTURES})|(?P<nth_clip>{_CLIPS}))",
+    re.IGNORECASE,
+)
+_SOME_CLIP = re.compile(rf"(?:{_CLIPS})", re.IGNORECASE)
+_HEADING = re.compile(r"\s*(?:#|\*\*)|[^.。]*[:：][\s*]*\Z")
+_ITEM = re.compile(r"\s*(?:[-*•|]|[0-9]{1,3}[.)]\s|[\[<(]*[0-9]{1,4}:)")
 _ORDINAL_KEYS = frozenset({"picture", "image", "video", "clip"})
 """Keys whose number counts from 1; a bare number under `image` is too often something else."""
 _MAX_INDEX = 10_000
 _REACH = 200
+_FAR, _FAR_S = 1.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -20,11 +38,13 @@ class Naming:
     """The kinds of the media of a conversation, in order, and the first of those that the question is about.
 
     Pictures and clips are counted apart and from 1, as Qwen's template does ("Picture 1", "Video 1"); an index counts
-    pictures from 0. Without `kinds` nothing is known of the media, and a number stands for itself.
+    pictures from 0. Without `kinds` nothing is known of the media, and a number stands for itself. `ends_s` is how long
+    each is, in seconds, 0 where that is not known.
     """
 
     kinds: tuple[MediaKind, ...] = ()
     current: int = 0
+    ends_s: tuple[float, ...] = ()
 
     @property
     def has_time(self) -> bool:
@@ -54,24 +74,65 @@ class Naming:
         names = list(_NAME.finditer(lines[-1])) if lines else []
         return self._of_match(names[-1]) if names else None
 
+    def of_lines(self, lines: Iterable[str]) -> Iterator[tuple[str, int | None]]:
+        """Each line of prose with the medium that the heading over it names: up to another one, or a paragraph."""
+        named: int | None = None
+        for line in lines:
+            if _HEADING.match(line[:_REACH]):
+                named = self.before(line[:_REACH])
+            elif line.strip() and not _ITEM.match(line):
+                named = None
+            yield line, named
+
+    def of_sentence(self, sentence: str, heading: int | None) -> int | None:
+        """The medium that a sentence tells of: the one it names, or that of its heading where it speaks of no clip."""
+        found = self.before(sentence)
+        if found is not None and self.is_clip(found):
+            return found
+        return None if self.tells_of_clips(sentence) else heading if found is None else found
+
+    def tells_of_clips(self, prose: str) -> bool:
+        """Whether the last line of `prose` speaks of a clip."""
+        lines = prose[-_REACH:].rstrip().splitlines()
+        return bool(lines and _SOME_CLIP.search(lines[-1]))
+
+    def is_clip(self, medium: int) -> bool:
+        """Whether there are times in a medium, as far as is known."""
+        return not self.kinds or self.kinds[medium] == "clip"
+
+    def holds(self, medium: int, time_s: float) -> bool:
+        """Whether a time can be one of a medium. A model may be wrong about a clip's end, but not by a lot.
+
+        What is far behind it was read from what is shown: a timetable, the hours of a shop.
+        """
+        end_s = self.ends_s[medium] if medium < len(self.ends_s) else 0.0
+        return self.is_clip(medium) and (end_s <= 0 or time_s <= _FAR * end_s + _FAR_S)
+
     def unnamed(self, time_s: float | None) -> int:
         """The medium of a place that names none: the current one, or with a time the clip that is next to it."""
         if time_s is None:
             return self.current
-        return next(self._clips(), self.current)
+        return next((clip for clip in self._clips() if self.holds(clip, time_s)), self.current)
 
-    def clip(self, named: int | None, time_s: float) -> int:
-        """The medium of a span at that time, where the answer `named` one: what is no clip has no times."""
-        is_clip = named is not None and (not self.kinds or self.kinds[named] == "clip")
-        return named if named is not None and is_clip else self.unnamed(time_s)
+    def clip(self, named: int | None, time_s: float, *, is_by_name: bool) -> int:
+        """The medium of a span at that time, where the answer `named` one.
+
+        What is no clip has no times: an index is then one of something else, but what is called by its name is meant.
+        """
+        is_meant = named is not None and (is_by_name or self.is_clip(named))
+        return named if named is not None and is_meant else self.unnamed(time_s)
 
     def _clips(self) -> Iterator[int]:
         order = [*range(self.current, len(self.kinds)), *range(min(self.current, len(self.kinds)))]
         return (index for index in order if self.kinds[index] == "clip")
 
     def _of_match(self, found: re.Match[str]) -> int | None:
-        kind: MediaKind = "clip" if found[1].lower() in ("video", "clip") else "picture"
-        return self._nth(kind, int(found[2]) - 1)
+        kind: MediaKind = "clip" if found["clip"] or found["nth_clip"] else "picture"
+        if found["number"]:
+            return self._nth(kind, int(found["number"]) - 1)
+        if self.current:  # the first of all, or of those that came last
+            return None
+        return self._nth(kind, next(place for place in range(len(_ORDINALS)) if found[f"n{place}"]))
 
     def _nth(self, kind: MediaKind, place: int) -> int | None:
         """The medium at that place, from 0, of its kind; of all media where there are not so many of the kind."""

@@ -23,24 +23,32 @@ _LETTER = re.compile(r"[^\W\d_]")
 def read(salvaged: Salvage, naming: Naming) -> Grounding:
     """The regions and events of the nodes; where those hold no event, the spans that the prose tells.
 
-    Of pictures there are no events: a timetable in one is what it shows, and not when something happens in it.
+    Of pictures there are no events: a timetable in one is what it shows, and not when something happens in it. Nor is
+    what is far behind the end of a clip one of its own.
     """
     reader = _Reader()
     bare: Bare = "one box" if any(map(_LETTER.search, salvaged.passages)) else "any"
     named: int | None = None
+    is_by_name = True
     for root in salvaged.roots:
         heading = naming.before(root.before)
-        named = heading if heading is not None or _LETTER.search(root.before) else named
+        if heading is not None or _LETTER.search(root.before):
+            named, is_by_name = heading, not naming.tells_of_clips(root.before)
         source = (root.start, root.end)
-        reader.read(root.node, Context(bare, root.label, media_index=named, naming=naming, source=source))
-    told = (line for passage in salvaged.passages for line in passage.splitlines())
-    spans = reader.events or (
-        Event(start_s, end_s, clean_label(label), naming.clip(naming.before(line), start_s))
-        for line in told
-        for start_s, end_s, label in times.told_spans(line)
-    )
-    events = spans if naming.has_time else ()
+        context = Context(bare, root.label, media_index=named, is_by_name=is_by_name, naming=naming, source=source)
+        reader.read(root.node, context)
+    spans = reader.events or _told(salvaged, naming)
+    events = (event for event in spans if naming.holds(event.media_index, event.start_s))
     return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
+
+
+def _told(salvaged: Salvage, naming: Naming) -> Iterator[Event]:
+    """The spans that the prose tells."""
+    lines = (line for passage in salvaged.passages for line in passage.splitlines())
+    for line, heading in naming.of_lines(lines):
+        for sentence, (start_s, end_s, label) in times.told_spans(line):
+            named = naming.of_sentence(sentence, heading)
+            yield Event(start_s, end_s, clean_label(label), naming.clip(named, start_s, is_by_name=True))
 
 
 class _Reader:
@@ -55,7 +63,7 @@ class _Reader:
         while work:
             node, context = work.pop()
             if isinstance(node, str):
-                self.events.extend(context.event(*span) for span in times.told_spans(node))
+                self.events.extend(context.event(*span) for _, span in times.told_spans(node))
             elif isinstance(node, Record):
                 work.extend(reversed(self._record(node, context)))
             else:
@@ -109,7 +117,7 @@ def _under_key(key: str, context: Context) -> Context:
     name = key.strip()
     moment = times.seconds(name) if times.is_clear_moment(name) else None
     if (index := context.naming.of_name(name)) is not None:
-        return replace(context, media_index=index)
+        return replace(context, media_index=index, is_by_name=True)
     if found := times.span(name):
         return replace(context, time_s=found[0])
     if moment is not None:

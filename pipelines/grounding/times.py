@@ -115,8 +115,8 @@ def told_times(prose: str) -> Iterator[ToldTime]:
             yield ToldTime(found.start(), _end(found, "1"), moment, moment)
 
 
-def told_spans(line: str) -> Iterator[tuple[float, float, str]]:
-    """The ranges in a line of prose, each with what is said of it: the rest of its sentence."""
+def told_spans(line: str) -> Iterator[tuple[str, tuple[float, float, str]]]:
+    """The ranges in a line of prose, each behind its sentence, and with what is said of it: the rest of that."""
     for sentence in _SENTENCE_END.split(line[:_MAX_LINE]):
         spans = [told for told in told_times(sentence) if told.end_s > told.start_s]
         bullet = _BULLET.match(sentence)
@@ -126,7 +126,7 @@ def told_spans(line: str) -> Iterator[tuple[float, float, str]]:
             after = spans[place + 1].start if place + 1 < len(spans) else len(sentence)
             head = "" if is_leading else _said(_LEADING_WORD.sub("", sentence[before : told.start].rstrip(_EDGE)))
             tail = _said(sentence[told.end : after]) if is_leading or len(spans) == 1 else ""
-            yield told.start_s, told.end_s, " ".join(filter(None, (head, tail)))
+            yield sentence, (told.start_s, told.end_s, " ".join(filter(None, (head, tail))))
 
 
 def _said(text: str) -> str:

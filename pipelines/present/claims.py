@@ -78,7 +78,8 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
         files += past.draft.files
         probes += tuple(probe(path) for path in past.draft.files)
         kinds: list[MediaKind] = ["clip" if isinstance(item, ProbedClip) else "picture" for item in probes]
-        grounding = parse_grounding(past.reply.answer, kinds, about)
+        ends_s = [item.duration_s if isinstance(item, ProbedClip) else 0.0 for item in probes]
+        grounding = parse_grounding(past.reply.answer, kinds, about, ends_s)
         marks = tuple(Mark(number, region) for number, region in enumerate(grounding.regions, 1))
         found.append(Claimed(past, files, probes, marks, grounding.events))
     return found

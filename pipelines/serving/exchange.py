@@ -111,7 +111,7 @@ def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:
         if reply.thought_end is not None:
             shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
     if reply.answer.strip():
-        grounding = reply.grounding or parse_grounding(reply.answer, reply.kinds, current)
+        grounding = reply.grounding or parse_grounding(reply.answer, reply.kinds, current, reply.ends_s)
         shown.append(answered(reply.answer, grounding))
     if reply.finish_reason == "cancelled" or not reply.answer.strip():
         shown.append(said(NOTES[reply.finish_reason]))
