@@ -203,6 +203,16 @@ BOXES = {
     ),
     "polygon beside a box": (f'[{ITEM_A[:-1]}, "polygon": [5, 6, 7, 8, 9, 10]}}]', CAT_A),
     "named numbers in a text": ('[{"bbox_2d": "x1=100, y1=200, x2=300, y2=400", "label": "cat"}]', CAT_A),
+    "key coordinates": ('[{"label": "cat", "coordinates": [100, 200, 300, 400]}]', CAT_A),
+    "full-width commas": ('[{"bbox_2d": [100，200，300，400]，"label"："cat"}，' + ITEM_B + "]", CAT_DOG),
+    "full-width commas in prose": ("猫在[100，200，300，400]。", boxes(("", A))),
+    "full-width marks in a label": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "猫，狗：两只"}]',
+        boxes(("猫，狗：两只", A)),
+    ),
+    "outside the picture": (f'[{{"bbox_2d": [1200, 340, 1800, 1020], "label": "car"}}, {ITEM_A}]', CAT_A),
+    "python": (f"```python\n[{ITEM_A}]\n```", CAT_A),
+    "between prices": ("The $5 cat is at [100, 200, 300, 400], the $10 dog is not there.", boxes(("", A))),
     "box in prose": ("The cat is at [100, 200, 300, 400].", boxes(("", A))),
 }
 
@@ -215,6 +225,10 @@ POINTS = {
     "fractions of a point": ('{"point_2d": [0.5, 0.25]}', points(("", (500, 250)))),
     "flat points": ("[10, 20, 30, 40, 50, 60]", points(("", (10, 20)), ("", (30, 40)), ("", (50, 60)))),
     "bare points": ("[[10, 20], [30, 40]]", points(("", (10, 20)), ("", (30, 40)))),
+    "point outside the picture": (
+        '{"points": [[10, 20], [1300, 40], [1003, 7]]}',
+        points(("", (10, 20)), ("", (1000, 7))),
+    ),
     "point tag": ("<|point_start|>(10,20)<|point_end|>", points(("", (10, 20)))),
 }
 
@@ -244,6 +258,12 @@ EVENTS = {
         events((1, 2.5, "turns")),
     ),
     "start_time and event": ('[{"start_time": 1, "end_time": 2, "event": "turns"}]', events((1, 2, "turns"))),
+    "keys of other names": (
+        '[{"startTime": 1, "endTime": 2, "event": "a"}, {"start_sec": 3, "end_sec": 4, "event": "b"},'
+        ' {"start_timestamp": "0:05", "end_timestamp": "0:06", "event": "c"},'
+        ' {"time_span": "0:07-0:08", "event": "d"}]',
+        events((1, 2, "a"), (3, 4, "b"), (5, 6, "c"), (7, 8, "d")),
+    ),
     "one object as an event": ('{"start": 1, "end": 2, "description": "turns"}', events((1, 2, "turns"))),
     "unit s": ('[{"start": "3.2s", "end": "4 s", "description": "turns"}]', events((3.2, 4, "turns"))),
     "seconds in brackets": ('[{"start": "<28.2 seconds>", "end": "<30.0 seconds>"}]', events((28.2, 30, ""))),
@@ -338,6 +358,18 @@ NOTHING = {
     "a tag cut off": "<box>(10, 20),(30",
     "eight numbers under a word": '{"series": [1, 2, 3, 4, 5, 6, 7, 8]}',
     "colours": '{"rgba": [255, 0, 0, 128]}',
+    "a chart": '{"labels": ["a", "b", "c", "d"], "values": [10, 25, 40, 60]}',
+    "a table": '```json\n{"rows": [[10, 20, 30, 40], [50, 60, 70, 80]]}\n```',
+    "scores of a table": '[{"name": "Ann", "scores": [70, 80, 90, 95]}]',
+    "the points of a chart": '{"series": [{"x": 10, "y": 100}, {"x": 20, "y": 200}]}',
+    "small numbers": "The dice show [1, 3, 5, 6], by quarter [12, 15, 18, 22].",
+    "a sorted array": "The sorted array is [10, 20, 30, 40], see pages [12, 45, 67, 89].",
+    "a colour": "The average colour is **[34, 120, 200, 255]**.",
+    "a program": "So:\n```python\nx = [10, 20, 300, 400]\nbox = {'box': [10, 20, 300, 400]}\n```\nprints it.",
+    "styles": "```css\n.box { margin: [10, 20, 300, 400]; }",
+    "a drawing program": "```js\nconst p = {x: 10, y: 20, width: 30, height: 40};\n```",
+    "slices": "```py\nx[0:05 - 0:10]\n# 0:05 - 0:10\n```",
+    "a formula": "$$A = [10, 20, 300, 400]$$ and $x = [10, 20, 300, 400]$.",
     "code": "for (int i = 0; i < 4; i++) { a[i] = {1, 2, 3}; }",
     "flat numbers cut off": "[100, 200, 300, 400, 50",
 }

@@ -146,7 +146,7 @@ def test_the_marks_of_each_picture_lie_on_it(photo: Path, tmp_path: Path, folder
     other = tmp_path / "other.png"
     Image.new("RGB", (50, 60), "white").save(other)
     before = (Round(Draft("Look.", (other,)), Reply("I do.")),)
-    claimed = last_claim(f"{BOX}\n\nPicture 1:\n[[1, 2, 3, 4]]", photo, before=before)
+    claimed = last_claim(f"{BOX}\n\nPicture 1:\n[[10, 20, 300, 400]]", photo, before=before)
     assert [path.name for path in marked_pictures(claimed, folder)] == ["other-1-marked.png", "My-photo-1-2-marked.png"]
 
 

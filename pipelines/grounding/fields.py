@@ -23,17 +23,27 @@ _LABEL_KEYS = (
     *("object", "category", "class", "class_name", "labels", "activity", "action"),
 )
 _WEAK_LABEL_KEYS = ("text", "text_content", "content", "type")
-_START_KEYS = frozenset({"start", "start_time", "start_s", "begin", "from"})
-_END_KEYS = frozenset({"end", "end_time", "end_s", "stop", "to"})
+_UNITS = ("time", "s", "sec", "second", "seconds", "timestamp")
+_START_KEYS = frozenset({"start", "begin", "from", "starttime", "begin_time", "time_start", "timestamp_start"}) | {
+    f"start_{unit}" for unit in _UNITS
+}
+_END_KEYS = frozenset({"end", "stop", "to", "endtime", "finish_time", "time_end", "timestamp_end"}) | {
+    f"end_{unit}" for unit in _UNITS
+}
 _TIME_KEYS = frozenset({"time", "timestamp", "time_s", "t", "second", "seconds"})
-_SPAN_KEYS = frozenset({"time_range", "interval", "segment", "span", "range", "timestamps"})
+_SPAN_KEYS = frozenset({"time_range", "interval", "segment", "span", "range", "timestamps"}) | {
+    *("time_span", "timespan", "time_interval", "time_period", "timestamp_range")
+}
 _MEDIA_KEYS = frozenset(
     {"image_index", "image_idx", "img_index", "img_idx", "media_index", "image", "picture"}
     | {"video_index", "video_idx", "clip_index", "video", "clip"}
 )
 
-Bare = Literal["any", "one box", "none"]
-"""What a list of numbers under no known key may be: alone, in prose or under an unknown key, beside a known place."""
+Bare = Literal["any", "one box", "none", "data"]
+"""What a list of numbers under no known key may be: alone, in prose or under an unknown key, beside a known place.
+
+Within "data", such as the values of a chart, `x` and `y` are no place either.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class Fields:
         self._labels = self._own_labels or inherited or _labels(record, _WEAK_LABEL_KEYS)
         for key, value in record.pairs:
             self._sort(key.strip().casefold(), key, value)
-        corners = places.corners(record)
+        corners = places.corners(record) if context.bare != "data" else None
         self._groups = self._groups or self._outlines or ([corners] if corners else [])
 
     def regions(self) -> Iterator[Region]:
@@ -94,6 +104,8 @@ class Fields:
         is_one_each = len(labels) == len(self._groups)
         context = self.inner()
         for at, group in enumerate(self._groups):
+            if not places.is_seen(group):
+                continue
             yield context.region(group, labels[at if is_one_each else 0])
 
     def events(self) -> Iterator[Event]:
@@ -114,12 +126,17 @@ class Fields:
         moments = [*_moments(self._times), *_moments(self._starts), *spans]
         return replace(
             self._context,
-            bare="none" if self._groups or self._context.bare == "none" else "one box",
+            bare=self._bare(),
             label=next(iter(self._own_labels), self._context.label),
             time_s=moments[0] if moments else self._context.time_s,
             media_index=self._media_index,
             is_by_name=self._is_by_name,
         )
+
+    def _bare(self) -> Bare:
+        if self._context.bare in ("none", "data"):
+            return self._context.bare
+        return "none" if self._groups else "one box"
 
     def _sort(self, name: str, key: str, value: Node) -> None:
         if name in _BOX_KEYS or name in _POINT_KEYS:

@@ -19,6 +19,8 @@ _CORNERS = (
 _SIZES = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
 _POINT = ("x", "y")
 _NEAR = 3.0
+_LEAST_SIDE = 10.0
+_MARGIN = 20.0
 _WINDOW = 32
 
 
@@ -73,9 +75,14 @@ def point(values: list[float]) -> Point:
 
 
 def is_plausible_box(values: list[float]) -> bool:
-    """Whether four numbers that nothing calls a box may be one: on the scale, with an area, its corners in order."""
+    """Whether four numbers that nothing calls a box may be one: on the scale, large enough, its corners in order."""
     x1, y1, x2, y2 = values
-    return 0 <= x1 < x2 <= 1000 and 0 <= y1 < y2 <= 1000
+    return 0 <= x1 <= x2 - _LEAST_SIDE <= x2 <= 1000 and 0 <= y1 <= y2 - _LEAST_SIDE <= y2 <= 1000
+
+
+def is_seen(values: list[float]) -> bool:
+    """Whether a box or a point lies on the picture, or on its edge: one in pixels is often far outside."""
+    return all(min(axis) <= 1000 + _MARGIN and max(axis) >= -_MARGIN for axis in (values[::2], values[1::2]))
 
 
 def without_repeats(regions: Iterable[Region]) -> Iterator[Region]:

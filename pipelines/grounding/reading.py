@@ -15,8 +15,34 @@ from pipelines.types import Event, Grounding, Region
 _GENERIC_KEYS = frozenset(
     {"", "objects", "detections", "regions", "results", "items", "instances", "annotations", "elements", "data"}
     | {"events", "track", "tracks", "frames", "children", "answer", "output", "bbox_list"}
+    | {"coordinates", "coords", "position", "location", "bounds", "rect", "rectangle", "region", "area"}
 )
+_DATA_KEYS = frozenset(
+    {"values", "value", "scores", "rows", "row", "columns", "cells", "table", "series", "numbers", "counts", "prices"}
+    | {
+        "amounts",
+        "totals",
+        "sales",
+        "percentages",
+        "years",
+        "sizes",
+        "ratings",
+        "histogram",
+        "matrix",
+        "array",
+        "vector",
+    }
+    | {"x", "y", "xs", "ys", "x_values", "y_values", "rgb", "rgba", "color", "colour", "colors", "colours"}
+)
+"""What numbers of charts, tables and forms stand under."""
+_OF_DATA = re.compile(
+    r"\b(?:pages?|arrays?|sequence|vector|matrix|rgba?|colou?rs?|as in|see|years?|scores?|prices?)"
+    r"(?:\s(?:is|are|was|were|of|in))?[\s:=(`*]{0,8}\Z",
+    re.IGNORECASE,
+)
+"""What four numbers are when these words stand right before them."""
 _TAG_SIZES = {"</box>": 4, "</point>": 2}
+_REACH = 40
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -35,7 +61,8 @@ def read(salvaged: Salvage, naming: Naming) -> Grounding:
         if heading is not None or _LETTER.search(root.before):
             named, is_by_name = heading, not naming.tells_of_clips(root.before)
         source = (root.start, root.end)
-        context = Context(bare, root.label, media_index=named, is_by_name=is_by_name, naming=naming, source=source)
+        may_be = "none" if _OF_DATA.search(root.before[-_REACH:]) else bare
+        context = Context(may_be, root.label, media_index=named, is_by_name=is_by_name, naming=naming, source=source)
         reader.read(root.node, context)
     spans = reader.events or _told(salvaged, naming)
     events = (event for event in spans if naming.holds(event.media_index, event.start_s))
@@ -71,7 +98,7 @@ class _Reader:
 
     def _listing(self, node: Listing, context: Context) -> list[tuple[Node, Context]]:
         groups = _groups(node, context.bare) if node.is_closed else []
-        self.regions.extend(context.region(group, context.label) for group in groups)
+        self.regions.extend(context.region(group, context.label) for group in groups if places.is_seen(group))
         inner = _in_listing(node, context)
         return [] if groups else [(item, inner) for item in node.items]
 
@@ -97,7 +124,7 @@ def _groups(node: Listing, bare: Bare) -> list[list[float]]:
     if node.closer in _TAG_SIZES:
         return places.coordinates(node, _TAG_SIZES[node.closer])
     values = places.numbers(node.texts)
-    if not values or bare == "none":
+    if not values or bare in ("none", "data"):
         return []
     if bare == "any":
         return places.chunks(values, 4) or places.chunks(values, 2)
@@ -122,6 +149,8 @@ def _under_key(key: str, context: Context) -> Context:
         return replace(context, time_s=found[0])
     if moment is not None:
         return replace(context, time_s=moment)
+    if name.casefold() in _DATA_KEYS:
+        return replace(context, bare="data", label=name)
     return context if name.casefold() in _GENERIC_KEYS else replace(context, label=name)
 
 

@@ -20,26 +20,33 @@ MAX_DEPTH = 64
 """Far deeper than any list of places; a model in a loop of brackets gets there."""
 _MAX_TEXT = 2000
 
+_CODE = re.compile(
+    r"```(?:py(?:thon)?|java(?:script)?|[jt]sx?|typescript|c|cpp|c\+\+|cs(?:harp)?|go|rust|ruby|php|swift|kotlin|sql|bash|sh"
+    r"|shell|html|css|svg|(?:la)?tex|ya?ml|toml|r|matlab|julia|lua|perl|scala|mermaid)[^\S\n]*\n"
+    r"(?:(?!```)[\s\S])*+"
+    r"|\$\$[^$]*+\$\$|(?<![\w$\\])\$(?=\S)[^$\n]*+(?<=\S)\$(?![\w$])"
+)
+_PLACES_IN_CODE = re.compile(r"[\"'](?:bbox|box_2d|point_2d)")
 _OUTSIDE = re.compile(
     r"(?=[\[{<])(?:(?P<opener>\[(?!" + BRACKETED_TIME + r")|{|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
     r"|(?:<\|object_ref_start\|>|<ref>)(?P<reference>[^<]*+)(?:</ref>|<\|object_ref_end\|>)?)"
 )
 # A quote ends a string only where a value may end: models leave the quotes inside a label unescaped.
-_STRING = r"""{0}(?:[^{0}\\\r\n]++|\\[\s\S]|{0}(?![ \t]*+(?:[,:\]}}){0}\r\n]|\Z)))*+(?P<{1}>{0}?)"""
+_STRING = r"""{0}(?:[^{0}\\\r\n]++|\\[\s\S]|{0}(?![ \t]*+(?:[,，:：\]}}){0}\r\n]|\Z)))*+(?P<{1}>{0}?)"""
 _INSIDE = re.compile(
     r"(?P<fence>```)"
     r"|(?P<opener>[\[{(]|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
     r"|(?P<closer>[\]})]|<\|box_end\|>|<\|point_end\|>|</box>|</point>)"
-    r"|(?P<comma>,)|(?P<colon>:)"
+    r"|(?P<comma>[,，])|(?P<colon>[:：])"
     r"|"
     + _STRING.format('"', "end_double")
     + r"|"
     + _STRING.format("'", "end_single")
     + r"|(?P<clock>[0-9]++(?::[0-9]++(?:\.[0-9]*+)?)++)"
     # A quote right after a word never opens a string: it ends one that a line break has cut.
-    r"""|(?P<word>[^\s\[\]{}(),:"'<>`][^\s\[\]{}(),:<>`]*+)"""
+    r"""|(?P<word>[^\s\[\]{}(),，:："'<>`][^\s\[\]{}(),，:：<>`]*+)"""
 )
-_MORE_KEYS = re.compile(r"""\s*+,\s*+["']?\w{1,40}+["']?\s*+:""")
+_MORE_KEYS = re.compile(r"""\s*+[,，]\s*+["']?\w{1,40}+["']?\s*+[:：]""")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|([\s\S]))")
 _FENCE_BEFORE = re.compile(r"```\w*+\s*+\Z")
 _FENCE_BEHIND = re.compile(r"\s*+```")
@@ -129,7 +136,8 @@ class Salvage:
 
 
 def salvage(text: str) -> Salvage:
-    """Read the nodes and the prose of `text`."""
+    """Read the nodes and the prose of `text`. Code and formulas are neither, but for lists of places among the code."""
+    text = _CODE.sub(_masked, text)
     builder = _Builder()
     at, label, label_at = 0, "", -1
     roots: list[Root] = []
@@ -154,6 +162,11 @@ def salvage(text: str) -> Salvage:
         label_at = -1
     passages.append(text[at:])
     return Salvage(roots, passages)
+
+
+def _masked(code: re.Match[str]) -> str:
+    """Code as a word of the same length that means nothing."""
+    return code[0] if _PLACES_IN_CODE.search(code[0]) else re.sub(r"\S", "x", code[0])
 
 
 class _Builder:
