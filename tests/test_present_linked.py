@@ -11,7 +11,7 @@ from pipelines.grounding import parse_grounding
 from pipelines.present import linked
 from pipelines.present.linked import MAX_ROWS
 from pipelines.present.markdown import FENCE
-from pipelines.types import MediaKind
+from pipelines.types import Grounding, MediaKind
 from tests.present_values import HOSTILE
 
 ITEM = '{"bbox_2d": [100, 200, 300, 400], "label": "red circle"}'
@@ -127,3 +127,14 @@ def test_any_answer_becomes_safe_markdown(answer: str) -> None:
     assert not set("\ue000\ue001\ue002") & set(markdown)
     outside = re.sub(r"(?s)`{12}.*?(`{12}|\Z)", "", markdown)
     assert set(re.findall(r"<\w+", outside)) <= {"<details", "<summary", "<code"}
+
+
+@pytest.mark.parametrize(
+    ("longest_s", "linked_times"),
+    [(None, ["0:07", "10:10"]), (0.0, []), (12.0, ["0:07"])],
+    ids=["nothing is known of the media", "pictures", "a short clip"],
+)
+def test_only_what_can_be_of_a_clip_is_linked(longest_s: float | None, linked_times: list[str]) -> None:
+    """What a clock or a receipt in a picture shows was a link to a clip that is not there."""
+    markdown = linked.linked_markdown("At 0:07 the clock shows 10:10.", Grounding(), longest_s)
+    assert re.findall(r"\[([^\]]+)\]\(#gb-time", markdown) == linked_times

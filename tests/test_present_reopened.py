@@ -17,6 +17,7 @@ from pipelines.present.evidence import EMPTY, Given, evidence_html
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
 from pipelines.run import answer, seen_pixels
+from pipelines.serving.exchange import replied
 from pipelines.serving.session import chat_of
 from pipelines.types import Clip, Grounding, Request, Result
 from tests.media_makers import write_clip
@@ -75,6 +76,11 @@ def test_hours_that_a_picture_shows_are_no_span_of_the_clip_beside_it(
     _, answered = reopened(again, shelf)
     assert answered is not None
     assert answered.grounding == Grounding()
+    for said, is_linked in {"The clock shows 10:10.": False, "It turns at 0:01.": True}.items():
+        (*_, message) = replied(Reply.of(told(files, said)))
+        assert ("#gb-time" in str(message["content"])) == is_linked
+        assert "#gb-time" not in str(replied(Reply.of(told((picture,), said)))[-1]["content"])
+    assert "names no place and no time" in evidence_html(told((picture,), "The clock shows 10:10."), Given(1))
 
 
 def test_words_point_at_the_same_marks_as_before(archive: Archive, tmp_path: Path, picture: Path, clip: Path) -> None:

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pipelines.grounding.naming import Naming
 from pipelines.grounding.reading import read
 from pipelines.grounding.salvage import MAX_TOKENS, salvage
-from pipelines.grounding.times import UNSPACED, ToldTime, told_times
+from pipelines.grounding.times import UNSPACED, ToldTime, is_within, told_times
 from pipelines.types import Grounding, MediaKind
 
-__all__ = ["MAX_TOKENS", "UNSPACED", "ToldTime", "parse_grounding", "told_times"]
+__all__ = ["MAX_TOKENS", "UNSPACED", "ToldTime", "is_within", "parse_grounding", "told_times"]
 
 
 def parse_grounding(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pipelines.grounding.times import is_within
 from pipelines.types import MediaKind
 
 _PICTURES = r"\b(?:picture|image|img|photo|bild|foto|imagen)|图片|图像|照片|(?<!地)图|画像|写真"
@@ -30,7 +31,6 @@ _ORDINAL_KEYS = frozenset({"picture", "image", "video", "clip"})
 """Keys whose number counts from 1; a bare number under `image` is too often something else."""
 _MAX_INDEX = 10_000
 _REACH = 200
-_FAR, _FAR_S = 1.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,9 @@ class Naming:
         return not self.kinds or self.kinds[medium] == "clip"
 
     def holds(self, medium: int, time_s: float) -> bool:
-        """Whether a time can be one of a medium. A model may be wrong about a clip's end, but not by a lot.
-
-        What is far behind it was read from what is shown: a timetable, the hours of a shop.
-        """
+        """Whether a time can be one of a medium."""
         end_s = self.ends_s[medium] if medium < len(self.ends_s) else 0.0
-        return self.is_clip(medium) and (end_s <= 0 or time_s <= _FAR * end_s + _FAR_S)
+        return self.is_clip(medium) and (end_s <= 0 or is_within(time_s, end_s))
 
     def unnamed(self, time_s: float | None) -> int:
         """The medium of a place that names none: the current one, or with a time the clip that is next to it."""

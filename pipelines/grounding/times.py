@@ -69,6 +69,9 @@ _LETTER = re.compile(r"[^\W\d_]")
 _MAX_LINE = 4000
 
 
+_FAR, _FAR_S = 1.5, 5.0
+
+
 @dataclass(frozen=True)
 class ToldTime:
     """A moment or a range that stands in prose: its first character and the one behind, and its times in seconds.
@@ -80,6 +83,14 @@ class ToldTime:
     end: int
     start_s: float
     end_s: float
+
+
+def is_within(time_s: float, end_s: float) -> bool:
+    """Whether a time can be one of a clip of that length. A model may be wrong about its end, but not by a lot.
+
+    What is far behind it was read from what is shown: a timetable, the hours of a shop.
+    """
+    return time_s <= _FAR * end_s + _FAR_S
 
 
 def seconds(text: str) -> float | None:

@@ -54,9 +54,9 @@ def said(answer: str) -> ChatMessage:
     return {"role": "assistant", "content": [_text(answer)]}
 
 
-def answered(answer: str, grounding: Grounding) -> ChatMessage:
-    """What the model answered to its end, tied to its evidence."""
-    return {"role": "assistant", "content": [{"type": "text", "text": linked_markdown(answer, grounding)}]}
+def answered(answer: str, grounding: Grounding, longest_s: float | None = None) -> ChatMessage:
+    """What the model answered to its end, tied to its evidence; its longest clip as `linked_markdown` takes it."""
+    return {"role": "assistant", "content": [{"type": "text", "text": linked_markdown(answer, grounding, longest_s)}]}
 
 
 def thinking(reasoning: str) -> ChatMessage:

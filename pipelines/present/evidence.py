@@ -12,8 +12,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.grounding import told_times
 from pipelines.present.frames import marked_figures, strip
+from pipelines.present.linked import clip_times
 from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
@@ -73,7 +73,8 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
     bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
-    is_grounded = marks or result.grounding.events or any(True for _ in told_times(result.answer))
+    longest_s = max((item.duration_s for item in result.media if isinstance(item, Clip)), default=0.0)
+    is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
     nothing = "" if is_grounded else '<p class="gb-note">The answer names no place and no time.</p>'
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 

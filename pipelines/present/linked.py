@@ -8,11 +8,11 @@ Numbers of marks are those of the answer's grounding, from 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.grounding import UNSPACED, told_times
+from pipelines.grounding import UNSPACED, ToldTime, is_within, told_times
 from pipelines.present.markdown import FENCE, FORMULA, escaped, safe_markdown
 from pipelines.types import Event, Grounding, Region
 
@@ -54,8 +54,12 @@ class _Block:
 
 
 @lru_cache(maxsize=512)
-def linked_markdown(answer: str, grounding: Grounding) -> str:
-    """`answer`, in which `grounding` was found, as safe Markdown with its links. Total: any text gives a text."""
+def linked_markdown(answer: str, grounding: Grounding, longest_s: float | None = None) -> str:
+    """`answer`, in which `grounding` was found, as safe Markdown with its links. Total: any text gives a text.
+
+    `longest_s` is the length of the longest clip that it can be about, in seconds: 0 without any, None where nobody
+    knows.
+    """
     answer = _RESERVED.sub("\ufffd", answer)
     numbered = list(enumerate(grounding.regions, 1))
     names = _names(numbered)
@@ -63,10 +67,10 @@ def linked_markdown(answer: str, grounding: Grounding) -> str:
     written: list[str] = []
     at = 0
     for block in _blocks(answer, numbered, grounding.events):
-        written.append(_with_links(answer[at : block.start], names, targets))
+        written.append(_with_links(answer[at : block.start], names, longest_s, targets))
         written.append(_placed(answer, block, targets))
         at = block.end
-    written.append(_with_links(answer[at:MAX_LINKED], names, targets) + answer[max(at, MAX_LINKED) :])
+    written.append(_with_links(answer[at:MAX_LINKED], names, longest_s, targets) + answer[max(at, MAX_LINKED) :])
     return _resolved(safe_markdown("".join(written)), targets)
 
 
@@ -107,10 +111,16 @@ def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequenc
     return blocks
 
 
-def _with_links(prose: str, names: dict[str, list[int]], targets: list[str]) -> str:
+def clip_times(prose: str, longest_s: float | None) -> Iterator[ToldTime]:
+    """The times in `prose` that can be of a clip: none of pictures, where they are what a clock or a receipt shows."""
+    told = told_times(prose) if longest_s != 0 else ()
+    return (one for one in told if longest_s is None or is_within(one.start_s, longest_s))
+
+
+def _with_links(prose: str, names: dict[str, list[int]], longest_s: float | None, targets: list[str]) -> str:
     """Prose with a link on every time and on every name of a mark."""
     found = [(*apart.span(), "") for apart in _APART.finditer(prose)]
-    times = told_times(prose)
+    times = clip_times(prose, longest_s)
     found += [(told.start, told.end, time_link(told.start_s, told.end_s)) for told in times]
     if names:
         any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))

@@ -112,7 +112,7 @@ def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:
             shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
     if reply.answer.strip():
         grounding = reply.grounding or parse_grounding(reply.answer, reply.kinds, current, reply.ends_s)
-        shown.append(answered(reply.answer, grounding))
+        shown.append(answered(reply.answer, grounding, max(reply.ends_s, default=None)))
     if reply.finish_reason == "cancelled" or not reply.answer.strip():
         shown.append(said(NOTES[reply.finish_reason]))
     return shown
