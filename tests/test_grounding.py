@@ -513,6 +513,7 @@ def test_pictures_have_names_in_other_languages(name: str) -> None:
 
 
 def test_an_ordinal_may_count_those_that_came_last() -> None:
+    assert [one.media_index for one in parse_grounding(f"Second image: {ITEM_A}", ["picture", "clip"]).regions] == [0]
     kinds: list[MediaKind] = ["picture"] * 4
     assert [one.media_index for one in parse_grounding(f"First image: {ITEM_A}", kinds, current=2).regions] == [2]
 

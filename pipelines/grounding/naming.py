@@ -127,9 +127,9 @@ class Naming:
         kind: MediaKind = "clip" if found["clip"] or found["nth_clip"] else "picture"
         if found["number"]:
             return self._nth(kind, int(found["number"]) - 1)
-        if self.current:  # the first of all, or of those that came last
-            return None
-        return self._nth(kind, next(place for place in range(len(_ORDINALS)) if found[f"n{place}"]))
+        place = next(place for place in range(len(_ORDINALS)) if found[f"n{place}"])
+        is_clear = not self.current and place < self.kinds.count(kind)
+        return self._nth(kind, place) if is_clear else None  # the first of all, or of those that came last
 
     def _nth(self, kind: MediaKind, place: int) -> int | None:
         """The medium at that place, from 0, of its kind; of all media where there are not so many of the kind."""
