@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine
 from pipelines.engine.placement import choose_placement
@@ -39,6 +41,29 @@ def test_who_waits_for_the_reference_stops_at_once(loaded: LocalEngine) -> None:
         assert waiting.result(30) == ["cancelled"]
     assert entered == ["queue"]
     assert run(reference, inputs_of(reference, "text")) == oracle(reference, inputs_of(reference, "text"), 80)
+
+
+def test_a_stop_that_the_turn_hears_of_first_is_no_failure(
+    loaded: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader is asleep for as long as it looks at nothing else, and the one who waits for a turn gives up."""
+
+    class Pressed(threading.Event):
+        def is_set(self) -> bool:
+            was_set = super().is_set()
+            self.set()  # behind the reader's first look
+            return was_set
+
+    class Taken:
+        def acquire(self, timeout: float) -> bool:
+            assert stop.wait(timeout)
+            return False
+
+    monkeypatch.setattr("pipelines.engine.reference.LOOK_S", 30.0)
+    monkeypatch.setattr(ReferenceEngine, "_generating", Taken())
+    reference = ReferenceEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
+    stop = Pressed()
+    assert list(reference.generate(inputs_of(reference, "text"), GREEDY, ignore, stop)) == ["cancelled"]
 
 
 def test_a_model_that_is_spread_is_measured_and_tells_nothing_beside_its_replies(loaded: LocalEngine) -> None:

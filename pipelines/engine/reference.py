@@ -98,7 +98,7 @@ class ReferenceEngine(LocalEngine):
     ) -> None:
         streamer = _Streamer(outbox)
         try:
-            with self._turn(flags):
+            with suppress(Stopped), self._turn(flags):  # a stop is the reader's to tell of
                 enter(Work("prefill", inputs.num_tokens))
                 given = {name: getattr(inputs, name) for name in GIVEN}
                 given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
