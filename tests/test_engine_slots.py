@@ -252,6 +252,27 @@ def test_of_who_leaves_as_the_prompt_is_copied_nothing_is_kept(
     assert engine.scheduler.snapshots.num_bytes == 0
 
 
+def test_of_who_leaves_as_a_reply_that_ran_out_of_tokens_is_copied_nothing_is_kept(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind its prompt, which was kept while somebody was there."""
+    stop, copy_out, num_copied = threading.Event(), engine.scheduler.stack.slots.copy_out, iter(range(2))
+
+    def leaving(*given: Any) -> Any:
+        state = copy_out(*given)
+        if next(num_copied):
+            stop.set()
+            engine.forget("one")
+        return state
+
+    monkeypatch.setattr(engine.scheduler.stack.slots, "copy_out", leaving)
+    inputs = replace(inputs_of(engine, "picture"), conversation="one")
+    list(engine.generate(inputs, replace(GREEDY, max_new_tokens=2), ignore, stop))
+    engine.scheduler.wait_idle()
+    assert not list(num_copied)
+    assert engine.scheduler.snapshots.num_bytes == 0
+
+
 def test_two_hundred_requests_leave_nothing_behind(engine: LocalEngine) -> None:
     """A third is stopped at a random moment, by a stop or by leaving."""
     rng = random.Random(3)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
+
+import torch
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
@@ -13,7 +15,7 @@ from pipelines.engine.gauge import Measured
 from pipelines.engine.rest import Stopped
 from pipelines.engine.sampler import Choice
 from pipelines.engine.slots import RowState
-from pipelines.engine.snapshots import Snapshot
+from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Sampling, Settings, Token, Work
@@ -90,9 +92,19 @@ class Job:
         """Whether all of its media are told from others, so that another prompt may begin with this one."""
         return all(self.inputs.media_keys)
 
-    def snapshot(self, state: RowState) -> Snapshot:
-        """The state of its row, for a prompt that begins with what was in it."""
-        return Snapshot.of(self.inputs, self.ids, state)
+    def leave_behind(self, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
+        """Have the state of its row kept, for a prompt that begins with what was in it; nothing of whoever left.
+
+        Where memory runs out as it is `copied`, nothing is kept at all: that prompt is read again.
+        """
+        if self.is_stopped:
+            return
+        try:
+            snapshot = Snapshot.of(self.inputs, self.ids, copied())
+        except torch.OutOfMemoryError:
+            snapshots.clear()
+        else:  # whoever left while it was copied may be forgotten by now
+            snapshots.keep(snapshot, is_over=lambda: self.is_stopped)
 
     def steps(self) -> Iterator[Step]:
         """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""

@@ -9,7 +9,6 @@ import torch
 
 from pipelines.engine.job import Job
 from pipelines.engine.positions import position_ids
-from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
@@ -51,24 +50,12 @@ def prefill(
         piece = stack.embed(inputs, begin, end, features, num_seen), positions[:, :, begin - start : end - start]
         if begin < inputs.num_lasting <= end and job.can_be_kept:
             hidden, copied = stack.prefill_kept(slot, *piece, inputs.num_lasting - begin, job.rest)
-            keep = partial(_keep, job, snapshots, copied)
+            keep = partial(job.leave_behind, snapshots, copied)
         else:
             hidden = stack.prefill(slot, *piece, rest=job.rest)
         yield
     job.next_position = int(positions[1:].max()) + 1
     return hidden, keep
-
-
-def _keep(job: Job, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
-    if job.is_stopped:
-        return
-    try:
-        snapshot = job.snapshot(copied())
-    except torch.OutOfMemoryError:  # the next question reads the prompt again
-        snapshots.clear()
-        return
-    if not job.is_stopped:  # whoever left while it was copied may be forgotten by now
-        snapshots.keep(snapshot)
 
 
 def _keep_nothing() -> None:

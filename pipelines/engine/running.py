@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -73,7 +74,7 @@ class Running:
     def leave(self, job: Job, reason: FinishReason) -> None:
         """End a job; of one that was cut off, the state is kept, so that it can go on."""
         if reason == "length" and job.can_be_kept:
-            self._keep(job)
+            job.leave_behind(self._snapshots, partial(self._slots.copy_out, self.jobs.index(job)))
         self.free(job)
         self._end(job, reason)
 
@@ -87,13 +88,6 @@ class Running:
         self.jobs.pop()
         if not self.jobs:
             self._pending = None
-
-    def _keep(self, job: Job) -> None:
-        """Keep what its row holds; where memory runs out, whoever goes on with the reply has it read again."""
-        try:
-            self._snapshots.keep(job.snapshot(self._slots.copy_out(self.jobs.index(job))))
-        except torch.OutOfMemoryError:
-            self._snapshots.clear()
 
     def _may_run_ahead(self, pending: _Pending) -> bool:
         """Whether no reply is at its last token, which is never fed: a state behind it could not be gone on from."""

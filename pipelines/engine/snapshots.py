@@ -8,7 +8,7 @@ and, of a reply that ran out of tokens, where it stopped.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Self
@@ -86,15 +86,20 @@ class Snapshots:
             self._kept.move_to_end(number)
             return self._kept[number].state
 
-    def keep(self, snapshot: Snapshot, behind: RowState | None = None) -> None:
+    def keep(
+        self, snapshot: Snapshot, behind: RowState | None = None, is_over: Callable[[], bool] | None = None
+    ) -> None:
         """Keep a snapshot, in the place of one of the same prompt, where it is not too large by itself.
 
+        Nothing of a conversation that `is_over`, which was so before it was forgotten.
         One that goes on from the state `behind` is kept only where that still is: it may have been dropped meanwhile.
         The next to go is that one then: it serves a question that is asked again.
         """
         if snapshot.state.num_bytes > self.max_bytes:
             return
         with self._lock:
+            if is_over is not None and is_over():
+                return
             if behind is not None:
                 before = next((number for number, other in self._kept.items() if other.state is behind), None)
                 if before is None:
