@@ -23,7 +23,7 @@ from pipelines.page.outcome import finishing
 from pipelines.serving.asking import ask
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
-from pipelines.types import Request, Result, Sampling, Settings, Turn
+from pipelines.types import Request, Result, Sampling, Settings, Turn, UserError
 from tests.engine_cases import inputs_of, kept_busy, result_of, run, until_asked
 from tests.media_makers import write_clip
 
@@ -146,6 +146,33 @@ def test_of_who_leaves_meanwhile_nothing_is_read_or_kept(
     assert engine.scheduler.stack.num_prefilled == prefilled + 1  # the piece that was begun
     assert engine.scheduler.snapshots.num_bytes == 0
     assert engine.scheduler.stack.slots.lengths == [0] * engine.scheduler.stack.slots.rows
+
+
+def test_nothing_is_read_on_once_its_memory_was_given_back(
+    engine: LocalEngine, asked: Request, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Work beside it runs out of memory: what it goes on from is dropped, and so is the row that it is read into."""
+
+    def asking_too_much() -> None:
+        raise torch.OutOfMemoryError
+
+    result = result_of(asked, engine)
+    engine.scheduler.wait_idle()
+    reached, go_on = held_at(engine, monkeypatch, piece=2)
+    anticipate(asked, result, engine)
+    assert reached.wait(30)
+    prefilled = engine.scheduler.stack.num_prefilled
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(engine.scheduler.between, asking_too_much)
+        while not engine.scheduler._errands:
+            threading.Event().wait(0.001)
+        go_on.set()
+        with pytest.raises(UserError, match="ran out of memory"):
+            beside.result(30)
+    engine.scheduler.wait_idle()
+    assert engine.scheduler.stack.num_prefilled == prefilled + 1  # the piece that was begun
+    assert engine.scheduler.stack.slots.num_bytes == engine.scheduler.snapshots.num_bytes == 0
+    assert not caplog.records
 
 
 def test_who_leaves_keeps_nobody_elses_answer_from_being_read(

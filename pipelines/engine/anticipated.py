@@ -98,17 +98,20 @@ class Anticipated:
             is_over, self._is_over = self._is_over, False
         if reading is None:
             return
-        if not is_over and self._slots.lengths[self._row] > reading.behind.length:
-            state, inputs = self._slots.copy_out(self._row), reading.inputs
-            self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].numpy(), state), behind=reading.behind)
-        self._slots.free(self._row)
+        try:
+            if not is_over and self._slots.lengths[self._row] > reading.behind.length:
+                state, inputs = self._slots.copy_out(self._row), reading.inputs
+                self._snapshots.keep(Snapshot.of(inputs, inputs.input_ids[0].numpy(), state), behind=reading.behind)
+        finally:
+            self._slots.free(self._row)
 
     def clear(self) -> None:
-        """Read nothing of all that."""
+        """Read nothing of all that; a slot in which nothing of it is read stays as it is."""
         with self._lock:
             self._waiting.clear()
-            self._reading, self._is_over = None, False
-        self._slots.free(self._row)
+            reading, self._reading, self._is_over = self._reading, None, False
+        if reading is not None:
+            self._slots.free(self._row)
 
     def _begun(self) -> _Reading | None:
         """The next one whose media are within what is kept of it, brought into the slot."""
@@ -117,7 +120,8 @@ class Anticipated:
             state = self._snapshots.find(inputs)
             if state is None or inputs.count_visual(state.length, inputs.num_tokens):
                 continue
+            reading = _Reading(inputs, state, position_ids(inputs, state.length))
             self._slots.free(self._row)
             self._slots.copy_in(self._row, state)
-            return _Reading(inputs, state, position_ids(inputs, state.length))
+            return reading
         return None

@@ -158,7 +158,6 @@ class Scheduler:
             self._gauge.drop(job)
             job.end(self._refuse(error))
         self._errands.fail(self._refuse(error))
-        self._anticipated.clear()
         try:
             self._make_room()
         except Exception as still:
@@ -285,7 +284,8 @@ class Scheduler:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Give back the memory of whatever can be done again."""
+        """Give back the memory of whatever can be done again, and read nothing on from what is dropped."""
+        self._anticipated.clear()
         self.tower.release()
         self.snapshots.clear()
         self.stack.release_pieces()
