@@ -55,6 +55,20 @@ def test_a_reply_goes_on_as_it_would_have(engine: LocalEngine, picture: Path, wa
     assert whole.certainty == pytest.approx(expected.certainty)
 
 
+@pytest.mark.parametrize("length", [6, 9])
+def test_a_thought_beyond_a_budget_that_is_smaller_now_is_told_to_end_by_it(
+    engine: LocalEngine, picture: Path, length: int
+) -> None:
+    begun = Request("Describe the picture.", (picture,), Settings(sampling=GREEDY, max_new_tokens=length))
+    cut = result_of(begun, engine)
+    assert (cut.thought_end, cut.finish_reason) == (None, "length")
+    now = Settings(sampling=GREEDY, max_new_tokens=300, max_thinking_tokens=6)
+    rest = result_of(replace(begun, settings=now, resumed=cut), engine)
+    assert rest.token_ids[:length] == cut.token_ids
+    assert (rest.thought_end, rest.finish_reason) == ("budget", "stop")
+    assert rest.answer.strip()
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
 def test_an_answer_that_was_asked_for_comes_however_the_reply_is_cut(
     engine: LocalEngine, picture: Path, length: int

@@ -98,8 +98,9 @@ def test_a_thought_that_is_over_is_left_alone() -> None:
 )
 def test_a_thought_that_was_cut_off_goes_on_within_its_budget(reply: list[int], forced: int | None) -> None:
     thought = Thought(True, 3, threading.Event(), END, CLOSING)
-    thought.recall(Token(token, "x") for token in reply)
+    reason = thought.recall(Token(token, "x") for token in reply)
     assert thought.forced == forced
+    assert reason == (None if forced is None else "budget")
 
 
 def test_a_budget_closes_the_reasoning_and_the_answer_begins(engine: LocalEngine, picture: Path) -> None:

@@ -51,8 +51,10 @@ class Job:
         end_ids = frozenset(filter(None, map(checkpoint.tokenizer.token_to_id, THOUGHT_ENDS)))
         budget, closing = settings.max_thinking_tokens, checkpoint.encode(CLOSING)
         self._thought = Thought(inputs.thinking_open, budget, hurry, end_ids, closing)
-        self._thought.recall(map(self._detokenizer.take, replied))
         self._outbox: SimpleQueue[Step | Measured | Exception] = SimpleQueue()
+        reason = self._thought.recall(map(self._detokenizer.take, replied))
+        if reason is not None:
+            self._outbox.put(Closed(reason))
 
     @property
     def is_stopped(self) -> bool:

@@ -58,6 +58,7 @@ class Thought:
     ) -> None:
         self._is_open, self._left, self._hurry, self._end_ids = is_open, max_tokens, hurry, end_ids
         self._closing, self._forced = closing, deque[int]()
+        self._reason: ThoughtEnd | None = None
         self._guard = LoopGuard()
 
     @property
@@ -69,10 +70,13 @@ class Thought:
         """Take in the next token of the reply; why the reasoning ends behind it, where it does. It tells so once."""
         return self._after(token_id, text, is_hurried=self._hurry.is_set())
 
-    def recall(self, tokens: Iterable[Token]) -> None:
-        """Take in the beginning of a reply that goes on, to go on as if it had never been cut off."""
+    def recall(self, tokens: Iterable[Token]) -> ThoughtEnd | None:
+        """Take in the beginning of a reply that goes on, to go on as if it had never been cut off; why the reasoning
+        ends behind it, where it does, as with a budget that is smaller now.
+        """
         for token in tokens:
             self._after(token.id, token.text, is_hurried=False)
+        return self._reason if self._forced else None
 
     def _after(self, token_id: int, text: str, *, is_hurried: bool) -> ThoughtEnd | None:
         if self._forced:
@@ -97,6 +101,6 @@ class Thought:
         elif self._left is not None and self._left <= 0:
             reason = "budget"
         if reason is not None:
-            self._is_open = False
+            self._is_open, self._reason = False, reason
             self._forced.extend(self._closing)
         return reason
