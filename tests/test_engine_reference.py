@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.models import DEMO_FOLDER
+from pipelines.types import Sampling
 from tests.engine_cases import GREEDY, ignore, inputs_of, oracle, run
 
 
@@ -25,6 +27,16 @@ def test_the_reference_is_generate(loaded: LocalEngine) -> None:
     next(steps)
     stop.set()
     assert list(steps)[-1] == "cancelled"
+
+
+def test_the_reference_takes_any_seed(loaded: LocalEngine) -> None:
+    """As the command line does."""
+    reference = ReferenceEngine(loaded.model, loaded.checkpoint, "demo", choose_placement(DEMO_FOLDER))
+    inputs, drawn = inputs_of(reference, "text"), replace(GREEDY, sampling=Sampling(temperature=1.0), max_new_tokens=9)
+    for seed in (10**30, -(10**30)):
+        ids = run(reference, inputs, replace(drawn, seed=seed))
+        assert ids
+        assert run(reference, inputs, replace(drawn, seed=seed)) == ids
 
 
 def test_who_waits_for_the_reference_stops_at_once(loaded: LocalEngine) -> None:

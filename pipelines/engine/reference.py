@@ -23,6 +23,8 @@ from pipelines.types import Gaze, Sampling, Settings, Work
 
 LOOK_S = 0.05
 """How often it is looked whether a request that waits is stopped."""
+NUM_SEEDS = 2**64
+"""Torch takes no others, and whoever asks may give any."""
 GIVEN = ("input_ids", "mm_token_type_ids", "pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
 
 
@@ -102,7 +104,7 @@ class ReferenceEngine(LocalEngine):
                 enter(Work("prefill", inputs.num_tokens))
                 given = {name: getattr(inputs, name) for name in GIVEN}
                 given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
-                torch.manual_seed(seed)
+                torch.manual_seed(seed % NUM_SEEDS)
                 self.model.model.rope_deltas = None
                 criteria = [lambda ids, _scores: _all(ids, is_done=any(flag.is_set() for flag in flags))]
                 self.model.generate(**given, **keywords, streamer=streamer, stopping_criteria=criteria)
