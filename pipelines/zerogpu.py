@@ -25,12 +25,12 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.clocks import Clock, HostClock
 from pipelines.engine.base import Engine, Enter, Step
 from pipelines.engine.loading import load_model
 from pipelines.engine.local import LocalEngine
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.inputs import Frames, ModelInputs
-from pipelines.timing import Clock, HostClock
 from pipelines.types import EngineInfo, Settings, TooLittleMemoryError, UserError, Vision, Work
 
 START_S = 8.0

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.clocks import HostClock
 from pipelines.engine import Closed, LocalEngine
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.timing import HostClock, Stopwatch
+from pipelines.timing import Stopwatch
 from pipelines.types import Sampling, Settings, Token, Work
 from tests.engine_cases import CASES, GREEDY, ignore, oracle, run
 

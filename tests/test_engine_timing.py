@@ -16,10 +16,10 @@ import torch
 
 import pipelines.answering
 import pipelines.messages
+from pipelines.clocks import HostClock
 from pipelines.engine import LocalEngine
 from pipelines.present.figures.rates import DECODING
 from pipelines.run import answer
-from pipelines.timing import HostClock
 from pipelines.types import Progress, Record, Request, Result, Sampling, Settings, Stage, UserError
 
 QUESTION = "How many objects are there?"

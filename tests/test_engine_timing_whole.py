@@ -20,13 +20,13 @@ import pipelines.answering
 import pipelines.engine.tower
 import pipelines.messages
 import pipelines.tools
+from pipelines.clocks import HostClock
 from pipelines.engine import LocalEngine
 from pipelines.engine.placement import choose_placement
 from pipelines.media import open_once
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.figures.rates import DECODING
 from pipelines.run import answer
-from pipelines.timing import HostClock
 from pipelines.types import Deltas, Progress, Record, Request, Result, Sampling, Settings, UserError
 from tests.media_makers import write_clip
 from tests.test_engine_timing import Hands

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = {"types", "buffers", "inputs", "cache", "checkpoint", "disk", "spreadsheet", "conversation"}
+FOUNDATION = {"types", "buffers", "inputs", "cache", "checkpoint", "clocks", "disk", "spreadsheet", "conversation"}
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
 RUN = {"messages", "writing", "answering", "run", "asides"}
 MODELS = {"catalogue", "models"}
@@ -28,9 +28,9 @@ MAY_IMPORT = {
     "conversation": {"types"},
     "disk": set[str](),
     "spreadsheet": set[str](),
-    "timing": {"types"},
-    **dict.fromkeys(("media", "fusion", "reply", "tools", "grounding"), FOUNDATION),
-    "engine": FOUNDATION | {"timing"},
+    "clocks": {"types"},
+    "timing": {"types", "clocks"},
+    **dict.fromkeys(("media", "fusion", "engine", "reply", "tools", "grounding"), FOUNDATION),
     "messages": FOUNDATION | FLOW,
     "writing": FOUNDATION | FLOW,
     "answering": FOUNDATION | FLOW | {"messages", "writing"},
@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "__main__": FOUNDATION | FLOW | RUN | MODELS | SHOWN | {"options", "tracing", "programs", "commands"},
     "demo": FOUNDATION | FLOW,
 }
-"""What each part may import of the project beside itself. The engine announces its stages to a clock of `timing`."""
+"""What each part may import of the project beside itself. The engine brings the clock by which its stages are timed."""
 
 
 def modules(part: str) -> list[Path]:

@@ -6,7 +6,8 @@ from typing import Literal
 
 import pytest
 
-from pipelines.timing import HostClock, Mark, Stopwatch
+from pipelines.clocks import HostClock, Mark
+from pipelines.timing import Stopwatch
 from pipelines.types import Gaps, Span, Work
 
 

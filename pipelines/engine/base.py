@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from threading import Event as Flag
 from typing import Protocol
 
+from pipelines.clocks import Clock
 from pipelines.inputs import ModelInputs
-from pipelines.timing import Clock
 from pipelines.types import (
     Channel,
     EngineInfo,

@@ -15,6 +15,7 @@ from typing import Any, Self
 import torch
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.clocks import Clock, CudaClock, HostClock
 from pipelines.engine.aside import Aside
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.job import Job
@@ -30,7 +31,6 @@ from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
 from pipelines.engine.weights import check_model, check_weights, held_as
 from pipelines.inputs import ModelInputs
-from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import (
     EngineInfo,
     EngineName,

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import Event as Flag
 
+from pipelines.clocks import Clock
 from pipelines.engine.base import Engine, Enter, Step
 from pipelines.inputs import ModelInputs
-from pipelines.timing import Clock
 from pipelines.types import EngineInfo, Gaze, Roofline, Settings, Vision
 
 MAX_KNOWN = 10_000

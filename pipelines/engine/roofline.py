@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from pipelines.clocks import Clock, CudaClock, HostClock
 from pipelines.engine.slots import SlotCache
-from pipelines.timing import Clock, CudaClock, HostClock
 from pipelines.types import Roofline
 
 MAX_READ_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30, "mps": 2**29}

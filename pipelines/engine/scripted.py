@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.clocks import Clock, HostClock
 from pipelines.engine.base import Closed, Enter, Step
 from pipelines.engine.decoder import Detokenizer
 from pipelines.inputs import ModelInputs
-from pipelines.timing import Clock, HostClock
 from pipelines.types import EngineInfo, Gaze, Roofline, Settings, Vision, Work
 
 

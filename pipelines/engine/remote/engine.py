@@ -12,6 +12,7 @@ from typing import Self
 import httpx2
 import openai
 
+from pipelines.clocks import Clock, HostClock
 from pipelines.engine.base import Closed, Enter, Piece, Step
 from pipelines.engine.remote.client import BAD_KEY, connect
 from pipelines.engine.remote.exchange import Exchange, begin
@@ -20,7 +21,6 @@ from pipelines.engine.remote.refusals import BLIND_MODEL, refused
 from pipelines.engine.remote.server import Server, host_of, look_up
 from pipelines.engine.remote.watch import Watch
 from pipelines.inputs import ModelInputs
-from pipelines.timing import Clock, HostClock
 from pipelines.types import (
     EngineInfo,
     Gaze,
