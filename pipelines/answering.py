@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Event as Flag
 
 from pipelines import tools
-from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Closed, Engine, Kept, Piece, Waiting
 from pipelines.fusion import SpanLook, look_of, refused, sights
 from pipelines.grounding import parse_grounding
@@ -110,7 +109,7 @@ class Answering:
             raise UserError(LONG_SYSTEM)
         if not self._request.files and ABOUT_MEDIA.search(self._request.question):
             raise UserError("The question is about a picture or a clip, and none is given: add one and ask again.")
-        if self._request.settings.look_closer and not isinstance(self._engine.vision, Checkpoint):
+        if self._request.settings.look_closer and not self._engine.vision.gives_ids:
             raise UserError("A model on a server cannot look closer: turn that off, or choose a model that runs here.")
 
     def open(self) -> None:

@@ -12,9 +12,8 @@ from threading import Event as Flag
 
 import numpy as np
 
-from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
-from pipelines.fusion import fuse, look_of
+from pipelines.fusion import inputs_for, look_of
 from pipelines.inputs import ModelInputs
 from pipelines.media import open_once
 from pipelines.messages import beginning_of_next
@@ -58,7 +57,7 @@ def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze |
 
     Raises UserError where a file is gone, or the memory does not suffice.
     """
-    if not result.token_ids or not isinstance(engine.vision, Checkpoint):
+    if not result.token_ids or not engine.vision.gives_ids:
         return None
     media = tuple(_opened(request, number, engine, stop) for number in range(len(request.files)))
     inputs = fused(request, media, result.looks, engine).followed_by(result.token_ids)
@@ -67,7 +66,7 @@ def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze |
 
 def anticipate(request: Request, result: Result, engine: Engine) -> None:
     """Have the engine read the answer while the person does, so that the next question begins sooner."""
-    if isinstance(engine.vision, Checkpoint) and result.answer and len(result.media) == len(request.files):
+    if engine.vision.gives_ids and result.answer and len(result.media) == len(request.files):
         engine.anticipate(beginning_of_next(request, result, engine))
 
 
@@ -78,7 +77,7 @@ def check(item: Media, region: Region, engine: Engine, settings: Settings, stop:
     model think. None where the engine cannot tell, or `stop` was set. Raises UserError for a region that shows nothing.
     """
     vision = engine.vision.limited(settings.max_pixels)
-    if not isinstance(vision, Checkpoint):
+    if not vision.gives_ids:
         return None
     try:
         part = grounded(Zoom(0, _around(region)).crop(_still(item, region.time_s)))
@@ -86,7 +85,7 @@ def check(item: Media, region: Region, engine: Engine, settings: Settings, stop:
         raise UserError("This mark is too thin to be checked by itself.") from None
     question = QUESTION.format(with_article(region.label[:MAX_LABEL] or "anything"))
     asked: Message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
-    inputs = fuse([asked], [part], vision, enable_thinking=settings.thinking)
+    inputs = inputs_for(vision, [asked], [part], settings.thinking)
     inputs = replace(inputs, conversation=secrets.token_hex(16))
     try:
         told = _told(inputs, engine, settings, stop)

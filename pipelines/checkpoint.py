@@ -29,6 +29,7 @@ MODEL_TYPES = ("qwen3_5", "qwen3_5_moe")
 class Checkpoint(Vision):
     """The parts of a checkpoint that turn messages into token ids and bound what it sees."""
 
+    gives_ids = True
     tokenizer: Tokenizer
     template: Template
     image_token_id: int

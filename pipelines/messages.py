@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipelines import tools
-from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
-from pipelines.fusion import fuse, gather
+from pipelines.fusion import inputs_for
 from pipelines.inputs import ModelInputs
 from pipelines.types import Clip, ContentPart, Look, Media, MediaKind, Message, Request, Result, Turn
 
@@ -17,11 +16,8 @@ def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], eng
     """The model's inputs of a request whose files are opened, behind what it looked at more closely so far."""
     settings, vision = request.settings, engine.vision.limited(request.settings.max_pixels)
     messages, seen = [*messages_of(request, media), *tools.told(looks)], (*media, *tools.shown(looks))
-    if isinstance(vision, Checkpoint):
-        offer = tools.offered(media) if settings.look_closer else ()
-        inputs = fuse(messages, seen, vision, settings.thinking, offer)
-    else:
-        inputs = gather(messages, seen, vision, settings.thinking)
+    offer = tools.offered(media) if settings.look_closer else ()
+    inputs = inputs_for(vision, messages, seen, settings.thinking, offer)
     return replace(inputs, conversation=request.conversation)
 
 

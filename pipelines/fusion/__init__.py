@@ -2,7 +2,7 @@
 
 from pipelines.fusion.estimate import estimate
 from pipelines.fusion.frames import mean_times, sample_frames
-from pipelines.fusion.fuse import fuse, gather
+from pipelines.fusion.fuse import fuse, inputs_for
 from pipelines.fusion.look import ClipLook, SpanLook, look_of
 from pipelines.fusion.patches import patchify_clip, patchify_picture
 from pipelines.fusion.prompt import expand_prompt
@@ -19,7 +19,7 @@ __all__ = [
     "estimate",
     "expand_prompt",
     "fuse",
-    "gather",
+    "inputs_for",
     "look_of",
     "mean_times",
     "patchify_clip",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.look import look_of
 from pipelines.fusion.sizes import FACTOR, refused, resize_picture
 from pipelines.inputs import FRAMES
@@ -18,10 +17,10 @@ from pipelines.types import Probe, ProbedClip, Settings, Sight, Vision
 def estimate(probe: Probe, settings: Settings, vision: Vision) -> Sight:
     """How the model will see a file. Raises UserError for a shape that it cannot take, as `fuse` does.
 
-    What it costs is known of a `Checkpoint` alone.
+    What it costs is known of a vision that gives ids alone.
     """
     sight = _estimate(probe, settings, vision)
-    return sight if isinstance(vision, Checkpoint) else replace(sight, num_visual_tokens=None)
+    return sight if vision.gives_ids else replace(sight, num_visual_tokens=None)
 
 
 def _estimate(probe: Probe, settings: Settings, vision: Vision) -> Sight:

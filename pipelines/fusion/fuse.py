@@ -58,11 +58,20 @@ def fuse(
     )
 
 
-def gather(messages: Sequence[Message], media: Sequence[Media], vision: Vision, enable_thinking: bool) -> ModelInputs:
-    """Model inputs for a server, which makes token ids itself: the messages, and the media as they are to be seen.
+def inputs_for(
+    vision: Vision,
+    messages: Sequence[Message],
+    media: Sequence[Media],
+    enable_thinking: bool,
+    tools: Sequence[Tool] = (),
+) -> ModelInputs:
+    """Model inputs as whoever sees like that takes them. Raises UserError as `fuse` does.
 
-    Raises UserError as `fuse` does.
+    A model here takes them of `fuse`; a server makes token ids itself, and gets the messages and the media as they are
+    to be seen, but no tools.
     """
+    if isinstance(vision, Checkpoint):
+        return fuse(messages, media, vision, enable_thinking, tools)
     return ModelInputs.unread(messages, [_frames(item, vision) for item in media], thinking=enable_thinking)
 
 

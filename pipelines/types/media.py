@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,8 +125,12 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Vision:
-    """What bounds how a model sees: the pixels of a picture and of a clip, and the frames that a clip is sampled to."""
+    """What bounds how a model sees: the pixels of a picture and of a clip, and the frames that a clip is sampled to.
 
+    One that `gives_ids`, as a model's `Checkpoint` does, also makes token ids of what is asked, and counts them before.
+    """
+
+    gives_ids: ClassVar[bool] = False
     picture_limits: Limits
     clip_limits: Limits
     sample_fps: float
