@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
 from pipelines.engine import LocalEngine
-from pipelines.engine.fused_piece import Blocks, FusedPiece
+from pipelines.engine.fused_piece import BlockSizes, FusedPiece
 from pipelines.engine.placement import Placement
 from pipelines.engine.places import Keep
 from pipelines.engine.stack import Stack
@@ -37,7 +37,7 @@ behind how many of its tokens the states are kept.
 """
 UNTOUCHED = 0.5
 """What stands where states are kept, as long as none is."""
-BLOCKS = Blocks(64, 64, 64, 4, 1)
+BLOCKS = BlockSizes(64, 64, 64, 4, 1)
 """More at once than on a GPU: the interpreter takes its time for each block of threads."""
 
 

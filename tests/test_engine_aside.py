@@ -218,7 +218,7 @@ def test_memory_stays_bounded_for_12288_visual_tokens(engine: LocalEngine) -> No
     slots = stack.new_slots(1)
     slots.reserve(num_visual + num_replied)
     slots.lengths[0] = num_visual
-    watch = gaze.Watch(stack, slots, torch.arange(num_visual), num_visual, no_rest)
+    watch = gaze.GazeWatch(stack, slots, torch.arange(num_visual), num_visual, no_rest)
     positions = torch.arange(num_visual, num_visual + num_replied).expand(4, 1, -1)
     with Largest() as largest:  # type: ignore[no-untyped-call]
         watch.prefill(torch.randn(1, num_replied, engine.model.config.text_config.hidden_size), positions)

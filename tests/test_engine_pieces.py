@@ -12,7 +12,7 @@ import torch
 from transformers import Qwen3_5Config
 
 from pipelines.engine import LocalEngine, tower_graphs
-from pipelines.engine.captured import Replay, Work
+from pipelines.engine.captured import Recordable, Replay
 from pipelines.engine.lean_tower import LeanTower
 from pipelines.engine.pieces import MOST_GRAPHS, Pieces
 from pipelines.engine.places import Keep
@@ -33,11 +33,11 @@ class Recorder:
         self.pools, self.sizes = 0, list[int]()
         self.error: Exception | None = None
 
-    def begin(self) -> Callable[[Work, Sequence[torch.Tensor]], Replay]:
+    def begin(self) -> Callable[[Recordable, Sequence[torch.Tensor]], Replay]:
         self.pools += 1
         return self._capture
 
-    def _capture(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
+    def _capture(self, work: Recordable, inputs: Sequence[torch.Tensor]) -> Replay:
         work(*inputs)
         if self.error:
             raise self.error

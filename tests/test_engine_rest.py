@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.engine import LocalEngine
-from pipelines.engine.gaze import Watch
+from pipelines.engine.gaze import GazeWatch
 from tests.engine_cases import GREEDY, ignore, inputs_of, oracle, run
 
 Layers = list[Callable[..., Any]]
@@ -78,7 +78,7 @@ def test_a_stop_ends_the_search_for_where_it_looked_between_two_layers(
 def test_a_stop_ends_the_search_between_two_layers_of_the_reply(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop, attend, num_ran = threading.Event(), Watch._attend, 0
+    stop, attend, num_ran = threading.Event(), GazeWatch._attend, 0
 
     def stopping(*given: Any) -> Any:
         nonlocal num_ran
@@ -86,7 +86,7 @@ def test_a_stop_ends_the_search_between_two_layers_of_the_reply(
         stop.set()
         return attend(*given)
 
-    monkeypatch.setattr(Watch, "_attend", stopping)
+    monkeypatch.setattr(GazeWatch, "_attend", stopping)
     inputs = inputs_of(engine, "picture")
     inputs = inputs.followed_by(run(engine, inputs))
     assert engine.gaze(inputs, stop) is None

@@ -7,7 +7,7 @@ import threading
 import weakref
 
 from pipelines.engine import LocalEngine
-from pipelines.engine.worker import Worker
+from pipelines.engine.worker import LastingThread
 from pipelines.models import DEMO_FOLDER
 
 PATIENCE_S = 20.0
@@ -17,7 +17,7 @@ class Owner:
     """Whoever has work."""
 
     def __init__(self) -> None:
-        self.worker = Worker(self, "test of a worker")
+        self.worker = LastingThread(self, "test of a worker")
         self.threads: list[threading.Thread] = []
         self.done = threading.Event()
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from pipelines.engine.gaze import Watch
+from pipelines.engine.gaze import GazeWatch
 from pipelines.engine.positions import position_ids
 from pipelines.engine.rest import Stopped
 from pipelines.engine.scheduler import Scheduler
@@ -59,7 +59,7 @@ class Aside:
         inputs, first = self._inputs, self._first
         whole_pieces = max(first - self._length, 0) // self._scheduler.chunk_tokens * self._scheduler.chunk_tokens
         self._prefill(self._length + whole_pieces, self._append)
-        watch = Watch(self._stack, self._slots, self._is_visual.nonzero()[:, 0], first, self._rest)
+        watch = GazeWatch(self._stack, self._slots, self._is_visual.nonzero()[:, 0], first, self._rest)
         self._prefill(inputs.num_tokens - 1, watch.prefill)
         if self._length < inputs.num_tokens - 1:
             return None

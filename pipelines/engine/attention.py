@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.norms import Norm, Scale
-from pipelines.engine.places import Rotary, Rows, Span
+from pipelines.engine.places import PieceSpan, Rotary, Rows
 from pipelines.engine.weights import Held, joined
 
 
@@ -32,11 +32,11 @@ class Attention:
         self.eps = module.q_norm.eps
         self._length = Scale(self.eps, self.dim, device)
 
-    def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
+    def __call__(self, hidden: torch.Tensor, where: Rows | PieceSpan) -> torch.Tensor:
         """What is added to `hidden` [tokens, hidden]."""
         return self._step(hidden, where) if isinstance(where, Rows) else self._piece(hidden, where)
 
-    def placed(self, hidden: torch.Tensor, where: Rows | Span) -> tuple[torch.Tensor, torch.Tensor]:
+    def placed(self, hidden: torch.Tensor, where: Rows | PieceSpan) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries, turned, and their gates, [tokens, heads, head_dim]; keys and values go to the slots."""
         heads = self.into(hidden).view(len(hidden), -1, self.dim)
         turning = self._length.normed(heads.index_select(1, self._turning).float()) * self._norm
@@ -55,7 +55,7 @@ class Attention:
         seen = self._seen(query[:, :, None], keys, values, rows.mask)
         return self.out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
 
-    def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+    def _piece(self, hidden: torch.Tensor, span: PieceSpan) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
         query, gate = self.placed(hidden, span)
         keys, values = span.window.pairs[self.number]

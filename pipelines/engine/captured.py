@@ -14,9 +14,9 @@ WARM_UPS = 2
 
 T = TypeVar("T")
 
-Work = Callable[..., torch.Tensor]
+Recordable = Callable[..., torch.Tensor]
 Replay = Callable[[Sequence[torch.Tensor]], torch.Tensor]
-Capture = Callable[[Work, Sequence[torch.Tensor]], Replay]
+Capture = Callable[[Recordable, Sequence[torch.Tensor]], Replay]
 
 CAPTURING = Lock()
 """Torch captures one graph at a time in a process, and each of several GPUs has an engine's thread of its own."""
@@ -81,7 +81,7 @@ class SharedPool:
     def __init__(self, stream: torch.cuda.Stream) -> None:
         self._stream, self._pool = stream, torch.cuda.graph_pool_handle()
 
-    def __call__(self, work: Work, inputs: Sequence[torch.Tensor]) -> Replay:
+    def __call__(self, work: Recordable, inputs: Sequence[torch.Tensor]) -> Replay:
         """Capture some work."""
         return Captured(work, inputs, self._stream, self._pool)
 
@@ -95,7 +95,7 @@ class Recordings:
     def __init__(self, most: int, begin_pool: Callable[[], Capture]) -> None:
         self._most, self._begin_pool = most, begin_pool
         self._capture: Capture | None = None
-        self._kept: OrderedDict[Hashable, tuple[Replay, Work]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Replay, Recordable]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -108,7 +108,7 @@ class Recordings:
         self._kept.clear()
         self._capture = None
 
-    def record(self, key: Hashable, work: Work, inputs: Sequence[torch.Tensor]) -> None:
+    def record(self, key: Hashable, work: Recordable, inputs: Sequence[torch.Tensor]) -> None:
         """Capture some work, and keep it."""
         if self._capture is None or not self._kept:
             self._capture = self._begin_pool()

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from pipelines.engine.chunks import chunked
 from pipelines.engine.norms import Scale
-from pipelines.engine.places import Rows, Span
+from pipelines.engine.places import PieceSpan, Rows
 from pipelines.engine.weights import Held, joined
 
 UNIT_EPS = 1e-6
@@ -40,7 +40,7 @@ class GatedDelta:
         self.eps = module.layer_norm_epsilon
         self._scale = Scale(self.eps * self.key_dim, self.value_dim, device)
 
-    def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
+    def __call__(self, hidden: torch.Tensor, where: Rows | PieceSpan) -> torch.Tensor:
         """What is added to `hidden` [tokens, hidden]."""
         return self._step(hidden, where) if isinstance(where, Rows) else self._piece(hidden, where)
 
@@ -57,7 +57,7 @@ class GatedDelta:
         state.addcmul_(key.transpose(1, 2), change)
         return self._given(torch.bmm(query, state), z, hidden.dtype)
 
-    def _piece(self, hidden: torch.Tensor, span: Span) -> torch.Tensor:
+    def _piece(self, hidden: torch.Tensor, span: PieceSpan) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
         mixed, z, b, a = self.into(hidden).split_with_sizes(self._widths, dim=-1)
         conv, state = (tensor[span.row] for tensor in span.slots.layers[self.index])

@@ -31,7 +31,7 @@ LEAST_BLOCK = 16
 
 
 @dataclass(frozen=True)
-class Blocks:
+class BlockSizes:
     """How pieces are shared out over a GPU.
 
     So many `tokens` are worked on at once where each number is by itself. With attention they are `queries`, which look
@@ -53,15 +53,15 @@ class Blocks:
     conv_columns: int = 512
 
 
-SHORT, LONG = Blocks(8, 64, 32, 8, 2, walk_stages=2), Blocks(8, 16, 16, 4, 1, chunk_warps=8)
+SHORT, LONG = BlockSizes(8, 64, 32, 8, 2, walk_stages=2), BlockSizes(8, 16, 16, 4, 1, chunk_warps=8)
 """For numbers of two bytes, in what a GPU for consumers keeps beside its threads (99 KB), and of four, in more."""
-WIDE = Blocks(8, 64, 32, 4, 2, walk_stages=3)
+WIDE = BlockSizes(8, 64, 32, 4, 2, walk_stages=3)
 """For numbers of two bytes on Hopper, with 227 KB: there four warps feed tensor cores together, with 64 rows."""
 HOPPER = 9
 """The first number of its compute capability."""
 
 
-def blocks_for(dtype: torch.dtype, capability: tuple[int, int]) -> Blocks:
+def blocks_for(dtype: torch.dtype, capability: tuple[int, int]) -> BlockSizes:
     """How to share out pieces of a dtype over a GPU of a compute capability."""
     if dtype.itemsize == 4:
         return LONG

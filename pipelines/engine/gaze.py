@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.engine.attention import Attention
-from pipelines.engine.places import Span
+from pipelines.engine.places import PieceSpan
 from pipelines.engine.rest import Rest
 from pipelines.engine.slots import SlotCache
 from pipelines.engine.stack import Stack
@@ -26,7 +26,7 @@ LEAST_ROWS = 16
 """Fewer query rows at a time are no use, however many keys there are."""
 
 
-class Watch:
+class GazeWatch:
     """Prefills row 0 of `slots`, and notes where each token looks from the position `first` on.
 
     `places` int64 [visual tokens] are the positions of the visual tokens in the prompt. There is a `rest` between two
@@ -77,7 +77,7 @@ class Watch:
         weights: NDArray[np.float16] = summed.div_(num_watched).half().cpu().numpy()
         return weights
 
-    def _attend(self, mixer: Attention, normed: torch.Tensor, span: Span, start: int) -> torch.Tensor | None:
+    def _attend(self, mixer: Attention, normed: torch.Tensor, span: PieceSpan, start: int) -> torch.Tensor | None:
         """What the layer's attention gives, [tokens, hidden]; None of the last one, after which nothing is noted."""
         is_last, num_tokens = mixer is self._looking[-1], len(normed)
         turned, gate = mixer.placed(normed, span)

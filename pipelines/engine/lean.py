@@ -17,7 +17,7 @@ from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
-from pipelines.engine.places import Keep, Rotary, Rows, Span
+from pipelines.engine.places import Keep, PieceSpan, Rotary, Rows
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import SlotCache, Window
 from pipelines.engine.weights import Held, joined
@@ -68,7 +68,7 @@ class LeanStack:
         window: Window,
         slots: SlotCache | None = None,
         keep: Keep | None = None,
-    ) -> Span:
+    ) -> PieceSpan:
         """Where a piece of a prompt stands: in `row`, of other slots where given.
 
         `numbers` int64 [2, 1] are how many tokens stand before it and how many of its own count, `positions` int64
@@ -76,9 +76,9 @@ class LeanStack:
         """
         held, count = numbers
         turns = self.rotary.turns(positions, self.embed.dtype)
-        return Span(slots or self._slots, row, num_tokens, (held, count), turns, window, keep)
+        return PieceSpan(slots or self._slots, row, num_tokens, (held, count), turns, window, keep)
 
-    def piece(self, hidden: torch.Tensor, span: Span, rest: Rest = no_rest) -> torch.Tensor:
+    def piece(self, hidden: torch.Tensor, span: PieceSpan, rest: Rest = no_rest) -> torch.Tensor:
         """The last hidden state [1, hidden] of a piece of a prompt with the embeddings `hidden` [tokens, hidden]."""
         for layer in self.layers:
             rest()
@@ -94,7 +94,7 @@ class Layer:
         self.mixer = mixer
         self.feed = Experts(layer.mlp) if hasattr(layer.mlp, "experts") else Feed(layer.mlp, weights)
 
-    def __call__(self, hidden: torch.Tensor, where: Rows | Span) -> torch.Tensor:
+    def __call__(self, hidden: torch.Tensor, where: Rows | PieceSpan) -> torch.Tensor:
         """What comes of `hidden` [tokens, hidden], in the same shape."""
         hidden = hidden + self.mixer(self.before(hidden), where)
         return hidden + self.feed(self.between(hidden))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from pipelines.engine.captured import Capture, Recordings, Work
+from pipelines.engine.captured import Capture, Recordable, Recordings
 from pipelines.engine.places import Keep
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import SlotCache, States
@@ -30,7 +30,7 @@ class Pieces:
     It is called as `FusedPiece` is.
     """
 
-    def __init__(self, piece: Work, slots: SlotCache, begin_pool: Callable[[], Capture]) -> None:
+    def __init__(self, piece: Recordable, slots: SlotCache, begin_pool: Callable[[], Capture]) -> None:
         self._piece, self._slots = piece, slots
         self._recordings = Recordings(MOST_GRAPHS, begin_pool)
         self._generation = 0

@@ -84,7 +84,7 @@ class Keep:
             states.copy_(values)
 
 
-class Span:
+class PieceSpan:
     """A piece of a prompt in one row: `size` tokens behind `held` int64 [1], of which `count` int64 [1] count.
 
     The others fill a piece up to its size: they change no state, and what they leave in the caches is written over.

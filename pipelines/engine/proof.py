@@ -15,7 +15,7 @@ from math import prod
 
 import torch
 
-from pipelines.engine.captured import Work
+from pipelines.engine.captured import Recordable
 from pipelines.engine.draws import Draws
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.lean_tower import LeanTower
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
-def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likeliest: Likeliest) -> bool:
+def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Recordable, likeliest: Likeliest) -> bool:
     """Whether `step` and `piece` stand for those of `stack`, and `likeliest` finds what torch does; a warning says why
     not.
 
@@ -67,7 +67,7 @@ def are_right(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likel
 
 
 @torch.inference_mode()
-def see_alike(ours: Work, theirs: LeanTower) -> bool:
+def see_alike(ours: Recordable, theirs: LeanTower) -> bool:
     """Whether a tower of kernels, called as `LeanTower` is, stands for that of plain torch; a warning says why not.
 
     Raises torch.OutOfMemoryError.
@@ -100,13 +100,13 @@ def _may_stand(kernels: str, device: torch.device, wrong: Iterator[str]) -> bool
     return said is None
 
 
-def _wrong_sight(ours: Work, theirs: LeanTower) -> Iterator[str]:
+def _wrong_sight(ours: Recordable, theirs: LeanTower) -> Iterator[str]:
     """What differs."""
     patches, places = theirs.patches(prod(GRID)), theirs.places(GRID)
     yield from _apart("what is seen", [ours(patches, places)], [theirs(patches, places)])
 
 
-def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Work, likeliest: Likeliest) -> Iterator[str]:
+def _wrong(stack: LeanStack, slots: SlotCache, step: Step, piece: Recordable, likeliest: Likeliest) -> Iterator[str]:
     """What differs."""
     slots.reserve(NUM_TOKENS + 1)
     device, vocabulary = stack.embed.device, len(stack.embed)

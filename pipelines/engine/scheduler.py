@@ -27,7 +27,7 @@ from pipelines.engine.running import Running
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
 from pipelines.engine.tower import Tower
-from pipelines.engine.worker import Worker
+from pipelines.engine.worker import LastingThread
 from pipelines.inputs import ModelInputs
 from pipelines.types import FinishReason, Work
 
@@ -74,7 +74,7 @@ class Scheduler:
         self._running = Running(stack, snapshots, self._end)
         self._beginning: tuple[Job, Iterator[None]] | None = None
         self._changed = Condition()
-        self._worker, self._is_working = Worker(self, "engine"), False
+        self._worker, self._is_working = LastingThread(self, "engine"), False
         self._is_closing = False
         _ALIVE.add(self)
 

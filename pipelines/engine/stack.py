@@ -15,7 +15,7 @@ import torch
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
-from pipelines.engine.places import Keep, Span
+from pipelines.engine.places import Keep, PieceSpan
 from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.sampler import AHEAD, Choice, Chosen, Stepped, pick
@@ -148,7 +148,7 @@ class Stack:
 
     def span(
         self, row: int, num_tokens: int, positions: torch.Tensor, slots: SlotCache, keep: Keep | None = None
-    ) -> Span:
+    ) -> PieceSpan:
         """Where the next tokens of a row stand, at their rotary positions int64 [3, tokens]; there is room for them."""
         start = slots.lengths[row]
         window = slots.window(slice(row, row + 1), start + num_tokens, is_masked=True)

@@ -13,7 +13,7 @@ from threading import Thread
 Do = Callable[[], None]
 
 
-class Worker:
+class LastingThread:
     """Does one work after the other for an owner, whose end is the thread's; it holds on to no work that is done.
 
     The thread begins with the first work. It is a daemon, which at the interpreter's end waits and runs nothing.
