@@ -18,7 +18,7 @@ from benchmarks.fits import SHAPES, cache_bytes, count_parameters
 from pipelines.__main__ import main
 from pipelines.catalogue.choosing import choose
 from pipelines.catalogue.device import Device
-from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, Model, model_in
+from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import shape_of
 from pipelines.engine import LocalEngine
 from pipelines.engine.placement import SPREAD, choose_placement, must_spread
@@ -80,7 +80,7 @@ def test_memory_grows_with_visitors_and_shrinks_with_bits(name: str) -> None:
     ],
 )
 def test_auto_takes_the_largest_that_is_here_and_fits(free_gb: int, here: set[str], chosen: tuple[str, str]) -> None:
-    def is_here(model: Model) -> Path | None:
+    def is_here(model: KnownModel) -> Path | None:
         return Path() if model.name in here else None
 
     assert choose(Device("GPU", free_gb * GB), is_here) == chosen

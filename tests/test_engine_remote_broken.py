@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.engine.remote.engine import RemoteEngine
-from pipelines.engine.remote.events import Event, Events
+from pipelines.engine.remote.events import Events, SentEvent
 from pipelines.engine.remote.fields import Cleaner, clean
 from pipelines.run import answer
 from pipelines.types import Request, Result, Settings, UserError
@@ -214,7 +214,7 @@ STREAM = (
     b": hello\r\n\r\ndata: a\n\nevent: x\rdata: b\rdata:c\r\revent: y\r\n\r\n"
     b'none\n\n\ndata: "\xe2\x80\xa8"\n\ndata: cut'
 )
-EVENTS = [Event("a"), Event("b\nc", "x"), Event("", "y"), Event('"\u2028"')]
+EVENTS = [SentEvent("a"), SentEvent("b\nc", "x"), SentEvent("", "y"), SentEvent('"\u2028"')]
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.download import HubModel, downloaded
-from pipelines.catalogue.known import DEMO, KNOWN, Model
+from pipelines.catalogue.known import DEMO, KNOWN, KnownModel
 from pipelines.types import WeightFormat
 
 AUTO = "auto"
 TOKENS = 8_192
 """Tokens of a conversation with a picture or two and a thought."""
 VISITORS = 1
-IsHere = Callable[[Model], Path | None]
+IsHere = Callable[[KnownModel], Path | None]
 
 
-def here(model: Model) -> Path | None:
+def here(model: KnownModel) -> Path | None:
     """Where a known model lies on this machine."""
     return downloaded(HubModel(model.hub_id))
 
 
-def choose(device: Device, is_here: IsHere = here, models: Iterable[Model] = KNOWN) -> tuple[str, WeightFormat]:
+def choose(device: Device, is_here: IsHere = here, models: Iterable[KnownModel] = KNOWN) -> tuple[str, WeightFormat]:
     """The name of the model and how its weights are to be held. Nothing is downloaded for it."""
     for model in sorted(models, key=lambda model: -model.shape.parameters):
         form = device.fitting(model.shape, TOKENS, VISITORS)

@@ -17,7 +17,7 @@ SMALL_HIDDEN = 2048
 
 
 @dataclass(frozen=True)
-class Model:
+class KnownModel:
     """A model: its name here, its id at the hub (empty where it has none) and its shape."""
 
     name: str
@@ -30,7 +30,7 @@ class Model:
         return self.name == DEMO or self.shape.hidden > SMALL_HIDDEN or self.shape.experts > 0
 
 
-def _qwen(name: str, text: tuple[int, ...], vision: tuple[int, ...], *, is_tied: bool = True) -> Model:
+def _qwen(name: str, text: tuple[int, ...], vision: tuple[int, ...], *, is_tied: bool = True) -> KnownModel:
     """One of the published sizes, which share everything that is not given here.
 
     `text` is layers, hidden, FFN, value heads, heads and KV heads; `vision` is layers, hidden and FFN.
@@ -60,7 +60,7 @@ def _qwen(name: str, text: tuple[int, ...], vision: tuple[int, ...], *, is_tied:
         vision_patch=3 * 2 * 16 * 16,
         mtp_layers=1,
     )
-    return Model(name, f"Qwen/Qwen3.5-{name}", shape)
+    return KnownModel(name, f"Qwen/Qwen3.5-{name}", shape)
 
 
 KNOWN = (
@@ -73,10 +73,10 @@ KNOWN = (
 HUB_IDS = {model.name: model.hub_id for model in KNOWN}
 
 
-def model_in(folder: Path, name: str) -> Model:
+def model_in(folder: Path, name: str) -> KnownModel:
     """The model of a checkpoint folder, by its own config. Raises UserError where that cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f'"{name}" is no checkpoint: its config.json is missing or damaged.') from error
-    return Model(name, "", shape_of(config if isinstance(config, dict) else {}))
+    return KnownModel(name, "", shape_of(config if isinstance(config, dict) else {}))

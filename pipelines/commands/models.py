@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.catalogue.choosing import TOKENS, VISITORS, here
 from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
 from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
-from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, Model, model_in
+from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape
 from pipelines.commands.output import say
 from pipelines.types import Sampling, UserError
@@ -60,7 +60,7 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
     from pipelines.catalogue.device import this_device  # torch takes seconds
 
     device = this_device()
-    models = [Model(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), *KNOWN]
+    models = [KnownModel(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), *KNOWN]
     models += [model_in(Path(folder).expanduser(), Path(folder).name) for folder in folders]
     rows = [HEAD]
     for model in models:
@@ -86,7 +86,7 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
     return "\n".join([*_aligned(rows), "", *_presets(models), "", about])
 
 
-def _presets(models: Sequence[Model]) -> list[str]:
+def _presets(models: Sequence[KnownModel]) -> list[str]:
     """What each model is sampled with where nothing else is asked for."""
     from pipelines.engine.presets import preset
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.forecast import as_rate, tokens_per_s
-from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, Model, model_in
+from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import Format
 from pipelines.types import WeightFormat
 
@@ -76,12 +76,12 @@ def offers(present: str, device: Device, is_here: IsHere) -> list[Offer]:
 
 
 def _listed(present: str, device: Device, is_here: IsHere) -> Iterator[Offer]:
-    yield _offer(Model(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), present, device, is_here=True)
+    yield _offer(KnownModel(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), present, device, is_here=True)
     for known in KNOWN:
         yield _offer(known, present, device, is_here=known.name == present or is_here(known) is not None)
 
 
-def _offer(model: Model, present: str, device: Device, *, is_here: bool) -> Offer:
+def _offer(model: KnownModel, present: str, device: Device, *, is_here: bool) -> Offer:
     shape, here = model.shape, device.held(model.shape)
     form = device.fitting(shape, TOKENS, VISITORS)
     held = form or "int8"

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing_extensions import TypedDict
 
 from pipelines.catalogue.choosing import here
-from pipelines.catalogue.known import KNOWN
-from pipelines.catalogue.known import Model as KnownModel
+from pipelines.catalogue.known import KNOWN, KnownModel
 from pipelines.media import probe
 from pipelines.present.told import Told
 from pipelines.programs import questions

@@ -17,7 +17,7 @@ FIELDS = ("data", "event", "id", "retry")
 
 
 @dataclass(frozen=True)
-class Event:
+class SentEvent:
     """One event: its data, and what it is called where it has a name."""
 
     data: str
@@ -39,7 +39,7 @@ class Events:
         """Whether what came is no stream of events: none of them, but a lot of something else."""
         return self.num_events == 0 and len(self.stray) >= MAX_STRAY
 
-    def feed(self, data: bytes) -> Iterator[Event]:
+    def feed(self, data: bytes) -> Iterator[SentEvent]:
         """The events that end in the next bytes. Raises ValueError for one that does not end."""
         if not data:
             return
@@ -58,13 +58,13 @@ class Events:
         for _ in self._end_line(b""):
             pass
 
-    def _end_line(self, rest: bytes) -> Iterator[Event]:
+    def _end_line(self, rest: bytes) -> Iterator[SentEvent]:
         line = (bytes(self._line) + rest).decode("utf-8", "replace")
         self._line.clear()
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line and (self._data or self._name):
-            event = Event("\n".join(self._data), self._name)
+            event = SentEvent("\n".join(self._data), self._name)
             self._name, self._data = "", []
             self.num_events += 1
             yield event

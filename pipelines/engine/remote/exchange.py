@@ -20,7 +20,7 @@ import openai
 
 from pipelines.engine.base import Enter, Step
 from pipelines.engine.remote.client import SENT
-from pipelines.engine.remote.events import Event, Events
+from pipelines.engine.remote.events import Events, SentEvent
 from pipelines.engine.remote.habits import Ask, Habits, wait_s
 from pipelines.engine.remote.messages import write
 from pipelines.engine.remote.reading import Reading
@@ -112,7 +112,7 @@ class Exchange:
             raise ServerFailedError(ENDED_EARLY.format(host=host))
         return reading.finish_reason
 
-    async def _events(self, response: Any) -> AsyncGenerator[Event]:
+    async def _events(self, response: Any) -> AsyncGenerator[SentEvent]:
         """The events of a stream up to the one that says that it is done."""
         events = Events()
         async for data in response.iter_bytes():

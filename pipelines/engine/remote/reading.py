@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.engine.base import Piece
-from pipelines.engine.remote.events import Event
+from pipelines.engine.remote.events import SentEvent
 from pipelines.engine.remote.fields import Cleaner, count, duration_ms, items, line, mapping, number, text
 from pipelines.engine.remote.refusals import SaidError
 from pipelines.types import Channel, FinishReason, Reported, ServerFailedError, UserError
@@ -45,7 +45,7 @@ class Reading:
         """Whether the server itself told the reasoning from the answer."""
         return self._is_told_apart
 
-    def take(self, event: Event) -> Iterator[Piece]:
+    def take(self, event: SentEvent) -> Iterator[Piece]:
         """The text in an event.
 
         Raises SaidError for an error that the server tells of, UserError where it gave the reply up, and ValueError for
