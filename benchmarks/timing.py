@@ -24,8 +24,8 @@ from typing import Any
 import torch
 
 from benchmarks import kinds, measuring
-from benchmarks.engine import pair_of
 from benchmarks.measuring import answered
+from benchmarks.pair import pair_of
 from benchmarks.shapes import random_model
 from pipelines.engine import LocalEngine
 from pipelines.fusion import fuse, look_of

@@ -12,6 +12,8 @@ import torch
 
 from benchmarks import engine as bench
 from benchmarks import kinds
+from benchmarks.pair import Pair
+from benchmarks.pair import pair_of as made
 from pipelines.engine import LocalEngine, roofline
 from pipelines.models import DEMO_FOLDER
 from tests.imitated_gpu import imitate, lend
@@ -38,9 +40,9 @@ def test_they_start_without_what_the_page_and_the_files_need() -> None:
 
 def test_it_comes_to_its_end_on_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A lent one is given back after some minutes: what fails there is not tried again soon."""
-    gpu, made = imitate(monkeypatch), bench.pair_of
+    gpu = imitate(monkeypatch)
 
-    def pair_of(name: str, model: Any, peer: Any, *_: object) -> bench.Pair:
+    def pair_of(name: str, model: Any, peer: Any, *_: object) -> Pair:
         pair = replace(made(name, model, peer, 192 * 192), repeats=1)
         lend(pair.ours, has_kernels=True)
         return pair
