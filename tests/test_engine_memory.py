@@ -14,6 +14,7 @@ from pipelines.engine import LocalEngine
 from pipelines.engine.slots import LEAST_CAPACITY
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
+from pipelines.models import DEMO_FOLDER
 from pipelines.types import Request, UserError
 from tests.engine_cases import GREEDY, ask, inputs_of, kept_busy, oracle, result_of, run, until_asked
 
@@ -28,9 +29,20 @@ def asked_together(pool: ThreadPoolExecutor, engine: LocalEngine, *prompts: Mode
     return replies
 
 
+def strike_gpu() -> None:
+    """Run out of memory as torch does on an NVIDIA GPU."""
+    raise torch.OutOfMemoryError
+
+
+def strike_cpu() -> None:
+    """Run out of memory as torch does on a CPU, with an error of no class of its own."""
+    torch.empty(2**46)
+
+
+@pytest.mark.parametrize("strike", [strike_gpu, strike_cpu])
 @pytest.mark.parametrize("stage", ["see", "prefill", "decode"])
 def test_out_of_memory_is_one_sentence_and_the_next_request_works(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, stage: str
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, stage: str, strike: Callable[[], None]
 ) -> None:
     owner = engine.scheduler.tower if stage == "see" else engine.scheduler.stack
     inputs = inputs_of(engine, "picture")
@@ -40,7 +52,7 @@ def test_out_of_memory_is_one_sentence_and_the_next_request_works(
 
     def failing(*arguments: object, **others: object) -> object:
         if next(calls) == (3 if stage == "decode" else 0):
-            raise torch.OutOfMemoryError
+            strike()
         return real(*arguments, **others)
 
     monkeypatch.setattr(owner, stage, failing)
@@ -134,14 +146,15 @@ def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(
     assert result_of(replace(whole, resumed=cut), engine).token_ids == expected.token_ids
 
 
+@pytest.mark.parametrize("strike", [strike_gpu, strike_cpu])
 def test_a_prompt_that_there_is_no_memory_to_keep_is_answered(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, strike: Callable[[], None]
 ) -> None:
     inputs, short = inputs_of(engine, "picture"), replace(GREEDY, max_new_tokens=5)
     expected = oracle(engine, inputs, 5)
 
     def failing(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError
+        strike()
 
     with monkeypatch.context() as patched:
         patched.setattr(engine.scheduler.stack.slots, "copy_out", failing)
@@ -150,3 +163,17 @@ def test_a_prompt_that_there_is_no_memory_to_keep_is_answered(
         engine.scheduler.wait_idle()
     assert engine.scheduler.snapshots.num_bytes == 0
     assert run(engine, inputs, short) == expected
+
+
+@pytest.mark.parametrize("strike", [strike_gpu, strike_cpu])
+def test_a_model_that_there_is_no_memory_for_is_too_large_and_not_damaged(
+    monkeypatch: pytest.MonkeyPatch, strike: Callable[[], None]
+) -> None:
+    class Large:
+        @staticmethod
+        def from_pretrained(*_: object, **__: object) -> None:
+            strike()
+
+    monkeypatch.setattr("pipelines.engine.loading._class_of", lambda _: Large)
+    with pytest.raises(UserError, match=r'"demo" does not fit on .*: choose a smaller model\.'):
+        LocalEngine.load(DEMO_FOLDER, "demo")

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event as Flag
 
-import torch
-
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine.base import Closed, Enter, Kept, Step, Waiting
 from pipelines.engine.decoder import Detokenizer
 from pipelines.engine.gauge import Measured
+from pipelines.engine.memory import is_out_of_memory
 from pipelines.engine.rest import Stopped
 from pipelines.engine.sampler import Choice
 from pipelines.engine.slots import RowState
@@ -103,7 +102,9 @@ class Job:
             return
         try:
             snapshot = Snapshot.of(self.inputs, self.ids, copied())
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             snapshots.clear()
         else:  # whoever left while it was copied may be forgotten by now
             snapshots.keep(snapshot, is_over=lambda: self.is_stopped)

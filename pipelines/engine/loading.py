@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import Qwen3_5ForConditionalGeneration, Qwen3_5MoeForConditionalGeneration
 from transformers.utils import logging
 
+from pipelines.engine.memory import is_out_of_memory
 from pipelines.engine.placement import Placement
 from pipelines.engine.progress import report
 from pipelines.types import UserError
@@ -36,9 +37,9 @@ def load_model(folder: Path, name: str, placement: Placement) -> Any:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except torch.OutOfMemoryError as error:
-        raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, MemoryError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
         raise UserError(DAMAGED.format(name=name)) from error
     if loaded["missing_keys"]:  # transformers would go on with random weights in their place
         raise UserError(DAMAGED.format(name=name))

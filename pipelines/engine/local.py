@@ -12,8 +12,6 @@ from threading import Event as Flag
 from threading import Lock
 from typing import Any, Self
 
-import torch
-
 from pipelines.checkpoint import Checkpoint
 from pipelines.clocks import Clock, CudaClock, HostClock
 from pipelines.engine.aside import Aside
@@ -21,6 +19,7 @@ from pipelines.engine.base import Enter, Step
 from pipelines.engine.job import Job
 from pipelines.engine.kernels import kernels_of
 from pipelines.engine.loading import TOO_LARGE, load_model
+from pipelines.engine.memory import is_out_of_memory
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
 from pipelines.engine.roofline import measure
@@ -99,7 +98,9 @@ class LocalEngine:
         model = load_model(folder, name, placement)
         try:
             return cls(model, checkpoint, name, placement, weights=weights)
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
 
     def warm_up(self) -> None:
@@ -168,6 +169,6 @@ class LocalEngine:
 
     def told(self, error: Exception) -> Exception:
         """What a person is told of an error that the device raised."""
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             return TooLittleMemoryError(OUT_OF_MEMORY.format(device=self.info.device))
         return error

@@ -21,6 +21,7 @@ from pipelines.engine.anticipated import Anticipated
 from pipelines.engine.errands import Errands
 from pipelines.engine.gauge import Gauge
 from pipelines.engine.job import Job
+from pipelines.engine.memory import is_out_of_memory
 from pipelines.engine.prefill import prefill
 from pipelines.engine.rest import Stopped
 from pipelines.engine.running import Running
@@ -280,7 +281,7 @@ class Scheduler:
             if job in self._running.jobs:
                 self._running.free(job)
             self._end(job, self._refuse(error))
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             self._make_room()
 
     def _make_room(self) -> None:
