@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -163,6 +165,27 @@ def test_a_prompt_that_there_is_no_memory_to_keep_is_answered(
         engine.scheduler.wait_idle()
     assert engine.scheduler.snapshots.num_bytes == 0
     assert run(engine, inputs, short) == expected
+
+
+def test_what_is_given_back_is_held_by_nothing(engine: LocalEngine) -> None:
+    """Nor by the step that was recorded on it."""
+    run(engine, inputs_of(engine, "picture"))
+    engine.scheduler.wait_idle()
+    stack = engine.scheduler.stack
+    held = [weakref.ref(tensor) for pair in stack.slots.layers for tensor in pair]
+    assert all(tensor() is not None for tensor in held)
+    engine.scheduler.between(stack.release)
+    assert all(tensor() is None for tensor in held)
+
+
+def test_of_a_model_that_is_left_nothing_is_held() -> None:
+    engine = LocalEngine.load(DEMO_FOLDER, "demo")
+    run(engine, inputs_of(engine, "text"))
+    engine.scheduler.close()
+    held = [weakref.ref(weight) for weight in engine.model.parameters()]
+    del engine
+    gc.collect()  # an engine and its parts know each other
+    assert all(weight() is None for weight in held)
 
 
 @pytest.mark.parametrize("strike", [strike_gpu, strike_cpu])

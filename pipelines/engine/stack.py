@@ -75,8 +75,9 @@ class Stack:
         return SlotCache(self.model.config.text_config, rows, self._dtype, self.device)
 
     def release(self) -> None:
-        """Give back the memory of the slots and of all graphs; no row may be in use."""
+        """Give back the memory of the slots and of all graphs and traces; no row may be in use."""
         self.slots.release()
+        self._traces.clear()
         if self.graphs is not None:
             self.graphs.clear()
 

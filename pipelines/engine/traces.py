@@ -10,9 +10,11 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
+from torch.jit import _state
 from torch.jit._fuser import optimized_execution
 from torch.jit._trace import trace
 
@@ -43,6 +45,10 @@ class StepTraces:
         self._generation = 0
         self._is_traced = is_traced
 
+    def clear(self) -> None:
+        """Give back what the traces hold: the states of the slots that they were recorded on."""
+        self._traces.clear()
+
     def __call__(self, given: torch.Tensor, window: Window) -> torch.Tensor:
         """As `LeanStack.step`."""
         if not self._is_traced:
@@ -67,9 +73,22 @@ class StepTraces:
             half = len(pairs) // 2
             return self._stack.step(given, Window(pairs[:half], pairs[half:], inputs[-1] if is_masked else None))
 
-        with _RECORDING, self._slots.unchanged(), warnings.catch_warnings():
+        with _RECORDING, _apart(), self._slots.unchanged(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is deprecated, and of numbers that are the same each time
             traced: Traced = trace(  # type: ignore[no-untyped-call]
                 step, (given, *inputs), check_trace=False
             )
         return traced
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Have what is recorded within belong to whoever holds it: torch's own unit keeps all functions of a process for
+    ever, and with a trace its constants, which are the weights of the model and the states of the slots.
+    """
+    unit = _state._python_cu
+    _state._python_cu = torch._C.CompilationUnit()
+    try:
+        yield
+    finally:
+        _state._python_cu = unit
