@@ -86,7 +86,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, engine: LocalEngine, hands: Hands
     """Make what a stage does slower, each time that it does it."""
     places: dict[Stage, tuple[object, str]] = {
         "open": (pipelines.answering, "open_once"),
-        "fuse": (pipelines.messages, "fuse"),
+        "fuse": (pipelines.messages, "inputs_for"),
         "vision": (engine.model.model.visual.merger, "forward"),
         "prefill": (engine.scheduler.stack, "prefill"),
         "think": (engine.scheduler.stack, "decode"),

@@ -89,7 +89,7 @@ def slowed(engine: LocalEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(engine, "clock", HostClock(lambda: ledger.seconds))
     stack, tower = engine.scheduler.stack, engine.model.model.visual.merger
     places: list[tuple[str, object, str]] = [
-        ("fuse", pipelines.messages, "fuse"),
+        ("fuse", pipelines.messages, "inputs_for"),
         ("restore", stack.slots, "copy_in"),
         ("send", pipelines.engine.tower, "cut"),
         ("vision", tower, "forward"),
