@@ -52,20 +52,17 @@ class Attention:
         """One token of each row, [rows, hidden]."""
         query, gate = self.placed(hidden, rows)
         keys, values = rows.window.pairs[self.number]
-        seen = self._seen(query[:, :, None], keys, values, rows.mask)
-        return self.out((seen[:, :, 0] * gate.sigmoid()).view(rows.count, -1))
+        # heads with the same keys as so many places of one: each alone is a product of one row, slow in bfloat16
+        query = query.unflatten(1, (self.key_heads, -1))  # type: ignore[no-untyped-call]
+        seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=rows.mask, scale=self.scale)
+        return self.out((seen.flatten(1, 2) * gate.sigmoid()).view(rows.count, -1))
 
     def _piece(self, hidden: torch.Tensor, span: PieceSpan) -> torch.Tensor:
         """Tokens of one row, [tokens, hidden]."""
         query, gate = self.placed(hidden, span)
         keys, values = span.window.pairs[self.number]
-        seen = self._seen(query.transpose(0, 1)[None], keys, values, span.mask)
-        return self.out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
-
-    def _seen(
-        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
         is_shared = self.heads != self.key_heads
-        return F.scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, scale=self.scale, enable_gqa=is_shared
+        seen = F.scaled_dot_product_attention(
+            query.transpose(0, 1)[None], keys, values, attn_mask=span.mask, scale=self.scale, enable_gqa=is_shared
         )
+        return self.out((seen[0].transpose(0, 1) * gate.sigmoid()).reshape(span.size, -1))
