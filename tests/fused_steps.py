@@ -45,7 +45,11 @@ CASES: tuple[tuple[str, tuple[int, ...], WeightFormat], ...] = (
 
 def lay_weights_as_on_a_gpu() -> None:
     """Row by row, and int8 as it is: a CPU has orders of its own."""
-    patch.multiple("pipelines.engine.weights", CACHED_BYTES=0, can_pack_int8=lambda _device: False).start()
+    patch.multiple("pipelines.engine.weights", CACHED_BYTES=0, can_pack_int8=_never, should_pack_float=_never).start()
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 def state_of(stack: Stack) -> list[torch.Tensor]:
