@@ -15,7 +15,7 @@ import gc
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -40,6 +40,7 @@ VISITORS = 4
 VISITOR_TOKENS = 192
 ANSWER_TOKENS = 400
 CUT_LAYERS = 4
+FORMS = "shipped", "fp32", "bf16", "int8"
 PAST_TOKENS = 1100
 WARM_TURNS = 2
 """On a GPU, where what comes a second time is captured."""
@@ -222,22 +223,31 @@ def on_gpu(sizes: list[str], device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def on_cpu(num_layers: int | None) -> None:
+def on_cpu(num_layers: int | None, forms: Sequence[str] = FORMS) -> None:
     """The shipped model, and the 0.8B cut to so many layers: fp32 against fp32, then ours in bf16 and in int8."""
-    num_threads = torch.get_num_threads()
-    demo = LocalEngine.load(DEMO_FOLDER, "demo").model  # loading small weights sets one thread
-    shipped = replace(pair_of("shipped, fp32, 1 thread", demo, demo, 192 * 192), repeats=SHORT_REPEATS)
-    show(shipped, compared, follow_ups, together)
-    torch.set_num_threads(num_threads)
+    if "shipped" in forms:
+        num_threads = torch.get_num_threads()
+        demo = LocalEngine.load(DEMO_FOLDER, "demo").model  # loading small weights sets one thread
+        shipped = replace(pair_of("shipped, fp32, 1 thread", demo, demo, 192 * 192), repeats=SHORT_REPEATS)
+        show(shipped, compared, follow_ups, together)
+        torch.set_num_threads(num_threads)
     peer = random_model("0.8B", num_layers, torch.device("cpu"), torch.float32)
     title = f"0.8B, random, {num_layers} layers" if num_layers else "0.8B, random"
-    # of its own: where our engine packs weights, `generate` would multiply by these too
-    show(pair_of(f"{title}, fp32", copy.deepcopy(peer), peer, 1024 * 1024), compared, follow_ups)
-    forms: tuple[tuple[str, WeightFormat], ...] = ("bf16", "full"), ("int8", "int8")
-    for form, weights in forms:
-        model = random_model("0.8B", num_layers, torch.device("cpu"), torch.bfloat16)
+    for form in FORMS[1:]:
+        if form not in forms:
+            continue
+        if form == "fp32":  # of its own: where our engine packs weights, `generate` would multiply by these too
+            model = copy.deepcopy(peer)
+        else:
+            model = random_model("0.8B", num_layers, torch.device("cpu"), torch.bfloat16)
+        weights: WeightFormat = "int8" if form == "int8" else "full"
         pair = pair_of(f"{title}, {form}", model, peer, 1024 * 1024, weights)
         show(pair, compared, follow_ups, *((together,) if form == "bf16" else ()))
+
+
+def processor() -> str:
+    """The name of this machine's processor, where torch knows it."""
+    return str(torch.cpu.get_capabilities().get("cpu_name", platform.machine()))
 
 
 def main() -> None:
@@ -249,9 +259,16 @@ def main() -> None:
     parser.add_argument(
         "--whole", action="store_true", help=f"on a CPU, the 0.8B with all of its layers, and not {CUT_LAYERS}"
     )
+    parser.add_argument(
+        "--forms",
+        nargs="*",
+        choices=FORMS,
+        default=FORMS,
+        help="on a CPU, the shipped model, and the formats of the 0.8B (default: all)",
+    )
     options = parser.parse_args()
     is_gpu = torch.cuda.is_available()
-    name = torch.cuda.get_device_name() if is_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name() if is_gpu else f"{processor()}, {torch.get_num_threads()} threads"
     medians = f"medians of {REPEATS} ({SHORT_REPEATS} of the shipped model)"
     theirs = f" ({THEIR_TOKENS} of generate's)" if is_gpu else ""
     print(f"{name}, torch {torch.__version__}, {medians}, {NUM_TOKENS} tokens a reply{theirs}\n")
@@ -259,7 +276,7 @@ def main() -> None:
     if is_gpu:
         on_gpu(options.sizes, torch.device("cuda"))
     else:
-        on_cpu(None if options.whole else CUT_LAYERS)
+        on_cpu(None if options.whole else CUT_LAYERS, options.forms)
 
 
 if __name__ == "__main__":
