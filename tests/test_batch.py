@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -303,10 +303,17 @@ def test_a_device_keeps_no_results() -> None:
 
 
 def test_no_copy_lies_outside_of_its_folder_or_over_another() -> None:
-    files = ("a.png", "../a.png", "/a.png", "../../etc/a.png", "b/../a.png", "C:/a.png")
+    there = ("a.png", "../a.png", "/a.png", "../../etc/a.png", "b/../a.png", "C:/a.png")
+    files = (
+        *there,
+        *(file.replace("/", "\\") for file in there[1:]),
+        "//server/share/a.png",
+        "\\\\server\\share\\a.png",
+    )
     names = [Item(file, Path(file), question).copy_name for file in files for question in ("What?", "Where?")]
     assert len(set(names)) == len(names)
-    assert not any(name.startswith("/") or ".." in Path(name).parts or ":" in name for name in names)
+    for system in (PurePosixPath, PureWindowsPath):
+        assert not any(system(name).anchor or ".." in system(name).parts or ":" in name for name in names)
 
 
 def test_copies_hidden_files_and_other_content_are_not_asked_about(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from pipelines.media import is_readable_kind
 from pipelines.types import UserError
@@ -27,8 +27,12 @@ class Item:
 
     @property
     def copy_name(self) -> str:
-        """The path of its marked copy below the folder of the copies: no two items share one, and none lies outside."""
-        inner = [part for part in PurePosixPath(self.file).parts if part not in ("/", "..")]
+        """The path of its marked copy below the folder of the copies: no two items share one, and none lies outside.
+
+        A list may have been written on Windows, where a backslash parts folders too.
+        """
+        parts = (part.strip("\\/") for part in PureWindowsPath(self.file).parts)
+        inner = [part for part in parts if part not in ("", "..")]
         own = hashlib.sha256(f"{self.file}\n{self.question}".encode("utf-8", "surrogateescape")).hexdigest()[:6]
         return f"{'/'.join(inner).replace(':', '')}.{own}"
 
