@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.__main__ import main
+from pipelines.catalogue.device import Device
 from pipelines.catalogue.known import DEMO_FOLDER
-from pipelines.commands.doctor import examine, folder_finding, model_finding, port_finding
+from pipelines.commands.doctor import device_finding, examine, folder_finding, model_finding, port_finding
 
 LOCAL = "127.0.0.1"
 
@@ -61,6 +63,15 @@ def test_what_is_wrong_comes_last_a_line_each_with_exit_code_1(
         f'The data folder "{folder}" cannot be written (Not a directory): make room or mend its rights, or choose '
         "another with `python app.py --data`.",
     ]
+
+
+def test_a_gpu_that_this_torch_cannot_use_is_told() -> None:
+    """PyPI's torch for Windows computes on the CPU alone, and nothing said why the GPU stood idle."""
+    device, place = Device("CPU", 8 * 10**9), torch.device("cpu")
+    wrong = device_finding(device, place, 1, is_for_cpus=True).wrong
+    assert wrong.startswith("There is an NVIDIA GPU, but torch is a build for CPUs: install its CUDA build")
+    assert not device_finding(device, place, 0, is_for_cpus=True).wrong
+    assert not device_finding(device, place, 1, is_for_cpus=False).wrong, "it was hidden from the program"
 
 
 def test_a_port_is_given_back(taken: int) -> None:

@@ -14,11 +14,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, model_in
 from pipelines.commands.output import say
 from pipelines.types import UserError
 
+if TYPE_CHECKING:
+    import torch
+
+    from pipelines.catalogue.device import Device
+
+TORCH = "https://pytorch.org/get-started/locally/"
 REINSTALL = "run `pip install -r requirements.txt` again"
 TRIED_BYTES = 4096
 """Enough for a full disk to show."""
@@ -140,14 +147,15 @@ def _folders(host: str, data: str | None) -> Iterator[Finding]:
     yield folder_finding("hub cache", Path(HF_HUB_CACHE), "set HF_HOME to another")
 
 
-def _device(name: str) -> Finding:
+def device_finding(device: Device, place: torch.device, num_gpus: int, *, is_for_cpus: bool) -> Finding:
+    """Whether torch computes on `place`, and whether its build lets GPUs lie idle: `num_gpus` of NVIDIA's are here."""
     import torch
 
-    from pipelines.catalogue.device import this_device
-    from pipelines.engine.placement import device_of
-
-    device, place = this_device(), device_of()
+    name = "device"
     told = f"{device.name}, large weights in {device.form}" + f", {device.count} side by side" * (device.count > 1)
+    if num_gpus and is_for_cpus:
+        wrong = f"There is an NVIDIA GPU, but torch is a build for CPUs: install its CUDA build, as {TORCH} tells."
+        return Finding(name, told, wrong)
     try:
         ones = torch.ones(8, 8, device=place)
         (ones @ ones).sum().item()
@@ -155,6 +163,29 @@ def _device(name: str) -> Finding:
         wrong = f"{device.name} does not compute: bring its driver up to date, and torch to a build for it."
         return Finding(name, told, wrong)
     return Finding(name, told)
+
+
+def _device(_name: str) -> Finding:
+    import torch
+
+    from pipelines.catalogue.device import this_device
+    from pipelines.engine.placement import device_of
+
+    is_for_cpus = torch.version.cuda is None and torch.version.hip is None
+    return device_finding(this_device(), device_of(), _num_nvidia(), is_for_cpus=is_for_cpus)
+
+
+def _num_nvidia() -> int:
+    """The GPUs that NVIDIA's driver tells of, whatever torch is built for."""
+    try:
+        import pynvml
+    except ImportError:  # not on every platform
+        return 0
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0
 
 
 def _memory(name: str) -> Finding:
