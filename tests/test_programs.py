@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -87,17 +88,28 @@ def test_the_javascript_example(page_server: PageServer, tmp_path: Path) -> None
     assert run.stdout.count("characters of thought") > 1
 
 
-def test_the_curl_example(page_server: PageServer) -> None:
-    run = subprocess.run(
-        ["sh", PROGRAMS / "ask.sh", SHAPES, page_server.address.rstrip("/")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+@pytest.mark.parametrize("name", ["shapes.png", 'a, b;c "q" \\ é.png'], ids=["plain", "odd name"])
+def test_the_curl_example(page_server: PageServer, name: str, tmp_path: Path) -> None:
+    run = _curl(Path(shutil.copy(SHAPES, tmp_path / name)), page_server.address)
+    assert run.returncode == 0, run.stderr
     *growing, (last, [result]) = parsed(run.stdout)
     assert last == "complete"
     assert result["answer"] == "There are 3 red shapes."
     assert all(value[0]["finish_reason"] in (None, "stop") for name, value in growing if name == "generating")
+
+
+def test_the_curl_example_says_what_went_wrong(page_server: PageServer, tmp_path: Path) -> None:
+    """It ended without a word where nothing listened, and went on without the file where that was not there."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    for run in (_curl(SHAPES, f"http://127.0.0.1:{free}"), _curl(tmp_path / "none.png", page_server.address)):
+        assert run.returncode
+        assert "curl: (" in run.stderr
+        assert not run.stdout
+
+
+def _curl(file: Path, address: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", PROGRAMS / "ask.sh", file, address], capture_output=True, text=True)
 
 
 def test_every_tool_answers_with_the_model_that_ships(client: Client) -> None:
