@@ -13,7 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = {"types", "buffers", "inputs", "cache", "checkpoint", "clocks", "disk", "spreadsheet", "conversation"}
+STORES = {"buffers", "cache", "digests"}
+FOUNDATION = STORES | {"types", "inputs", "checkpoint", "clocks", "disk", "spreadsheet", "conversation"}
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
 RUN = {"messages", "writing", "answering", "run", "asides"}
 MODELS = {"catalogue", "models"}
@@ -24,6 +25,7 @@ MAY_IMPORT = {
     "buffers": set[str](),
     "inputs": {"buffers", "types"},
     "cache": set[str](),
+    "digests": {"cache"},
     "checkpoint": {"types"},
     "conversation": {"types"},
     "disk": set[str](),

@@ -13,11 +13,12 @@ from PIL import Image
 
 from pipelines.cache import Cache
 from pipelines.checkpoint import Checkpoint
+from pipelines.digests import DIGESTS
 from pipelines.engine import ScriptedEngine
 from pipelines.fusion import fuse as fusing
 from pipelines.fusion.fuse import FRAMES_SEEN
 from pipelines.media import Cancelled, open_once
-from pipelines.media.kept import DIGESTS, OPENED
+from pipelines.media.kept import OPENED
 from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
 from pipelines.types import Clip, Picture, Request, Result, Settings, UserError

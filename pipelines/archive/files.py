@@ -6,7 +6,6 @@ all of it, however many threads and programs copy it and however they end.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from pipelines.archive.kept import KeptFile, KeptRound, draw_id
 from pipelines.conversation import Draft, Round
+from pipelines.digests import digest
 
 LOGGER = logging.getLogger(__name__)
 LEFT_OVER_S = 3600.0
@@ -79,7 +79,7 @@ class Media:
     def _take(self, paths: Sequence[Path], known: Sequence[KeptFile], sources: dict[str, Path]) -> Iterator[KeptFile]:
         for place, path in enumerate(paths):
             try:
-                content = _digest(path)
+                content = digest(path)
             except FileNotFoundError:
                 if place < len(known) and known[place].name == path.name:
                     yield known[place]
@@ -116,11 +116,6 @@ class Media:
             with suppress(OSError):
                 if time.time() - part.stat().st_mtime > LEFT_OVER_S:
                     part.unlink()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_whole(copy: Path, source: Path) -> bool:

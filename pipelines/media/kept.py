@@ -6,13 +6,13 @@ taken again while a file's size and times of change stay the same.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pipelines.cache import Cache
+from pipelines.digests import Identity, digest, identity
 from pipelines.media.content import kind_of
 from pipelines.media.errors import Cancelled, unreadable
 from pipelines.media.guarded import open_guarded, probe_guarded
@@ -20,15 +20,10 @@ from pipelines.media.look import Look
 from pipelines.types import ClipReader, Media, Probe
 
 MAX_OPENED_BYTES = 256 * 1024**2
-MAX_DIGESTS = 4096
 MAX_PROBED_TIMES = 200_000
 """Of the frames of all clips that were probed."""
-CHUNK_BYTES = 4 * 1024**2
-
-Identity = tuple[str, int, int, int, int]
 
 OPENED: Cache[tuple[str, Look, ClipReader], Media] = Cache(MAX_OPENED_BYTES, lambda item: item.rgb.nbytes)
-DIGESTS: Cache[Identity, str] = Cache(MAX_DIGESTS, lambda _: 1)
 PROBED: Cache[Identity, Probe] = Cache(MAX_PROBED_TIMES, lambda probe: 1 + len(getattr(probe, "times_s", ())))
 
 
@@ -41,7 +36,7 @@ def open_once(
 ) -> Media:
     """As `open_guarded`, with `content` set; the pixels are shared by all who open the same content."""
     kind_of(path)  # tells what is wrong with a file that cannot be read at all
-    content = digest(path, should_stop or (lambda: False))
+    content = _content(path, should_stop)
     opening = partial(open_guarded, path, look, clip_reader, on_progress, should_stop)
     item = OPENED.get((content, look, clip_reader), opening)
     return replace(item, name=path.name, content=content)
@@ -51,30 +46,19 @@ def probe_once(path: Path) -> Probe:
     """As `probe_guarded`; a file that did not change since is not looked at again."""
     kind_of(path)
     try:
-        return PROBED.get(_identity(path), partial(probe_guarded, path))
+        return PROBED.get(identity(path), partial(probe_guarded, path))
     except OSError:
         raise unreadable(path.name) from None
 
 
-def digest(path: Path, should_stop: Callable[[], bool]) -> str:
-    """SHA-256 of a file's content. Raises Cancelled when `should_stop` says so."""
+def _content(path: Path, should_stop: Callable[[], bool] | None) -> str:
+    """The digest of a file's content. Raises Cancelled when `should_stop` says so."""
+
+    def look() -> None:
+        if should_stop is not None and should_stop():
+            raise Cancelled
+
     try:
-        return DIGESTS.get(_identity(path), partial(_digest, path, should_stop))
+        return digest(path, look)
     except OSError:
         raise unreadable(path.name) from None
-
-
-def _identity(path: Path) -> Identity:
-    """What changes where a file does. Raises OSError."""
-    status = path.stat()
-    return str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _digest(path: Path, should_stop: Callable[[], bool]) -> str:
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            if should_stop():
-                raise Cancelled
-            sha.update(chunk)
-    return sha.hexdigest()
