@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.commands import batch, compare, doctor, models
-from pipelines.commands.output import Unread, open_streams, say
+from pipelines.commands.output import Unread, harmless, open_streams, say
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except UserError as error:
-        print(f"\r\033[K{error}" if sys.stderr.isatty() else str(error), file=sys.stderr)
+        told = harmless(str(error))
+        print(f"\r\033[K{told}" if sys.stderr.isatty() else told, file=sys.stderr)
         return USER_ERROR
     except Unread:
         return CLOSED_PIPE

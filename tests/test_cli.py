@@ -162,6 +162,22 @@ def test_a_setting_that_can_be_none_is_named(
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {sentence}")
 
 
+def test_a_name_gives_a_terminal_no_orders(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The title of the window, what is on the screen and the clipboard were for whoever had named a file."""
+    name = "a\x1b]0;yours\x07\x9b2Jb"
+    named = picture.rename(picture.with_name(f"{name}.png"))
+    (other := named.with_name(f"{name}2.png")).write_text("no picture")
+    assert main(["ask", str(named), "-q", "What is it?", "--thinking", "off"]) == 0
+    assert main(["ask", str(named), "-q", "What is it?", "--thinking", "off", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.index("{") :])["media"][0]["name"] == named.name
+    assert main(["ask", str(other), "-q", "What is it?"]) == 2
+    assert main(["batch", str(other.parent), "-q", "What is it?", "--out", str(picture.with_name("out.jsonl"))]) == 1
+    shown += capsys.readouterr().err
+    assert shown.count("a\\u001b]0;yours\\u0007\\u009b2Jb") == 5
+    assert not set("\x1b\x07\x9b") & set(shown)
+
+
 def test_a_trace_is_not_written_over_a_picture(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = picture.read_bytes()
     assert main(["ask", str(picture), "-q", "What is it?", "--trace", str(picture)]) == 2

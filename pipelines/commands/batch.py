@@ -11,6 +11,7 @@ from tqdm import tqdm
 from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
+from pipelines.commands.output import harmless
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, positive, settings_of
 from pipelines.present.coco import coco_json
 from pipelines.types import UserError
@@ -69,7 +70,7 @@ def run_command(options: argparse.Namespace) -> int:
 def _count(line: Line, bar: tqdm[None]) -> None:
     bar.update()
     if line["error"] is not None:
-        bar.write(f"{line['file']}: {line['error']}", file=sys.stderr)
+        bar.write(harmless(f"{line['file']}: {line['error']}"), file=sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

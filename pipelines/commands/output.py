@@ -10,6 +10,13 @@ from pathlib import Path
 
 from pipelines.types import UserError
 
+ORDERS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    ord("\n"): "\n",
+    ord("\t"): "\t",
+    ord("\r"): None,
+}
+"""What a terminal may obey, whoever wrote it: as the escape that JSON has for it, so that JSON says the same."""
+
 
 class Unread(Exception):
     """Who read the output has gone, as `head` does once it has enough."""
@@ -26,17 +33,22 @@ def open_streams() -> None:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print to standard output, at once.
+    """Print to standard output, at once, with what a terminal obeys as text.
 
     Raises Unread, and UserError where the output is a file that takes no more.
     """
     try:
-        print(text, end=end, flush=True)
+        print(harmless(text), end=end, flush=True)
     except OSError as error:
         _drop_rest()
         if isinstance(error, BrokenPipeError):
             raise Unread from error
         raise UserError("The output cannot be written: check the free disk space.") from error
+
+
+def harmless(text: str) -> str:
+    """A text in which a terminal finds no orders: what a model writes and what files are called come from anyone."""
+    return text.translate(ORDERS)
 
 
 def _drop_rest() -> None:
