@@ -21,6 +21,7 @@ from transformers.models.qwen3_5.tokenization_qwen3_5 import Qwen3_5Tokenizer
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.fusion import expand_prompt, fuse, mean_times, resize_picture
+from pipelines.fusion.fuse import CHARACTERS_A_TOKEN
 from pipelines.fusion.prompt import WORD_JOINER, neutralise
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Clip, Limits, Media, Message, Picture, UserError
@@ -147,6 +148,12 @@ def test_media_and_placeholders_must_match(demo: Checkpoint) -> None:
             demo,
             True,
         )
+
+
+def test_a_text_far_beyond_the_context_is_refused_before_it_is_encoded(demo: Checkpoint) -> None:
+    """One of 7 MB held up everybody for 11.7 s, until it was refused for the number of its tokens."""
+    with pytest.raises(UserError, match=r"characters, and this model holds 4,096 tokens: shorten it"):
+        fuse([{"role": "user", "content": "a" * (CHARACTERS_A_TOKEN * demo.context_tokens)}], [], demo, False)
 
 
 def test_a_clip_tells_the_mean_time_of_each_pair_of_frames() -> None:

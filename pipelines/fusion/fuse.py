@@ -18,10 +18,12 @@ from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
 from pipelines.fusion.sizes import refused
 from pipelines.inputs import Frames, ModelInputs, grid_of
-from pipelines.types import Clip, Limits, Media, Message, Picture, Tool, Vision
+from pipelines.types import Clip, Limits, Media, Message, Picture, Tool, UserError, Vision
 
 TEXT, PICTURE, CLIP = 0, 1, 2
 MAX_KEPT_BYTES = 64 * 1024**2
+CHARACTERS_A_TOKEN = 8
+"""What no prompt comes near as a whole: prose of any language has two to five."""
 THINK_TAIL = 6
 """Tokens at most from the `<think>` that ends a prompt, open or closed at once, to its end."""
 
@@ -38,8 +40,8 @@ def fuse(
 ) -> ModelInputs:
     """Model inputs for a conversation whose placeholders stand for `media`, in order, and that offers `tools`.
 
-    Raises UserError for a picture or clip of a shape that the model cannot take, ValueError where the placeholders and
-    the media do not match.
+    Raises UserError for a picture or clip of a shape that the model cannot take and for text far beyond its context,
+    ValueError where the placeholders and the media do not match.
     """
     frames = tuple(_frames(item, checkpoint) for item in media)
     pictures = [grid_of(item.pixels) for item in frames if not item.is_clip]
@@ -47,6 +49,7 @@ def fuse(
     times = [mean_times(item.times_s) for item in media if isinstance(item, Clip)]
     plain = [neutralise(message, checkpoint.control_tokens) for message in messages]
     rendered = checkpoint.render(plain, enable_thinking, tools)
+    _refuse_too_long(rendered, checkpoint.context_tokens)
     pieces = expand(rendered, pictures, clips, times)
     input_ids = torch.tensor([encode(pieces, checkpoint)])
     return ModelInputs(
@@ -88,6 +91,15 @@ def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
         else:
             ids += checkpoint.encode(piece)
     return ids
+
+
+def _refuse_too_long(rendered: str, context_tokens: int) -> None:
+    """Spare everybody the encoding of what cannot fit: no other thread runs meanwhile."""
+    if len(rendered) > CHARACTERS_A_TOKEN * context_tokens:
+        raise UserError(
+            f"The text has {len(rendered):,} characters, and this model holds {context_tokens:,} tokens: shorten it, "
+            "or begin a new conversation."
+        )
 
 
 def _num_lasting(input_ids: torch.Tensor, checkpoint: Checkpoint) -> int:
