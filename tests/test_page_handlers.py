@@ -25,10 +25,12 @@ from pipelines.page import takeaway as page_takeaway
 from pipelines.page import turns as page_turns
 from pipelines.page.host import Host
 from pipelines.present.choices import Choices
+from pipelines.present.claims import claims
 from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
+from tests.archive_values import full_disk
 from tests.media_makers import write_clip
 
 UNCHANGED = gr.skip()
@@ -157,4 +159,19 @@ def test_nothing_is_written_for_a_page_that_was_closed(
     answer = '[{"time": 1, "bbox_2d": [100, 100, 900, 900], "label": "a"}]'
     session = Session(rounds=[Round(Draft("Where?", (write_clip(tmp_path / "a.mp4"),)), Reply(answer))])
     assert page_takeaway.taking(page_takeaway.CHOICES[choice], host)(session) == UNCHANGED
+    assert list((tmp_path / "taken").iterdir()) == []
+
+
+@pytest.mark.parametrize("choice", ["Table (CSV)", "COCO"])
+def test_what_a_full_disk_cut_off_does_not_stay_on_it(
+    choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try took more of what room there was left, for a day."""
+    monkeypatch.setattr(page_takeaway, "uploads", lambda: tmp_path)
+    answer = '[{"time": 0.1, "bbox_2d": [100, 100, 900, 900], "label": "a"}]'
+    session = Session(rounds=[Round(Draft("Where?", (write_clip(tmp_path / "a.mp4"),)), Reply(answer))])
+    claims(session.rounds)  # what reads files cannot be started on such a disk, and would be what is told
+    with full_disk(), pytest.warns(UserWarning, match="the disk of the server is full"):
+        put_away = page_takeaway.taking(page_takeaway.CHOICES[choice], Host.of(Model()))(session)
+    assert put_away.value is None
     assert list((tmp_path / "taken").iterdir()) == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,17 +105,27 @@ def _swept(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def _fresh(folder: Path) -> Iterator[Path]:
+    """A folder of its own in `folder`, which goes where what is written into it does not come about."""
+    own = Path(tempfile.mkdtemp(dir=_swept(folder)))
+    try:
+        yield own
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+
+
 def taking(write: Write, host: Host) -> Callable[..., Any]:
     """The handler that writes the files, while somebody listens; what is wrong is told, and nothing is offered."""
 
     def take(session: Session, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - how it is asked for
         try:
-            folder = Path(tempfile.mkdtemp(dir=_swept(uploads() / "taken")))
-            progress(0.0, desc="Writing")
-            desk = Desk(folder, lambda share: progress(share, desc="Writing"), host.lost())
-            paths = write(claims(session.rounds), desk)
+            with _fresh(uploads() / "taken") as folder:
+                progress(0.0, desc="Writing")
+                desk = Desk(folder, lambda share: progress(share, desc="Writing"), host.lost())
+                paths = write(claims(session.rounds), desk)
         except Cancelled:
-            shutil.rmtree(folder, ignore_errors=True)
             return gr.skip()
         except UserError as error:
             gr.Warning(str(error))
