@@ -23,6 +23,7 @@ from pipelines.present.told import Told
 from pipelines.programs.mcp_server import Sandbox, server
 from pipelines.programs.tools import Tools
 from pipelines.serving.model import Model
+from pipelines.types import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
@@ -96,6 +97,8 @@ def test_every_tool_answers(model: Model) -> None:
         ("describe", {"file": "/etc/passwd"}, "may not be read"),
         ("describe", {"file": "http://example.com/a.png"}, "is an address"),
         ("describe", {"file": "none.png"}, 'There is no file "none.png"'),
+        ("describe", {"file": "a\0b.png"}, "no name of a file"),
+        ("describe", {"file": "a" * 5_000}, "cannot be read"),
         ("ask", {"question": "What is in this picture?"}, "none is given"),
         ("detect", {"file": "shapes.png", "what": " "}, "Nothing is named"),
         ("events", {"file": "shapes.png"}, "send a clip"),
@@ -116,6 +119,12 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, model: Model) 
             return await client.call_tool("describe", {"file": "out.png"})
 
     assert "may not be read" in asyncio.run(use()).content[0].text
+
+
+def test_a_ring_of_links_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ring.png").symlink_to(tmp_path / "ring.png")
+    with pytest.raises(UserError, match="no name of a file"):
+        Sandbox([tmp_path]).path("ring.png")
 
 
 def test_progress_is_told_and_a_call_that_is_cancelled_stops_its_answer() -> None:

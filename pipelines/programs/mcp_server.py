@@ -37,7 +37,10 @@ class Sandbox:
         """The file of that name, from the first folder on. Raises UserError where it lies outside of all of them."""
         if "://" in name:
             raise UserError("That is an address: give a file, not an address.")
-        path = (self.folders[0] / name).resolve()
+        try:
+            path = (self.folders[0] / name).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # links that lead in a ring, or characters of no name
+            raise UserError("That is no name of a file that can be read: check it.") from error
         if not any(path.is_relative_to(folder) for folder in self.folders):
             raise UserError(f"That file may not be read: only those in {self} may.")
         return path
