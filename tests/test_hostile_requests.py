@@ -35,6 +35,17 @@ def test_events_of_a_session_without_a_name_end_nothing(page_server: PageServer)
         assert tab.status.startswith("Done")
 
 
+@pytest.mark.parametrize("way", ["queue/join", "run/predict", "call/ask"])
+def test_a_session_has_a_short_name(way: str, page_server: PageServer) -> None:
+    """It was remembered whatever its length: 60 of 7.5 MB held 480 MB."""
+    with httpx.Client(base_url=page_server.address, timeout=60) as client:
+        functions = client.get("config").json()["dependencies"]
+        body = {"fn_index": functions[0]["id"], "data": [], "session_hash": "a" * 129}
+        refused = client.post(f"gradio_api/{way}", json=body)
+    assert refused.status_code == 400
+    assert "at most 128 characters" in refused.json()["detail"]
+
+
 def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what keeps them harmless, the same texts are found."""
     monkeypatch.setattr("tests.hostile.texts.safe_markdown", lambda text: text)

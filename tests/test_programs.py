@@ -186,6 +186,16 @@ def test_a_file_that_was_not_uploaded_is_refused(path: str, marked: bool, script
     assert not [line for line in scripted_server.drain() if OUTGOING in line]
 
 
+@pytest.mark.parametrize("path", ["a\0b.png", "\ud800.png", "a" * 5_000, "a/" * 3_000])
+def test_what_is_no_path_is_told_as_one_that_was_not_uploaded(path: str, scripted_server: PageServer) -> None:
+    """Such a request failed without a word."""
+    for place in (path, str(scripted_server.uploads / path)):
+        file = {"path": place, "meta": {"_type": "gradio.FileData"}}
+        name, told = events(scripted_server, "detect", {"file": file, "what": "cat"})[-1]
+        assert name == "error"
+        assert "uploaded here" in told["error"]
+
+
 @pytest.mark.parametrize(
     ("tool", "values", "sentence"),
     [

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gradio as gr
+from fastapi import HTTPException
 from gradio import exceptions, processing_utils, queueing, routes, utils
 from gradio.context import LocalContext
+from gradio.data_classes import PredictBody
+from pydantic import field_validator
 
 from pipelines.archive import Archive
 from pipelines.conversation import Draft
@@ -26,6 +29,8 @@ from pipelines.serving.session import Session
 from pipelines.serving.swapping import Machine
 
 Item = TypeVar("Item")
+MAX_NAME_CHARACTERS = 128
+"""Of a session; those that a page draws have eleven."""
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
@@ -52,14 +57,42 @@ def refuse_path(path: str | Path, check_in_upload_folder: bool) -> None:
     """Stand in for Gradio's look at a path, whose refusal says nothing to whoever named a file of their own machine."""
     try:
         check_path(path, check_in_upload_folder)
+        Path(path).exists()  # raises where no file can have such a name
     except exceptions.InvalidPathError as error:
         if not check_in_upload_folder:
             raise
         raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+    except (OSError, ValueError) as error:  # no path at all, by its length or its characters
+        raise gr.Error(NOT_UPLOADED, print_exception=False) from error
 
 
+find_static = utils.is_static_file
+
+
+def is_static(value: Any) -> bool:
+    """Stand in for Gradio's look whether a file is one of its own, which a name that is too long for one breaks."""
+    try:
+        return bool(find_static(value))
+    except OSError:
+        return False
+
+
+class Called(PredictBody):  # type: ignore[misc]
+    """Stands in for Gradio's body of a request, which takes megabytes for the name of a session, and remembers them."""
+
+    @field_validator("session_hash")
+    @classmethod
+    def check_name(cls, name: str | None) -> str | None:
+        """Refuse a long name, whichever way the request came."""
+        if len(name or "") > MAX_NAME_CHARACTERS:
+            raise HTTPException(400, f"A session's name has at most {MAX_NAME_CHARACTERS} characters: draw another.")
+        return name
+
+
+vars(routes)["PredictBody"] = Called
 queueing.Queue.send_message = tell_if_heard
 processing_utils._check_allowed = refuse_path
+utils.is_static_file = is_static
 processing_utils.async_ssrf_protected_download = refuse_url
 vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 

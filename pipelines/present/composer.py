@@ -34,6 +34,10 @@ def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
 def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
     """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
     files = tuple(Path(str(name)) for name in names)
-    if not all(path.resolve().is_relative_to(uploads.resolve()) for path in files):
+    try:
+        is_here = all(path.resolve().is_relative_to(uploads.resolve()) for path in files)
+    except (OSError, ValueError):  # no path at all, by its length or its characters
+        is_here = False
+    if not is_here:
         raise UserError(NOT_UPLOADED)
     return files
