@@ -201,6 +201,19 @@ def test_a_terminal_gets_no_orders() -> None:
     assert "\x1b" not in str(caught.value)
 
 
+def test_a_model_is_asked_for_by_its_name_and_called_by_what_is_harmless_of_it() -> None:
+    """A server's only model had the terminal of the page's owner do what its name said."""
+    name = "a\x1b]0;x\x07\n" + "b" * 300
+    with dialect_server(Stream([SAID, DONE]), Refusal(404, {}), model=name) as server:
+        engine = RemoteEngine.connect(server.base_url, timeout_s=20.0)
+        *_, result = answer(Request("What is it?"), engine)
+        assert isinstance(result, Result)
+        assert server.asked[0]["model"] == name
+        assert result.engine.model == f"a\ufffd]0;x\ufffd {'b' * 192} …"
+        with pytest.raises(UserError, match=r'has no "a\ufffd\]0;x\ufffd b+ …"'):
+            list(answer(Request("What is it?"), engine))
+
+
 @given(st.text(st.sampled_from("a \ud83d\ude00\U0001f600é\r\n\x1b")), st.lists(st.integers(0, 20), max_size=5))
 def test_a_text_is_cleaned_the_same_however_it_is_cut(text: str, cuts: list[int]) -> None:
     cleaner = Cleaner()

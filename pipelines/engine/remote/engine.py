@@ -50,7 +50,7 @@ class RemoteEngine:
         self.vision = VISION
         self.clock: Clock = HostClock()
         name = f"{server.name} at {server.host}"
-        self.info = EngineInfo(server.model, name, "", server.context_tokens, engine="openai", server=server.host)
+        self.info = EngineInfo(server.called, name, "", server.context_tokens, engine="openai", server=server.host)
 
     @classmethod
     def connect(cls, base_url: str, model: str | None = None, timeout_s: float = TIMEOUT_S) -> Self:
@@ -78,7 +78,7 @@ class RemoteEngine:
         all that the server does before it. Raises UserError for what the server refuses or fails at.
         """
         if inputs.media and self._habits.sees is False:
-            raise UserError(BLIND_MODEL.format(model=self._server.model, host=self._server.host))
+            raise UserError(BLIND_MODEL.format(model=self._server.called, host=self._server.host))
         enter(Work("send"))
         watch, num_tokens = Watch(settings, hurry or Flag()), 0
         with closing(self._reply(inputs, settings, settings.max_new_tokens, enter, stop)) as reply:

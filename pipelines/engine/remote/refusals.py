@@ -76,7 +76,7 @@ def refused(
     if isinstance(error, openai.APIConnectionError | httpx2.ConnectError) and not has_begun:
         return ServerFailedError(_unreached(error, host))
     if has_media and is_blind(error):
-        return UserError(BLIND_MODEL.format(model=server.model, host=host))
+        return UserError(BLIND_MODEL.format(model=server.called, host=host))
     if TOO_LONG.search(said):
         return UserError(TOO_LONG_FOR.format(host=host) + quoted)
     if isinstance(error, NoStreamError):
@@ -85,7 +85,7 @@ def refused(
     if not isinstance(error, openai.APIStatusError):
         return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
     kind = UserError if error.status_code in OF_THE_QUESTION else ServerFailedError
-    return kind(_by_status(error.status_code, host, server.model) + quoted)
+    return kind(_by_status(error.status_code, host, server.called) + quoted)
 
 
 def _unreached(error: BaseException, host: str) -> str:

@@ -21,6 +21,8 @@ NAMES = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "deepseek"
 CLIP_FORMS: dict[str, ClipForm] = {"vLLM": "jpegs", "SGLang": "mp4"}
 OF_THE_KEY = (401, 403)
 NO_MODELS = "The server at {host} lists no model: name one with --model, or put --base-url right: it often ends in /v1."
+MAX_CALLED = 200
+"""Characters of a model's name that are told; a hub's id has at most 96."""
 SEEING = {"image", "multimodal", "vision"}
 
 
@@ -37,6 +39,11 @@ class Server:
     model: str
     context_tokens: int = 0
     sees: bool | None = None
+
+    @property
+    def called(self) -> str:
+        """The model's name as a person is told it: the server may list any."""
+        return _called(self.model)
 
     @property
     def clip_form(self) -> ClipForm:
@@ -98,9 +105,14 @@ def _entry(listed: Sequence[Mapping[str, Any]], host: str, model: str | None) ->
     if not listed:
         raise UserError(NO_MODELS.format(host=host))
     if len(listed) > 1:
-        known = ", ".join(line(entry["id"]) for entry in listed[:12])
+        known = ", ".join(_called(entry["id"]) for entry in listed[:12])
         raise UserError(f"The server at {host} has these models: {known}. Name the one to ask with --model.")
     return listed[0]
+
+
+def _called(model: str) -> str:
+    told = line(model)
+    return told if len(told) <= MAX_CALLED else f"{told[:MAX_CALLED]} …"
 
 
 def _owner(listed: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
