@@ -282,6 +282,62 @@ def test_what_is_no_evidence_of_this_answer_does_nothing(
     expect(page.locator("#evidence .gb-zoomed")).to_have_count(0)
 
 
+TAGS = """() => [...document.querySelectorAll("#evidence .gb-tag")].map((tag) => {
+    const [plate, text] = ["rect", "text"].map((part) => tag.querySelector(part).getBoundingClientRect());
+    const front = document.elementFromPoint(plate.x + plate.width / 2, plate.y + plate.height / 2);
+    return [text.left >= plate.left && text.right <= plate.right, tag.contains(front)];
+})"""
+
+
+def test_names_fit_their_tags_and_no_line_runs_through_them(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """Broad letters and those of other scripts ran out of their tags, and lines of later boxes through them."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    labels = ["WWWWWWWWWWWWWWWWWWWWWWWW", "一个红色的大圆形在图片的左上角旁边", "Щётка широкая", "😀😀 faces", "Mmm"]
+    boxes = [{"bbox_2d": [40, 150 * n, 400, 150 * n + 100], "label": label} for n, label in enumerate(labels, 1)]
+    boxes.append({"bbox_2d": [60, 100, 420, 950], "label": "all"})
+    say(page, json.dumps(boxes, ensure_ascii=False), picture)
+    assert page.evaluate(TAGS) == [[True, True]] * len(boxes)
+    shoot(page, "desk-tags")
+
+
+def test_a_box_within_another_is_pressed_and_not_the_one_around_it(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """The one that the answer named last lay over all others."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(
+        page,
+        '[{"bbox_2d": [400, 400, 600, 600], "label": "nut"}, {"bbox_2d": [0, 0, 1000, 1000], "label": "shell"}]',
+        picture,
+    )
+    page.mouse.move(*centre(page.locator("#evidence .gb-canvas")))
+    expect(page.locator("#evidence .gb-chip.gb-lit")).to_contain_text("nut")
+
+
+def centre(found: Locator) -> tuple[float, float]:
+    box = found.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+@pytest.mark.parametrize("size", [(820, 1180), (1280, 900), PHONE], ids=["tablet", "small desk", "phone"])
+def test_all_columns_of_the_times_can_be_read(
+    size: tuple[int, int], scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """On a tablet the milliseconds were cut off, and nothing scrolled to them."""
+    page = open_page(scripted_server, size)
+    choose_fast(page)
+    say(page, "It is a square.", picture)
+    right = "found => found.getBoundingClientRect().right"
+    table = page.locator("#waterfall table")
+    expect(table.get_by_role("columnheader", name="clock")).to_be_visible()
+    assert table.evaluate(right) <= page.locator("#waterfall").evaluate(right) + 1
+
+
 @pytest.mark.parametrize("width", [1280, 1440, 1920])
 def test_all_requests_can_be_read_below_the_evidence(
     width: int, scripted_server: PageServer, open_page: OpenPage, picture: Path
