@@ -81,6 +81,25 @@ def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
     shoot(page, f"{'desk' if size == DESK else 'phone'}-words")
 
 
+def test_the_keyboard_walks_the_words(page_server: PageServer, open_page: OpenPage) -> None:
+    """Only a pointer reached them."""
+    page = open_page(page_server, DESK)
+    choose_fast(page)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    words = page.locator("#by-word [data-tokens]")
+    page.locator("#by-word .gb-tint").focus()
+    page.keyboard.press("Tab")
+    expect(words.first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(words.nth(1)).to_be_focused()
+    expect(words.nth(1)).to_have_class("gb-asked")
+    expect(page.locator("#heat")).to_contain_text("of the attention went to what was seen", timeout=SLOW_MS)
+    page.keyboard.press("ArrowLeft")
+    expect(words.first).to_be_focused()
+
+
 def test_a_mark_is_checked_by_itself(page_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(page_server, DESK)
     choose_fast(page)

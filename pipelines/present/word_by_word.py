@@ -25,7 +25,7 @@ def words_html(result: Result | None) -> str:
     if not thought and not answer:
         return EMPTY
     body = "".join(
-        f"<h3>{title}</h3><p>{''.join(map(_word, _begun(words[:MAX_WORDS])))}</p>{_more(len(words) - MAX_WORDS)}"
+        f"<h3>{title}</h3><p>{_words(_begun(words[:MAX_WORDS]))}</p>{_more(len(words) - MAX_WORDS)}"
         for title, words in (("Thought", thought), ("Answer", answer))
         if words
     )
@@ -43,11 +43,16 @@ def _begun(words: Sequence[Word]) -> list[Word]:
     return [replace(words[0], text=words[0].text.lstrip()), *words[1:]]
 
 
-def _word(word: Word) -> str:
+def _words(words: Sequence[Word]) -> str:
+    """The keyboard reaches the first, and walks from there."""
+    return "".join(_word(word, ' tabindex="0"' * (number == 0)) for number, word in enumerate(words))
+
+
+def _word(word: Word, stop: str) -> str:
     tokens = f"{word.tokens.start} {word.tokens.stop}"
     text = escape(word.text).replace("\n", "<br>")
     if word.probability is None:
-        return f'<span data-tokens="{tokens}" title="not chosen by the model">{text}</span>'
+        return f'<span data-tokens="{tokens}"{stop} title="not chosen by the model">{text}</span>'
     parts = [
         f"{token.text.strip() or 'space'} {math.exp(token.logprob):.3f}"
         for token in word.chosen
@@ -55,5 +60,6 @@ def _word(word: Word) -> str:
     ]
     told = f"{word.probability:.3f}" + (f" = {' × '.join(parts)}" if len(parts) > 1 else "")
     return (
-        f'<span data-tokens="{tokens}" style="--doubt:{1 - word.probability:.3f}" title="{escape(told)}">{text}</span>'
+        f'<span data-tokens="{tokens}"{stop} style="--doubt:{1 - word.probability:.3f}" title="{escape(told)}">'
+        f"{text}</span>"
     )

@@ -1,4 +1,5 @@
-// Tells which word is pointed at, once the pointer rests on it: where the model looked is asked of the server.
+// Tells which word is pointed at, once the pointer or the focus rests on it: where the model looked is asked of the
+// server. Arrows walk the words.
 const RESTS_MS = 120;
 let resting = null;
 let shown = null;
@@ -15,5 +16,15 @@ function rest(event) {
   }, RESTS_MS);
 }
 
-for (const kind of ["pointerover", "click"]) element.addEventListener(kind, rest);
+for (const kind of ["pointerover", "click", "focusin"]) element.addEventListener(kind, rest);
 element.addEventListener("pointerleave", () => clearTimeout(resting));
+element.addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const words = step ? [...element.querySelectorAll("[data-tokens]")] : [];
+  const next = words.includes(event.target) && words[words.indexOf(event.target) + step];
+  if (!next) return;
+  event.preventDefault();
+  event.target.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
