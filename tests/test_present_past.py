@@ -96,6 +96,7 @@ def test_two_requests_side_by_side() -> None:
     many = lasting(400, Span("frames", 0, 40), Span("vision", 40, 260), Span("answer", 300, 100))
     many = replace(many, num_frames=9, usage=Usage(3_000_000, 1_000_000))
     html = pair_html(of(few, many), 1, 2)
+    assert '<th scope="col"></th>' not in html  # who listens hears no column without a name
     told = {row[0]: row[1:4] for row in cells(html)}
     assert told["Vision"] == ["50 ms", "260 ms", "+210 ms"]
     assert told["Frames"] == ["–", "40 ms", "+40 ms"]

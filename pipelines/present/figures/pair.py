@@ -82,7 +82,7 @@ def pair_html(history: History, one: int | None, other: int | None) -> str:
 
 def pair_table(left: Record, right: Record, names: tuple[str, str]) -> str:
     """Two requests under their names, line for line."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *names, "difference"))
+    head = "<td></td>" + "".join(f'<th scope="col">{escape(name)}</th>' for name in (*names, "difference"))
     body = "".join(_times(left, right)) + "".join(_measures(left, right))
     return (
         '<table class="gb-pair"><caption class="gb-spoken">Two requests side by side</caption>'
