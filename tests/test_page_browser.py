@@ -27,7 +27,7 @@ from tests.browser_steps import (
     shoot,
     wait_for_end,
 )
-from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, OUTGOING, PageServer
+from tests.page_server import BEGUN, FREED, HOSTILE_LABEL, LONG_TOKENS, OUTGOING, PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -231,6 +231,29 @@ def test_nothing_jumps_while_an_answer_streams(
     expect(page.locator("#chat .thought-group")).to_contain_text("Step 9 of the thought.")
     places = page.evaluate("Object.entries(places).map(([part, found]) => [part, [...found]])")
     assert [found for found in places if len(found[1]) > 1] == []
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")
+
+
+def test_who_scrolls_up_reads_on_while_an_answer_grows(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """Each piece of the answer brought the chat back to its end, so that nobody could read what was above."""
+    page = open_page(scripted_server)
+    open_settings(page)
+    set_number(page, "New tokens at most", str(LONG_TOKENS))
+    page.get_by_label("Toggle Sidebar").last.click()
+    ask(page, "Hello")
+    page.click("#answer-now")
+    log = page.locator("#chat [role=log]")
+    chat = "document.querySelector('#chat [role=log]')"
+    page.wait_for_function(f"{chat}.scrollTop > 200")
+    log.hover()
+    page.mouse.wheel(0, -10_000)
+    page.wait_for_function(f"{chat}.scrollTop === 0")
+    height = log.evaluate("log => log.scrollHeight")
+    page.wait_for_function(f"{chat}.scrollHeight > {height + 200}")
+    assert log.evaluate("log => log.scrollTop") == 0
+    page.locator("#chat .scroll-down-button-container button").click()
+    page.wait_for_function(f"{chat}.scrollHeight > {height + 400} && {chat}.scrollTop > {height} - {chat}.clientHeight")
     page.click("#composer .stop-button")
     wait_for_end(page, "Stopped by you")
 

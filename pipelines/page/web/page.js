@@ -45,14 +45,14 @@ Object.assign(window.glassbox, (() => {
 
   document.addEventListener("keydown", (event) => {
     if (isComposing(event) || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    const isTyping = event.target.matches?.("input, textarea, select, [contenteditable]");
+    const isWriting = event.target.matches?.("input, textarea, select, [contenteditable]");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape" && !wasOpen && !document.querySelector("dialog[open]")) {
       shown("#composer .stop-button, #compare-composer .stop-button, #leave-edit, #cancel-upload")?.click();
-    } else if (event.key === "/" && !isTyping) {
+    } else if (event.key === "/" && !isWriting) {
       event.preventDefault();
-      shown("#composer textarea, #compare-composer textarea")?.focus();
-    } else if (step && !isTyping && walk(event.target, step)) {
+      composer()?.focus();
+    } else if (step && !isWriting && walk(event.target, step)) {
       event.preventDefault();
     }
   });
@@ -69,25 +69,28 @@ Object.assign(window.glassbox, (() => {
     }
   }).observe(document, { subtree: true, childList: true });
 
-  // The framework scrolls to the end of what it shows, past the first of the cards to start from.
-  const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
-  const cards = (list) => list?.querySelector(".examples");
-  const moved = ({ target }) => {
-    const found = cards(target.closest?.("#chat [role=log]"));
-    if (found) found.dataset.moved = "";
-  };
-  MOVES.forEach((move) => document.addEventListener(move, moved, { capture: true, passive: true }));
-  document.addEventListener("scroll", ({ target }) => {
-    const found = target.matches?.("#chat [role=log]") ? cards(target) : null;
-    if (found && !("moved" in found.dataset)) target.scrollTop = 0;
-  }, { capture: true, passive: true });
+  // Whoever asked by keys goes on where the question was typed, which takes no focus while an answer runs.
+  let isTyping = false;
+  const composer = () => shown("#composer textarea, #compare-composer textarea");
+  const isPointed = () => matchMedia("(pointer: fine)").matches; // a focus would bring up the keys of a phone
+  const follow = ({ target }) => { isTyping = Boolean(target.closest?.("#composer")); };
+  for (const kind of ["focusin", "pointerdown"]) document.addEventListener(kind, follow, true);
+
+  function compose() {
+    if (isPointed()) composer()?.focus();
+  }
+
+  function goOn() {
+    if (isTyping && document.activeElement === document.body) compose();
+  }
 
   return {
+    compose,
     isComposing,
     keepDraft,
     remembered,
-    asked: () => { isAsked = true; quiet(); },
-    answered: (message) => { isAsked = false; keepDraft(message); },
+    asked: () => { isAsked = true; quiet(); glassbox.toEnd(); },
+    answered: (message) => { isAsked = false; keepDraft(message); goOn(); },
     rememberSystem: (system) => sessionStorage.setItem(SYSTEM, system),
     remember: (id) => sessionStorage.setItem(HERE, id),
   };
