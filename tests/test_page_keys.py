@@ -29,6 +29,40 @@ def think(page: Page) -> None:
     page.get_by_label("Toggle Sidebar").last.click()
 
 
+def test_whoever_asks_by_keys_goes_on_where_the_question_was_typed(
+    scripted_server: PageServer, open_page: OpenPage
+) -> None:
+    """The composer takes no focus while an answer runs, and nothing had it afterwards."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    composer, elsewhere = page.locator("#composer textarea"), page.locator("#new-chat")
+    composer.fill(f"{SAY}One.")
+    composer.press("Enter")
+    wait_for_end(page, "Done")
+    expect(composer).to_be_focused()
+    composer.fill(f"{SAY}Two.")
+    composer.press("Enter")
+    elsewhere.focus()
+    wait_for_end(page, "Done")
+    expect(page.locator("#chat .bot-row")).to_have_count(2)
+    expect(elsewhere).to_be_focused()
+
+
+def test_an_edit_is_gone_on_with_in_the_composer(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """The focus stayed on the pencil, and went nowhere with the button that leaves the edit."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f"{SAY}One.")
+    wait_for_end(page, "Done")
+    composer = page.locator("#composer textarea")
+    page.locator("#chat .user-row .message-buttons-right button:visible").first.press("Enter")
+    expect(composer).to_have_value(f"{SAY}One.")
+    expect(composer).to_be_focused()
+    page.locator("#leave-edit").press("Enter")
+    expect(composer).to_have_value("")
+    expect(composer).to_be_focused()
+
+
 def test_an_input_method_ends_no_edit(scripted_server: PageServer, open_page: OpenPage) -> None:
     """The key that takes a composition back took all that was typed as well."""
     page = open_page(scripted_server)

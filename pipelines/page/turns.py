@@ -21,13 +21,19 @@ from pipelines.present.shelf import Shelf
 from pipelines.serving.session import Session
 from pipelines.types import UserError
 
+COMPOSE = "() => glassbox.compose()"
+"""Runs in the browser: what was brought into the composer is gone on with there."""
+
 
 def wire_turns(
     host: Host, session: gr.State, pane: parts.ChatPane, new_chat: gr.Button, view: list[Any]
 ) -> list[gr.events.Dependency]:
     """Let a visitor do all that; what is returned is when another conversation, or less of it, is shown."""
-    pane.pencil.select(edit, [session, pane.composer], [pane.composer, pane.line], **AT_ONCE)
-    pane.leave_edit.click(leave_edit, session, [pane.composer, pane.line], **AT_ONCE)
+    for brought in (
+        pane.pencil.select(edit, [session, pane.composer], [pane.composer, pane.line], **AT_ONCE),
+        pane.leave_edit.click(leave_edit, session, [pane.composer, pane.line], **AT_ONCE),
+    ):
+        brought.then(None, None, None, js=COMPOSE)
     pane.pointed.select(point_at, session, [pane.pointed, pane.line], **AT_ONCE)
     pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
     return [
