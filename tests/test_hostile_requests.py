@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmf
 from tests.page_server import PageServer
 
 NUM_TEXTS, NUM_EVENTS, SEED = 300, 60, 11
+SIZE = 2_000_000
 
 
 def test_nothing_gives_way(page_server: PageServer, tmp_path: Path) -> None:
@@ -44,6 +47,25 @@ def test_a_session_has_a_short_name(way: str, page_server: PageServer) -> None:
         refused = client.post(f"gradio_api/{way}", json=body)
     assert refused.status_code == 400
     assert "at most 128 characters" in refused.json()["detail"]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(page_server: PageServer) -> None:
+    """What had come of it lay there for a day, and counted as an upload: a few that were cancelled filled the room."""
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
+    part = '--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+    sent = f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n{part}".encode() + bytes(SIZE)
+    with socket.create_connection(("127.0.0.1", page_server.port)) as line:
+        line.sendall(sent)
+        while not begun(page_server):
+            assert page_server.is_running
+    deadline_s = time.monotonic() + 20
+    while begun(page_server):
+        assert time.monotonic() < deadline_s
+
+
+def begun(server: PageServer) -> list[Path]:
+    """Uploads that are on their way."""
+    return [path for path in server.uploads.glob("tmp*") if path.is_file()]
 
 
 def test_what_looks_for_harm_would_find_it(monkeypatch: pytest.MonkeyPatch) -> None:

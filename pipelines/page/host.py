@@ -7,16 +7,19 @@ of that only ever harms here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
 from fastapi import HTTPException
-from gradio import exceptions, processing_utils, queueing, routes, utils
+from gradio import exceptions, processing_utils, queueing, route_utils, routes, utils
 from gradio.context import LocalContext
 from gradio.data_classes import PredictBody
+from gradio.route_utils import GradioMultiPartParser
 from pydantic import field_validator
+from starlette.datastructures import FormData
 
 from pipelines.archive import Archive
 from pipelines.conversation import Draft
@@ -89,7 +92,27 @@ class Called(PredictBody):  # type: ignore[misc]
         return name
 
 
+class Tidy(GradioMultiPartParser):  # type: ignore[misc]
+    """Stands in for Gradio's reader of uploads, which leaves what it has of one that is cancelled or breaks off.
+
+    It lay there for as long as an upload does, and counted as one: so a few filled the room of all.
+    """
+
+    async def parse(self) -> FormData:
+        """Write the uploads of a request into files; none where it does not come to its end."""
+        try:
+            form: FormData = await super().parse()
+            return form
+        except BaseException:
+            for file in self._files_to_close_on_error:
+                with suppress(OSError):  # a full disk does not take its last bytes
+                    file.close()
+                Path(file.name).unlink(missing_ok=True)
+            raise
+
+
 vars(routes)["PredictBody"] = Called
+vars(route_utils)["GradioMultiPartParser"] = Tidy
 queueing.Queue.send_message = tell_if_heard
 processing_utils._check_allowed = refuse_path
 utils.is_static_file = is_static
