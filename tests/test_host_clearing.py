@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,10 @@ from pipelines.host.audience import UNHEARD_S, Stream, stream_of
 from pipelines.host.policy import policy_of
 from pipelines.host.sweeping import Sweep
 from pipelines.page.sessions import LOOSE_S, MAX_SESSIONS, Sessions
+from pipelines.present.examples import load_examples
 from pipelines.serving.session import Session
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HOUR_S = 3600.0
 
@@ -168,6 +173,21 @@ def test_what_is_handed_out_again_and_what_the_page_shows_stays(tmp_path: Path, 
     clock.now_s += HOUR_S / 2
     assert sweep() == 1
     assert (again.exists(), shown.exists(), other.exists()) == (True, True, False)
+
+
+def test_the_pictures_of_the_examples_stay_for_the_page_and_for_others_of_this_machine(tmp_path: Path) -> None:
+    """After an hour a public page showed none, nor did any page once another one of the same user had ended."""
+    program = (
+        "import app; from gradio.route_utils import delete_files_created_by_app as end; "
+        "from pipelines.page.sessions import spared; end(app.demo, age=None); print(*spared(app.demo), sep=chr(10))"
+    )
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    kept = [Path(line) for line in run.stdout.splitlines()]
+    examples = load_examples(ROOT / "assets" / "examples")
+    assert {file.name for file in kept} == {example.path.name for example in examples}
+    assert all(file.exists() for file in kept)
 
 
 def test_a_folder_that_is_not_there_is_nothing_to_sweep(tmp_path: Path) -> None:

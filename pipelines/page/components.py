@@ -103,6 +103,7 @@ def chat_pane(cards: Sequence[Card]) -> ChatPane:
             placeholder=INVITATION,
             examples=[_shown(card) for card in cards] or None,
         )
+        chat.keep_in_cache |= chat.temp_files  # the pictures on the cards, which lie beside what visitors upload
         with gr.Row(elem_id="status-row"):
             line = html(status.line(), "status")
             answer_now = gr.Button("Answer now", size="sm", elem_id="answer-now", scale=0, min_width=110)
