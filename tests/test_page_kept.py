@@ -177,7 +177,7 @@ def test_a_reply_that_was_cut_off_goes_on_after_a_reload(keeping_server: PageSer
 
 def test_a_long_conversation_can_be_stopped(data: Path, keeping_server: PageServer, open_page: OpenPage) -> None:
     """The browser fell so far behind what it was sent that it told of the end a minute after Stop."""
-    reply = Reply("It is a **circle**. " * 30, "Step of the thought. " * 200, "stop", 2.0, 800)
+    reply = Reply("It is a **circle**. " * 10, "Step of the thought. " * 200, "stop", 2.0, 800)
     Archive(data).save("long", [Round(Draft(f"Question {number}?"), reply) for number in range(100)])
     page = open_page(keeping_server, link=f"{keeping_server.address}?conversation=long")
     expect(page.locator("#chat .user-row")).to_have_count(100)
