@@ -93,18 +93,18 @@ def joined(linears: Sequence[Any], held: Held) -> Matrix:
     if isinstance(linears[0].forward, _Part):  # as an engine before has packed them
         return linears[0].forward.whole
     dense = _whole([linear.weight.detach() for linear in linears])
-    is_turned = held in ("full", "packed") and _is_better_turned(dense)
-    if held == "packed" and not is_turned:
-        return _packed(linears, PackedFloat(dense))
-    if is_turned:
+    is_full = held in ("full", "packed")
+    if is_full and _is_better_turned(dense):
         dense = dense.t().contiguous().t()
-    weight = _QUANTISE[held](dense)
+    elif held == "packed":
+        return _packed(linears, PackedFloat(dense))
+    weight = dense if is_full else _QUANTISE[held](dense)
     if held == "int8" and can_pack_int8(dense.device):
         return _packed(linears, PackedInt8(weight.qdata, weight.scale.flatten().float()))  # type: ignore[attr-defined]
     for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
         linear.weight = nn.Parameter(weight[start:end], requires_grad=False)
     plain = partial(_plain_product, weight)
-    if held in ("full", "packed"):
+    if is_full:
         is_bf16 = weight.dtype == torch.bfloat16 and weight.device.type == "cpu"
         return Matrix(partial(_bf16_product, weight) if is_bf16 else plain, weight)
     numbers: torch.Tensor = weight.qdata  # type: ignore[attr-defined]
@@ -221,9 +221,4 @@ def _torchao() -> Any:
     return quantization
 
 
-_QUANTISE: dict[Held, Quantise] = {
-    "full": lambda weight: weight,
-    "packed": lambda weight: weight,
-    "int8": _int8,
-    "fp8": _fp8,
-}
+_QUANTISE: dict[Held, Quantise] = {"int8": _int8, "fp8": _fp8}
