@@ -19,7 +19,7 @@ from pipelines.engine.reference import ReferenceEngine
 from pipelines.messages import beginning_of_next, fused
 from pipelines.models import DEMO_FOLDER
 from pipelines.page.host import Host
-from pipelines.page.outcome import finishing
+from pipelines.page.outcome import finish
 from pipelines.serving.asking import ask
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
@@ -313,7 +313,7 @@ def test_the_page_has_an_answer_read_once_it_is_drawn(engine: LocalEngine, pictu
         *_, last = ask(session, SETTINGS, host.model.answer)
         assert "Done" in last.status
         new = engine.scheduler.stack.num_prefilled - prefilled
-        finishing(host)(session)
+        finish(session, host.model)
         engine.scheduler.wait_idle()
     assert new <= len(engine.checkpoint.encode(question)) + AROUND
     host.leave(session)

@@ -94,7 +94,7 @@ def test_an_answer_that_is_left_is_kept_and_shown_no_more(tmp_path: Path) -> Non
     follower.start()
     fresh, *_ = page_turns.starting_anew(host)(session, EMPTY)
     follower.join()
-    assert shown[-1] == (UNCHANGED, UNCHANGED)
+    assert shown[-1] == (UNCHANGED,) * 6
     kept = archive.find(session.name)
     assert kept is not None
     assert [(past.question, past.reply.finish_reason) for past in kept.rounds] == [("Hello", "cancelled")]
@@ -105,7 +105,7 @@ def test_an_answer_that_is_left_is_kept_and_shown_no_more(tmp_path: Path) -> Non
 def test_the_end_of_an_answer_leaves_the_next_question_on_its_way() -> None:
     session = asked("One")
     session.begin(Draft("Two"))
-    assert page_outcome.finishing(Host.of(Model()))(session) == UNCHANGED
+    assert page_outcome.finish(session, Model()) == (UNCHANGED,) * 4
 
 
 def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
@@ -145,7 +145,21 @@ def test_a_question_that_is_asked_again_twice_is_answered_once() -> None:
     session = asked("One")
     session.retry()
     session.is_running = True
-    assert list(page_asking.answering(Host.of(Model()))(session)) == [(UNCHANGED, UNCHANGED)]
+    assert list(page_asking.answering(Host.of(Model()))(session)) == [(UNCHANGED,) * 6]
+
+
+def test_an_answer_and_what_it_came_to_come_in_one_stream() -> None:
+    """The page had to ask for the second, and waited in the queue once more; what comes last empties no composer."""
+    session = Session()
+    session.begin(Draft("Where?"))
+    host = Host.of(Model(engine=ScriptedEngine("A circle.", Checkpoint.open(DEMO_FOLDER))))
+    *_, done, drawn, last = page_asking.answering(host)(session)
+    assert "Done" in done[1]
+    assert done[2:] == (UNCHANGED,) * 4
+    assert drawn[:2] == (UNCHANGED,) * 2
+    assert drawn[2].submit_btn is True
+    assert "to the first token" in drawn[4]
+    assert last == (UNCHANGED,) * 6
 
 
 @pytest.mark.parametrize("choice", ["Marked clip", "Marked pictures", "Report"])

@@ -12,6 +12,7 @@ from pipelines.page import components as parts
 from pipelines.page import library as page_library
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page.host import Host, uploads
+from pipelines.page.outcome import finish
 from pipelines.present import status
 from pipelines.present.choices import Choices
 from pipelines.present.composer import draft_of
@@ -21,22 +22,27 @@ from pipelines.serving.session import Session
 from pipelines.types import UserError
 
 ASKED = "(...values) => { glassbox.asked(); return values; }"
+UNBEGUN = (gr.skip(),) * 4
+UNCHANGED = (gr.skip(),) * 6
+"""Of all that shows a conversation."""
 
 
 def wire_asking(
-    host: Host, session: gr.State, pane: parts.ChatPane, controls: Sequence[Any]
+    host: Host, session: gr.State, pane: parts.ChatPane, controls: Sequence[Any], view: Sequence[Any]
 ) -> list[gr.events.Dependency]:
-    """Let a visitor ask, stop, hurry, go on and ask again; what is returned is when a question has ended."""
+    """Let a visitor ask, stop, hurry, go on and ask again; what is returned is when a question has ended.
+
+    `view` is what shows a conversation, of which a question on its way changes the first two: the chat and the line.
+    """
     ask_question, answer_pending = asking(host), answering(host)
-    doing = [pane.composer, pane.chat, pane.line]
+    begins = [*view[:2], pane.composer, pane.pointed]
     limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
-    begun = pane.composer.submit(begin, [pane.composer, session], doing, js=ASKED, **AT_ONCE)
-    begun.then(lambda asked: pointed_html(asked.pointed), session, pane.pointed, **AT_ONCE)
+    begun = pane.composer.submit(begin, [pane.composer, session], begins, js=ASKED, **AT_ONCE)
     given = [pane.composer, session, *controls]
-    ended = [begun.then(ask_question, given, doing[1:], trigger_mode="once", **limits)]
+    ended = [begun.then(ask_question, given, view, trigger_mode="once", **limits)]
     for trigger, again in ((pane.go_on.click, resume), (pane.chat.retry, retry)):
-        begun = trigger(again, session, doing, **AT_ONCE)
-        ended.append(begun.then(answer_pending, [session, *controls], doing[1:], **limits))
+        begun = trigger(again, session, begins, **AT_ONCE)
+        ended.append(begun.then(answer_pending, [session, *controls], view, **limits))
     pane.answer_now.click(answer_now, session, None, **AT_ONCE)
     pane.composer.stop(stop, session, None, **AT_ONCE)
     return ended
@@ -45,31 +51,31 @@ def wire_asking(
 def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
     """Put the question into the chat at once, and turn Send into Stop."""
     if session.is_running:
-        return gr.skip(), gr.skip(), gr.skip()
+        return UNBEGUN
     try:
         session.begin(draft_of(message, uploads()))
     except UserError:  # told by the handler that answers, which meets it again
-        return gr.skip(), gr.skip(), gr.skip()
-    return parts.asking_composer(Draft("")), session.shown(), status.doing(None, 0.0)
+        return UNBEGUN
+    return begun(session, Draft(""))
 
 
-def answering(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
+def answering(host: Host) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """The handler that answers the question on its way, of one host."""
 
-    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
+    def answer_pending(session: Session, *controls: Any) -> Iterator[tuple[Any, ...]]:
         if session.is_running:  # it was pressed twice
-            yield gr.skip(), gr.skip()
+            yield UNCHANGED
         else:
             yield from answered(host, session, controls)
 
     return answer_pending
 
 
-def asking(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
+def asking(host: Host) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """The handler that takes a question on its way, where that was not done yet, and answers it."""
 
-    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[Any, Any]]:
-        """Answer about pictures and clips: the chat and the status line, as they grow."""
+    def ask_question(message: dict[str, Any], session: Session, *controls: Any) -> Iterator[tuple[Any, ...]]:
+        """Answer about pictures and clips: the chat and the status line as they grow, and then what it came to."""
 
         def take() -> None:
             session.begin(draft_of(message, uploads()))
@@ -81,11 +87,11 @@ def asking(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
 
 def answered(
     host: Host, session: Session, controls: Sequence[Any], take: Callable[[], None] = lambda: None
-) -> Iterator[tuple[Any, Any]]:
-    """The chat and the status line as an answer grows, for as long as somebody listens.
+) -> Iterator[tuple[Any, ...]]:
+    """The chat and the status line as an answer grows, and what it came to, for as long as somebody listens.
 
-    It is kept here and not when the page asks for what follows: the server may end before. Once the conversation is
-    left, nothing of it is shown; the framework shows once more at the end what it was given last.
+    Once the conversation is left, nothing of it is shown. The framework shows once more at the end what it was given
+    last: nothing new, or it would empty a composer in which somebody types by then.
     """
 
     def keep() -> None:
@@ -94,7 +100,10 @@ def answered(
     settings, visitor = Choices(*controls).settings(), host.visitor()
     updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
     for update in host.listened(updates):
-        yield (gr.skip(), gr.skip()) if session.is_closed else (update.chat, update.status)
+        yield UNCHANGED if session.is_closed else (update.chat, update.status, *UNCHANGED[2:])
+    if not session.is_closed:
+        yield *UNCHANGED[:2], *finish(session, host.model)
+    yield UNCHANGED
 
 
 def stop(session: Session) -> None:
@@ -121,6 +130,9 @@ def retry(session: Session) -> tuple[Any, ...]:
 
 def begun_again(session: Session) -> tuple[Any, ...]:
     """Show that the question is on its way again; what is in the composer stays there."""
-    if session.pending is None:
-        return gr.skip(), gr.skip(), gr.skip()
-    return parts.asking_composer(), session.shown(), status.doing(None, 0.0)
+    return UNBEGUN if session.pending is None else begun(session)
+
+
+def begun(session: Session, typed: Draft | None = None) -> tuple[Any, ...]:
+    """The question on its way in the chat, and what is `typed` in the composer; that stays where there is None."""
+    return session.shown(), status.doing(None, 0.0), parts.asking_composer(typed), pointed_html(session.pointed)

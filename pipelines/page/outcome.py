@@ -18,6 +18,7 @@ from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
 from pipelines.run import seen_pixels
 from pipelines.serving import looking_back
+from pipelines.serving.model import Model
 from pipelines.serving.session import Session
 from pipelines.types import Roofline
 
@@ -38,33 +39,26 @@ def wire_outcome(
     host: Host,
     session: gr.State,
     ended: Sequence[gr.events.Dependency],
-    view: list[Any],
     words: parts.WordsPane,
     requests: parts.PastPane,
-) -> list[gr.events.Dependency]:
-    """Draw what each question came to; what is returned is when that is done."""
-    finished = [end.then(finishing(host), session, view, **PRIVATE) for end in ended]
-    for drawn_now in finished:
-        drawn_now.then(show_past, session, requests.shown, **AT_ONCE)
-        drawn_now.then(show_words, session, [words.words, words.heat], **AT_ONCE)
+) -> None:
+    """Show what follows each question that has ended."""
+    for end in ended:
+        end.then(show_past, session, requests.shown, **AT_ONCE)
+        end.then(show_words, session, [words.words, words.heat], **AT_ONCE)
     gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
     wire_words(host, session, words)
-    return finished
 
 
-def finishing(host: Host) -> Callable[[Session], Any]:
-    """The handler that follows an answer; in a conversation that was begun meanwhile it changes nothing."""
-
-    def finish(session: Session) -> Any:
-        if session.pending is not None:
-            return gr.skip()
-        last, result = session.answered, session.result
-        told = drawn(session, host.model.roofline)
-        if last is not None and result is not None:
-            host.model.anticipate(last.request, result)
-        return told
-
-    return finish
+def finish(session: Session, model: Model) -> tuple[Any, ...]:
+    """What `drawn` gives once a question has ended, whose next one is made ready; nothing where that is on its way."""
+    if session.pending is not None:
+        return (gr.skip(),) * 4
+    last, result = session.answered, session.result
+    told = drawn(session, model.roofline)
+    if last is not None and result is not None:
+        model.anticipate(last.request, result)
+    return told
 
 
 def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: None) -> tuple[Any, ...]:
