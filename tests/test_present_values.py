@@ -57,8 +57,8 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
         '<span aria-hidden="true"> · 3 of 8 frames · 1.2 s</span></p>'
     )
     assert HOSTILE not in line(HOSTILE)
-    assert "Thinking<" in doing(Progress("think", 40), 3.0, 2.0)
-    assert " · 40 tokens · 20 tok/s · 3.0 s" in doing(Progress("think", 40), 3.0, 2.0)
+    assert "Thinking<" in doing(Progress("think", 40), 3.0, 20.0)
+    assert " · 40 tokens · 20 tok/s · 3.0 s" in doing(Progress("think", 40), 3.0, 20.0)
     assert " · 1 token · 3.0 s" in doing(Progress("answer", 1), 3.0)
 
 

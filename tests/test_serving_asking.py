@@ -261,6 +261,44 @@ def test_an_error_of_the_producer_comes_after_what_came_before_it() -> None:
         next(batches)
 
 
+def test_what_is_awaited_ends_the_tick() -> None:
+    """The first token was told at the end of the tick that it came in."""
+    held = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield from (1, 2)
+        held.wait(PATIENCE_S)
+
+    pump = Pump[int]()
+    pump.start(numbers())
+    assert next(pump.batches(lambda: PATIENCE_S, lambda number: number == 2)) == [1, 2]
+    held.set()
+
+
+def test_the_first_of_a_thought_and_of_an_answer_is_awaited() -> None:
+    exchange = Exchange()
+    for delta, is_first in (
+        (Delta("reasoning", "a"), True),
+        (Delta("reasoning", "b"), False),
+        (Delta("answer", "c"), True),
+        (Delta("answer", "d"), False),
+    ):
+        assert exchange.is_awaited(delta) == is_first
+        exchange.take(delta)
+    assert not exchange.is_awaited(Progress("answer", 2))
+
+
+def test_the_speed_is_of_what_came_since_it_was_told_first() -> None:
+    """39 tokens that came at once were told as 259,910 a second."""
+    times = iter([0.0, 1.0, 1.5])
+    exchange = Exchange(clock=lambda: next(times))
+    for done in (1, 39):
+        exchange.take(Progress("think", done))
+    assert "tok/s" not in exchange.status()
+    exchange.take(Progress("think", 49))
+    assert " · 49 tokens · 20 tok/s · 1.5 s" in exchange.status()
+
+
 def test_longer_texts_are_shown_less_often() -> None:
     assert [tick_s(length) for length in (0, 1_999, 2_000, 15_999, 16_000)] == [0.1, 0.1, 0.2, 0.2, 0.35]
 

@@ -68,23 +68,23 @@ def resting(editing: int | None = None, *, can_go_on: bool) -> str:
     return line(ENDS["length"] if can_go_on else "", editing=editing, can_go_on=can_go_on)
 
 
-def doing(progress: Progress | None, elapsed_s: float, stage_s: float = 0.0) -> str:
-    """What happens now: for how long already, how much of it is done, and how fast since the stage began."""
+def doing(progress: Progress | None, elapsed_s: float, speed: float = 0.0) -> str:
+    """What happens now: for how long already, how much of it is done, and at what `speed` in tokens a second."""
     if progress is None:
         return line(WAITING, f" · {elapsed_s:.1f} s", "busy")
     tone: Tone = "busy gb-thinking" if progress.stage == "think" else "busy"
-    return line(DOING[progress.stage], f"{_done(progress, stage_s)} · {elapsed_s:.1f} s", tone)
+    return line(DOING[progress.stage], f"{_done(progress, speed)} · {elapsed_s:.1f} s", tone)
 
 
-def _done(progress: Progress, stage_s: float) -> str:
+def _done(progress: Progress, speed: float) -> str:
     if progress.stage == "queue":
         return f" · {progress.done} before you" if progress.done else ""
     if progress.total:
         return f" · {progress.done} of {progress.total} frames"
     if not progress.done:
         return ""
-    speed = f" · {progress.done / stage_s:.0f} tok/s" if stage_s > 0 else ""
-    return f" · {progress.done:,} token{'s' * (progress.done != 1)}{speed}"
+    rate = f" · {speed:.0f} tok/s" if speed else ""
+    return f" · {progress.done:,} token{'s' * (progress.done != 1)}{rate}"
 
 
 def ended(result: Result) -> str:

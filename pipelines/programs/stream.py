@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
     info = model.load().info
     try:
         pump.start(model.answer(request, stop, _unobserved, threading.Event()))
-        for batch in pump.batches(lambda: tick_s(sum(map(len, text.values())))):
+        for batch in pump.batches(lambda: tick_s(sum(map(len, text.values()))), lambda item: is_first(item, text)):
             for item in batch:
                 if isinstance(item, Result):
                     yield told(item)
@@ -42,6 +42,11 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
     finally:
         stop.set()
         model.forget(request.conversation)
+
+
+def is_first(item: Delta | Look | Result, text: Mapping[str, str]) -> bool:
+    """Whether it is the first of its channel, of which there is the `text` so far."""
+    return isinstance(item, Delta) and not text[item.channel]
 
 
 def _unobserved(told: Progress | Record) -> None:

@@ -119,7 +119,7 @@ def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable
     num_before = len(session.shown())
     pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
     try:
-        for batch in pump.batches(lambda: tick_s(exchange.num_characters, num_before)):
+        for batch in pump.batches(lambda: tick_s(exchange.num_characters, num_before), exchange.is_awaited):
             for item in batch:
                 exchange.take(item)
             if exchange.result is None:

@@ -29,7 +29,8 @@ class Exchange:
         self._clock = clock
         self._began_s = clock()
         self._progress: Progress | None = None
-        self._stage_began_s = self._began_s
+        self._told: tuple[Progress, float] | None = None
+        """How far the stage was when it was told first, and when that was."""
         self._text = {"reasoning": resumed.reasoning, "answer": resumed.answer} if resumed else dict(EMPTY)
         self._thought_s: tuple[float, float] | None = None
         self._looks = [look.reduced() for look in resumed.looks] if resumed else []
@@ -39,10 +40,14 @@ class Exchange:
         """How much text there is to show."""
         return sum(map(len, self._text.values()))
 
+    def is_awaited(self, item: Arrival) -> bool:
+        """Whether it is the first that there is to read of a thought or of an answer."""
+        return isinstance(item, Delta) and not self._text[_shown_as(item)]
+
     def take(self, item: Arrival) -> None:
         """Fold in what arrived."""
         if isinstance(item, Progress):
-            self._note(item)
+            self._progress = item
         elif isinstance(item, Result):
             self.result = item
         elif isinstance(item, Record):
@@ -70,15 +75,19 @@ class Exchange:
         if self.result is not None:
             return ended(self.result)
         now_s = self._clock()
-        return doing(self._progress, now_s - self._began_s, now_s - self._stage_began_s)
+        return doing(self._progress, now_s - self._began_s, self._speed(self._progress, now_s))
 
-    def _note(self, progress: Progress) -> None:
-        if self._progress is None or self._progress.stage != progress.stage:
-            self._stage_began_s = self._clock()
-        self._progress = progress
+    def _speed(self, progress: Progress | None, now_s: float) -> float:
+        """What was done in a second since the stage was told first: what comes together was not done in no time."""
+        if progress is None:
+            return 0.0
+        if self._told is None or self._told[0].stage != progress.stage:
+            self._told = progress, now_s
+        first, since_s = self._told
+        return (progress.done - first.done) / (now_s - since_s) if now_s > since_s else 0.0
 
     def _add(self, delta: Delta) -> None:
-        channel = "reasoning" if delta.channel == "reasoning" else "answer"
+        channel = _shown_as(delta)
         self._text[channel] += delta.text
         if channel == "reasoning":
             now_s = self._clock()
@@ -88,6 +97,10 @@ class Exchange:
     def _closed_thought(self) -> ChatMessage:
         first_s, last_s = self._thought_s or (0.0, 0.0)
         return thought(self._text["reasoning"], last_s - first_s)
+
+
+def _shown_as(delta: Delta) -> str:
+    return "reasoning" if delta.channel == "reasoning" else "answer"
 
 
 def chain(looks: Iterable[Look]) -> list[ChatMessage]:

@@ -54,10 +54,12 @@ class Pump(Generic[Item]):
         run = copy_context().run
         threading.Thread(target=run, args=(self._run, items), daemon=True, name="pump").start()
 
-    def batches(self, tick: Callable[[], float]) -> Iterator[list[Item]]:
+    def batches(
+        self, tick: Callable[[], float], is_awaited: Callable[[Item], bool] = lambda _: False
+    ) -> Iterator[list[Item]]:
         """Yield what came during each tick, until the end; an empty batch is a heartbeat.
 
-        An error of the producer is raised here, after what came before it.
+        What somebody `is_awaited` ends the tick. An error of the producer is raised here, after what came before it.
         """
         is_running = True
         while is_running:
@@ -72,6 +74,8 @@ class Pump(Generic[Item]):
                     is_running = False
                     break
                 batch.append(item)
+                if is_awaited(item):
+                    break
             yield batch
         if self._error is not None:
             raise self._error
