@@ -90,8 +90,9 @@ def answered(
 ) -> Iterator[tuple[Any, ...]]:
     """The chat and the status line as an answer grows, and what it came to, for as long as somebody listens.
 
-    Once the conversation is left, nothing of it is shown. The framework shows once more at the end what it was given
-    last: nothing new, or it would empty a composer in which somebody types by then.
+    Once the conversation is left, nothing of it is shown. The framework sends once more at the end what it was given
+    last, so that is little: the composer alone. It is not taken back, as a browser works changes into what it was given
+    before, which may not be shown yet.
     """
 
     def keep() -> None:
@@ -101,9 +102,12 @@ def answered(
     updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
     for update in host.listened(updates):
         yield UNCHANGED if session.is_closed else (update.chat, update.status, *UNCHANGED[2:])
-    if not session.is_closed:
-        yield *UNCHANGED[:2], *finish(session, host.model)
-    yield UNCHANGED
+    if session.is_closed:
+        yield UNCHANGED
+    else:
+        composer, *drawn = finish(session, host.model)
+        yield *UNCHANGED[:2], composer, *drawn
+        yield *UNCHANGED[:2], composer, *UNCHANGED[3:]
 
 
 def stop(session: Session) -> None:
