@@ -84,11 +84,14 @@ class Tab:
         self._values.update(zip(asking["inputs"][2:], astuple(self._choices), strict=True))
         self._all(begin)
         self._values[composer] = message  # the page sends what was in it
-        status = ""
+        status, line = "", None
         has_begun = False
         for data in self._run(asking):
             is_first, has_begun = not has_begun, True
-            status = data[1] if is_first else apply_diff(status, data[1])
+            line = data[1] if is_first else apply_diff(line, data[1])
+            if not isinstance(line, str):  # it stays as it is
+                continue
+            status = line
             if data[0] and not (is_first and len(data[0]) < 2):
                 yield self._told(status)
         self.status = self._told(status)
