@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, replace
 from itertools import count
 from pathlib import Path
@@ -30,6 +30,7 @@ from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
+from pipelines.types import Result
 from tests.archive_values import full_disk
 from tests.media_makers import write_clip
 
@@ -117,10 +118,10 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
 
 
-def compared(engine: ScriptedEngine, *prices: float | None) -> tuple[Comparison, Session]:
+def compared(engine: ScriptedEngine, *prices: float | None, files: Sequence[str] = ()) -> tuple[Comparison, Session]:
     """Two questions to the same model, with the price of the settings at 5, as far as they come with nobody there."""
     host, comparison, session = Host.of(Model(engine=engine)), Comparison(), Session()
-    page_compare.begin({"text": "Which?", "files": []}, comparison, *[engine.info.model] * 2)
+    page_compare.begin({"text": "Which?", "files": files}, comparison, *[engine.info.model] * 2)
     controls = replace(Choices(), price_per_hour=5.0)
     for _ in page_compare.comparing(host, host.rivals)(comparison, session, *prices, *astuple(controls)):
         pass
@@ -134,6 +135,37 @@ def test_a_comparison_that_nobody_listens_to_ends(monkeypatch: pytest.MonkeyPatc
     assert [side.reply for side in comparison.sides] == [None, None]
     assert comparison.stop.is_set()
     page_compare.finish(comparison)
+
+
+def test_on_a_full_disk_a_comparison_gives_the_composer_back_and_tells(
+    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Stop stayed for ever, and the page could compare no more until it was loaded again."""
+    monkeypatch.setattr(page_compare, "uploads", lambda: tmp_path)
+    engine = ScriptedEngine("A square.", Checkpoint.open(DEMO_FOLDER))
+    comparison, _ = compared(engine, 0, 0, files=[str(picture)])
+    with full_disk():
+        composer, replies = page_compare.finish(comparison)
+    assert composer.submit_btn is True
+    assert replies.count("A square.") == 2
+    assert "the disk of the server is full" in replies
+    assert not any(side.reply.media for side in comparison.sides if isinstance(side.reply, Result))
+
+
+def test_on_a_full_disk_what_is_opened_again_and_what_is_dragged_over_are_told(
+    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for handlers in (page_outcome, page_turns):
+        monkeypatch.setattr(handlers, "uploads", lambda: tmp_path)
+    session = Session(rounds=[Round(Draft("What?", (picture,)), Reply("A square."))])
+    claims(session.rounds)  # what reads files cannot be started on such a disk, and would be what is told
+    dragged = gr.SelectData(None, {"index": 0, "value": {"medium": 0, "box": [0, 0, 500, 500]}})
+    with full_disk():
+        seen, *_ = page_outcome.redraw(session)
+        _, told = page_turns.point_at(session, dragged)
+    assert "the disk of the server is full" in seen
+    assert "the disk of the server is full" in told
+    assert session.pointed is None
 
 
 def test_a_price_of_0_is_not_told_and_an_empty_one_is_that_of_the_settings() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -160,7 +161,10 @@ def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[Any, A
 def finish(comparison: Comparison) -> tuple[Any, ...]:
     """Draw what both named, and give the composer back with the question in it, for the next two models."""
     if comparison.sides:
-        comparison.drawn = drawn_html(comparison, Shelf(uploads()))
+        try:
+            comparison.drawn = drawn_html(comparison, Shelf(uploads()))
+        except UserError as error:
+            comparison.drawn = f'<p class="gb-error">{escape(str(error))}</p>'
         for side in comparison.sides:
             side.let_go()
     return parts.ready_composer(), compared_html(comparison)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from pipelines.disk import is_full
 from pipelines.page import components as parts
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page.host import Host, uploads
@@ -20,7 +20,7 @@ from pipelines.run import seen_pixels
 from pipelines.serving import looking_back
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
-from pipelines.types import Roofline
+from pipelines.types import Roofline, UserError
 
 CHECKED = """(told) => {
   const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
@@ -31,8 +31,6 @@ CHECKED = """(told) => {
   chip.querySelector(".gb-show span").dataset.doubtful = glassbox.say("doubtful");
 }"""
 """Runs in the browser: what a check came to is written on its mark."""
-
-NO_ROOM = '<p class="gb-error">What was seen could not be drawn: the disk of the server is full.</p>'
 
 
 def wire_outcome(
@@ -70,10 +68,8 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
         given = evidence.Given(session.num_new_media, about, session.files, shelf, seen_pixels)
         try:
             seen = evidence.evidence_html(result, given)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            seen = NO_ROOM
+        except UserError as error:
+            seen = f'<p class="gb-error">{escape(str(error))}</p>'
         session.result = None  # it holds every frame, and the page needs them no more
     record = session.take_record()
     if record is not None:

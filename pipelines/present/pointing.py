@@ -94,7 +94,7 @@ def pointing_of(value: object, num_media: int) -> Pointing:
 
 
 def point(pointing: Pointing, files: Sequence[Path], shelf: Shelf) -> Pointed:
-    """Cut out what is marked, from the file itself. Raises UserError where that cannot be read any more."""
+    """Cut out what is marked, from the file itself. Raises UserError where that cannot be done."""
     item = open_once(files[pointing.medium], AtTimes(pointing.moments_s))
     frames, times_s = (item.rgb, item.times_s) if isinstance(item, Clip) else (item.rgb[None], ())
     left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), frames.shape[2], frames.shape[1])

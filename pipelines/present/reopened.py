@@ -27,17 +27,21 @@ NUM_FRAMES, MAX_SIDE_PX = 16, 960
 def reopened(rounds: Sequence[Round], shelf: Shelf) -> tuple[str, Answered | None]:
     """The pane for the last answer, and the answer as later questions about it need it.
 
-    Where a file cannot be read any more, the pane says so.
+    Where a file cannot be read any more, or the disk is full, the pane says so.
     """
     if not any(past.draft.files for past in rounds):
         return EMPTY, None
     try:
-        last = claims(rounds)[-1]
-        seen = last.round.reply.seen
-        seen = seen if len(seen) == len(last.files) else ()
-        media = tuple(_opened(last, medium, seen) for medium in range(len(last.files)))
+        return _drawn(rounds, shelf)
     except UserError as error:
         return f'<div class="gb-evidence gb-empty"><p>{escape(str(error))}</p></div>', None
+
+
+def _drawn(rounds: Sequence[Round], shelf: Shelf) -> tuple[str, Answered]:
+    last = claims(rounds)[-1]
+    seen = last.round.reply.seen
+    seen = seen if len(seen) == len(last.files) else ()
+    media = tuple(_opened(last, medium, seen) for medium in range(len(last.files)))
     draft, reply = last.round.draft, last.round.reply
     grounding = Grounding(tuple(mark.region for mark in last.marks), last.events)
     exhibit = Exhibit(media, tuple(one.sight for one in seen), grounding, reply.answer)

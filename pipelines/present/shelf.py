@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from pipelines.disk import is_full
 from pipelines.host.sweeping import files_in
+from pipelines.types import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,7 @@ SERVED = "gradio_api/file="
 """Where the page's framework serves files from, beside the page."""
 MAX_AGE_S = 86_400
 MAX_LOSSLESS_PIXELS = 1024 * 1024
+NO_ROOM = "What was seen could not be drawn: the disk of the server is full."
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,22 @@ class Shelf:
         return SERVED + quote(path.as_posix())
 
     def put(self, rgb: NDArray[np.uint8]) -> str:
-        """Write a picture, uint8 [height, width, 3], in its full size, and return its address."""
+        """Write a picture, uint8 [height, width, 3], in its full size, and return its address. Raises as `keep`."""
         return self.address(self.keep(rgb))
 
     def keep(self, rgb: NDArray[np.uint8], name: str = "") -> Path:
-        """Write a picture, uint8 [height, width, 3], and return its path: under `name`, where people are to read it."""
+        """Write a picture, uint8 [height, width, 3], and return its path: under `name`, where people are to read it.
+
+        Raises UserError where the disk is full.
+        """
+        try:
+            return self._kept(rgb, name)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise UserError(NO_ROOM) from error
+
+    def _kept(self, rgb: NDArray[np.uint8], name: str) -> Path:
         key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
         is_lossless = rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS
         file = f"{name or key}.{'png' if is_lossless else 'jpg'}"
