@@ -1,8 +1,9 @@
-"""When a disk takes no more: the errors of the system that say so."""
+"""When a disk takes no more: the errors of the system that say so, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """No room, too large a file for the disk or the user's limit, the user's share used up."""
@@ -11,3 +12,18 @@ FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOS
 def is_full(error: OSError) -> bool:
     """Whether an error means that there is no room left."""
     return error.errno in FULL
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole, or leave what was there. Of a file's name what is no text is escaped. Raises OSError."""
+    place = path.resolve()  # a link stays one
+    is_plain = place.is_file() or not place.exists()  # not a device or a pipe
+    fresh = place.with_name(f"{place.name}.new") if is_plain else place
+    try:
+        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        if is_plain:
+            fresh.replace(place)
+    except BaseException:  # also where it is interrupted
+        if is_plain:
+            fresh.unlink(missing_ok=True)
+        raise

@@ -15,10 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipelines.disk import write_whole
 from pipelines.types import Record, Span, UserError
 
 STAGES_PID = 1
 """torch names its own rows by the numbers of processes and devices; no process of a user has this one."""
+NO_ROOM = "What torch recorded cannot be written to the temporary folder: make room there, or set TMPDIR to another."
 Event = Mapping[str, object]
 
 
@@ -26,7 +28,10 @@ def check_trace(path: Path | None) -> None:
     """Raise UserError for a trace that could not be written."""
     if path is not None:
         with _writing(path):
+            was_there = path.exists()
             path.touch()
+            if not was_there:  # nothing may come of the request
+                path.unlink()
 
 
 @contextmanager
@@ -55,7 +60,7 @@ def traced(path: Path | None, record: Callable[[], Record | None]) -> Iterator[N
         stages = [] if done is None else _stages(done, base_ns)
         with _writing(path):
             content = {"baseTimeNanoseconds": base_ns, "traceEvents": [*stages, *recorded]}
-            path.write_text(json.dumps(content), encoding="utf-8")
+            write_whole(path, json.dumps(content))
 
 
 def _stages(record: Record, base_ns: int) -> list[Event]:
@@ -65,10 +70,13 @@ def _stages(record: Record, base_ns: int) -> list[Event]:
 
 
 def _recorded(profiler: Any) -> tuple[int, list[Event]]:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "torch.json"
-        profiler.export_chrome_trace(str(file))
-        content = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "torch.json"
+            profiler.export_chrome_trace(str(file))
+            content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # torch says nothing of a disk that is full: the file is cut off, or missing
+        raise UserError(NO_ROOM) from error
     return int(content.get("baseTimeNanoseconds", 0)), content["traceEvents"]
 
 
@@ -97,5 +105,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f'The trace cannot be written to "{path}": name a file in a folder that you may write to.'
+            f'The trace cannot be written to "{path}": name a file in a folder that you may write to, and see whether '
+            "the disk is full."
         ) from error

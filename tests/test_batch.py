@@ -21,10 +21,12 @@ from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import Results, failed
 from pipelines.batch.tables import csv_text
 from pipelines.commands.batch import _write
+from pipelines.disk import write_whole
 from pipelines.present.burnt import burnt
 from pipelines.present.coco import Annotated, coco
 from pipelines.present.overlay import Mark
 from pipelines.types import Region, Settings, UserError
+from tests.archive_values import full_disk
 from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -295,6 +297,25 @@ def test_a_disk_that_is_full_is_told_and_the_run_can_go_on(tmp_path: Path) -> No
         assert not results.done
         results.append(line)
         assert list(results.lines()) == [json.loads(json.dumps(line))]
+
+
+def test_what_a_full_disk_cuts_off_is_not_left_beside_what_was_there(tmp_path: Path) -> None:
+    table, fresh = tmp_path / "t.csv", tmp_path / "c.json"
+    table.write_text("before")
+    for path in (table, fresh):
+        with full_disk(), pytest.raises(OSError, match="large"):
+            write_whole(path, "x" * 1000)
+    assert list(tmp_path.iterdir()) == [table]
+    assert table.read_text() == "before"
+    path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
+    with Results(path, Settings()) as results:
+        results.append({**line, "error": None, "answer": "x" * 1000})
+        results.append(line)
+    whole = path.read_bytes()
+    with full_disk(), pytest.raises(UserError, match="cannot be written"):
+        Results(path, Settings(), retry=True)
+    assert path.read_bytes() == whole
+    assert sorted(tmp_path.iterdir()) == [path, table]
 
 
 def test_a_device_keeps_no_results() -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.__main__ import main
+from pipelines.tracing import check_trace, traced
+from pipelines.types import UserError
+from tests.archive_values import full_disk
 
 QUESTION = "How many objects are there?"
 
@@ -52,6 +55,15 @@ def test_a_trace_holds_the_stages_and_what_torch_ran_in_them(picture: Path, tmp_
         if event.get("cat") == "cpu_op" and 0 <= event["ts"] - vision["ts"] <= vision["dur"]
     }
     assert "aten::linear" in ran or "aten::addmm" in ran
+
+
+def test_a_full_disk_ends_a_trace_in_a_sentence(tmp_path: Path) -> None:
+    """What torch wrote in between ended in a traceback, and a trace that was cut off lay under its name."""
+    file = tmp_path / "trace.json"
+    check_trace(file)
+    with full_disk(), pytest.raises(UserError, match="temporary folder: make room there"), traced(file, lambda: None):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_trace_that_cannot_be_written_is_told_before_the_model_is_loaded(

@@ -179,6 +179,8 @@ class Results:
             self._file.close()
             fresh.replace(place)
         except OSError as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
             raise self._unwritable() from error
         self._file = self._open()
 

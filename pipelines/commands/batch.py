@@ -12,6 +12,7 @@ from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
 from pipelines.commands.output import harmless
+from pipelines.disk import write_whole
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, positive, settings_of
 from pipelines.present.coco import coco_json
 from pipelines.types import UserError
@@ -74,14 +75,8 @@ def _count(line: Line, bar: tqdm[None]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole, or what was there stays. Of a file's name what is no text is escaped."""
     try:
-        place = path.resolve()
-        is_plain = place.is_file() or not place.exists()  # not a device or a pipe
-        fresh = place.with_name(f"{place.name}.new") if is_plain else place
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        if is_plain:
-            fresh.replace(place)
+        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise UserError(f'"{path.name}" cannot be written: check its folder and the free disk space.') from error
