@@ -308,8 +308,9 @@ def test_what_a_full_disk_cuts_off_is_not_left_beside_what_was_there(tmp_path: P
     assert list(tmp_path.iterdir()) == [table]
     assert table.read_text() == "before"
     path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
+    answer: Any = {**line, "error": None, "answer": "x" * 1000}
     with Results(path, Settings()) as results:
-        results.append({**line, "error": None, "answer": "x" * 1000})
+        results.append(answer)
         results.append(line)
     whole = path.read_bytes()
     with full_disk(), pytest.raises(UserError, match="cannot be written"):
