@@ -11,7 +11,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipelines.host.own_uploads import NAMED_BY, made, own_uploads
+from pipelines.types import UserError
+
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+try:  # read then too, and the page lays its examples there
+    os.environ[NAMED_BY] = str(made(own_uploads(sys.argv[1:])))
+except UserError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
 
 import gradio as gr
 

@@ -69,7 +69,7 @@ def examine(host: str, port: int, data: str | None, model: Path = DEMO_FOLDER) -
     for package in ("torch", "transformers", "gradio"):
         yield _installed(package)
     yield port_finding(host, port)
-    yield from _folders(host, data)
+    yield from _folders(host, port, data)
     yield model_finding(model)
 
 
@@ -125,10 +125,11 @@ def model_finding(folder: Path) -> Finding:
     return Finding(name, f"whole, SHA-256 {measured[:12]}")
 
 
-def _folders(host: str, data: str | None) -> Iterator[Finding]:
+def _folders(host: str, port: int, data: str | None) -> Iterator[Finding]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from pipelines.archive.store import data_folder
+    from pipelines.host.own_uploads import own_uploads
     from pipelines.host.policy import is_local
 
     kept = data_folder(data, is_private=is_local(host))
@@ -142,8 +143,7 @@ def _folders(host: str, data: str | None) -> Iterator[Finding]:
         yield Finding("temporary folder", "none", "No temporary folder can be written: make room, or set TMPDIR.")
     else:
         yield folder_finding("temporary folder", temporary, "set TMPDIR to another")
-        uploads = Path(os.environ.get("GRADIO_TEMP_DIR") or temporary / "gradio")
-        yield folder_finding("upload folder", uploads, "set GRADIO_TEMP_DIR to another")
+        yield folder_finding("upload folder", own_uploads(["--port", str(port)]), "set GRADIO_TEMP_DIR to another")
     yield folder_finding("hub cache", Path(HF_HUB_CACHE), "set HF_HOME to another")
 
 
