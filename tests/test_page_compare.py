@@ -60,6 +60,23 @@ def test_two_models_side_by_side_and_a_vote(
     expect(page.locator("#past th[scope=row]")).to_have_count(2)
 
 
+def test_what_is_typed_on_the_other_side_survives_a_reload(page_server: PageServer, open_page: OpenPage) -> None:
+    """It was gone, question and files, or the chat's draft had taken its place."""
+    page = open_page(page_server)
+    turn_over, composer = page.locator("#turn-over"), page.locator("#compare-composer")
+    turn_over.click()
+    expect(turn_over).to_have_attribute("aria-pressed", "true")
+    page.set_input_files("#compare-composer input[type=file]", example("png").path)
+    expect(composer.locator(".thumbnail-item")).to_have_count(1)
+    composer.locator("textarea").fill("What do both see?")
+    page.wait_for_function("sessionStorage.getItem('glassbox-compared')?.includes('What do both see?')")
+    page.reload()
+    turn_over.click()
+    expect(turn_over).to_have_attribute("aria-pressed", "true")
+    expect(composer.locator("textarea")).to_have_value("What do both see?")
+    expect(composer.locator(".thumbnail-item")).to_have_count(1)
+
+
 def test_the_keys_do_on_the_other_side_what_they_do_in_the_chat(page_server: PageServer, open_page: OpenPage) -> None:
     with dialect_server(Stream([*said("A circle")[:1], HELD]), model="other") as server:
         page = open_page(page_server)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -21,10 +22,12 @@ from pipelines.page.outcome import show_past
 from pipelines.present import ballot, status
 from pipelines.present.choices import Choices
 from pipelines.present.comparison import NAMES, Comparison
-from pipelines.present.composer import composed, draft_of
+from pipelines.present.composer import composed, draft_of, remembered_draft
+from pipelines.present.listing import Remembered
 from pipelines.present.shelf import Shelf
 from pipelines.present.side_by_side import EMPTY, compared_html, drawn_html
 from pipelines.serving.comparing import Comparing
+from pipelines.serving.keeping import LOST_FILES
 from pipelines.serving.rivals import Rivals
 from pipelines.serving.session import Session
 from pipelines.types import UserError
@@ -35,6 +38,7 @@ TURN_OVER = """(...values) => {
   return values;
 }"""
 """Runs in the browser, whose styles show one side or the other by what the button says."""
+REMEMBERED = "(draft, own) => [glassbox.compared(), own]"
 MODEL_INFO = "The page's own first. On a server: NAME@http://HOST:PORT/v1"
 SENT_ON = "What you ask a model on a server is sent on to that server."
 PRICE_INFO = "Of the machine, in your currency. Empty: as in the settings. 0: not told."
@@ -100,6 +104,9 @@ def wire_compare(
         return gr.Button(visible=True), first, gr.Dropdown(names, value=other, allow_custom_value=rivals.is_open)
 
     page.load(offer, None, [turn_over, *models], **PRIVATE)
+    draft = gr.Textbox(visible="hidden")
+    page.load(restored, [draft, pane.composer], pane.composer, js=REMEMBERED, **PRIVATE)
+    pane.composer.change(None, pane.composer, None, js="(message) => glassbox.keepCompared(message)")
     turn_over.click(filled, [composer, pane.composer, session], pane.composer, js=TURN_OVER, **AT_ONCE)
     turn_over.click(lambda asking: ballot.votes_html(all_votes(host, asking)), session, pane.votes, **AT_ONCE)
 
@@ -114,9 +121,22 @@ def wire_compare(
         button.click(voting(host, choice), [comparison, session], [pane.line, pane.votes], **PRIVATE)
 
 
+def restored(text: str, own: dict[str, Any] | None) -> Any:
+    """What the composer held before this tab was loaded again; never in the place of something."""
+    remembered = Remembered.of_json(text)
+    draft = remembered_draft(remembered.question, remembered.files, uploads())
+    if draft.files != tuple(map(Path, remembered.files)):
+        gr.Warning(LOST_FILES)
+    return gr.skip() if _holds(own) or draft == Draft("") else gr.MultimodalTextbox(value=composed(draft))
+
+
+def _holds(own: dict[str, Any] | None) -> bool:
+    return bool(own and (own.get("text") or own.get("files")))
+
+
 def filled(chat: dict[str, Any] | None, own: dict[str, Any] | None, session: Session) -> Any:
     """What the composer begins with: what the chat's holds, or the last question; never in the place of something."""
-    if own and (own.get("text") or own.get("files")):
+    if _holds(own):
         return gr.skip()
     try:
         draft = draft_of(chat, uploads())

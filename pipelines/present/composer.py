@@ -31,6 +31,15 @@ def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
     return Draft(str(text), uploaded(names if isinstance(names, Sequence) else (), uploads))
 
 
+def remembered_draft(question: str, names: Sequence[str], uploads: Path) -> Draft:
+    """The draft that a browser remembers, with those of its files that are still here."""
+    try:
+        files = uploaded(names, uploads)
+    except UserError:
+        files = ()
+    return Draft(question, tuple(path for path in files if path.is_file()))
+
+
 def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
     """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
     files = tuple(Path(str(name)) for name in names)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.archive import Archive, ChangedError, RenewedError, export, import_file
 from pipelines.conversation import Draft
-from pipelines.present.composer import draft_of, uploaded
+from pipelines.present.composer import draft_of, remembered_draft, uploaded
 from pipelines.present.listing import Pressed, Remembered, listing_html
 from pipelines.serving.session import Session
 from pipelines.types import UserError
@@ -123,7 +123,7 @@ class Keeping:
             done = None
             warnings.append(str(error))
         session = done.session if done else session
-        draft = self._draft(remembered)
+        draft = remembered_draft(remembered.question, remembered.files, self._uploads())
         if draft.files != tuple(map(Path, remembered.files)):
             warnings.append(LOST_FILES)
         if self._archive.notice:
@@ -157,11 +157,3 @@ class Keeping:
         session.discard()
         left = self._leave(session, draft_of(message, self._uploads()))
         return Done(session.another(left), is_shown=True, system=own_system)
-
-    def _draft(self, remembered: Remembered) -> Draft:
-        """The draft with those of its files that are still here."""
-        try:
-            files = uploaded(remembered.files, self._uploads())
-        except UserError:
-            files = ()
-        return Draft(remembered.question, tuple(path for path in files if path.is_file()))

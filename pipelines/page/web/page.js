@@ -1,12 +1,19 @@
 // What the page remembers in this tab, and its keys. Runs once, before the page is built.
 Object.assign(window.glassbox, (() => {
   const DRAFT = "glassbox-draft", HERE = "glassbox-conversation", SYSTEM = "glassbox-system";
+  const COMPARED = "glassbox-compared";
   let isAsked = false; // the composer was emptied by asking, and its question may yet come back
 
   function keepDraft(message) {
     const files = (message?.files ?? []).map((file) => file.path);
     if (!isAsked) sessionStorage.setItem(DRAFT, JSON.stringify({ text: message?.text ?? "", files }));
     return JSON.stringify(files);
+  }
+
+  // The other side of the page keeps its question when it is asked, and so does the tab.
+  function keepCompared(message) {
+    const files = (message?.files ?? []).map((file) => file.path);
+    sessionStorage.setItem(COMPARED, JSON.stringify({ text: message?.text ?? "", files }));
   }
 
   // The status line tells how far an answer is; the chat itself would be read out as it grows.
@@ -88,6 +95,8 @@ Object.assign(window.glassbox, (() => {
     compose,
     isComposing,
     keepDraft,
+    keepCompared,
+    compared: () => sessionStorage.getItem(COMPARED) ?? "{}",
     remembered,
     asked: () => { isAsked = true; quiet(); glassbox.toEnd(); },
     answered: (message) => { isAsked = false; keepDraft(message); goOn(); },
