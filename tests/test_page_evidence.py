@@ -423,6 +423,20 @@ def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open
     expect(page.locator("#pointed p")).to_have_count(0)
 
 
+def test_keys_mark_a_span_of_a_clip(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It turns.", clip)
+    button, told = page.get_by_role("button", name="Mark a part"), page.locator("#evidence [role=status]")
+    button.press("Enter")
+    expect(told).to_have_text("1.0 – 3.0 s")
+    page.keyboard.press("Tab")
+    expect(told).to_have_count(0)
+    button.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#pointed")).to_contain_text("Between 1.0 and 3.0 seconds")
+
+
 def taken(page: Page, button: str, count: int) -> list[Path]:
     """Press a button of what can be taken along, and download the files that it gives."""
     page.get_by_role("button", name=button, exact=True).click()

@@ -1,4 +1,4 @@
-"""Keys that are meant for something else than the page: an input method, an open list, a picture that is zoomed."""
+"""Keys that are meant for something else than the page: an input method, an open list, a picture, a part of it."""
 
 from __future__ import annotations
 
@@ -107,3 +107,34 @@ def test_escape_closes_an_open_list_and_a_zoomed_picture_before_it_stops_the_ans
     expect(thought).to_contain_text("Step 6 of the thought.")
     page.keyboard.press("Escape")
     wait_for_end(page, "Stopped by you")
+
+
+def test_keys_mark_a_part_of_a_picture(scripted_server: PageServer, open_page: OpenPage, picture: Path) -> None:
+    """Only a pointer could."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    ask(page, f"{SAY}It is a square.", picture)
+    wait_for_end(page, "Done")
+    button, pointed = page.get_by_role("button", name="Mark a part"), page.locator("#pointed")
+    page.locator("#evidence .gb-seen summary").focus()
+    page.keyboard.press("Shift+Tab")
+    expect(button).to_be_focused()
+    expect(button).to_have_css("opacity", "1")
+    page.keyboard.press("Enter")
+    part = page.get_by_role("application", name="Arrows move the part")
+    expect(part).to_be_focused()
+    told = page.locator("#evidence [role=status]")
+    expect(told).to_have_text("25 to 75 percent across, 25 to 75 percent down")
+    for key in ["ArrowRight", "ArrowUp", "Shift+ArrowRight", *["Shift+ArrowDown"] * 20]:
+        page.keyboard.press(key)
+    expect(told).to_have_text("27 to 79 percent across, 23 to 100 percent down")
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    expect(page.locator("#evidence .gb-band")).to_have_count(0)
+    page.keyboard.press("Enter")
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(pointed).to_contain_text("In this region [0, 250, 500, 750]")
+    expect(page.locator("#evidence .gb-band")).to_be_visible()
+    expect(page.locator("#composer textarea")).to_be_focused()

@@ -32,7 +32,7 @@ POINT_HERE = (
     '<p class="gb-note gb-hint">Drag over it to ask about a part. <button type="button" class="gb-mark-part"'
     ' aria-pressed="false">Mark a part</button></p>'
 )
-"""A finger needs the button: it scrolls otherwise."""
+"""A finger needs the button, as it scrolls otherwise, and so do keys: a mouse drags, and is not shown it."""
 
 
 @dataclass(frozen=True)
