@@ -338,12 +338,12 @@ def test_all_columns_of_the_times_can_be_read(
     assert table.evaluate(right) <= page.locator("#waterfall").evaluate(right) + 1
 
 
-@pytest.mark.parametrize("width", [1280, 1440, 1920])
+@pytest.mark.parametrize("size", [PHONE, (820, 1180), (1024, 768), (1280, 900), DESK, (1920, 900)], ids=str)
 def test_all_requests_can_be_read_below_the_evidence(
-    width: int, scripted_server: PageServer, open_page: OpenPage, picture: Path
+    size: tuple[int, int], scripted_server: PageServer, open_page: OpenPage, picture: Path
 ) -> None:
-    """They were squeezed into the height that the evidence left of the pane, which is none."""
-    page = open_page(scripted_server, (width, 900))
+    """They were squeezed into the height that the evidence left of the pane, which is none, and cut off at its side."""
+    page = open_page(scripted_server, size)
     choose_fast(page)
     say(page, '[{"bbox_2d": [1, 2, 500, 600], "label": "wall"}]', picture)
     page.locator("#requests .label-wrap").first.click()
