@@ -33,6 +33,8 @@ def test_two_models_side_by_side_and_a_vote(
         expect(composer.locator("textarea")).to_have_value(shapes.question)
         page.set_input_files("#compare-composer input[type=file]", shapes.path)
         expect(composer.locator(".thumbnail-item")).to_have_count(1)
+        for price in page.locator("#compare").get_by_label("Price of an hour").all():
+            expect(price).to_have_value("")  # that of the settings: 0 would be none, and was sent
         other = page.get_by_label("Model B")
         other.fill(f"other@{server.base_url}")
         other.press("Enter")

@@ -97,13 +97,16 @@ def wire_compare(
 
     def offer() -> tuple[Any, ...]:
         if not rivals.may_compare:
-            return gr.skip(), gr.skip(), gr.skip()
+            return tuple(gr.skip() for _ in offered)
         names = rivals.offered()
         other = names[1] if len(names) > 1 else None
-        first = gr.Dropdown(names, value=names[0], allow_custom_value=rivals.is_open)
-        return gr.Button(visible=True), first, gr.Dropdown(names, value=other, allow_custom_value=rivals.is_open)
+        first, second = (
+            gr.Dropdown(names, value=name, allow_custom_value=rivals.is_open) for name in (names[0], other)
+        )
+        return gr.Button(visible=True), first, second, None, None
 
-    page.load(offer, None, [turn_over, *models], **PRIVATE)
+    offered = [turn_over, *models, *pane.prices]  # an empty number begins as 0 with the framework, and is emptied here
+    page.load(offer, None, offered, **PRIVATE)
     draft = gr.Textbox(visible="hidden")
     page.load(restored, [draft, pane.composer], pane.composer, js=REMEMBERED, **PRIVATE)
     pane.composer.change(None, pane.composer, None, js="(message) => glassbox.keepCompared(message)")
