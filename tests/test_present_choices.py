@@ -129,7 +129,7 @@ def test_a_long_system_prompt_costs_its_tokens() -> None:
 def test_the_line_and_the_table_tell_tokens_and_seconds() -> None:
     line = line_html(foretell(FILES, START, Here(foresee, PACE)), PACE)
     assert "10,024 visual tokens · 20 s to read · 200 tokens of thought (2.0 s) · 20 of answer (0.2 s)" in line
-    assert "at most 2,048 new (20 s)" in line
+    assert "at most 2,048 new tokens (20 s)" in line
     table = table_html(FILES, START, Here(foresee, PACE))
     assert "<b>Think: about 23 s</b> · Fast: about 21 s" in table
     assert "Brief: 256 tokens (2.6 s)" in table
@@ -152,7 +152,7 @@ def test_a_system_prompt_that_is_too_long_is_told_before_it_is_asked() -> None:
 
 def test_nothing_is_told_that_nobody_knows() -> None:
     line = line_html(foretell(FILES[:1], START, Here(foresee, Pace())), Pace())
-    assert line.endswith("Next question: 1,024 visual tokens · at most 2,048 new</p>")
+    assert line.endswith("Next question: 1,024 visual tokens · at most 2,048 new tokens</p>")
     assert "not known before the first request" in table_html([], START, Here(foresee, Pace()))
 
 
