@@ -38,15 +38,15 @@ def ask(page: Page, question: str, file: Path | None = None) -> None:
 
 def choose_fast(page: Page) -> None:
     """Turn thinking off, and close the settings again."""
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.get_by_label("Fast").check()
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     expect(page.locator("#reset")).not_to_be_in_viewport()
 
 
 def open_settings(page: Page) -> None:
     """Open the sidebar of settings, the advanced ones too."""
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.locator("#advanced .label-wrap").click()
     expect(page.locator("#reset")).to_be_visible()
 

@@ -63,7 +63,7 @@ def test_axe_finds_nothing_and_every_target_is_large_enough(
     assert violations(page) == []
     assert page.evaluate(TARGETS % SMALLEST_PX) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     expect(page.locator("#reset")).to_be_visible()
     assert violations(page) == []
     assert page.evaluate(TARGETS % SMALLEST_PX) == []
@@ -85,6 +85,25 @@ def test_the_other_side_of_the_page_is_as_easy_to_use(page_server: PageServer, o
     assert violations(page) == []
     assert page.evaluate(TARGETS % SMALLEST_PX) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_each_sidebar_has_a_button_of_its_own_name(page_server: PageServer, open_page: OpenPage) -> None:
+    """That of the settings was called "Toggle Sidebar", by which nobody knows what it opens."""
+    page = open_page(page_server)
+    expect(page.locator("#settings .toggle-button")).to_have_accessible_name("Settings")
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_words_run_under_the_arrow_of_a_list(
+    size: tuple[int, int], page_server: PageServer, open_page: OpenPage
+) -> None:
+    page = open_page(page_server, size)
+    page.click("#turn-over")
+    lists = page.get_by_label("Model A")
+    expect(lists).to_have_value("demo")
+    room = """(list) => list.getBoundingClientRect().right - parseFloat(getComputedStyle(list).paddingRight)
+        - list.parentElement.querySelector("svg").getBoundingClientRect().left"""
+    assert lists.evaluate(room) <= 0
 
 
 def test_the_keys_do_what_they_say(scripted_server: PageServer, open_page: OpenPage) -> None:

@@ -24,9 +24,9 @@ def compose(page: Page, text: str, key: str) -> None:
 
 
 def think(page: Page) -> None:
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.get_by_label("Think").check()
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
 
 
 def test_whoever_asks_by_keys_goes_on_where_the_question_was_typed(

@@ -74,7 +74,7 @@ def test_a_real_model_is_downloaded_cancelled_resumed_and_used(
         expect(page.locator("#about")).to_contain_text("0.8B on ")
         expect(page.locator("#get-model")).to_be_hidden()
         expect(button).to_have_text("In use")
-        page.get_by_label("Toggle Sidebar").last.click()
+        page.click("#settings .toggle-button")
         choose_fast(page)
         ask(page, "Hello, what can you do?")
         wait_for_end(page, "Done")

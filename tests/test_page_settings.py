@@ -86,9 +86,9 @@ def test_every_choice_tells_its_cost_before_the_question_is_asked(page_server: P
 def test_a_system_prompt_comes_before_the_question(scripted_server: PageServer, open_page: OpenPage) -> None:
     page = open_page(scripted_server)
     choose_fast(page)
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.fill("#system textarea", f"{SAY}I was told so beforehand.")
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     ask(page, "Hello")
     expect(page.locator("#chat .bot").last).to_contain_text("I was told so beforehand.")
     wait_for_end(page, "Done")
@@ -98,9 +98,9 @@ def test_a_system_prompt_that_is_too_long_is_told_and_the_question_stays(
     scripted_server: PageServer, open_page: OpenPage, picture: Path
 ) -> None:
     page = open_page(scripted_server)
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.fill("#system textarea", "long " * 2_000)
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     expect(page.locator("#outlook")).to_contain_text("longer than 8,000 characters: shorten it")
     ask(page, "Is it a square?", picture)
     wait_for_end(page, "The system prompt is longer than 8,000 characters: shorten it.")

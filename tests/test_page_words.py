@@ -23,9 +23,9 @@ def test_the_model_looks_closer_and_answers(page_server: PageServer, open_page: 
     [picture] = case.query.media
     Image.fromarray(picture.rgb).save(tmp_path / "small.png")
     page = open_page(page_server, DESK)
-    page.get_by_label("Toggle Sidebar").click()
+    page.click("#settings .toggle-button")
     page.get_by_label("Look closer").check()
-    page.get_by_label("Toggle Sidebar").click()
+    page.click("#settings .toggle-button")
     ask(page, case.query.question, tmp_path / "small.png")
     wait_for_end(page, "Done")
     look = page.locator("#chat .gb-look").first
@@ -44,10 +44,10 @@ def test_frames_of_a_span_of_a_clip_come_into_the_chain_and_six_looks_at_most(
     parameters = "".join(f"<parameter={name}>\n{value}\n</parameter>\n" for name, value in arguments.items())
     call = f"<tool_call>\n<function=clip_frames_tool>\n{parameters}</function>\n</tool_call>"
     page = open_page(scripted_server, DESK)
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     page.get_by_label("Fast").check()
     page.get_by_label("Look closer").check()
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.click("#settings .toggle-button")
     ask(page, SAY + call, write_clip(tmp_path / "clip.mp4", frames=60))
     wait_for_end(page, "Done")
     looks = page.locator("#chat .gb-look")

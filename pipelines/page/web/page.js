@@ -19,11 +19,17 @@ Object.assign(window.glassbox, (() => {
   // The status line tells how far an answer is; the chat itself would be read out as it grows.
   const quiet = () => document.querySelector("#chat [role=log]")?.setAttribute("aria-live", "off");
 
+  // The framework calls the button of every sidebar alike.
+  const named = () => {
+    document.querySelector("#settings .toggle-button")?.setAttribute("aria-label", glassbox.say("Settings"));
+  };
+
   // As it was before the page filled its settings in, which are remembered as they change.
   const system = sessionStorage.getItem(SYSTEM);
 
   function remembered() {
     quiet();
+    named();
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
