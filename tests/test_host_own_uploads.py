@@ -46,6 +46,15 @@ def test_nobody_else_reads_what_is_uploaded(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_that_somebody_else_has_put_there_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a folder of this name in a place for all would read the uploads."""
+    own = own_uploads([], {})
+    folder = made(tmp_path / own.parent.name / own.name)
+    monkeypatch.setattr(Path, "lstat", lambda _: os.stat_result((0o40700, 0, 0, 0, os.getuid() + 1, 0, 0, 0, 0, 0)))
+    with pytest.raises(UserError, match="Uploads cannot be kept"):
+        made(folder)
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(UserError, match="see whether the disk is full"):
         made(tmp_path / "uploads")

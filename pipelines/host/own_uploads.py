@@ -6,6 +6,7 @@ takes away what the others still show, and whoever is not its owner cannot even 
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -36,15 +37,20 @@ def own_uploads(arguments: Sequence[str] = (), environment: Mapping[str, str] = 
     """
     if named := environment.get(NAMED_BY):
         return Path(named)
-    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # elsewhere each user has a temporary folder
-    return Path(tempfile.gettempdir()).resolve() / f"glassbox{user}" / port_of(arguments, environment)
+    return Path(tempfile.gettempdir()).resolve() / _of_user() / port_of(arguments, environment)
+
+
+def _of_user() -> str:
+    return f"glassbox-{os.getuid()}" if hasattr(os, "getuid") else "glassbox"  # elsewhere each has a temporary folder
 
 
 def made(folder: Path) -> Path:
-    """Make the folder, for this user alone. Raises UserError where nothing can be written there."""
+    """Make the folder, for this user alone. Raises UserError where nothing can be written there, or it is another's."""
     try:
         for place in (folder.parent, folder):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if place.name == _of_user() and hasattr(os, "getuid") and place.lstat().st_uid != os.getuid():
+                raise PermissionError(errno.EPERM, "somebody else has made it, who would read what is uploaded")
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(TRIED_BYTES))
     except OSError as error:
