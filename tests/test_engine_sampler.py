@@ -62,6 +62,16 @@ def test_tokens_are_drawn_as_often_as_by_generate(sampling: Sampling) -> None:
     assert ((drawn - expected)[possible] ** 2 / expected[possible]).sum() < 40
 
 
+@pytest.mark.parametrize("temperature", [1e-5, 1e-37, 1e-38, 1e-45, 1e-46, 5e-324])
+def test_a_temperature_near_0_takes_the_likeliest(temperature: float) -> None:
+    """Logits divided by it were infinite, and what was drawn among them any token, or an error of `generate`."""
+    choice = Choice(Sampling(temperature=temperature, top_k=5), seed=1)
+    logits = torch.stack([40 * LOGITS, LOGITS - 100, LOGITS])
+    chosen = [token for token, _ in pick(logits, [choice, choice, choice]).read()]
+    assert chosen == logits.argmax(-1).tolist()
+    assert Sampling(temperature=temperature).temperature in (0, 1e-5)
+
+
 def test_rows_draw_by_their_own_settings_and_numbers() -> None:
     """What a row draws does not depend on who is beside it."""
     samplings = [Sampling(), Sampling(temperature=1.0), Sampling(temperature=2.0, top_k=3)]

@@ -21,10 +21,16 @@ MAX_SYSTEM_CHARACTERS = 8_000
 """A system prompt's length at most: some 2,000 tokens, with which every question of the conversation begins."""
 LONG_SYSTEM = f"The system prompt is longer than {MAX_SYSTEM_CHARACTERS:,} characters: shorten it."
 
+LEAST_TEMPERATURE = 1e-5
+"""What is lower draws the likeliest token anyway, until logits divided by it are no numbers any more."""
+
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. `temperature` 0 is greedy, and then the rest but the penalties has no effect."""
+    """How the next token is chosen. `temperature` 0 is greedy, and then the rest but the penalties has no effect.
+
+    Below `LEAST_TEMPERATURE` it is 0.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -38,6 +44,8 @@ class Sampling:
             raise ValueError("sampling needs temperature >= 0, 0 < top_p <= 1 and top_k >= 0")
         if not 0 <= self.min_p <= 1 or self.repetition_penalty <= 0:
             raise ValueError("sampling needs min_p from 0 to 1 and a repetition penalty above 0")
+        if self.temperature < LEAST_TEMPERATURE:
+            object.__setattr__(self, "temperature", 0.0)
 
 
 COUNTS = ("max_new_tokens", "max_thinking_tokens", "num_frames", "max_frames", "max_clip_tokens", "max_pixels")
