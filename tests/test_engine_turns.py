@@ -143,6 +143,44 @@ def test_who_asked_is_told_also_where_what_it_used_cannot_be(
     assert run(engine, inputs_of(engine, "clip")) == expected
 
 
+def test_the_thread_goes_on_where_memory_cannot_be_given_back(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was ended by that, and who asked next waited for it for ever."""
+
+    def failing() -> None:
+        raise RuntimeError(BROKEN)
+
+    expected = oracle(engine, inputs_of(engine, "clip"), 80)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr("pipelines.engine.scheduler.MAX_IDLE_CAPACITY", 0)
+        patched.setattr(engine.scheduler.stack, "release", failing)
+        for _ in range(2):
+            assert pool.submit(run, engine, inputs_of(engine, "clip")).result(30) == expected
+            pool.submit(engine.scheduler.wait_idle).result(30)
+
+
+def test_who_asks_is_told_where_the_thread_cannot_even_begin_a_turn(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the driver of a GPU has failed: they waited for ever, and so did the end of the program."""
+
+    def failing(*_: object) -> None:
+        raise RuntimeError(BROKEN)
+
+    expected = oracle(engine, inputs_of(engine, "clip"), 80)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        patched.setattr(torch, "set_flush_denormal", failing)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=BROKEN):
+                pool.submit(run, engine, inputs_of(engine, "clip")).result(30)
+            with pytest.raises(RuntimeError, match=BROKEN):
+                pool.submit(engine.scheduler.between, lambda: None).result(30)
+            pool.submit(engine.scheduler.wait_idle).result(30)
+    assert run(engine, inputs_of(engine, "clip")) == expected
+    assert engine.scheduler.num_busy == 0
+
+
 @pytest.mark.parametrize("task", ["send", "vision", "prefill", "decode", "others", "deliver"])
 def test_a_listener_that_fails_ends_its_own_request_alone(engine: LocalEngine, task: str) -> None:
     def fail(work: Work) -> None:

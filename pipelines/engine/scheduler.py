@@ -129,6 +129,16 @@ class Scheduler:
 
     @torch.inference_mode()
     def _work(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # as where the device itself is lost
+            with self._changed:  # else who asks meanwhile would wait for a thread that has gone
+                self._is_working = False
+                self._give_up(error)
+                self._anticipated.clear()
+                self._changed.notify_all()
+
+    def _serve(self) -> None:
         device = self.stack.device
         # states fade into numbers so small that a CPU is slow at each of them: they become 0
         torch.set_flush_denormal(True)
@@ -159,10 +169,7 @@ class Scheduler:
             self._gauge.drop(job)
             job.end(self._refuse(error))
         self._errands.fail(self._refuse(error))
-        try:
-            self._make_room()
-        except Exception as still:
-            LOGGER.warning("what it held could not be given back", exc_info=still)
+        _give_back(self._make_room)
 
     def _has_work(self) -> bool:
         with self._changed:
@@ -170,7 +177,7 @@ class Scheduler:
                 return True
             self._errands.cancel()
             if self.stack.slots.capacity > MAX_IDLE_CAPACITY:
-                self.stack.release()
+                _give_back(self.stack.release)
             self._is_working = False
             self._changed.notify_all()
             return False
@@ -294,3 +301,11 @@ class Scheduler:
             self.stack.release()
         if self.stack.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _give_back(release: Callable[[], None]) -> None:
+    """Free memory; where that fails, it is nobody's error, and the thread goes on."""
+    try:
+        release()
+    except Exception as error:
+        LOGGER.warning("what it held could not be given back", exc_info=error)
