@@ -71,6 +71,16 @@ def test_a_damaged_file_is_found_and_removed(tmp_path: Path, hub: HubServer) -> 
     assert run(tmp_path, hub, "models", "pull", f"0.8B@{COMMIT}").returncode == 0
 
 
+@pytest.mark.parametrize("name", ["0.8B", "0.8B@other"])
+def test_a_revision_that_was_pulled_is_told_as_what_runs_it(name: str, tmp_path: Path, hub: HubServer) -> None:
+    """It told the name alone, which stands for the newest revision."""
+    pulled = run(tmp_path, hub, "models", "pull", name, "--revision", COMMIT)
+    assert pulled.stdout.endswith(f"use it with --model 0.8B@{COMMIT}\n"), pulled.stderr
+    model = pulled.stdout.split()[-1]
+    asked = run(tmp_path, None, "ask", "-q", "Hello, what can you do?", "--thinking", "off", "--model", model)
+    assert asked.returncode == 0, asked.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -37,7 +37,8 @@ def run_command(options: argparse.Namespace) -> int:
         wanted = at_hub(options.model)
         model = HubModel(wanted.hub_id, options.revision or wanted.revision)
         folder = pull(model, _tell, _show if sys.stderr.isatty() else None)
-        say(f"{model.hub_id} is whole, revision {folder.name}: use it with --model {options.model}")
+        name = f"{options.model.partition('@')[0]}@{options.revision}" if options.revision else options.model
+        say(f"{model.hub_id} is whole, revision {folder.name}: use it with --model {name}")
         return 0
     if options.tokens < 1 or options.visitors < 1:
         raise UserError("Tokens and visitors are counted from 1: give a larger --tokens or --visitors.")
