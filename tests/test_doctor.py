@@ -97,9 +97,34 @@ def test_a_port_that_cannot_be_opened(host: str, port: int) -> None:
 
 
 def test_nothing_kept_is_well() -> None:
-    told = {finding.name: finding for finding in examine("192.0.2.1", 0, None)}
+    told = {finding.name: finding for finding in examine(LOCAL, 0, None)}
     assert told["data folder"].told == "none: no conversation is kept"
     assert not told["data folder"].wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param([], "/glassbox can be written", id="this machine"),
+        pytest.param(["--host", "0.0.0.0"], "none: no conversation is kept", id="others"),
+        pytest.param(["--allow-host", "box.example"], "none: no conversation is kept", id="a name"),
+        pytest.param(["--behind-proxy"], "none: no conversation is kept", id="a proxy"),
+        pytest.param(["--public"], "none: no conversation is kept", id="strangers"),
+    ],
+)
+def test_who_reaches_the_page_decides_what_is_kept_as_at_its_start(
+    healthy: list[str],
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only the address was looked at, so that a folder was tried which the page behind a proxy never uses."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    assert main([*healthy[:-2], *arguments]) == 0
+    [row] = [row for row in capsys.readouterr().out.splitlines() if row.startswith("data folder")]
+    assert row.endswith(told)
 
 
 def test_a_folder_is_tried_where_it_would_be_made(tmp_path: Path) -> None:
@@ -141,7 +166,7 @@ def test_a_damaged_model_is_told(model: Path, damage: Callable[[Path], object], 
 
 def test_a_package_that_is_not_there_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    findings = {finding.name: finding for finding in examine(LOCAL, 0, "none")}
+    findings = {finding.name: finding for finding in examine(LOCAL, 0, None)}
     wrong = "What tells of FFmpeg cannot be loaded (av): run `pip install -r requirements.txt` again."
     assert findings["FFmpeg"].wrong == wrong
     assert not findings["demo model"].wrong

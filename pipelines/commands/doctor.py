@@ -46,11 +46,14 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--port", type=int, default=port, help="as of app.py (default: 7860)")
     parser.add_argument("--data", metavar="FOLDER", help="as of app.py: where conversations are kept, or none")
+    parser.add_argument("--public", action="store_true", help="as of app.py")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="as of app.py")
+    parser.add_argument("--behind-proxy", action="store_true", help="as of app.py")
 
 
 def run_command(options: argparse.Namespace) -> int:
     """Print what was found, then what is wrong; the exit code is 1 where anything is."""
-    findings = list(examine(options.host, options.port, options.data))
+    findings = list(examine(options.host, options.port, kept_in(options)))
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         say(f"{finding.name:{width}}  {finding.told}")
@@ -59,8 +62,17 @@ def run_command(options: argparse.Namespace) -> int:
     return int(bool(wrong))
 
 
-def examine(host: str, port: int, data: str | None, model: Path = DEMO_FOLDER) -> Iterator[Finding]:
-    """Look at everything in turn. `model` is the folder of the shipped checkpoint."""
+def kept_in(options: argparse.Namespace) -> Path | None:
+    """Where a page that is started so keeps conversations; None for nowhere."""
+    from pipelines.archive.store import data_folder
+    from pipelines.host.policy import is_private, policy_of
+
+    policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
+    return data_folder(options.data, is_private=is_private(options.host, policy))
+
+
+def examine(host: str, port: int, kept: Path | None, model: Path = DEMO_FOLDER) -> Iterator[Finding]:
+    """Look at everything in turn. Conversations are `kept` in a folder; `model` is that of the shipped checkpoint."""
     for name, look in (("device", _device), ("memory", _memory), ("kernels", _kernels)):
         yield _loaded(name, look)
     yield _loaded("Pillow", _pillow)
@@ -69,7 +81,7 @@ def examine(host: str, port: int, data: str | None, model: Path = DEMO_FOLDER) -
     for package in ("torch", "transformers", "gradio"):
         yield _installed(package)
     yield port_finding(host, port)
-    yield from _folders(host, port, data)
+    yield from _folders(port, kept)
     yield model_finding(model)
 
 
@@ -125,14 +137,11 @@ def model_finding(folder: Path) -> Finding:
     return Finding(name, f"whole, SHA-256 {measured[:12]}")
 
 
-def _folders(host: str, port: int, data: str | None) -> Iterator[Finding]:
+def _folders(port: int, kept: Path | None) -> Iterator[Finding]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    from pipelines.archive.store import data_folder
     from pipelines.host.own_uploads import own_uploads
-    from pipelines.host.policy import is_local
 
-    kept = data_folder(data, is_private=is_local(host))
     if kept is None:
         yield Finding("data folder", "none: no conversation is kept")
     else:
