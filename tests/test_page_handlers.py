@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, replace
 from itertools import count
 from pathlib import Path
@@ -225,3 +227,22 @@ def test_what_a_full_disk_cut_off_does_not_stay_on_it(
         put_away = page_takeaway.taking(page_takeaway.CHOICES[choice], Host.of(Model()))(session)
     assert put_away.value is None
     assert list((tmp_path / "taken").iterdir()) == []
+
+
+def test_two_who_take_along_at_once_sweep_what_is_old(tmp_path: Path) -> None:
+    """Who met a folder that the other had just deleted got no files."""
+    both = threading.Barrier(2)
+
+    def sweep(folder: Path) -> Path:
+        both.wait()
+        return page_takeaway._swept(folder)
+
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(5):
+            for name in range(200):
+                old = tmp_path / f"{number}" / f"{name}"
+                old.mkdir(parents=True)
+                os.utime(old, (0, 0))
+            swept = [pool.submit(sweep, tmp_path / f"{number}") for _ in range(2)]
+            assert swept[0].result() == swept[1].result()
+    assert not list(tmp_path.glob("*/*"))
