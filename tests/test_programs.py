@@ -12,6 +12,7 @@ import urllib.request
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from gradio_client import Client, handle_file
@@ -204,6 +205,7 @@ def test_what_is_no_path_is_told_as_one_that_was_not_uploaded(path: str, scripte
         ("ask", {"question": "Hi", "system": 7}, "not a text"),
         ("ask", {"question": "Hi", "system": "x" * 8_001}, "longer than 8,000 characters"),
         ("ask", {"question": "Hi", "fps": "many"}, "A setting is no number"),
+        ("ask", {"question": "Hi", "seed": 10**400}, "far too large"),
         ("ask", {"question": "Hi", "max_frames": 0}, "The settings do not fit"),
         ("ask", {"question": "Hi", "files": {"path": "a"}}, "was not uploaded"),
         ("detect", {"file": None, "what": "cat"}, "was not uploaded"),
@@ -216,6 +218,42 @@ def test_what_is_wrong_is_one_sentence(
     name, told = events(scripted_server, tool, values)[-1]
     assert name == "error"
     assert sentence in told["error"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "values", "status", "sentence"),
+    [
+        ("ask", {}, 400, 'The value of "question" is missing: this tool takes question, files, thinking, '),
+        ("detect", {"file": None}, 400, 'The value of "what" is missing: this tool takes file, what, thinking.'),
+        ("ask", {"question": "Hi", "tokens": 5}, 400, 'There is no setting "tokens": this tool takes question, '),
+        ("models", {"all": True}, 400, 'There is no setting "all": this tool takes nothing.'),
+        ("find", {}, 404, "There is no such tool: call one of ask, detect, point, events, describe, read, models."),
+    ],
+)
+def test_a_call_that_does_not_fit_is_refused_in_a_sentence(
+    tool: str, values: dict[str, Any], status: int, sentence: str, scripted_server: PageServer
+) -> None:
+    """It was a fault of the server, which told to try again, and a traceback in its log."""
+    with pytest.raises(HTTPError) as refused:
+        begin(scripted_server, tool, values)
+    with refused.value as answer:
+        assert sentence in answer.read().decode().replace('\\"', '"')
+        assert answer.code == status
+    scripted_server.holds()
+    assert "Traceback (most recent call last):" not in scripted_server.drain()
+
+
+def test_values_without_names_have_to_be_all_there(scripted_server: PageServer) -> None:
+    """What was missing was told to the log alone, and to the program that the error is null."""
+    url = f"{scripted_server.address}gradio_api/call/ask"
+    body = json.dumps({"data": ["Hi"]}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        event = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{url}/{event}", timeout=60) as response:
+        name, told = parsed(response.read().decode())[-1]
+    assert name == "error"
+    assert told["error"].startswith("There are 1 values where 13 belong: send all of them, in their order")
 
 
 def test_events_are_those_of_a_clip(client: Client) -> None:

@@ -24,6 +24,7 @@ from pipelines.models import Running
 from pipelines.options import add_model, positive, positive_number
 from pipelines.page import components as parts
 from pipelines.page.host import Host, uploads
+from pipelines.page.programs import Named, tools_of
 from pipelines.page.sessions import MAX_SESSIONS, keeping_house
 from pipelines.present.figures.metrics import Metrics
 from pipelines.present.languages import catalogues
@@ -123,8 +124,9 @@ def middleware(host: Host) -> list[Middleware]:
     gate = Middleware(Gate, policy=host.policy, uploads=uploads)
     watch = Middleware(ArrivalWatch, arrivals=host.model.arrivals)
     signed_in = Middleware(SignedIn, login=lambda: host.policy().login)
+    named = Middleware(Named, tools=[tool.__name__ for tool in tools_of(host)])
     listening = Middleware(Listening, audience=host.audience)
-    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, listening]
+    return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, named, listening]
 
 
 def parser() -> argparse.ArgumentParser:

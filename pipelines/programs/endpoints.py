@@ -7,7 +7,7 @@ endpoint streams the result as it grows, and a client that wants no stream takes
 from __future__ import annotations
 
 import inspect
-import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +125,8 @@ def _whole(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError("A setting is no number: send a number.")
+    if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        raise UserError("A setting is no number, or far too large a one: send a number.")
     return value
 
 
