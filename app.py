@@ -66,14 +66,14 @@ def build(host: Host) -> gr.Blocks:
         other_side = page_compare.compare_pane()
         settings = settings_pane()
         view = [pane.chat, pane.line, pane.composer, seen, times, pane.pointed]
-        ended = wire_asking(host, session, pane, settings.controls, view)
-        wire_outcome(host, session, ended, words, requests)
+        ended = wire_asking(host, session, pane, settings.controls, [seen, times])
+        changes = wire_outcome(host, session, ended, pane.composer, words, requests)
         turned = wire_turns(host, session, pane, new_chat, view)
         copying(session)
         followers = [seen, words.words, words.heat]
         for changed in turned:
             changed.then(redraw, session, followers, **PRIVATE)
-        changes = [*ended, *turned]
+        changes += turned
         for changed in changes:
             changed.then(None, pane.composer, None, js=ANSWERED)
             changed.then(page_takeaway.put_away, None, files, **AT_ONCE)

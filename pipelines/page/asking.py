@@ -23,26 +23,31 @@ from pipelines.types import UserError
 
 ASKED = "(...values) => { glassbox.asked(); return values; }"
 UNBEGUN = (gr.skip(),) * 4
-UNCHANGED = (gr.skip(),) * 6
-"""Of all that shows a conversation."""
+UNCHANGED = (gr.skip(),) * 5
 
 
 def wire_asking(
-    host: Host, session: gr.State, pane: parts.ChatPane, controls: Sequence[Any], view: Sequence[Any]
+    host: Host, session: gr.State, pane: parts.ChatPane, controls: Sequence[Any], drawn: Sequence[Any]
 ) -> list[gr.events.Dependency]:
     """Let a visitor ask, stop, hurry, go on and ask again; what is returned is when a question has ended.
 
-    `view` is what shows a conversation, of which a question on its way changes the first two: the chat and the line.
+    `drawn` shows what an answer came to.
     """
     ask_question, answer_pending = asking(host), answering(host)
-    begins = [*view[:2], pane.composer, pane.pointed]
-    limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
+    doing = [pane.chat, pane.line]
+    begins, answers = [*doing, pane.composer, pane.pointed], [*doing, *drawn, pane.pointed]
+    limits: dict[str, Any] = {
+        **PRIVATE,
+        "concurrency_id": "ask",
+        "concurrency_limit": MAX_ASKING,
+        "show_progress_on": pane.chat,
+    }
     begun = pane.composer.submit(begin, [pane.composer, session], begins, js=ASKED, **AT_ONCE)
     given = [pane.composer, session, *controls]
-    ended = [begun.then(ask_question, given, view, trigger_mode="once", **limits)]
+    ended = [begun.then(ask_question, given, answers, trigger_mode="once", **limits)]
     for trigger, again in ((pane.go_on.click, resume), (pane.chat.retry, retry)):
         begun = trigger(again, session, begins, **AT_ONCE)
-        ended.append(begun.then(answer_pending, [session, *controls], view, **limits))
+        ended.append(begun.then(answer_pending, [session, *controls], answers, **limits))
     pane.answer_now.click(answer_now, session, None, **AT_ONCE)
     pane.composer.stop(stop, session, None, **AT_ONCE)
     return ended
@@ -91,8 +96,8 @@ def answered(
     """The chat and the status line as an answer grows, and what it came to, for as long as somebody listens.
 
     Once the conversation is left, nothing of it is shown. The framework sends once more at the end what it was given
-    last, so that is little: the composer alone. It is not taken back, as a browser works changes into what it was given
-    before, which may not be shown yet.
+    last, so that is nothing. The composer is given back by what follows: a browser may show what is sent twice when
+    somebody types already.
     """
 
     def keep() -> None:
@@ -102,12 +107,9 @@ def answered(
     updates = ask_in_turn(session, settings, host.model.answer, host.turns, visitor, take, keep)
     for update in host.listened(updates):
         yield UNCHANGED if session.is_closed else (update.chat, update.status, *UNCHANGED[2:])
-    if session.is_closed:
-        yield UNCHANGED
-    else:
-        composer, *drawn = finish(session, host.model)
-        yield *UNCHANGED[:2], composer, *drawn
-        yield *UNCHANGED[:2], composer, *UNCHANGED[3:]
+    if not session.is_closed:
+        yield *UNCHANGED[:2], *finish(session, host.model)
+    yield UNCHANGED
 
 
 def stop(session: Session) -> None:

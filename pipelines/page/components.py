@@ -21,9 +21,11 @@ STYLES = (WEB / "page.css", WEB / "compare.css")
 EXAMPLES_FOLDER = WEB.parent.parent.parent / "assets" / "examples"
 MAX_ASKING = 32
 """Visitors who are answered or wait; the engine says whose turn it is."""
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
-"""How handlers are wired that no program may call; at once: beside the queue."""
+"""How handlers are wired that no program may call; at once: beside the queue.
+
+No component is told how far they are: each that is has a clock that runs at every frame, although it is hidden."""
 INVITATION = "## What do you want to know?\nAdd a picture or a clip and ask about it."
 
 

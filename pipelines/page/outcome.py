@@ -37,21 +37,24 @@ def wire_outcome(
     host: Host,
     session: gr.State,
     ended: Sequence[gr.events.Dependency],
+    composer: gr.MultimodalTextbox,
     words: parts.WordsPane,
     requests: parts.PastPane,
-) -> None:
-    """Show what follows each question that has ended."""
-    for end in ended:
-        end.then(show_past, session, requests.shown, **AT_ONCE)
-        end.then(show_words, session, [words.words, words.heat], **AT_ONCE)
+) -> list[gr.events.Dependency]:
+    """Give the composer back once a question has ended, and show the rest; what is returned is when it is back."""
+    finished = [end.then(give_back, session, composer, **AT_ONCE) for end in ended]
+    for given_back in finished:
+        given_back.then(show_past, session, requests.shown, **AT_ONCE)
+        given_back.then(show_words, session, [words.words, words.heat], **AT_ONCE)
     gr.on([one.input for one in requests.pair], compare, [session, *requests.pair], requests.compared, **AT_ONCE)
     wire_words(host, session, words)
+    return finished
 
 
 def finish(session: Session, model: Model) -> tuple[Any, ...]:
     """What `drawn` gives once a question has ended, whose next one is made ready; nothing where that is on its way."""
     if session.pending is not None:
-        return (gr.skip(),) * 4
+        return (gr.skip(),) * 3
     last, result = session.answered, session.result
     told = drawn(session, model.roofline)
     if last is not None and result is not None:
@@ -59,8 +62,13 @@ def finish(session: Session, model: Model) -> tuple[Any, ...]:
     return told
 
 
+def give_back(session: Session) -> Any:
+    """The composer, with the question in it where that failed; as it is while another one is on its way."""
+    return gr.skip() if session.pending is not None else parts.ready_composer(session.take_returned())
+
+
 def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: None) -> tuple[Any, ...]:
-    """Draw the evidence and the times, and give the composer back, with the question in it where it failed."""
+    """The evidence and the times, drawn, and the part that the next question is about."""
     seen, times = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
     result = session.result
     if result is not None:
@@ -76,12 +84,13 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
         times = waterfall.waterfall_html(record, roofline(), result, session.history.records)
     if result is not None or record is not None:
         session.drawn = seen, times
-    return parts.ready_composer(session.take_returned()), seen, times, pointed_html(session.pointed)
+    return seen, times, pointed_html(session.pointed)
 
 
 def shown(session: Session) -> tuple[Any, ...]:
     """All that shows a conversation in which nothing is on its way."""
-    return session.shown(), status.resting(can_go_on=session.can_go_on), *drawn(session)
+    line, composer = status.resting(can_go_on=session.can_go_on), parts.ready_composer(session.take_returned())
+    return session.shown(), line, composer, *drawn(session)
 
 
 def redraw(session: Session) -> tuple[Any, ...]:
