@@ -274,6 +274,8 @@ def test_folder(tmp_path: Path) -> None:
     path = tmp_path / "album"
     path.mkdir()
     assert refusal(path) == '"album" is not a file: choose a picture or a clip.'
+    with pytest.raises(UserError, match=r'^"\." is not a file'):  # it has no name
+        opened(Path())
 
 
 def test_pipe_does_not_wait(tmp_path: Path) -> None:

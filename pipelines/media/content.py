@@ -36,7 +36,7 @@ def kind_of(path: Path) -> str:
     Raises UserError for an address, for what is missing, empty, too large, unreadable or not a file, and for content
     that is none of these.
     """
-    name = path.name
+    name = path.name or str(path)  # "." and "/" have no name
     if _ADDRESS.match(str(path)):
         raise UserError("That is an address: give a file, not an address.")
     try:
