@@ -14,8 +14,8 @@ from pipelines.present.languages import catalogues
 CATALOGUES = catalogues()
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
 NEVER_ON_THE_PAGE = (
-    "__main__.py", "batch/", "commands/", "demo/", "engine/weights.py", "host/login.py", "models.py", "options.py",
-    "page/launch.py", "present/figures/metrics.py", "programs/", "tracing.py",
+    "__main__.py", "batch/", "commands/", "demo/", "engine/weights.py", "host/login.py", "host/own_uploads.py",
+    "models.py", "options.py", "page/launch.py", "present/figures/metrics.py", "programs/", "tracing.py",
 )  # fmt: skip
 """What only the command line says, a program is told, or ends the server before there is a page."""
 ERRORS = ("UserError", "ServerFailedError", "TooLittleMemoryError", "RenewedError", "Undecoded")

@@ -60,7 +60,7 @@ class Desk:
             self.loaded.append(name)
             if isinstance(second, UserError):
                 raise second
-            other = ScriptedEngine(second, checkpoint)
+            other = ScriptedEngine(second, checkpoint, delay_s)
             other.info = replace(other.info, model=name)
             return other
 
@@ -187,6 +187,23 @@ def test_stop_keeps_what_is_there_and_asks_nobody_else(checkpoint: Checkpoint) -
     assert first.reply.finish_reason == "cancelled"
     assert second.reply == "Stopped by you."
     assert desk.loaded == []
+
+
+def test_an_answer_that_was_stopped_says_so_and_is_not_voted_about(checkpoint: Checkpoint) -> None:
+    """Half an answer lost to a whole one, in a list of votes that is kept."""
+    desk = Desk(checkpoint, "Yes.", "word " * 400, delay_s=0.01)
+    running = desk.begin("Tell me.")
+    second = desk.comparison.sides[1]
+    while not second.answer:
+        next(running)
+    desk.comparison.stop.set()
+    for _ in running:
+        pass
+    assert isinstance(second.reply, Result)
+    assert second.reply.answer
+    assert compared_html(desk.comparison).count("Stopped by you.") == 1
+    assert not desk.comparison.can_be_judged
+    assert desk.comparison.judged("first") is None
 
 
 def test_nothing_works_for_a_page_that_is_gone(checkpoint: Checkpoint) -> None:

@@ -55,8 +55,8 @@ class Side:
 
     @property
     def contender(self) -> Contender | None:
-        """The same for a vote; None where it did not answer."""
-        if not isinstance(self.reply, Result) or self.record is None:
+        """The same for a vote; None where it did not answer, or was stopped as it did."""
+        if not isinstance(self.reply, Result) or self.reply.finish_reason == "cancelled" or self.record is None:
             return None
         tokens, info = self.reply.tokens, self.reply.engine
         return Contender(

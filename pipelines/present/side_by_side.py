@@ -17,6 +17,7 @@ from pipelines.present.figures.pair import pair_table
 from pipelines.present.frames import marked_figures
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
+from pipelines.present.status import UNANSWERED
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Media, Record, Result
 
@@ -138,8 +139,10 @@ def _said(side: Side, parts: Sequence[Part] | None) -> str:
         thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
     answer = _marked(parts) if parts is not None else escape((result.answer if result else side.answer).strip())
     below = f'<p class="gb-note">{_took(side.record)}</p>' if side.record else ""
+    if result is not None and (result.finish_reason == "cancelled" or not result.answer.strip()):
+        below = f'<p class="gb-note">{UNANSWERED[result.finish_reason]}</p>{below}'
     if result is not None and not result.answer.strip():
-        return f'{thought}<p class="gb-note">It ended without an answer.</p>{below}'
+        return thought + below
     doing = escape(side.doing or "Waiting")
     waiting = f'<p class="gb-note"><span>{doing}</span> …</p>' if result is None and not answer else ""
     return f'{thought}{waiting}<p class="gb-said" translate="no">{answer}</p>{below}'

@@ -9,7 +9,7 @@ from html import escape
 from typing import Literal
 
 from pipelines.present.figures.rates import decode_rate
-from pipelines.types import Progress, Result, Stage, ThoughtEnd
+from pipelines.types import FinishReason, Progress, Result, Stage, ThoughtEnd
 
 Tone = Literal["calm", "busy", "busy gb-thinking", "error"]
 """How the line looks, and whether the button to answer now belongs beside it."""
@@ -39,6 +39,11 @@ ENDS = {
     "stop": "Done",
     "cancelled": "Stopped by you",
     "length": "Cut off: the reply reached its limit of new tokens",
+}
+UNANSWERED: dict[FinishReason, str] = {
+    "stop": "It ended without an answer.",
+    "length": "No answer: it was still thinking when it reached its limit of new tokens.",
+    "cancelled": "Stopped by you.",
 }
 THOUGHT_ENDS: dict[ThoughtEnd, str] = {
     "budget": "The thought was ended at its limit of tokens.",

@@ -9,15 +9,10 @@ from pipelines.conversation import Reply
 from pipelines.grounding import parse_grounding
 from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
 from pipelines.present.closer import looked
-from pipelines.present.status import THOUGHT_ENDS, doing, ended
-from pipelines.types import Arrival, Delta, FinishReason, Look, Progress, Record, Result
+from pipelines.present.status import THOUGHT_ENDS, UNANSWERED, doing, ended
+from pipelines.types import Arrival, Delta, Look, Progress, Record, Result
 
 EMPTY = {"reasoning": "", "answer": ""}
-NOTES: dict[FinishReason, str] = {
-    "stop": "*It ended without an answer.*",
-    "length": "*No answer: it was still thinking when it reached its limit of new tokens.*",
-    "cancelled": "*Stopped by you.*",
-}
 
 
 class Exchange:
@@ -127,5 +122,5 @@ def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:
         grounding = reply.grounding or parse_grounding(reply.answer, reply.kinds, current, reply.ends_s)
         shown.append(answered(reply.answer, grounding, max(reply.ends_s, default=None)))
     if reply.finish_reason == "cancelled" or not reply.answer.strip():
-        shown.append(said(NOTES[reply.finish_reason]))
+        shown.append(said(f"*{UNANSWERED[reply.finish_reason]}*"))
     return shown
