@@ -78,7 +78,30 @@ def test_a_word_shows_how_sure_the_model_was_and_where_it_looked(
     assert heat.startswith("radial-gradient(circle at ")
     assert 'url("data:image/png' in heat
     expect(page.locator("#by-word .gb-asked")).to_have_count(1)
+    expect(page.locator("#heat p")).to_be_in_viewport(ratio=1)
     shoot(page, f"{'desk' if size == DESK else 'phone'}-words")
+
+
+def test_what_was_looked_at_is_beside_the_words_where_the_picture_is_out_of_sight(
+    page_server: PageServer, open_page: OpenPage
+) -> None:
+    """The ring that is told of could not be seen: the picture had scrolled away."""
+    page = open_page(page_server, (1366, 600))
+    choose_fast(page)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    words = page.locator("#by-word [data-tokens]")
+    expect(words.last).to_be_visible()
+    page.locator("#words").evaluate("words => words.scrollIntoView()")
+    words.last.dispatch_event("click")
+    copy = page.locator("#heat .gb-frame .gb-stage")
+    expect(copy).to_be_in_viewport(ratio=1, timeout=SLOW_MS)
+    ring = copy.evaluate("stage => getComputedStyle(stage, '::after').backgroundImage")
+    assert ring.startswith("radial-gradient(circle at ")
+    page.locator("#evidence").evaluate("evidence => evidence.scrollIntoView()")
+    words.first.dispatch_event("click")
+    expect(copy).to_have_count(0, timeout=SLOW_MS)
 
 
 def test_the_keyboard_walks_the_words(page_server: PageServer, open_page: OpenPage) -> None:

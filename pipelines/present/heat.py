@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,8 @@ FrameAt = Callable[[int, float], NDArray[np.uint8]]
 def heat_html(gaze: Gaze | None, tokens: range, answered: Answered, frame_at: FrameAt) -> str:
     """The style that shows where the model looked as it wrote these tokens, and a line that tells how much.
 
-    Of a clip the frame that weighs most comes forward, from the file where the pane shows only some of many frames.
+    Of a clip the frame that weighs most comes forward, from the file where the pane shows only some of many frames. The
+    page's script fills the copy of what is scrolled out of sight there.
     """
     if gaze is None:
         return NOT_TOLD
@@ -55,11 +57,11 @@ def heat_html(gaze: Gaze | None, tokens: range, answered: Answered, frame_at: Fr
     first = max(maps, key=lambda place: float(maps[place].max()))
     most = float(maps[first].max())
     rules = [_rule(_stages(place, answered), heat / most, is_first=place == first) for place, heat in maps.items()]
-    missing = ""
+    small = f'<div class="gb-copy" data-of="{escape(",".join(_stages(first, answered)))}"></div>'
     if first[0] in answered.times_s:
         forward = ",".join(_frames(first, answered.times_s[first[0]]))
         rules.append(f"{forward}{{order:-1;outline:2px solid #d55e00;outline-offset:2px}}")
-        missing = _missing(first, answered, frame_at)
+        small = _missing(first, answered, frame_at) or small
     share = sum(float(one.sum()) for one in weights)
     are_clips = [number in answered.times_s for number in range(len(answered.request.files))]
     where = f" in {title_of(first[0], are_clips)}" if len(are_clips) > 1 else ""  # which may lie behind its tab
@@ -67,7 +69,7 @@ def heat_html(gaze: Gaze | None, tokens: range, answered: Answered, frame_at: Fr
         f'<p class="gb-note">{share:.0%} of the attention went to what was seen.'
         f" The ring{where} is where most of it met.</p>"
     )
-    return f"<style>{''.join(rules)}</style>{missing}{note}"
+    return f"<style>{''.join(rules)}</style>{small}{note}"
 
 
 def soft(weights: NDArray[np.float32]) -> Map:
@@ -110,7 +112,7 @@ def _missing(place: tuple[int, int], answered: Answered, frame_at: FrameAt) -> s
     rgb = frame_at(number, time_s)
     size = (rgb.shape[1], rgb.shape[0])
     shown = figure(data_uri(rgb, THUMBNAIL_PX), size, [], "", caption=seconds(time_s), classes="gb-frame")
-    return f'<div class="gb-strip">{shown}</div>'
+    return f'<div class="gb-copy">{shown}</div>'
 
 
 def _frames(place: tuple[int, int], times_s: Sequence[float]) -> list[str]:
