@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import secrets
 import time
 from contextlib import suppress
@@ -66,9 +67,9 @@ class Shelf:
         path = shown / key / file if name else shown / file
         _sweep(shown)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            path.touch()
-        else:
+        try:
+            os.utime(path)  # in one: between a look and a touch another visitor's sweep would leave an empty file
+        except FileNotFoundError:
             data = io.BytesIO()
             kind, options = ("PNG", {}) if is_lossless else ("JPEG", {"quality": 92, "subsampling": 0})
             Image.fromarray(rgb).save(data, kind, **options)
@@ -86,4 +87,5 @@ def _sweep(folder: Path) -> None:
         if time.time() - found.st_mtime > MAX_AGE_S:
             with suppress(OSError):  # another visitor's sweep was faster, or something else lies beside it
                 path.unlink()
-                path.parent.rmdir()
+                if path.parent != folder:
+                    path.parent.rmdir()
