@@ -103,4 +103,4 @@ def test_each_is_shown_as_it_was_written_from_its_own_side(scripted_server: Page
 def test_an_answer_is_copied(answered: Page) -> None:
     answered.context.grant_permissions(["clipboard-read", "clipboard-write"])
     answered.get_by_label("Copy message").last.click()
-    assert "red circle" in str(answered.evaluate("navigator.clipboard.readText()"))
+    answered.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('red circle'))")

@@ -26,15 +26,27 @@ Object.assign(window.glassbox, (() => {
 
   // As it was before the page filled its settings in, which are remembered as they change.
   const system = sessionStorage.getItem(SYSTEM);
+  const leftDraft = sessionStorage.getItem(DRAFT);
+
+  // What this tab held before it was loaded. Whoever was quick has more in the composer by now, which stays.
+  function left() {
+    const now = sessionStorage.getItem(DRAFT), before = JSON.parse(leftDraft ?? "{}");
+    if (now === leftDraft) return before;
+    if (!before.text && !before.files?.length) return {};
+    const { text, files } = JSON.parse(now);
+    return {
+      text: [before.text, text].filter(Boolean).join("\n"),
+      files: [...new Set([...(before.files ?? []), ...files])],
+    };
+  }
 
   function remembered() {
     quiet();
     named();
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
-    const draft = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
     const id = linked ?? sessionStorage.getItem(HERE) ?? "";
-    return JSON.stringify({ id, is_linked: Boolean(linked), system, ...draft });
+    return JSON.stringify({ id, is_linked: Boolean(linked), system, ...left() });
   }
 
   const shown = (selector) => [...document.querySelectorAll(selector)].find((found) => found.offsetParent !== null);
