@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pipelines.archive import Archive
 from pipelines.conversation import Draft, Reply, Round
@@ -42,6 +42,29 @@ def answered(page: Page, question: str, file: Path | None = None) -> None:
 def open_library(page: Page) -> None:
     page.get_by_label("Conversations").first.click()
     expect(page.locator("#kept")).to_be_in_viewport()
+
+
+def test_whoever_types_while_the_page_loads_loses_nothing(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """What was typed by then came back as what was there before, over what was typed since."""
+    page = open_page(keeping_server)
+    settings: list[Route] = []
+    page.route("**/run/predict", lambda route: settings.append(route))
+    page.reload()
+    page.fill("#composer textarea", "Which")
+    page.wait_for_function("sessionStorage.getItem('glassbox-draft')?.includes('Which')")
+    expect(page.locator("#library .toggle-button")).to_be_hidden()
+    restoring: list[Route] = []
+    page.route("**/queue/join*", lambda route: restoring.append(route))
+    with page.expect_request(lambda request: "is_linked" in (request.post_data or "")):
+        for route in settings:
+            route.continue_()
+        page.unroute("**/run/predict")
+    page.fill("#composer textarea", "Which one is it?")
+    for route in restoring:
+        route.continue_()
+    page.unroute("**/queue/join*")
+    expect(page.locator("#library .toggle-button")).to_be_visible()
+    expect(page.locator("#composer textarea")).to_have_value("Which one is it?")
 
 
 def test_a_conversation_and_a_draft_survive_a_reload(
