@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.known import DEMO_FOLDER
 from pipelines.commands.doctor import device_finding, examine, folder_finding, model_finding, port_finding
+from tests.page_server import ROOT
 
 LOCAL = "127.0.0.1"
 
@@ -170,3 +172,14 @@ def test_a_package_that_is_not_there_is_told_and_the_rest_goes_on(monkeypatch: p
     wrong = "What tells of FFmpeg cannot be loaded (av): run `pip install -r requirements.txt` again."
     assert findings["FFmpeg"].wrong == wrong
     assert not findings["demo model"].wrong
+
+
+def test_it_examines_a_machine_where_the_page_is_not_installed() -> None:
+    """What it is asked for on such a machine ended in a traceback."""
+    code = (
+        "import sys; sys.modules.update(gradio=None, starlette=None)\n"
+        "from pipelines.__main__ import main; main(['doctor'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "Traceback" not in run.stderr
+    assert "upload folder" in run.stdout

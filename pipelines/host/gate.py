@@ -16,8 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.requests import ClientDisconnect
-
 from pipelines.disk import is_full
 from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.host.policy import MEGABYTE, Policy
@@ -79,8 +77,6 @@ class Gate:
         except Refusal as refusal:
             if not has_begun:
                 await _refuse(refusal, send)
-        except ClientDisconnect:
-            LOGGER.info("an upload broke off")  # nobody is there to be told
         except OSError as error:
             if not is_full(error) or has_begun:
                 raise

@@ -20,11 +20,12 @@ from gradio.data_classes import PredictBody
 from gradio.route_utils import GradioMultiPartParser
 from pydantic import field_validator
 from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect
 
 from pipelines.archive import Archive
 from pipelines.conversation import Draft
 from pipelines.host import Audience, Policy, Turns, Visitor
-from pipelines.host.gate import Unshared, address_of
+from pipelines.host.gate import Refusal, Unshared, address_of
 from pipelines.present.composer import NOT_UPLOADED
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
@@ -103,11 +104,13 @@ class Tidy(GradioMultiPartParser):  # type: ignore[misc]
         try:
             form: FormData = await super().parse()
             return form
-        except BaseException:
+        except BaseException as error:
             for file in self._files_to_close_on_error:
                 with suppress(OSError):  # a full disk does not take its last bytes
                     file.close()
                 Path(file.name).unlink(missing_ok=True)
+            if isinstance(error, ClientDisconnect):  # a traceback in the log would be of what nobody can mend
+                raise Refusal(400, "The upload broke off: send it again.") from error
             raise
 
 
