@@ -31,6 +31,7 @@ def test_servers_share_no_folder_unless_a_person_names_one(tmp_path: Path) -> No
         ([], "8000", "8000"),
         (["--public", "--port", "7861", "--data", "none"], "8000", "7861"),
         (["--port", "7861", "--port=7862"], "", "7862"),
+        (["--por", "7861"], "", "7861"),
         (["--port"], "", "7860"),
         (["--port", "../../etc"], "", "7860"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from argparse import ArgumentError, ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,10 +24,12 @@ TRIED_BYTES = 1_000_000
 
 def port_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """The port that a server is started with, which tells it from the others; it is checked where it is used."""
-    port = environment.get("GRADIO_SERVER_PORT", "")
-    for option, after in zip(arguments, [*arguments[1:], ""], strict=False):
-        name, _, joined = option.partition("=")
-        port = (joined or after) if name == "--port" else port
+    parser = ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--port", default=environment.get("GRADIO_SERVER_PORT", ""))
+    try:
+        port = str(parser.parse_known_args(list(arguments))[0].port)
+    except ArgumentError:  # the program tells it
+        port = ""
     return port if port.isascii() and port.isdecimal() else str(PORT)
 
 

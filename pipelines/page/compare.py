@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pipelines.conversation import Draft
 from pipelines.page import components as parts
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE, html, question_box
 from pipelines.page.host import Host, uploads
-from pipelines.page.outcome import show_past
+from pipelines.page.outcome import show_past, undrawn_html
 from pipelines.present import ballot, status
 from pipelines.present.choices import Choices
 from pipelines.present.comparison import NAMES, Comparison
@@ -187,7 +186,7 @@ def finish(comparison: Comparison) -> tuple[Any, ...]:
         try:
             comparison.drawn = drawn_html(comparison, Shelf(uploads()))
         except UserError as error:
-            comparison.drawn = f'<p class="gb-error">{escape(str(error))}</p>'
+            comparison.drawn = undrawn_html(error)
         for side in comparison.sides:
             side.let_go()
     return parts.ready_composer(), compared_html(comparison)

@@ -19,6 +19,7 @@ from pipelines.host.compression import StreamCompression
 from pipelines.host.ending import Ending
 from pipelines.host.headers import SecurityHeaders
 from pipelines.host.login import LOGINS, SignedIn, check_login
+from pipelines.host.own_uploads import PORT
 from pipelines.host.policy import is_private, policy_of
 from pipelines.models import Running
 from pipelines.options import add_model, positive, positive_number
@@ -87,7 +88,7 @@ def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
     page.close(verbose=False)
 
 
-def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = 7860) -> str:
+def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = PORT) -> str:
     """Begin to serve the page at a name or address of this machine, and return where it is."""
     host.turns.max_per_address = host.model.policy.max_per_address
     if host.policy().login == "huggingface":
@@ -146,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     )
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
-    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
+    port = os.environ.get("GRADIO_SERVER_PORT", PORT)
     options.add_argument("--port", type=int, default=port)
     options.add_argument(
         "--warm-up",

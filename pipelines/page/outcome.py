@@ -77,7 +77,7 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
         try:
             seen = evidence.evidence_html(result, given)
         except UserError as error:
-            seen = f'<p class="gb-error">{escape(str(error))}</p>'
+            seen = undrawn_html(error)
         session.result = None  # it holds every frame, and the page needs them no more
     record = session.take_record()
     if record is not None:
@@ -85,6 +85,11 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
     if result is not None or record is not None:
         session.drawn = seen, times
     return seen, times, pointed_html(session.pointed)
+
+
+def undrawn_html(error: UserError) -> str:
+    """What stands where something could not be drawn."""
+    return f'<p class="gb-error">{escape(str(error))}</p>'
 
 
 def shown(session: Session) -> tuple[Any, ...]:

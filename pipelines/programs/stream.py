@@ -29,7 +29,7 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
     info = model.load().info
     try:
         pump.start(model.answer(request, stop, _unobserved, threading.Event()))
-        for batch in pump.batches(lambda: tick_s(sum(map(len, text.values()))), lambda item: is_first(item, text)):
+        for batch in pump.batches(lambda: tick_s(sum(map(len, text.values()))), lambda item: _is_first(item, text)):
             for item in batch:
                 if isinstance(item, Result):
                     yield told(item)
@@ -44,7 +44,7 @@ def stream(model: Model, request: Request) -> Iterator[Told]:
         model.forget(request.conversation)
 
 
-def is_first(item: Delta | Look | Result, text: Mapping[str, str]) -> bool:
+def _is_first(item: Delta | Look | Result, text: Mapping[str, str]) -> bool:
     """Whether it is the first of its channel, of which there is the `text` so far."""
     return isinstance(item, Delta) and not text[item.channel]
 
