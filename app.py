@@ -32,6 +32,7 @@ from pipelines.page import takeaway as page_takeaway
 from pipelines.page.asking import wire_asking
 from pipelines.page.components import AT_ONCE, PRIVATE
 from pipelines.page.copying import copying
+from pipelines.page.doors import shut_doors
 from pipelines.page.host import Host, uploads
 from pipelines.page.launch import launch
 from pipelines.page.outcome import redraw, shown, wire_outcome
@@ -53,6 +54,7 @@ ANSWERED = "(message) => glassbox.answered(message)"
 
 def build(host: Host) -> gr.Blocks:
     """The page of one host."""
+    shut_doors()
     started = cards(load_examples(parts.EXAMPLES_FOLDER))
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
         session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
