@@ -12,6 +12,7 @@ own product of int8 weights widens them to bfloat16 first.
 from __future__ import annotations
 
 import torch
+from torch.nn import functional as F  # noqa: N812
 
 STEPS = 127
 FINER = 2 * STEPS
@@ -21,6 +22,8 @@ ZERO_POINT = 128
 
 ORDERED_FOR = 1
 """Rows of the values: the order of the weights is that for so many, and many are hardly slower in it."""
+LEAST_ROWS = 4
+"""Fewer of bfloat16 are multiplied as so many: the sums of one row wait for each other, and memory for them."""
 MAKER = "AMD"
 """Whose processors are quicker so: on Intel's with AMX it makes no difference that can be told."""
 
@@ -49,11 +52,14 @@ class PackedFloat:
 
     def __init__(self, weight: torch.Tensor) -> None:
         self.numbers: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ORDERED_FOR)
+        self._least_rows = LEAST_ROWS if weight.dtype == torch.bfloat16 else 1
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """The product with values [rows, inputs] of the weights' dtype, [rows, outputs]."""
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(values, self.numbers, None, "none", [], "")
-        return product
+        missing = self._least_rows - len(values)
+        rows = F.pad(values, (0, 0, 0, missing)) if missing > 0 else values
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.numbers, None, "none", [], "")
+        return product[: len(values)]
 
 
 class PackedInt8:
