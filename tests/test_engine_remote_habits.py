@@ -66,6 +66,31 @@ def test_what_a_server_does_not_know_is_left_out(words: str, gone: str) -> None:
     assert set(server.asked[0]) - set(server.asked[1]) == {gone}
 
 
+PENALISED = {"repetition_penalty": 1.2}
+OWN_NAMES: dict[str, dict[str, float]] = {
+    "vllm": {"top_k": -1, **PENALISED},
+    "sglang": {"top_k": -1, **PENALISED},
+    "llamacpp": {"top_k": -1, "repeat_penalty": 1.2},
+    "someone": PENALISED,
+}
+
+
+@pytest.mark.parametrize(("owned_by", "own"), OWN_NAMES.items(), ids=OWN_NAMES)
+def test_a_server_is_told_the_sampling_in_its_own_words(owned_by: str, own: dict[str, float]) -> None:
+    """llama.cpp drew from 40 tokens where all were chosen, and passed over a penalty that it calls otherwise."""
+    with dialect_server(BLUE, owned_by=owned_by) as server:
+        told(RemoteEngine.connect(server.base_url), sampling=Sampling(temperature=1.0, repetition_penalty=1.2))
+    names = ("top_k", "repetition_penalty", "repeat_penalty")
+    assert {name: server.asked[0][name] for name in names if name in server.asked[0]} == own
+
+
+def test_llama_cpp_is_asked_for_no_other_likelihoods() -> None:
+    """It tells of the 20 likeliest tokens beside each one, 1.9 kilobytes, where nobody says how many."""
+    with dialect_server(BLUE, owned_by="llamacpp") as server:
+        told(RemoteEngine.connect(server.base_url))
+    assert (server.asked[0]["logprobs"], server.asked[0]["top_logprobs"]) == (True, 1)
+
+
 EXTRA = {"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted", "input": 20}
 LOW = {"type": "greater_than", "loc": ["body", "top_p"], "msg": "Input should be greater than 0", "input": 0}
 

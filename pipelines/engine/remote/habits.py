@@ -21,10 +21,12 @@ from pipelines.types import Settings
 
 MAX_RETRIES = 2
 MAX_WAIT_S = 10.0
-BODY = ("stream_options", "logprobs", "seed", "presence_penalty", "temperature", "top_p", "max_tokens")
+BODY = ("stream_options", "logprobs", "top_logprobs", "seed", "presence_penalty", "temperature", "top_p", "max_tokens")
 """Parameters of OpenAI's own; what else is sent goes beside them."""
-UNCHOSEN = ("stream_options", "logprobs", "chat_template_kwargs")
+UNCHOSEN = ("stream_options", "logprobs", "top_logprobs", "chat_template_kwargs")
 """What no user chose: whatever a server has against one of these, the question goes without it."""
+OF_ONES_OWN = ("vLLM", "SGLang", "llama.cpp")
+"""Servers that draw from a number of tokens of their own, 20 or 40, where they are told none, and from all at -1."""
 UNKNOWN = re.compile(
     r"unsupported(?! value)|not supported|does not support parameter|unrecogni[sz]ed|unexpected|unknown|\bextra\b"
     r"|not permitted",
@@ -122,11 +124,15 @@ class Habits:
         }
         if self._server.name == "DeepSeek":
             wished["thinking"] = {"type": "enabled" if ask.thinking else "disabled"}
+        is_llama = self._server.name == "llama.cpp"
+        if is_llama:
+            wished["top_logprobs"] = 1  # it tells of 20 with each token else, in two kilobytes
         if sampling is not None:
             wished |= {"seed": ask.settings.seed, "temperature": sampling.temperature, "top_p": sampling.top_p}
             wished |= {"presence_penalty": sampling.presence_penalty, "min_p": sampling.min_p}
-            wished |= {"top_k": sampling.top_k} if sampling.top_k else {}
-            wished |= {"repetition_penalty": sampling.repetition_penalty}
+            top_k = sampling.top_k or (-1 if self._server.name in OF_ONES_OWN else 0)
+            wished |= {"top_k": top_k} if top_k else {}
+            wished["repeat_penalty" if is_llama else "repetition_penalty"] = sampling.repetition_penalty
         return wished
 
 
