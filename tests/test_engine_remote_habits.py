@@ -91,6 +91,21 @@ def test_llama_cpp_is_asked_for_no_other_likelihoods() -> None:
     assert (server.asked[0]["logprobs"], server.asked[0]["top_logprobs"]) == (True, 1)
 
 
+UNTRUSTED = (
+    "Per-request mm_processor_kwargs are disabled by default because they can change multimodal preprocessing resource "
+    "usage. Start the server with --trust-request-mm-kwargs only when clients are trusted."
+)
+
+
+def test_a_vllm_that_trusts_no_options_of_a_clip_gets_timed_pictures(tmp_path: Path) -> None:
+    """The words of vLLM 0.32.0, for what it took from everybody once."""
+    clip = write_clip(tmp_path / "a.mp4")
+    with dialect_server(refusal(UNTRUSTED), BLUE, owned_by="vllm") as server:
+        engine = RemoteEngine.connect(server.base_url)
+        assert [told(engine, clip) for _ in range(2)] == ["Blue."] * 2
+    assert ["mm_processor_kwargs" in body for body in server.asked] == [True, False, False]
+
+
 EXTRA = {"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "Extra inputs are not permitted", "input": 20}
 LOW = {"type": "greater_than", "loc": ["body", "top_p"], "msg": "Input should be greater than 0", "input": 0}
 
