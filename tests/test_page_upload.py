@@ -45,9 +45,9 @@ def test_an_upload_tells_how_far_it_is_and_can_be_cancelled(
     expect(told).to_contain_text(re.compile(r"Uploading large\.png · \d+ % · \d\.\d of 3\.0 MB · \d+ s left"))
     expect(page.locator("#upload [role=status]")).to_have_text("Uploading large.png")
     shoot(page, "desk-upload")
-    page.click("#cancel-upload")
+    page.click("#upload .gb-cancel-upload")
     expect(told).to_contain_text("The upload of large.png was cancelled.")
-    expect(page.locator("#cancel-upload")).to_be_hidden()
+    expect(page.locator("#upload .gb-cancel-upload")).to_be_hidden()
     expect(page.locator("#composer .thumbnail-item")).to_have_count(0)
     expect(page.locator("#composer textarea")).to_be_editable()
 
@@ -72,6 +72,29 @@ def test_a_file_over_the_limit_is_not_even_sent(
     choose(page, tmp_path / "huge.mp4")
     expect(page.locator("#upload p")).to_contain_text("“huge.mp4” (512.1 MB) is over the limit of 512 MB: choose a")
     expect(page.locator("#composer textarea")).to_have_value("What is it?")
+
+
+def test_the_other_side_tells_of_its_uploads_too(
+    page_server: PageServer, open_page: OpenPage, large: Path, tmp_path: Path
+) -> None:
+    """They were told below the chat, which is out of sight there: one that failed just did not come."""
+    page = open_page(page_server)
+    page.click("#turn-over")
+    expect(page.locator("#turn-over")).to_have_attribute("aria-pressed", "true")
+    told, field = page.locator("#compare-upload p"), "#compare-composer input[type=file]"
+    with (tmp_path / "huge.mp4").open("wb") as file:
+        file.truncate(512_100_000)
+    page.set_input_files(field, tmp_path / "huge.mp4")
+    expect(told).to_contain_text("“huge.mp4” (512.1 MB) is over the limit of 512 MB: choose a")
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOWLY)
+    page.set_input_files(field, large)
+    expect(told).to_contain_text(re.compile(r"Uploading large\.png · \d+ %"))
+    shoot(page, "desk-compare-upload")
+    page.click("#compare-upload .gb-cancel-upload")
+    expect(told).to_contain_text("The upload of large.png was cancelled.")
+    expect(told).to_be_visible()
+    page.click("#turn-over")
+    expect(page.locator("#upload p")).to_have_count(0)
 
 
 REFUSALS = [

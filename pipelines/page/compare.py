@@ -62,6 +62,7 @@ def compare_pane() -> ComparePane:
         with gr.Row(elem_id="compare-models"):
             models, prices = zip(*map(_side, NAMES), strict=True)
         composer = question_box("compare-composer", "Question to both", "Ask both about a picture or a clip …")
+        html("", "compare-upload")
         line = html(status.line(), "compare-line")
         with gr.Row(elem_id="vote"):
             buttons = {choice: gr.Button(text, size="sm", min_width=90) for choice, text in ballot.CHOICES.items()}

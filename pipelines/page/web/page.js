@@ -73,7 +73,7 @@ Object.assign(window.glassbox, (() => {
     const isWriting = event.target.matches?.("input, textarea, select, [contenteditable]");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (event.key === "Escape" && !wasOpen && !document.querySelector("dialog[open]")) {
-      shown("#composer .stop-button, #compare-composer .stop-button, #leave-edit, #cancel-upload")?.click();
+      shown("#composer .stop-button, #compare-composer .stop-button, #leave-edit, .gb-cancel-upload")?.click();
     } else if (event.key === "/" && !isWriting) {
       event.preventDefault();
       composer()?.focus();
