@@ -63,11 +63,14 @@ def test_two_models_side_by_side_and_a_vote(
 
 
 def test_what_is_typed_on_the_other_side_survives_a_reload(page_server: PageServer, open_page: OpenPage) -> None:
-    """It was gone, question and files, or the chat's draft had taken its place."""
+    """It was gone, question, files and models, or the chat's draft had taken its place."""
     page = open_page(page_server)
     turn_over, composer = page.locator("#turn-over"), page.locator("#compare-composer")
     turn_over.click()
     expect(turn_over).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Model A").fill("mine")
+    page.get_by_label("Model A").press("Enter")
+    page.get_by_label("Model B").fill("other@http://127.0.0.1:9/v1")
     page.set_input_files("#compare-composer input[type=file]", example("png").path)
     expect(composer.locator(".thumbnail-item")).to_have_count(1)
     composer.locator("textarea").fill("What do both see?")
@@ -77,6 +80,25 @@ def test_what_is_typed_on_the_other_side_survives_a_reload(page_server: PageServ
     expect(turn_over).to_have_attribute("aria-pressed", "true")
     expect(composer.locator("textarea")).to_have_value("What do both see?")
     expect(composer.locator(".thumbnail-item")).to_have_count(1)
+    expect(page.get_by_label("Model A")).to_have_value("mine")
+    expect(page.get_by_label("Model B")).to_have_value("other@http://127.0.0.1:9/v1")
+
+
+def test_strangers_are_told_of_the_list_alone(open_page: OpenPage) -> None:
+    """They were told to write the address of a server, which is refused to them."""
+    named = "other@http://127.0.0.1:9/v1"
+    server = PageServer("demo", options=["--public", "--compare", named])
+    try:
+        page = open_page(server, PHONE, language="de-DE")
+        page.evaluate("glassbox.keepRivals(['mine', 'demo'])")
+        page.reload()
+        page.click("#turn-over")
+        expect(page.locator("#compare-models")).to_contain_text("Zuerst das der Seite.")
+        expect(page.locator("#compare-models")).not_to_contain_text("HOST:PORT")
+        expect(page.get_by_label("Modell A")).to_have_value("demo")
+        expect(page.get_by_label("Modell B")).to_have_value("demo")  # chosen before, and still offered
+    finally:
+        server.close()
 
 
 def test_the_keys_do_on_the_other_side_what_they_do_in_the_chat(page_server: PageServer, open_page: OpenPage) -> None:

@@ -115,8 +115,11 @@ def test_the_end_of_an_answer_leaves_the_next_question_on_its_way() -> None:
 def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     """The line that asks for the other model went at once: a page blanks what gets no value at all."""
     host, comparison = Host.of(Model()), Comparison()
-    _, told, _ = page_compare.begin({"text": "Which?", "files": []}, comparison, "demo", "")
-    assert "Which model is to answer as B?" in told
+    _, told, _ = page_compare.beginning(host.rivals)({"text": "Which?", "files": []}, comparison, "demo", "")
+    assert "Which model is to answer as B? Choose one of the list." in told
+    host.rivals.is_open = True
+    _, told, _ = page_compare.beginning(host.rivals)({"text": "Which?", "files": []}, comparison, "demo", "")
+    assert "NAME@http://HOST:PORT/v1" in told
     compare = page_compare.comparing(host, host.rivals)
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
 
@@ -124,7 +127,7 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
 def compared(engine: ScriptedEngine, *prices: float | None, files: Sequence[str] = ()) -> tuple[Comparison, Session]:
     """Two questions to the same model, with the price of the settings at 5, as far as they come with nobody there."""
     host, comparison, session = Host.of(Model(engine=engine)), Comparison(), Session()
-    page_compare.begin({"text": "Which?", "files": files}, comparison, *[engine.info.model] * 2)
+    page_compare.beginning(host.rivals)({"text": "Which?", "files": files}, comparison, *[engine.info.model] * 2)
     controls = replace(Choices(), price_per_hour=5.0)
     for _ in page_compare.comparing(host, host.rivals)(comparison, session, *prices, *astuple(controls)):
         pass

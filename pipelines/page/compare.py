@@ -38,7 +38,9 @@ TURN_OVER = """(...values) => {
 }"""
 """Runs in the browser, whose styles show one side or the other by what the button says."""
 REMEMBERED = "(draft, own) => [glassbox.compared(), own]"
+CHOSEN = "() => glassbox.rivals()"
 MODEL_INFO = "The page's own first. On a server: NAME@http://HOST:PORT/v1"
+CLOSED_INFO = "The page's own first."
 SENT_ON = "What you ask a model on a server is sent on to that server."
 PRICE_INFO = "Of the machine, in your currency. Empty: as in the settings. 0: not told."
 
@@ -95,25 +97,34 @@ def wire_compare(
     comparison = gr.State(Comparison(), time_to_live=86400, delete_callback=lambda left: left.stop.set())
     models, doing = list(pane.models), [pane.composer, pane.line, pane.replies]
 
-    def offer() -> tuple[Any, ...]:
+    def offer(first: str, second: str) -> tuple[Any, ...]:
+        """What may be compared, with what was chosen before this tab was loaded again as far as that may be."""
         if not rivals.may_compare:
             return tuple(gr.skip() for _ in offered)
-        names = rivals.offered()
-        other = names[1] if len(names) > 1 else None
-        first, second = (
-            gr.Dropdown(names, value=name, allow_custom_value=rivals.is_open) for name in (names[0], other)
+        names, is_open = rivals.offered(), rivals.is_open
+        begins = names[0], (names[1] if len(names) > 1 else None)
+        chosen = (
+            name if name and (is_open or name in names) else begin
+            for name, begin in zip((first, second), begins, strict=True)
         )
-        return gr.Button(visible=True), first, second, None, None
+        infos = MODEL_INFO if is_open else CLOSED_INFO, SENT_ON
+        sides = (
+            gr.Dropdown(names, value=name, info=info, allow_custom_value=is_open)
+            for name, info in zip(chosen, infos, strict=True)
+        )
+        return gr.Button(visible=True), *sides, None, None
 
     offered = [turn_over, *models, *pane.prices]  # an empty number begins as 0 with the framework, and is emptied here
-    page.load(offer, None, offered, **PRIVATE)
-    draft = gr.Textbox(visible="hidden")
+    draft, *left = (gr.Textbox(visible="hidden") for _ in range(3))
+    page.load(offer, left, offered, js=CHOSEN, **PRIVATE)
+    for model in models:
+        model.input(None, models, None, js="(...names) => glassbox.keepRivals(names)")
     page.load(restored, [draft, pane.composer], pane.composer, js=REMEMBERED, **PRIVATE)
     pane.composer.change(None, pane.composer, None, js="(message) => glassbox.keepCompared(message)")
     turn_over.click(filled, [composer, pane.composer, session], pane.composer, js=TURN_OVER, **AT_ONCE)
     turn_over.click(lambda asking: ballot.votes_html(all_votes(host, asking)), session, pane.votes, **AT_ONCE)
 
-    begun = pane.composer.submit(begin, [pane.composer, comparison, *models], doing, **AT_ONCE)
+    begun = pane.composer.submit(beginning(rivals), [pane.composer, comparison, *models], doing, **AT_ONCE)
     given = [comparison, session, *pane.prices, *controls]
     limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
     answered = begun.then(comparing(host, rivals), given, doing[1:], trigger_mode="once", **limits)
@@ -151,16 +162,24 @@ def filled(chat: dict[str, Any] | None, own: dict[str, Any] | None, session: Ses
     return gr.MultimodalTextbox(value=composed(draft))
 
 
-def begin(message: dict[str, Any], comparison: Comparison, first: str | None, second: str | None) -> tuple[Any, ...]:
-    """Take the question on its way, and turn Send into Stop; what is missing is told, and nothing lost."""
-    if comparison.is_running:
-        return gr.skip(), gr.skip(), gr.skip()
-    try:
-        comparison.begin(draft_of(message, uploads()), (str(first or ""), str(second or "")))
-    except UserError as error:
-        comparison.sides = ()
-        return gr.skip(), status.failed(str(error)), EMPTY
-    return parts.asking_composer(), status.doing(None, 0.0), compared_html(comparison)
+def beginning(rivals: Rivals) -> Callable[..., tuple[Any, ...]]:
+    """The handler that takes a question on its way."""
+
+    def begin(
+        message: dict[str, Any], comparison: Comparison, first: str | None, second: str | None
+    ) -> tuple[Any, ...]:
+        """Turn Send into Stop; what is missing is told, and nothing lost."""
+        if comparison.is_running:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            places = str(first or ""), str(second or "")
+            comparison.begin(draft_of(message, uploads()), places, is_open=rivals.is_open)
+        except UserError as error:
+            comparison.sides = ()
+            return gr.skip(), status.failed(str(error)), EMPTY
+        return parts.asking_composer(), status.doing(None, 0.0), compared_html(comparison)
+
+    return begin
 
 
 def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[Any, Any]]]:

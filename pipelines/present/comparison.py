@@ -16,6 +16,7 @@ from pipelines.types import Arrival, Delta, EngineInfo, Progress, Record, Result
 NAMES = "AB"
 """What both go by on the page."""
 NO_MODEL = "Which model is to answer as {name}? Choose one, or write NAME@http://HOST:PORT/v1 for one on a server."
+NONE_CHOSEN = "Which model is to answer as {name}? Choose one of the list."
 
 
 @dataclass
@@ -87,13 +88,16 @@ class Comparison:
         self._stop = self._stop or threading.Event()
         return self._stop
 
-    def begin(self, draft: Draft, places: tuple[str, ...]) -> None:
-        """Take a question to two models on its way. Raises UserError where there is nothing to ask, or nobody."""
+    def begin(self, draft: Draft, places: tuple[str, ...], *, is_open: bool = True) -> None:
+        """Take a question to two models on its way; `is_open` says that any model may be named.
+
+        Raises UserError where there is nothing to ask, or nobody.
+        """
         if not draft.question.strip():
             raise UserError("There is no question: type one and send it again.")
         for name, place in zip(NAMES, places, strict=True):
             if not place.strip():
-                raise UserError(NO_MODEL.format(name=name))
+                raise UserError((NO_MODEL if is_open else NONE_CHOSEN).format(name=name))
         self.draft, self.sides = draft, tuple(Side(place.strip()) for place in places)
         self.drawn, self.choice, self.id, self._stop = "", None, secrets.token_hex(8), threading.Event()
 

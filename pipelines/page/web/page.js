@@ -1,7 +1,7 @@
 // What the page remembers in this tab, and its keys. Runs once, before the page is built.
 Object.assign(window.glassbox, (() => {
   const DRAFT = "glassbox-draft", HERE = "glassbox-conversation", SYSTEM = "glassbox-system";
-  const COMPARED = "glassbox-compared";
+  const COMPARED = "glassbox-compared", RIVALS = "glassbox-rivals";
   let isAsked = false; // the composer was emptied by asking, and its question may yet come back
 
   function keepDraft(message) {
@@ -114,6 +114,8 @@ Object.assign(window.glassbox, (() => {
     isComposing,
     keepDraft,
     keepCompared,
+    keepRivals: (names) => sessionStorage.setItem(RIVALS, JSON.stringify(names.map((name) => name ?? ""))),
+    rivals: () => JSON.parse(sessionStorage.getItem(RIVALS) ?? '["", ""]'),
     compared: () => sessionStorage.getItem(COMPARED) ?? "{}",
     remembered,
     asked: () => { isAsked = true; quiet(); glassbox.toEnd(); },
