@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -147,6 +148,27 @@ def test_progress_is_told_and_a_call_that_is_cancelled_stops_its_answer() -> Non
         return seen
 
     assert asyncio.run(use())[-1] == "thinking"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is ended in other ways")
+def test_an_interrupt_ends_the_server_whose_stdin_stays_open() -> None:
+    """It waited for a next line to come, so that a person at a terminal could not end it."""
+    begin = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    }
+    command = [sys.executable, "-m", "pipelines", "mcp", str(EXAMPLES)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdin is not None and run.stdout is not None
+            print(json.dumps(begin), file=run.stdin, flush=True)
+            assert json.loads(run.stdout.readline())["id"] == 1
+            run.send_signal(signal.SIGINT)
+            assert run.wait(30) == -signal.SIGINT
+        finally:
+            run.kill()
 
 
 def test_without_its_package_one_sentence_says_what_to_install() -> None:

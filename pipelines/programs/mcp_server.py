@@ -6,6 +6,7 @@ it was given, no others. Needs `requirements-mcp.txt`.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -118,7 +119,8 @@ async def last(begin: Callable[[], Iterator[Told]], context: Context) -> Told:
 
 
 def serve(model: Model, folders: Sequence[Path]) -> None:
-    """Serve the tools on stdin and stdout until the agent leaves."""
+    """Serve the tools on stdin and stdout until the agent leaves, or a signal ends the process."""
     sandbox = Sandbox(folders)
     model.load()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception would wait for the next line of stdin
     server(Tools(model), sandbox).run()
