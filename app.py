@@ -11,6 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pipelines.interrupts import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # until the page is there, which ends in peace
+
 from pipelines.host.own_uploads import NAMED_BY, made, own_uploads
 from pipelines.types import UserError
 

@@ -13,6 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.interrupts import end_at_once, raised
+
+if __name__ == "__main__":
+    end_at_once()  # what is imported takes a while
+
 from pipelines.commands import batch, compare, doctor, models
 from pipelines.commands.output import Unread, harmless, open_streams, say
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
@@ -181,4 +186,6 @@ class _Console:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with raised():
+        code = main()
+    sys.exit(code)

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
 STORES = {"buffers", "cache", "digests"}
-FOUNDATION = STORES | {"types", "inputs", "checkpoint", "clocks", "disk", "spreadsheet", "conversation"}
+FOUNDATION = STORES | {"types", "inputs", "checkpoint", "clocks", "disk", "spreadsheet", "conversation", "interrupts"}
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
 RUN = {"messages", "writing", "answering", "run", "asides"}
 MODELS = {"catalogue", "models"}
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "conversation": {"types"},
     "disk": set[str](),
     "spreadsheet": set[str](),
+    "interrupts": set[str](),
     "clocks": {"types"},
     "timing": {"types", "clocks"},
     **dict.fromkeys(("media", "fusion", "engine", "reply", "tools", "grounding"), FOUNDATION),

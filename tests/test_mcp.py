@@ -162,7 +162,8 @@ def test_an_interrupt_ends_the_server_whose_stdin_stays_open() -> None:
     command = [sys.executable, "-m", "pipelines", "mcp", str(EXAMPLES)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         try:
-            assert run.stdin is not None and run.stdout is not None
+            assert run.stdin is not None
+            assert run.stdout is not None
             print(json.dumps(begin), file=run.stdin, flush=True)
             assert json.loads(run.stdout.readline())["id"] == 1
             run.send_signal(signal.SIGINT)

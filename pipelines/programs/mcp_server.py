@@ -6,7 +6,6 @@ it was given, no others. Needs `requirements-mcp.txt`.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
+from pipelines.interrupts import end_at_once
 from pipelines.present.told import Told
 from pipelines.programs.tools import ToldModel, Tools
 from pipelines.serving.model import Model
@@ -122,5 +122,5 @@ def serve(model: Model, folders: Sequence[Path]) -> None:
     """Serve the tools on stdin and stdout until the agent leaves, or a signal ends the process."""
     sandbox = Sandbox(folders)
     model.load()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception would wait for the next line of stdin
+    end_at_once()  # an exception would wait for the next line of stdin
     server(Tools(model), sandbox).run()
