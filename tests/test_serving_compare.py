@@ -261,6 +261,32 @@ def test_a_model_that_has_no_room_beside_the_other_is_told(checkpoint: Checkpoin
     assert '"demo" does not fit beside first on this GPU' in str(desk.comparison.sides[1].reply)
 
 
+def test_a_model_waits_for_the_room_of_one_that_still_answers(checkpoint: Checkpoint) -> None:
+    """Whoever compared with another model than the visitor before was told that it does not fit, or got it in int8."""
+    desk = Desk(checkpoint, "Yes.", "word " * 100, delay_s=0.01)
+    others, load = weakref.WeakSet[Engine](), desk.rivals._load
+
+    def noted(name: str, running: Running) -> Engine:
+        engine = load(name, running)
+        others.add(engine)
+        return engine
+
+    desk.rivals._load, desk.rivals._device = noted, lambda: Device("GPU", 0 if others else 10**12)
+    first, second = desk.begin("Tell me."), Comparison()
+    while not desk.comparison.sides[1].answer:
+        next(first)
+    second.begin(Draft("Tell me."), ("first", str(DEMO_FOLDER)))
+    running = desk.comparing.run(second, FAST, (0.0, 0.0), desk.history, replace(ASKING, session="another"))
+    while second.sides[1].doing != "Loading":
+        next(running)
+    next(running)
+    assert desk.loaded == ["demo"]
+    for answering in (first, running):
+        list(answering)
+    assert all(isinstance(side.reply, Result) for side in (*desk.comparison.sides, *second.sides))
+    assert desk.loaded == ["demo", str(DEMO_FOLDER)]
+
+
 def test_strangers_choose_among_what_the_owner_named(checkpoint: Checkpoint) -> None:
     desk = Desk(checkpoint, "Yes.", "No.")
     desk.model.policy, desk.rivals.is_open = policy_of(True, [], {}), False

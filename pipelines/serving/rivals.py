@@ -1,6 +1,7 @@
 """The models that a page holds against each other: its own, those on this machine, and those that its owner named.
 
-One of them is kept beside the page's own, so that the next question to it waits for nothing. What a visitor names is
+One of them is kept beside the page's own, so that the next question to it waits for nothing. Where two have no room,
+another one waits until the last answer of that has ended. What a visitor names is
 looked for on this machine or asked for at a server only where nobody but the owner can be that visitor.
 """
 
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakSet
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere, here
 from pipelines.catalogue.device import Device, this_device
@@ -37,6 +39,7 @@ class Rivals:
         self.is_open = False
         self._model, self._device, self._is_here, self._load = model, device, is_here, load
         self._kept: tuple[str, Engine] | None = None
+        self._leaving = WeakSet[Engine]()
         self._lock = threading.Lock()
         model.swapped = self._let_go
 
@@ -71,9 +74,13 @@ class Rivals:
             yield ""
         try:
             if self._kept is None or self._kept[0] != place:
-                self._kept = None
-                free_memory()
+                self._drop()
                 name, base_url = split(place)
+                while self._leaving and not self._has_room(name, base_url):
+                    if cancel.wait(TICK_S):
+                        return None
+                    free_memory()
+                    yield ""
                 running = self._running(name, base_url)
                 loading = Work(lambda: self._load(name, running))
                 for spent_s in loading.wait(cancel):
@@ -90,10 +97,23 @@ class Rivals:
         if self._lock.acquire(blocking=False):
             try:
                 if self._kept is not None and self._kept[0] == place:
-                    self._kept = None
-                    free_memory()
+                    self._drop()
             finally:
                 self._lock.release()
+
+    def _drop(self) -> None:
+        """Keep none. One of this machine takes its memory until the answers that it writes have ended."""
+        if self._kept is not None and split(self._kept[0])[1] is None:
+            self._leaving.add(self._kept[1])
+        self._kept = None
+        free_memory()
+
+    def _has_room(self, name: str, base_url: str | None) -> bool:
+        """Whether a model runs as it is, beside all that is loaded now. Raises UserError where it is not here."""
+        if base_url is not None:
+            return True
+        shape, device = model_in(self._folder(name), name).shape, self._device()
+        return device.fitting(shape, TOKENS, VISITORS) == device.form
 
     def _running(self, name: str, base_url: str | None) -> Running:
         """How it is run. Raises UserError for a model here that would be a download, or has no room."""
