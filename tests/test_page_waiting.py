@@ -10,6 +10,7 @@ from gradio.data_classes import PredictBodyInternal
 from starlette.requests import Request
 
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Policy
+from pipelines.host.gate import MAX_BODY_BYTES
 from pipelines.page.waiting import BUSY, share_queue
 
 
@@ -25,7 +26,13 @@ def test_behind_a_proxy_visitors_have_shares_of_their_own() -> None:
     assert asyncio.run(refusals(replace(PRIVATE_HOST, trusts_proxy=True), 1, behind)) == [None, None, BUSY]
 
 
-async def refusals(policy: Policy, max_of_address: int, senders: list[str]) -> list[str | None]:
+def test_one_address_cannot_fill_the_memory_with_what_waits() -> None:
+    told = asyncio.run(refusals(PUBLIC_HOST, 64, ["9.9.9.9"] * 5 + ["8.8.8.8"], str(MAX_BODY_BYTES)))
+    assert told == [None, None, None, None, BUSY, None]
+    assert asyncio.run(refusals(PUBLIC_HOST, 64, ["9.9.9.9"] * 5, "")) == [None, None, None, None, BUSY]
+
+
+async def refusals(policy: Policy, max_of_address: int, senders: list[str], length: str = "100") -> list[str | None]:
     """What the events of senders are refused with, one after the other; None where one waits from then on."""
     with gr.Blocks() as page:
         gr.Button().click(lambda: None)
@@ -34,7 +41,8 @@ async def refusals(policy: Policy, max_of_address: int, senders: list[str]) -> l
     told = []
     for sender in senders:
         address, _, visitor = sender.partition(" for ")
-        request = Request({"type": "http", "headers": [(b"x-forwarded-for", visitor.encode())], "client": (address, 1)})
+        headers = [(b"x-forwarded-for", visitor.encode()), (b"content-length", length.encode())]
+        request = Request({"type": "http", "headers": headers, "client": (address, 1)})
         body = PredictBodyInternal(session_hash="a", data=[], fn_index=0)
         is_taken, why, _ = await page._queue.push(body=body, request=request, username=None)
         told.append(None if is_taken else str(why))

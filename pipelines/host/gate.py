@@ -2,7 +2,8 @@
 
 A page of another site must not act through a visitor's browser, so a request with an `Origin` of its own is refused; a
 name that somebody points at this machine must not reach it either, so the `Host` has to be known. Bodies are bounded,
-also where their length is not told, and so are the files of one request and what all uploads take together.
+also where their length is not told, so are the values of what is no upload, and so are the files of one request and
+what all uploads take together.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from pipelines.disk import is_full
 from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.host.policy import MEGABYTE, Policy
 from pipelines.host.sweeping import files_in
+from pipelines.host.values import Values
 
 LOGGER = logging.getLogger(__name__)
 MAX_BODY_BYTES = 8 * MEGABYTE
 """The largest request that uploads nothing: a conversation of many turns is far below it."""
+MAX_VALUES = 10_000
+"""Of such a request; the page sends some thirty, and a dozen for each file."""
 FORM_BYTES = MEGABYTE
+MANY_VALUES = f"That are too many values: a request has at most {MAX_VALUES:,}, text is one."
 FULL = "The server's room for uploads is full: try again in an hour."
 PART_MARK = b"content-disposition:"
 """Begins each part of an upload, in letters of any size; how a part then names its file can be written in many ways."""
@@ -144,6 +149,7 @@ class Gate:
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """`receive`, which raises Refusal once more has come than may."""
         most, num_bytes, num_files, tail = self._most(scope), 0, 0, b""
+        values = Values()
 
         async def bounded() -> Message:
             nonlocal num_bytes, num_files, tail
@@ -158,6 +164,10 @@ class Gate:
                 tail = joined[-len(PART_MARK) + 1 :]
                 if num_files > self._policy().max_files_a_request:
                     raise Refusal(413, f"At most {self._policy().max_files_a_request} files can be sent at once.")
+            else:
+                values.feed(body)
+                if values.number > MAX_VALUES:
+                    raise Refusal(413, MANY_VALUES)
             return message
 
         return bounded
