@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -23,6 +24,8 @@ from pipelines.fusion import sample_frames
 from pipelines.present.album import report_html
 from pipelines.present.claims import claims
 from tests.browser_steps import DESK, PHONE, SETTLED, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.media_makers import number_in
+from tests.media_makers import write_clip as write_coded_clip
 from tests.page_server import SAY, PageServer
 
 pytestmark = pytest.mark.browser
@@ -220,6 +223,34 @@ def test_times_seek_the_player(scripted_server: PageServer, open_page: OpenPage,
     assert [abs(float(caption.split()[0]) - time_s) < 0.5 for caption, time_s in zip(captions, (1, 3), strict=True)]
     expect(pane.locator(".gb-track")).to_have_count(1)
     shoot(page, "desk-track-dark")
+
+
+def test_a_clip_that_begins_late_is_sought_from_its_first_frame(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The player's clock is that of the file, as where a clip was cut out of a longer one."""
+    late = write_coded_clip(
+        tmp_path / "late.mp4", frames=50, times_ms=[500 + 40 * number for number in range(50)], size=(320, 240)
+    )
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It turns at 0:01.", late)
+    page.locator("#chat").get_by_text("0:01", exact=True).click()
+    page.wait_for_function(
+        "() => { const player = document.querySelector('#evidence video');"
+        " return player.paused && player.readyState > 1 && !player.seeking && player.currentTime > 0.9; }"
+    )
+    seen = page.evaluate(
+        """() => {
+          const player = document.querySelector("#evidence video");
+          const canvas = new OffscreenCanvas(player.videoWidth, player.videoHeight);
+          const context = canvas.getContext("2d");
+          context.drawImage(player, 0, 0);
+          return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
+        }"""
+    )
+    shown = np.array(seen, np.uint8).reshape(240, 320, 4)[:, :, :3]
+    assert number_in(shown) == 25
 
 
 def test_an_event_is_a_span_that_seeks(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:

@@ -71,13 +71,17 @@ function zoom(number) {
   canvas.scrollIntoView({ block: "nearest" });
 }
 
+// The player's clock is the file's, which in a clip that was cut may begin later than at 0.
+const beginOf = (player) => Number(player.dataset.begin ?? 0);
+
 function seek(timeS) {
   const section = panel()?.querySelector("video") ? panel() : element.querySelector("section:has(video)");
   const player = section?.querySelector("video");
   if (!player) return;
   choose(section.dataset.medium);
   player.pause();
-  player.currentTime = timeS;
+  if (player.readyState) player.currentTime = timeS + beginOf(player);
+  else player.dataset.wanted = timeS;
   showTime(section, timeS);
 }
 
@@ -129,6 +133,12 @@ element.addEventListener("keydown", (event) => {
   choose(next.dataset.medium);
   next.focus();
 });
-element.addEventListener("timeupdate", (event) => showTime(event.target.closest("section"), event.target.currentTime), true);
+element.addEventListener("timeupdate", ({ target: player }) => {
+  showTime(player.closest("section"), player.currentTime - beginOf(player));
+}, true);
 element.addEventListener("error", (event) => event.target.closest?.(".gb-player")?.classList.add("gb-failed"), true);
-element.addEventListener("loadedmetadata", (event) => event.target.closest(".gb-player").classList.remove("gb-failed"), true);
+element.addEventListener("loadedmetadata", ({ target: player }) => {
+  player.closest(".gb-player").classList.remove("gb-failed");
+  player.dataset.begin = player.currentTime;
+  if ("wanted" in player.dataset) player.currentTime = Number(player.dataset.wanted) + beginOf(player);
+}, true);
