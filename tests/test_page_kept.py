@@ -339,4 +339,6 @@ def test_the_list_on_a_phone(is_dark: bool, keeping_server: PageServer, open_pag
     open_library(page)
     shoot(page, f"phone-library-{'dark' if is_dark else 'light'}")
     page.locator("#kept [data-act=open]").first.click()
+    expect(page.locator("#kept")).not_to_be_in_viewport()
+    expect(page.locator("#library .toggle-button")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

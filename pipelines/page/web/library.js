@@ -10,7 +10,15 @@ element.addEventListener("click", (event) => {
   if (act === "link") return copyLink(id, button);
   if (act === "delete" && !button.classList.contains("gb-sure")) return askAgain(button);
   tell({});
+  if (act === "open" && matchMedia("(max-width: 768px)").matches) fold();
 });
+
+// There the list covers the page, and with it the conversation that was opened.
+function fold() {
+  const toggle = document.querySelector("#library .toggle-button");
+  toggle.click();
+  toggle.focus();
+}
 
 // Pressed again, the button takes what was typed.
 function rename(row, done) {
