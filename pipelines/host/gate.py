@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 8 * MEGABYTE
 MAX_VALUES = 10_000
 """Of such a request; the page sends some thirty, and a dozen for each file."""
 FORM_BYTES = MEGABYTE
-MANY_VALUES = f"That are too many values: a request has at most {MAX_VALUES:,}, text is one."
+MANY_VALUES = f"The request holds too many values: send at most {MAX_VALUES:,}."
 FULL = "The server's room for uploads is full: try again in an hour."
 PART_MARK = b"content-disposition:"
 """Begins each part of an upload, in letters of any size; how a part then names its file can be written in many ways."""

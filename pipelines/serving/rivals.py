@@ -1,8 +1,8 @@
 """The models that a page holds against each other: its own, those on this machine, and those that its owner named.
 
 One of them is kept beside the page's own, so that the next question to it waits for nothing. Where two have no room,
-another one waits until the last answer of that has ended. What a visitor names is
-looked for on this machine or asked for at a server only where nobody but the owner can be that visitor.
+another one waits until the last answer of that has ended. What a visitor names is looked for on this machine or asked
+for at a server only where nobody but the owner can be that visitor.
 """
 
 from __future__ import annotations
