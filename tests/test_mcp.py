@@ -28,6 +28,12 @@ from pipelines.types import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
+BEGIN = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
 TOOLS = ["ask", "detect", "point", "events", "describe", "read", "models"]
 
 
@@ -103,6 +109,10 @@ def test_every_tool_answers(model: Model) -> None:
         ("ask", {"question": "What is in this picture?"}, "none is given"),
         ("detect", {"file": "shapes.png", "what": " "}, "Nothing is named"),
         ("events", {"file": "shapes.png"}, "send a clip"),
+        ("detect", {"file": 7}, 'cannot be called so: "file" has to be a path as text, "what" is missing.'),
+        ("ask", {"question": "What?", "files": "shapes.png"}, '"files" has to be a list of paths.'),
+        ("ask", {"question": "What?", "files": [7, 8]}, '"files" has to be a list of paths.'),
+        ("read", {"file": "shapes.png", "thinking": "maybe"}, '"thinking" has to be true or false.'),
     ],
 )
 def test_what_is_wrong_is_one_sentence(tool: str, values: dict[str, Any], sentence: str, model: Model) -> None:
@@ -110,6 +120,7 @@ def test_what_is_wrong_is_one_sentence(tool: str, values: dict[str, Any], senten
     assert told.is_error
     assert sentence in told.content[0].text
     assert "Traceback" not in told.content[0].text
+    assert "pydantic" not in told.content[0].text
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, model: Model) -> None:
@@ -153,23 +164,47 @@ def test_progress_is_told_and_a_call_that_is_cancelled_stops_its_answer() -> Non
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process is ended in other ways")
 def test_an_interrupt_ends_the_server_whose_stdin_stays_open() -> None:
     """It waited for a next line to come, so that a person at a terminal could not end it."""
-    begin = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-    }
     command = [sys.executable, "-m", "pipelines", "mcp", str(EXAMPLES)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         try:
             assert run.stdin is not None
             assert run.stdout is not None
-            print(json.dumps(begin), file=run.stdin, flush=True)
+            print(json.dumps(BEGIN), file=run.stdin, flush=True)
             assert json.loads(run.stdout.readline())["id"] == 1
             run.send_signal(signal.SIGINT)
             assert run.wait(30) == -signal.SIGINT
         finally:
             run.kill()
+
+
+def test_a_request_that_cannot_be_read_is_refused_and_the_next_one_answered() -> None:
+    """The package gave it no answer at all, so that its agent waited for ever."""
+    call = '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": %s}'
+    params = '{"name": "describe", "arguments": {"file": %s}}'
+    refused = {
+        "2": call % (2, params % r'"\ud800"'),
+        "3": call % (3, params % ("[" * 300 + "]" * 300)),
+        '"four"': call % ('"four"', "[]"),
+    }
+    silent = [call % (r'"\ud800"', "[]"), call % ("true", "[]"), call % ("[" * 300 + "]" * 300, "{}"), "{", "[1]", "{}"]
+    ping = '{"jsonrpc": "2.0", "id": 5, "method": "ping"}'
+    command = [sys.executable, "-m", "pipelines", "mcp", str(EXAMPLES)]
+    lines = [json.dumps(BEGIN), *refused.values(), *silent, ping]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdin is not None
+            assert run.stdout is not None
+            print("\n".join(lines), file=run.stdin, flush=True)
+            told = {
+                json.dumps(answer["id"]): answer for answer in (json.loads(run.stdout.readline()) for _ in range(5))
+            }
+            assert run.communicate(timeout=60)[0] == ""
+        finally:
+            run.kill()
+    assert run.returncode == 0
+    assert set(told) == {"1", *refused, "5"}
+    assert told["5"]["result"] == {}
+    assert all("cannot be read" in told[asked]["error"]["message"] for asked in refused)
 
 
 def test_without_its_package_one_sentence_says_what_to_install() -> None:
