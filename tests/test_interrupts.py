@@ -62,6 +62,17 @@ def test_ctrl_c_stops_a_command_with_a_word() -> None:
     assert run.stderr == "Stopped.\n"
 
 
+def test_ctrl_c_ends_the_bar_of_a_comparison_before_the_word(tmp_path: Path) -> None:
+    """The word stood behind the bar on one line, and the bar was drawn once more below."""
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{ROOT / SHAPES}\n", "utf-8")
+    asked = ("compare", str(listed), "-q", "What is this?", "--models", "demo", "demo")
+    run = interrupted("pipelines", "pipelines.run", *asked, before="sys.stderr.isatty = lambda: True")
+    assert run.returncode == 130
+    assert "0/1" in run.stderr
+    assert run.stderr.splitlines()[-1] == "Stopped."
+
+
 def test_what_ignores_ctrl_c_goes_on_to() -> None:
     """A shell starts what shall run in the background so."""
     run = interrupted("pipelines", "numpy", "--help", before="signal.signal(signal.SIGINT, signal.SIG_IGN)")

@@ -60,8 +60,8 @@ def run_command(options: argparse.Namespace) -> int:
     for name in options.models:
         print(f"Loading the model {name} ...", file=sys.stderr)
         engine = load(name, options.weights)
-        bar = tqdm(items, desc=engine.info.model, unit="question", disable=None)
-        replies.append([ask(item, engine, settings) for item in bar])
+        with tqdm(items, desc=engine.info.model, unit="question", disable=None) as bar:
+            replies.append([ask(item, engine, settings) for item in bar])
         del engine
     asked = [(item, Pair(*both)) for item, *both in zip(items, *replies, strict=True)]
     if options.json:
