@@ -207,6 +207,26 @@ def test_a_request_that_cannot_be_read_is_refused_and_the_next_one_answered() ->
     assert all("cannot be read" in told[asked]["error"]["message"] for asked in refused)
 
 
+def test_an_agent_that_ended_leaves_no_traceback() -> None:
+    """The answer that nobody read any more came to pages of them."""
+    command = [sys.executable, "-m", "pipelines", "mcp", str(EXAMPLES)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as run:
+        try:
+            assert run.stdin is not None
+            assert run.stdout is not None
+            assert run.stderr is not None
+            print(json.dumps(BEGIN), file=run.stdin, flush=True)
+            assert json.loads(run.stdout.readline())["id"] == 1
+            run.stdout.close()
+            print('{"jsonrpc": "2.0", "id": 2, "method": "ping"}', file=run.stdin, flush=True)
+            run.stdin.close()
+            assert "Traceback" not in run.stderr.read()
+            assert run.wait(60) == 0
+        finally:
+            run.kill()
+
+
 def test_without_its_package_one_sentence_says_what_to_install() -> None:
     code = "import sys; sys.modules['mcp'] = None; from pipelines.__main__ import main; sys.exit(main(['mcp', '.']))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

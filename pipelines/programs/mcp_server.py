@@ -133,4 +133,7 @@ def serve(model: Model, folders: Sequence[Path]) -> None:
     sandbox = Sandbox(folders)
     model.load()
     end_at_once()  # an exception would wait for the next line of stdin
-    server(Tools(model), sandbox).run()
+    try:
+        server(Tools(model), sandbox).run()
+    except* BrokenPipeError:  # an agent that ended closes one pipe before the other
+        pass
