@@ -292,6 +292,8 @@ def test_strangers_choose_among_what_the_owner_named(checkpoint: Checkpoint) -> 
     desk.model.policy, desk.rivals.is_open = policy_of(True, [], {}), False
     assert not desk.rivals.may_compare
     assert desk.rivals.offered() == ["first"]
+    desk.rivals.named = ("first",)
+    assert not desk.rivals.may_compare
     desk.rivals.named = ("other@http://127.0.0.1:9/v1",)
     assert desk.rivals.may_compare
     for place in ("demo", "other@http://127.0.0.1:80/v1", "/etc"):

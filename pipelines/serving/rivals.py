@@ -51,7 +51,7 @@ class Rivals:
     @property
     def may_compare(self) -> bool:
         """Whether there is more than one to choose."""
-        return self.is_open or bool(self.named)
+        return self.is_open or (bool(self.named) and len(self.offered()) > 1)
 
     def offered(self) -> list[str]:
         """The page's own model first, then the others that are here and those that the owner named."""
