@@ -6,11 +6,12 @@ import base64
 import re
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser_steps import OpenPage, add, shoot
+from tests.browser_steps import OpenPage, add, ask, shoot
 from tests.page_server import PageServer
 
 pytestmark = pytest.mark.browser
@@ -95,6 +96,41 @@ def test_the_other_side_tells_of_its_uploads_too(
     expect(told).to_be_visible()
     page.click("#turn-over")
     expect(page.locator("#upload p")).to_have_count(0)
+
+
+def test_a_picture_that_no_browser_shows_has_its_name_in_its_place(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """A broken icon stood in the composer, and nothing at all in the chat."""
+    pillow_heif.register_heif_opener()
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "Garten im März.heic", "HEIF")
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "shown.png")
+    page = open_page(scripted_server, may_complain=True)
+    add(page, tmp_path / "Garten im März.heic")
+    add(page, tmp_path / "shown.png")
+    named = page.locator("#composer .thumbnail-item[data-unshown]")
+    expect(named).to_have_count(1)
+    expect(named).to_have_attribute("data-unshown", "Garten im März.heic")
+    shoot(page, "desk-unshown")
+    ask(page, "What is it?")
+    expect(page.locator("#chat").get_by_role("button", name="Garten im März.heic")).to_be_visible()
+    expect(page.locator("#chat [data-unshown]")).to_have_count(1)
+    shoot(page, "desk-unshown-asked")
+
+
+def test_a_thumbnail_that_is_given_another_file_loses_the_name(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    pillow_heif.register_heif_opener()
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "garden.heic", "HEIF")
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "shown.png")
+    page = open_page(scripted_server, may_complain=True)
+    add(page, tmp_path / "garden.heic")
+    add(page, tmp_path / "shown.png")
+    expect(page.locator("#composer .thumbnail-item[data-unshown]")).to_have_count(1)
+    page.locator("#composer .delete-button").first.click()
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+    expect(page.locator("#composer [data-unshown]")).to_have_count(0)
 
 
 REFUSALS = [

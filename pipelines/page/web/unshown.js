@@ -1,0 +1,13 @@
+// A picture that this browser cannot show, as HEIC, has its name in its place. Runs once, before the page is built.
+(() => {
+  const PLACE = ".thumbnail-item, .image-frame"; // of the composers, and of the chat
+
+  function unshown({ target }) {
+    const place = target.matches?.("img") && target.closest(PLACE);
+    if (place) place.dataset.unshown = decodeURIComponent(new URL(target.src).pathname.split("/").at(-1));
+  }
+
+  document.addEventListener("error", unshown, true);
+  // The framework keeps the element and gives it another file.
+  document.addEventListener("load", ({ target }) => delete target.closest?.(PLACE)?.dataset.unshown, true);
+})();
