@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.media import open_media, probe
+from pipelines.media import open_media, opening, probe
 from pipelines.media.probing import _late_exif
-from pipelines.types import Clip, ProbedClip, ProbedPicture, UserError
+from pipelines.types import Clip, Probe, ProbedClip, ProbedPicture, UserError
 from tests.media_makers import At, write_clip, write_sound
 
 ORIENTATION = 0x0112
@@ -32,6 +33,23 @@ def test_pictures(tmp_path: Path, suffix: str) -> None:
     Image.new("RGB", (58, 34), "red").save(path)
     assert probe(path) == ProbedPicture(path.name, 58, 34)
     check(path)
+
+
+@pytest.mark.parametrize("look", [probe, opening.probe])
+@pytest.mark.parametrize("suffix", ["png", "webp", "avif"])
+def test_a_picture_that_is_the_first_frame_of_an_animation(
+    tmp_path: Path, suffix: str, look: Callable[[Path], Probe]
+) -> None:
+    """It was taken for a picture without a word, where a GIF is a clip."""
+    path, more = tmp_path / f"a.{suffix}", [Image.new("RGB", (58, 34), "blue")]
+    Image.new("RGB", (58, 34), "red").save(path, save_all=True, append_images=more, duration=100)
+    assert look(path) == ProbedPicture(path.name, 58, 34, is_animated=True)
+
+
+def test_a_jpeg_with_a_picture_beside_it_is_no_animation(tmp_path: Path) -> None:
+    path, more = tmp_path / "a.jpg", [Image.new("RGB", (58, 34), "blue")]
+    Image.new("RGB", (58, 34), "red").save(path, "MPO", save_all=True, append_images=more)
+    assert probe(path) == ProbedPicture(path.name, 58, 34)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])

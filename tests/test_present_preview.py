@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.present.preview import preview_html
+from pipelines.present.preview import FIRST_FRAME, preview_html
 from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Probe, ProbedClip, ProbedPicture, Settings, Sight, UserError
 from tests.present_values import HOSTILE
 
 KNOWN: dict[str, tuple[Probe, Sight]] = {
     "shapes.png": (ProbedPicture("shapes.png", 512, 384), Sight(192, 160, 1, 30)),
+    "walk.webp": (ProbedPicture("walk.webp", 512, 384, is_animated=True), Sight(192, 160, 1, 30)),
     "walk.mp4": (ProbedClip("walk.mp4", 640, 360, [], 12.0), Sight(320, 192, 24, 720)),
     "one.mp4": (ProbedClip("one.mp4", 32, 32, [0.0], 0.04), Sight(32, 32, 1, 1)),
 }
@@ -37,6 +38,7 @@ def test_nothing_is_told_of_nothing() -> None:
     ("name", "told"),
     [
         ("shapes.png", "shapes.png: 512 × 384 px, seen at 192 × 160: 30 visual tokens"),
+        ("walk.webp", f"walk.webp: 512 × 384 px, seen at 192 × 160: 30 visual tokens · {FIRST_FRAME}"),
         ("walk.mp4", "walk.mp4: 12.0 s, 24 frames seen at 320 × 192: 720 visual tokens"),
         ("one.mp4", "one.mp4: 0.0 s, 1 frame seen at 32 × 32: 1 visual token"),
     ],

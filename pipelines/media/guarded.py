@@ -121,9 +121,9 @@ class _Reading:
     def probe(self) -> Probe:
         """What the headers say."""
         match self._hear():
-            case ["size", int(height), int(width)]:
+            case ["size", int(height), int(width), bool(is_animated)]:
                 self._end()
-                return ProbedPicture(self._name, width, height)
+                return ProbedPicture(self._name, width, height, is_animated)
             case ["sizes", int(height), int(width), int(count), float(duration_s)]:
                 times_s = self._times(count)
                 self._end()

@@ -25,6 +25,8 @@ from pipelines.types import ProbedClip, ProbedPicture
 
 Axes = tuple[int, int, int, int]
 CHUNK = struct.Struct(">I4s")
+ANIMATED = ("WEBP", "PNG", "AVIF")
+"""What Pillow calls an animation in other formats are pictures beside the picture, as a phone's JPEG has."""
 PNG_SIGNATURE_BYTES, CHECKSUM_BYTES = 8, 4
 MAX_CHUNKS = 200_000
 """Chunks of one PNG that are gone over: most hold some KB of the pixels, so that no usual file has more."""
@@ -38,7 +40,8 @@ def probe_picture(path: Path) -> ProbedPicture:
         with opened(path) as image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
-            return ProbedPicture(path.name, *_shown(image.width, image.height, _axes(image, path)))
+            size = _shown(image.width, image.height, _axes(image, path))
+            return ProbedPicture(path.name, *size, is_animated=_is_animated(image))
 
 
 def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> ProbedClip:
@@ -51,6 +54,10 @@ def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> Pro
         raise damaged(path.name)
     width, height = _shown(frame.width, frame.height, axes_of(frame))
     return ProbedClip(path.name, width, height, timeline.times_s, timeline.duration_s)
+
+
+def _is_animated(image: Image.Image) -> bool:
+    return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
 
 
 def _axes(image: Image.Image, path: Path) -> Axes | None:

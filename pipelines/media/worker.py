@@ -90,7 +90,7 @@ class Worker:
             self._region.put(np.array(found.times_s, np.float64))
             send(self._connection, "sizes", found.height, found.width, len(found.times_s), found.duration_s)
         else:
-            send(self._connection, "size", found.height, found.width)
+            send(self._connection, "size", found.height, found.width, found.is_animated)
 
     def _open(self, path: Path, clip_reader: ClipReader, may_move: bool) -> None:
         item = self._read(path, clip_reader, may_move)

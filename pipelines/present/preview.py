@@ -11,6 +11,7 @@ from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Probe, ProbedClip, Settings, Sight, UserError
 
 LOGGER = logging.getLogger(__name__)
+FIRST_FRAME = "only the first frame of this animation is seen: add it as a GIF or an MP4 to ask about all of it"
 
 Foresee = Callable[[Path, Settings], tuple[Probe, Sight]]
 
@@ -51,4 +52,5 @@ def _cost(probe: Probe, sight: Sight) -> str:
     if isinstance(probe, ProbedClip):
         frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)}"
         return f"{probe.name}: {probe.duration_s:.1f} s, {frames} seen at {size}{tokens}"
-    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}{tokens}"
+    still = f" · {FIRST_FRAME}" if probe.is_animated else ""
+    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}{tokens}{still}"

@@ -73,11 +73,12 @@ Media = Picture | Clip
 
 @dataclass(frozen=True)
 class ProbedPicture:
-    """What the header of a picture says: its size in px, upright."""
+    """What the header of a picture says: its size in px, upright, and whether it is the first frame of several."""
 
     name: str
     width: int
     height: int
+    is_animated: bool = False
 
 
 @dataclass(frozen=True)
