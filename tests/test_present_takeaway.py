@@ -16,6 +16,7 @@ from pipelines.present.album import conversation_report, report_html
 from pipelines.present.claims import Claimed, claims, marked_frames
 from pipelines.present.film import marked_clips
 from pipelines.present.overlay import PALETTE
+from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.present.takeaway import (
     NOTHING_MARKED,
     file_stem,
@@ -265,3 +266,14 @@ def test_a_report_shows_what_the_page_showed_with_each_answer(photo: Path, tmp_p
 def test_a_report_of_nothing_is_told(folder: Path) -> None:
     with pytest.raises(UserError, match="ask something first"):
         conversation_report([], folder)
+
+
+def test_a_report_folds_the_data_away_of_which_it_has_a_table(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "a.png")
+    draft = Draft("Where?", (tmp_path / "a.png",))
+    box = '[{"bbox_2d": [100, 100, 300, 300], "label": "ball"}]'
+    found = report_html(claims([Round(draft, Reply(f"Here:\n{box}\nNo more."))]))
+    assert "<pre>Here:</pre><details><summary>As the model wrote it</summary><pre>[{" in found
+    assert "</pre></details><pre>No more.</pre>" in found
+    assert "<td>ball</td><td>100, 100, 300, 300</td>" in found
+    assert NOTHING_NAMED in report_html(claims([Round(draft, Reply("[]"))]))

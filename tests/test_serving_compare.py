@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from pipelines.present.comparison import Comparison
 from pipelines.present.figures.history import History
 from pipelines.present.figures.history_file import as_csv
 from pipelines.present.side_by_side import compared_html, drawn_html
+from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.serving.comparing import STOPPED, Comparing
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
@@ -106,6 +108,32 @@ def test_both_answer_and_what_differs_is_marked(checkpoint: Checkpoint, picture:
     assert "<mark>" in shown
     assert [record.engine.model for record in desk.history.records] == ["first", "demo"]
     assert [record.price_per_hour for record in desk.history.records] == [3600, 0]
+
+
+def test_data_is_a_table_and_folded_away_as_it_was_written(checkpoint: Checkpoint, picture: Path) -> None:
+    """It was shown as bare JSON, where the chat has a table."""
+    place = '{"bbox_2d": [100, 100, 300, 300], "label": "ball"}'
+    other = f'{{"bbox_2d": [600, 600, 900, 900], "label": {json.dumps(HOSTILE)}}}'
+    desk = Desk(checkpoint, f"Two <b>:\n[{place}, {other}]\nThat is all.", f"One:\n[{place}]")
+    desk.ask("Where is what?", [picture])
+    first, second = compared_html(desk.comparison).split("</section>")[:2]
+    before, folded = first.split("<details><summary>As the model wrote it</summary>")
+    assert "Two</mark>" in before or "Two &lt;b&gt;" in before
+    assert "<td>A1</td><td>ball</td><td>100, 100, 300, 300</td>" in before
+    assert f"<td>A2</td><td><mark>{escape(HOSTILE)}</mark></td><td>600, 600, 900, 900</td>" in before
+    assert "bbox_2d" not in before
+    assert "bbox_2d" in folded
+    assert "That is all." in re.sub("</?mark>", "", folded.split("</details>")[1])
+    assert "<td>B1</td><td>ball</td>" in second
+    assert HOSTILE not in first
+
+
+def test_a_list_of_nothing_is_told_in_words(checkpoint: Checkpoint, picture: Path) -> None:
+    desk = Desk(checkpoint, "[]", "Where?")
+    desk.ask("Where is what?", [picture])
+    first, second = compared_html(desk.comparison).split("</section>")[:2]
+    assert NOTHING_NAMED in first
+    assert NOTHING_NAMED not in second
 
 
 def test_the_same_words_are_the_same(checkpoint: Checkpoint) -> None:

@@ -14,8 +14,9 @@ from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.figures.rates import STAGES
 from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark, data_uri, figure
+from pipelines.present.tabled import NOTHING_NAMED, is_empty_list, tabled_html
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import ProbedClip, UserError
+from pipelines.types import Grounding, ProbedClip, UserError
 
 STYLE = Path(__file__).with_name("album.css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -61,9 +62,22 @@ def _round(number: int, claimed: Claimed, should_stop: Stop | None) -> str:
     media = "".join(_medium(claimed, medium, should_stop) for medium in claimed.shown)
     return (
         f"<section><h2>{number}. {escape(claimed.round.draft.question)}</h2>{thought}"
-        f"<pre>{escape(reply.answer.strip()) or '(no answer)'}</pre>{media}{_marks(claimed.marks)}{_times(claimed)}"
+        f"{_answer(claimed)}{media}{_marks(claimed.marks)}{_times(claimed)}"
         "</section>"
     )
+
+
+def _answer(claimed: Claimed) -> str:
+    """The answer with the data folded away of which a table is below."""
+    answer = claimed.round.reply.answer
+    found = Grounding(tuple(mark.region for mark in claimed.marks), claimed.events)
+    shown = tabled_html(answer, found, lambda start, end: _text(answer[start:end]), None)
+    nothing = f"<p>{NOTHING_NAMED}</p>" if is_empty_list(answer) else ""
+    return f"{shown or _text('(no answer)')}{nothing}"
+
+
+def _text(text: str) -> str:
+    return f"<pre>{escape(text.strip())}</pre>" if text.strip() else ""
 
 
 def _medium(claimed: Claimed, medium: int, should_stop: Stop | None) -> str:

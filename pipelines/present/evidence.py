@@ -17,6 +17,7 @@ from pipelines.present.linked import clip_times
 from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
+from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Grounding, Media, Picture, Result, Sight
 
@@ -75,7 +76,7 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
     longest_s = max((item.duration_s for item in result.media if isinstance(item, Clip)), default=0.0)
     is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
-    nothing = "" if is_grounded else '<p class="gb-note">The answer names no place and no time.</p>'
+    nothing = "" if is_grounded else f'<p class="gb-note">{NOTHING_NAMED}</p>'
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 

@@ -41,7 +41,7 @@ _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """Data in the answer, from its first character to the one behind, with what was read from it."""
 
     start: int
@@ -49,8 +49,9 @@ class _Block:
     regions: tuple[tuple[int, Region], ...]
     events: tuple[Event, ...]
 
-    def joined(self, other: _Block) -> _Block:
-        return _Block(self.start, other.end, self.regions + other.regions, self.events + other.events)
+    def joined(self, other: Block) -> Block:
+        """Both as one."""
+        return Block(self.start, other.end, self.regions + other.regions, self.events + other.events)
 
 
 @lru_cache(maxsize=512)
@@ -66,7 +67,7 @@ def linked_markdown(answer: str, grounding: Grounding, longest_s: float | None =
     targets: list[str] = []
     written: list[str] = []
     at = 0
-    for block in _blocks(answer, numbered, grounding.events):
+    for block in blocks_of(answer, grounding):
         written.append(_with_links(answer[at : block.start], names, longest_s, targets))
         written.append(_placed(answer, block, targets))
         at = block.end
@@ -94,16 +95,17 @@ def _names(numbered: Sequence[tuple[int, Region]]) -> dict[str, list[int]]:
     return names
 
 
-def _blocks(answer: str, numbered: Sequence[tuple[int, Region]], events: Sequence[Event]) -> list[_Block]:
+def blocks_of(answer: str, grounding: Grounding) -> list[Block]:
     """The data of the answer in its order; pieces that nothing stands between are one."""
+    numbered, events = list(enumerate(grounding.regions, 1)), grounding.events
     sources = {region.source for _, region in numbered} | {event.source for event in events}
     formulas = [formula.span() for formula in _FORMULA.finditer(answer)]
-    blocks: list[_Block] = []
+    blocks: list[Block] = []
     for source in sorted(source for source in sources if source is not None and source[1] <= MAX_LINKED):
         if any(start <= source[0] and source[1] <= end for start, end in formulas):
             continue
         here = tuple((number, region) for number, region in numbered if region.source == source)
-        block = _Block(*source, here, tuple(event for event in events if event.source == source))
+        block = Block(*source, here, tuple(event for event in events if event.source == source))
         if blocks and _BETWEEN_BLOCKS.fullmatch(answer, blocks[-1].end, block.start):
             blocks[-1] = blocks[-1].joined(block)
         else:
@@ -145,27 +147,32 @@ def _held(target: str, text: str, targets: list[str]) -> str:
     return f"{OPEN}{len(targets) - 1}{MIDDLE}{text}{CLOSE}"
 
 
-def _placed(answer: str, block: _Block, targets: list[str]) -> str:
-    """What takes the place of data: a table where it stands alone, and links inside of a sentence."""
+def stands_alone(answer: str, block: Block) -> bool:
+    """Whether data is not inside of a sentence."""
     line_start = answer.rfind("\n", 0, block.start) + 1
     line_end = answer.find("\n", block.end)
     rest = answer[line_start : block.start] + answer[block.end : line_end if line_end >= 0 else len(answer)]
-    if any(character.isalnum() for character in rest):
-        held = [_held(marks_link([number]), f"{number} {_name(region)}", targets) for number, region in block.regions]
-        held += [_held(time_link(event.start_s, event.end_s), _span(event), targets) for event in block.events]
+    return not any(character.isalnum() for character in rest)
+
+
+def _placed(answer: str, block: Block, targets: list[str]) -> str:
+    """What takes the place of data: a table where it stands alone, and links inside of a sentence."""
+    if not stands_alone(answer, block):
+        held = [_held(marks_link([number]), f"{number} {name_of(region)}", targets) for number, region in block.regions]
+        held += [_held(time_link(event.start_s, event.end_s), span_of(event), targets) for event in block.events]
         return ", ".join(held)
     return "\n\n" + _held(_table(block, answer[block.start : block.end]), "", targets) + "\n\n"
 
 
-def _table(block: _Block, raw: str) -> str:
+def _table(block: Block, raw: str) -> str:
     """The data as a table, and as the model wrote it, folded away."""
     linked = [(number, marks_link([number]), region) for number, region in block.regions[:MAX_ROWS]]
     rows = [
-        f"| [{number}]({link}) | [{escaped(_name(region))}]({link}) | {_where(region)} |"
+        f"| [{number}]({link}) | [{escaped(name_of(region))}]({link}) | {_where(region)} |"
         for number, link, region in linked
     ]
     rows += [
-        f"| | {escaped(event.label) or 'event'} | [{_span(event)}]({time_link(event.start_s, event.end_s)}) |"
+        f"| | {escaped(event.label) or 'event'} | [{span_of(event)}]({time_link(event.start_s, event.end_s)}) |"
         for event in block.events[:MAX_ROWS]
     ]
     num_more = len(block.regions) + len(block.events) - len(rows)
@@ -177,17 +184,24 @@ def _table(block: _Block, raw: str) -> str:
 
 
 def _where(region: Region) -> str:
-    place = ", ".join(f"{value:g}" for value in region.box or region.point or ())
+    place = place_of(region)
     if region.time_s is None:
         return place
     return f"{place} at [{region.time_s:g} s]({time_link(region.time_s, region.time_s)})"
 
 
-def _name(region: Region) -> str:
+def place_of(region: Region) -> str:
+    """Its numbers, 0 to 1000."""
+    return ", ".join(f"{value:g}" for value in region.box or region.point or ())
+
+
+def name_of(region: Region) -> str:
+    """Its label in one line, or what it is."""
     return " ".join(region.label.split()) or ("box" if region.box else "point")
 
 
-def _span(event: Event) -> str:
+def span_of(event: Event) -> str:
+    """From when to when."""
     return f"{event.start_s:g} s" + (f" – {event.end_s:g} s" if event.end_s > event.start_s else "")
 
 

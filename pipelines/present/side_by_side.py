@@ -5,21 +5,23 @@ Everything that a model wrote is escaped, and shown as it was written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from html import escape
 from itertools import chain
 
-from pipelines.compare.pairs import Pair, Part, regions_of
+from pipelines.compare.pairs import MAX_REGIONS, Pair, Part, regions_of
 from pipelines.present.comparison import NAMES, Comparison, Side
 from pipelines.present.evidence import shown_media, title
 from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
 from pipelines.present.frames import marked_figures
+from pipelines.present.linked import name_of
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.status import UNANSWERED
+from pipelines.present.tabled import NOTHING_NAMED, is_empty_list, tabled_html
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Clip, Event, Media, Record, Result
+from pipelines.types import Clip, Event, Media, Record, Region, Result
 
 EMPTY = (
     '<div class="gb-compared gb-empty"><p>Two models answer the same question about the same files, one after the '
@@ -35,7 +37,8 @@ def compared_html(comparison: Comparison) -> str:
         return EMPTY
     pair = comparison.pair
     parts = pair.parts if pair and _both(pair) else (None, None)
-    sides = "".join(map(_side_html, NAMES, comparison.sides, parts))
+    partners = pair.partners if pair and _both(pair) else (None, None)
+    sides = "".join(map(_side_html, NAMES, comparison.sides, parts, partners))
     verdict = f'<p class="gb-verdict">{escape(_verdict(pair))}</p>' if pair and _both(pair) else ""
     records = [side.record for side in comparison.sides if side.record is not None]
     table = ""
@@ -118,15 +121,15 @@ def _told(side: str, other: str, like: int | None) -> str:
     return f"as {other}{like + 1}" if like < MAX_DRAWN else f"in {other} too"
 
 
-def _side_html(name: str, side: Side, parts: Sequence[Part] | None) -> str:
+def _side_html(name: str, side: Side, parts: Sequence[Part] | None, partners: Container[int] | None) -> str:
     info = side.info
     where = f" <span>· {escape(info.place)}</span>" if info else ""
     model = escape(info.model if info else side.place)
     head = f'<h2 translate="no"><b class="gb-{name}">{name}</b> {model}{where}</h2>'
-    return f'<section class="gb-side" aria-label="{name}">{head}{_said(side, parts)}</section>'
+    return f'<section class="gb-side" aria-label="{name}">{head}{_said(name, side, parts, partners)}</section>'
 
 
-def _said(side: Side, parts: Sequence[Part] | None) -> str:
+def _said(name: str, side: Side, parts: Sequence[Part] | None, partners: Container[int] | None) -> str:
     if isinstance(side.reply, str):
         return f'<p class="gb-refused">{escape(side.reply)}</p>'
     result = side.reply
@@ -137,7 +140,7 @@ def _said(side: Side, parts: Sequence[Part] | None) -> str:
         tokens = f" · {result.tokens.reasoning:,} tokens" if result else ""
         words = f'<p translate="no">{escape(reasoning.strip())}</p>'
         thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
-    answer = _marked(parts) if parts is not None else escape((result.answer if result else side.answer).strip())
+    answer = _answer(name, result, parts, partners) if result else _paragraph(escape(side.answer.strip()))
     below = f'<p class="gb-note">{_took(side.record)}</p>' if side.record else ""
     if result is not None and (result.finish_reason == "cancelled" or not result.answer.strip()):
         below = f'<p class="gb-note">{UNANSWERED[result.finish_reason]}</p>{below}'
@@ -145,7 +148,40 @@ def _said(side: Side, parts: Sequence[Part] | None) -> str:
         return thought + below
     doing = escape(side.doing or "Waiting")
     waiting = f'<p class="gb-note"><span>{doing}</span> …</p>' if result is None and not answer else ""
-    return f'{thought}{waiting}<p class="gb-said" translate="no">{answer}</p>{below}'
+    return f"{thought}{waiting}{answer}{below}"
+
+
+def _answer(name: str, result: Result, parts: Sequence[Part] | None, partners: Container[int] | None) -> str:
+    """A whole answer with its data as a table, in which a place that only it names is marked."""
+    written = parts if parts is not None else (Part(result.answer, is_own=False),)
+
+    def named(number: int, region: Region) -> tuple[str, str]:
+        is_own = partners is not None and number <= MAX_REGIONS and number - 1 not in partners
+        label = escape(name_of(region))
+        return f"{name}{number}", f"<mark>{label}</mark>" if is_own else label
+
+    nothing = f'<p class="gb-note">{NOTHING_NAMED}</p>' if is_empty_list(result.answer) else ""
+    shown = tabled_html(
+        result.answer,
+        result.grounding,
+        lambda start, end: _paragraph(_marked(_cut(written, start, end))),
+        named,
+    )
+    return shown + nothing
+
+
+def _paragraph(text: str) -> str:
+    return f'<p class="gb-said" translate="no">{text}</p>' if text else ""
+
+
+def _cut(parts: Sequence[Part], start: int, end: int) -> list[Part]:
+    """What of the parts lies from one character of the answer to another."""
+    cut, at = [], 0
+    for part in parts:
+        text = part.text[max(0, start - at) : max(0, end - at)]
+        at += len(part.text)
+        cut += [Part(text, part.is_own)] if text else []
+    return cut
 
 
 def _took(record: Record) -> str:
