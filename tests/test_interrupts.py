@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = "assets/examples/shapes.png"
+PATIENCE_S = 120
+"""For what went on in place of ending."""
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process is sent such a signal there")
 
 
@@ -37,7 +39,7 @@ run = runpy.run_path if {program!r}.endswith(".py") else runpy.run_module
 run({program!r}, run_name="__main__")
 """
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
