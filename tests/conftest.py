@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a shell has it in the background: programs would inherit that
+# a shell has it ignored by what runs in the background, and the programs that a test starts would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
