@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipelines.buffers import Buffers
+from pipelines.opencv import has_opencv
 from pipelines.types import Message
 
 PATCH_PX = 16
@@ -206,10 +209,7 @@ def _on_device(blocks: torch.Tensor) -> torch.Tensor:
 
 
 def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
-    """What `_on_device` returns, by numpy, which reorders bytes faster than torch, and a look-up of the 256 values."""
-    import cv2
-
-    table = (np.arange(256, dtype=np.float32) - np.float32(127.5)) / np.float32(127.5)
+    """What `_on_device` returns, by numpy, which reorders bytes faster than torch."""
     ordered = blocks.numpy().transpose(ORDER)
     both = _BUFFERS.array((*ordered.shape[:6], FRAMES, PATCH_PX, PATCH_PX), np.uint8)
     if blocks.shape[1] == FRAMES:
@@ -219,7 +219,20 @@ def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
         once[...] = ordered
         both[...] = once
     values = _BUFFERS.array((both.size // PATCH_PX**2, PATCH_PX**2), np.float32)
-    return torch.from_numpy(cv2.LUT(both.reshape(values.shape), table, values)).reshape(-1, ROW)
+    _normalise(both.reshape(values.shape), values)
+    return torch.from_numpy(values).reshape(-1, ROW)
+
+
+def _normalise(pixels: NDArray[Any], values: NDArray[Any]) -> None:
+    """Write (x - 127.5) / 127.5 of uint8 pixels into float32 values of the same shape: OpenCV looks them up."""
+    half = np.float32(127.5)
+    if has_opencv():
+        import cv2
+
+        cv2.LUT(pixels, (np.arange(256, dtype=np.float32) - half) / half, values)
+    else:
+        np.subtract(pixels, half, out=values)
+        np.divide(values, half, out=values)
 
 
 def _grids(media: Sequence[torch.Tensor]) -> torch.Tensor | None:

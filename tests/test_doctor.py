@@ -47,7 +47,7 @@ def test_all_well(healthy: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     *rows, blank, last = capsys.readouterr().out.splitlines()
     assert (blank, last) == ("", "All is well.")
     assert [row.split("  ")[0] for row in rows] == [
-        "device", "memory", "kernels", "Pillow", "FFmpeg", "libheif", "torch", "transformers", "gradio",
+        "device", "memory", "kernels", "Pillow", "FFmpeg", "libheif", "OpenCV", "torch", "transformers", "gradio",
         "port 0", "data folder", "temporary folder", "upload folder", "hub cache", "demo model",
     ]  # fmt: skip
     assert not list(tmp_path.iterdir()), "it leaves nothing behind"

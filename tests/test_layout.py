@@ -14,7 +14,17 @@ from huggingface_hub import constants
 
 ROOT = Path(__file__).resolve().parent.parent
 STORES = {"buffers", "cache", "digests"}
-FOUNDATION = STORES | {"types", "inputs", "checkpoint", "clocks", "disk", "spreadsheet", "conversation", "interrupts"}
+FOUNDATION = STORES | {
+    "opencv",
+    "types",
+    "inputs",
+    "checkpoint",
+    "clocks",
+    "disk",
+    "spreadsheet",
+    "conversation",
+    "interrupts",
+}
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
 RUN = {"messages", "writing", "answering", "run", "asides"}
 MODELS = {"catalogue", "models"}
@@ -23,7 +33,8 @@ SHOWN = {"present", "serving"}
 MAY_IMPORT = {
     "types": set[str](),
     "buffers": set[str](),
-    "inputs": {"buffers", "types"},
+    "opencv": set[str](),
+    "inputs": {"buffers", "opencv", "types"},
     "cache": set[str](),
     "digests": {"cache"},
     "checkpoint": {"types"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from pipelines.engine.proof import see_alike
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.tower_graphs import TowerGraphs
 from pipelines.inputs import Frames, cut, grid_of, num_visual_tokens
+from pipelines.opencv import has_opencv
 from pipelines.types import Work
 
 MAX_FEATURE_BYTES = 256 * 1024**2
@@ -40,7 +40,7 @@ class Tower:
         self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
         self.num_runs = 0
         if self._device.type == "cpu":
-            import_module("cv2")  # which cuts patches there: its import is for who loads a model, not the first request
+            has_opencv()  # which cuts patches there: its import is for who loads a model, not the first request
         self._graphs = self._new_graphs()
 
     def use_kernels(self) -> None:

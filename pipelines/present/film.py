@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -142,7 +141,7 @@ def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     even = tuple(max(2, round(side * scale) // 2 * 2) for side in (width, height))
     if even == (width, height):
         return rgb.copy()
-    return np.asarray(cv2.resize(rgb, even, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(Image.fromarray(rgb).resize(even, Image.Resampling.BOX))
 
 
 def _drawn(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArray[np.uint8]:
