@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from PIL import Image
 
 from pipelines.__main__ import main
+from pipelines.present.preview import FIRST_FRAME
 from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +70,15 @@ def test_text_shows_the_thought_the_answer_and_the_times(picture: Path, capsys: 
     assert shown.index("Thought\n") < shown.index("Answer\n") < shown.index("prefill")
     assert "first token" in shown
     assert "square.png: 192 × 160, seen at 192 × 160, 30 visual tokens" in shown
+
+
+def test_only_the_first_frame_of_an_animation_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Image.new("RGB", (192, 160), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "walk.webp", save_all=True, append_images=frames[1:])
+    assert main(["ask", str(tmp_path / "walk.webp"), "-q", "What is there?"]) == 0
+    assert f"seen at 192 × 160, 30 visual tokens, {FIRST_FRAME}\n" in capsys.readouterr().out
+    assert main(["ask", str(tmp_path / "walk.webp"), "-q", "What is there?", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["media"][0]["first_frame_only"]
 
 
 def test_generate_says_the_same(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from pipelines.media import open_media, opening, probe
+from pipelines.media.picture import open_picture
 from pipelines.media.probing import _late_exif
-from pipelines.types import Clip, Probe, ProbedClip, ProbedPicture, UserError
+from pipelines.types import Clip, Picture, Probe, ProbedClip, ProbedPicture, UserError
 from tests.media_makers import At, write_clip, write_sound
 
 ORIENTATION = 0x0112
@@ -44,6 +45,9 @@ def test_a_picture_that_is_the_first_frame_of_an_animation(
     path, more = tmp_path / f"a.{suffix}", [Image.new("RGB", (58, 34), "blue")]
     Image.new("RGB", (58, 34), "red").save(path, save_all=True, append_images=more, duration=100)
     assert look(path) == ProbedPicture(path.name, 58, 34, is_animated=True)
+    for item in (open_picture(path), open_media(path, At())):
+        assert isinstance(item, Picture)
+        assert item.is_animated
 
 
 def test_a_jpeg_with_a_picture_beside_it_is_no_animation(tmp_path: Path) -> None:

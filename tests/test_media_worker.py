@@ -277,8 +277,8 @@ def test_what_look_refuses_leaves_no_worker_in_the_middle(pool: Pool, photo: Pat
 @pytest.mark.parametrize(
     "said",
     [
-        ["picture", 10**6, 10**6],
-        ["picture", -1, -1],
+        ["picture", 10**6, 10**6, False],
+        ["picture", -1, -1, False],
         ["clip", 1.0, 10**9],
         ["times", 10**9, 1.0],
         ["sizes", 1, 1, 1, 1.0],

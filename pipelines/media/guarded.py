@@ -104,10 +104,10 @@ class _Reading:
         """The picture, or the clip frame by frame: the pixels of one hold until the next is asked for."""
         for _ in range(MAX_TURNS):
             match self._hear():
-                case ["picture", int(height), int(width)] if _fits(height, width, MAX_PICTURE_PIXELS):
-                    picture = Picture(self._name, self._hand.region.view((height, width, 3), np.uint8).copy())
+                case ["picture", int(height), int(width), bool(more)] if _fits(height, width, MAX_PICTURE_PIXELS):
+                    rgb = self._hand.region.view((height, width, 3), np.uint8).copy()
                     self._end()
-                    return picture
+                    return Picture(self._name, rgb, is_animated=more)
                 case ["times", int(count), float(duration_s)]:
                     self._take(choose(self._times(count), duration_s))
                 case ["decoding", int(num_frames)]:

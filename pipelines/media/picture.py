@@ -23,6 +23,8 @@ from pipelines.types import Picture
 
 # Pillow tries every format it knows unless told otherwise, PostScript and Photoshop files among them.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
+ANIMATED = ("WEBP", "PNG", "AVIF")
+"""What Pillow calls an animation in other formats are pictures beside the picture, as a phone's JPEG has."""
 ORIENTATION = 0x0112
 AXES = {
     2: (-1, 0, 0, 1),
@@ -47,7 +49,12 @@ def open_picture(path: Path) -> Picture:
         with opened(path) as image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
-            return Picture(path.name, _upright_rgb(image, path))
+            return Picture(path.name, _upright_rgb(image, path), is_animated=holds_more(image))
+
+
+def holds_more(image: Image.Image) -> bool:
+    """Whether an opened picture is the first frame of several; a GIF of several is a clip."""
+    return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
 
 
 def is_animation(path: Path) -> bool:

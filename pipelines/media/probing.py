@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.media.errors import damaged, decoding, too_large
 from pipelines.media.limits import MAX_PICTURE_PIXELS
-from pipelines.media.picture import AXES, ORIENTATION, opened
+from pipelines.media.picture import AXES, ORIENTATION, holds_more, opened
 from pipelines.media.pyav_reader import axes_of
 from pipelines.media.source import open_source
 from pipelines.media.timeline import read_timeline
@@ -25,8 +25,6 @@ from pipelines.types import ProbedClip, ProbedPicture
 
 Axes = tuple[int, int, int, int]
 CHUNK = struct.Struct(">I4s")
-ANIMATED = ("WEBP", "PNG", "AVIF")
-"""What Pillow calls an animation in other formats are pictures beside the picture, as a phone's JPEG has."""
 PNG_SIGNATURE_BYTES, CHECKSUM_BYTES = 8, 4
 MAX_CHUNKS = 200_000
 """Chunks of one PNG that are gone over: most hold some KB of the pixels, so that no usual file has more."""
@@ -41,7 +39,7 @@ def probe_picture(path: Path) -> ProbedPicture:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise too_large(path.name, MAX_PICTURE_PIXELS)
             size = _shown(image.width, image.height, _axes(image, path))
-            return ProbedPicture(path.name, *size, is_animated=_is_animated(image))
+            return ProbedPicture(path.name, *size, is_animated=holds_more(image))
 
 
 def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> ProbedClip:
@@ -54,10 +52,6 @@ def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> Pro
         raise damaged(path.name)
     width, height = _shown(frame.width, frame.height, axes_of(frame))
     return ProbedClip(path.name, width, height, timeline.times_s, timeline.duration_s)
-
-
-def _is_animated(image: Image.Image) -> bool:
-    return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
 
 
 def _axes(image: Image.Image, path: Path) -> Axes | None:

@@ -99,7 +99,7 @@ class Worker:
         item = self._read(path, clip_reader, may_move)
         if isinstance(item, Picture):
             self._region.put(item.rgb)
-            send(self._connection, "picture", item.height, item.width)
+            send(self._connection, "picture", item.height, item.width, item.is_animated)
         else:
             self._send_footage(item)
 

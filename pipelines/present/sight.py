@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from pipelines.present.preview import num_tokens
-from pipelines.types import Clip, Media, Sight
+from pipelines.present.preview import FIRST_FRAME, num_tokens
+from pipelines.types import Clip, Media, Picture, Sight
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +25,11 @@ MAX_LOSSLESS_PIXELS = 64 * 1024
 
 
 def seen_in_words(item: Media, sight: Sight) -> str:
-    """How large the model saw it, and what that cost."""
+    """How large the model saw it, what that cost, and whether it was not all of it."""
     frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)} " if isinstance(item, Clip) else ""
     cost = "" if sight.num_visual_tokens is None else f", {num_tokens(sight.num_visual_tokens)}"
-    return f"{frames}seen at {sight.width} × {sight.height}{cost}"
+    more = f", {FIRST_FRAME}" if isinstance(item, Picture) and item.is_animated else ""
+    return f"{frames}seen at {sight.width} × {sight.height}{cost}{more}"
 
 
 def seen_html(item: Media, sight: Sight, pixels: NDArray[np.uint8]) -> str:

@@ -6,9 +6,14 @@ Coordinates are 0 to 1000 on the upright original, times are seconds from the st
 
 from __future__ import annotations
 
-from typing import final
+from typing import (
+    NotRequired,  # pydantic, which makes schemas of these, wants it before Python 3.12
+    final,
+)
 
-from typing_extensions import TypedDict  # pydantic, which makes schemas of these, wants it before Python 3.12
+from typing_extensions import (
+    TypedDict,
+)
 
 from pipelines.present.figures.rates import STAGES, WORKING, stage_rate
 from pipelines.present.words import Word, words_of
@@ -16,12 +21,16 @@ from pipelines.types import Clip, EngineInfo, Event, FinishReason, Look, Media, 
 
 
 class ToldPicture(TypedDict):
-    """A picture: its size upright, and how the model saw it; `visual_tokens` is null where a server does not tell."""
+    """A picture: its size upright, and how the model saw it; `visual_tokens` is null where a server does not tell.
+
+    `first_frame_only` is there, and true, for an animation that is not read as a clip.
+    """
 
     name: str
     size: tuple[int, int]
     seen_at: tuple[int, int]
     visual_tokens: int | None
+    first_frame_only: NotRequired[bool]
 
 
 class ToldClip(ToldPicture):
@@ -179,6 +188,8 @@ def _seen(item: Media, sight: Sight) -> ToldClip | ToldPicture:
     }
     if isinstance(item, Clip):
         return {**seen, "times_s": [round(time_s, 3) for time_s in item.times_s]}
+    if item.is_animated:
+        seen["first_frame_only"] = True
     return seen
 
 

@@ -21,12 +21,14 @@ MediaKind = Literal["picture", "clip"]
 class Picture:
     """A decoded still. `rgb` is uint8 [height, width, 3], upright, in sRGB.
 
-    `content` tells equal files from others, whatever they are called; empty where it is not known.
+    `content` tells equal files from others, whatever they are called; empty where it is not known. `is_animated` tells
+    that it is the first frame of several.
     """
 
     name: str
     rgb: NDArray[np.uint8]
     content: str = ""
+    is_animated: bool = False
 
     @property
     def height(self) -> int:
