@@ -117,9 +117,12 @@ class Writing:
 
         A reply that ended by itself and closed no thought `is_whole`: it is the answer where nobody told that it would
         think, or where it was told not to, whatever the server calls it. What stands before a `</think>` that nothing
-        opened is the thought.
+        opened is the thought. A thought of white space, as transformers' server sends where none is asked for, is none.
         """
         text, counted = self._text, self._counted
+        if self._is_told and counted["reasoning"] and not "".join(text["reasoning"]):
+            counted["answer"], counted["reasoning"] = counted["answer"] + counted["reasoning"], 0
+            self._watch.settle()
         is_answer = is_whole and (self._is_supposed or not may_think)
         if is_answer and self._is_told and text["reasoning"] and not text["answer"] and not text["tool_call"]:
             text["answer"], text["reasoning"] = text["reasoning"], []

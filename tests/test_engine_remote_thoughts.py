@@ -9,7 +9,7 @@ import pytest
 from pipelines.engine.remote.engine import RemoteEngine
 from pipelines.run import answer
 from pipelines.types import Delta, Request, Result, Settings
-from tests.dialect_server import HELD, Chunk, Stream, delta, dialect_server, said
+from tests.dialect_server import HELD, Chunk, Stream, delta, dialect_server, said, usage
 
 INLINE = Stream(said("<thi", "nk>", "\nI look", ".\n", "</think>", "\n\n", "It is", " blue."))
 APART = Stream([*(delta({"reasoning_content": word}) for word in ("I", " look.")), *said("It is blue.")])
@@ -28,6 +28,16 @@ def test_a_thought_that_was_not_asked_for_is_no_answer(sent: Stream) -> None:
     with dialect_server(sent) as server:
         result = asked(RemoteEngine.connect(server.base_url), Settings(thinking=False))
     assert (result.reasoning, result.answer) == ("I look.", "It is blue.")
+
+
+def test_a_thought_of_white_space_is_none() -> None:
+    """transformers' server sends one where it was asked for none: `1 tokens thought` stood below the answer."""
+    sent = Stream([delta({"reasoning_content": "\n\n"}), *said("It is", " blue."), usage(10, 4)])
+    with dialect_server(sent) as server:
+        result = asked(RemoteEngine.connect(server.base_url), Settings(thinking=False))
+    assert (result.reasoning, result.answer) == ("", "It is blue.")
+    assert (result.tokens.reasoning, result.tokens.answer) == (0, 4)
+    assert result.timing.stage_tokens.get("think", 0) == 0
 
 
 @pytest.mark.parametrize("sent", [INLINE, UNOPENED], ids=["opened", "never opened"])
