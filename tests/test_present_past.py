@@ -14,7 +14,7 @@ from pipelines.present.figures.history import MAX_RECORDS, History
 from pipelines.present.figures.history_file import as_csv_file, as_json_file
 from pipelines.present.figures.pair import NO_PAIR, difference, pair_html
 from pipelines.present.figures.past import EMPTY, MAX_SHOWN, history_html, labels, newest
-from pipelines.types import Record, Span, Timing, Usage
+from pipelines.types import EngineInfo, Record, Span, Timing, TokenCounts, Usage
 from tests.present_values import HOSTILE, record
 from tests.test_present_waterfall import cells
 
@@ -105,6 +105,17 @@ def test_two_requests_side_by_side() -> None:
     assert told["frames"] == ["1", "9", "+8"]
     assert told["memory, peak"] == ["–", "3 MB", ""]
     assert "Request 2 took 250 ms longer than request 1: Vision +210 ms, Frames +40 ms. It had 9 frames for 1." in html
+
+
+def test_what_a_server_does_not_count_is_not_told_in_a_pair() -> None:
+    """It counts the prompt as a whole: a question with a picture had `0 visual tokens`."""
+    there = EngineInfo("m", "vLLM at box:8000", "", 4096, engine="openai", server="box:8000")
+    counted = record(tokens=TokenCounts(text=211, visual=0, reasoning=40, answer=10), engine=there)
+    told = {row[0]: row[1:4] for row in cells(pair_html(of(counted, record()), 1, 2))}
+    assert told["prompt tokens"] == ["211", "120", "−91"]
+    assert told["visual tokens"] == ["–", "100", ""]
+    assert told["text tokens"] == ["–", "20", ""]
+    assert "visual tokens for" not in pair_html(of(counted, record()), 1, 2)
 
 
 def test_a_pair_says_which_was_quicker_too() -> None:
