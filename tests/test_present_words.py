@@ -28,7 +28,7 @@ from pipelines.present.answered import Answered
 from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
-from pipelines.present.word_by_word import EMPTY, MAX_WORDS, words_html
+from pipelines.present.word_by_word import EMPTY, MAX_WORDS, OF_A_SERVER, words_html
 from pipelines.present.words import words_of
 from pipelines.serving.asking import ask
 from pipelines.serving.looking_back import checked, where_it_looked
@@ -37,6 +37,13 @@ from pipelines.serving.session import Session
 from pipelines.types import Gaze, Grounding, Picture, Region, Request, Said, Sampling, Settings, Token
 from tests.media_makers import write_clip
 from tests.present_values import result
+
+
+def test_words_that_a_server_does_not_tell_are_not_promised() -> None:
+    """The panel went on saying that they appear there."""
+    there = replace(result().engine, engine="openai", server="box:8000")
+    assert words_html(replace(result(), engine=there)) == OF_A_SERVER
+    assert words_html(result()) == words_html(None) == EMPTY
 
 
 def test_a_word_holds_the_tokens_that_begin_in_it_and_their_probability() -> None:

@@ -14,6 +14,10 @@ from pipelines.present.words import Word, words_of
 from pipelines.types import Result
 
 EMPTY = '<div class="gb-words gb-empty"><p>The words of the reply appear here, each with how sure it was.</p></div>'
+OF_A_SERVER = (
+    '<div class="gb-words gb-empty"><p>Single words are told of a model that runs here, and not of one on a server.</p>'
+    "</div>"
+)
 MAX_WORDS = 3_000
 
 
@@ -23,7 +27,7 @@ def words_html(result: Result | None) -> str:
         return EMPTY
     thought, answer = words_of(result.said, "reasoning"), words_of(result.said, "answer")
     if not thought and not answer:
-        return EMPTY
+        return OF_A_SERVER if result.engine.server else EMPTY
     body = "".join(
         f"<h3>{title}</h3><p>{_words(_begun(words[:MAX_WORDS]))}</p>{_more(len(words) - MAX_WORDS)}"
         for title, words in (("Thought", thought), ("Answer", answer))
