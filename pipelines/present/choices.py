@@ -48,7 +48,8 @@ REPETITION_COST = "Divides what was written already. 1: off."
 SEED_COST = "The same seed gives the same reply again."
 PRICE_COST = "What this machine costs, in your currency: each request then tells its price. 0: not told."
 LOOK_COST = (
-    "The model may call for a part of a picture at full resolution, or for more frames of a clip: each is a step more."
+    "The model may call for a part of a picture at full resolution, or for more frames of a clip: each is a step more. "
+    "One on a server cannot."
 )
 
 
