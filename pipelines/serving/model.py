@@ -74,7 +74,8 @@ class Model:
         """The engine, after loading it where that is still to be done."""
         with self._loading:
             if self._engine is None:
-                print(f"Loading the model {self.name} ...", file=sys.stderr, flush=True)
+                what = "Asking the server for its model" if self.running.is_remote else f"Loading the model {self.name}"
+                print(f"{what} ...", file=sys.stderr, flush=True)
                 make_ready()
                 self._engine = load_engine(self.name, self.running, _to_stderr)
                 info = self._engine.info
