@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.present.report import as_text
+from pipelines.present.status import ended
 from pipelines.run import answer, foresee
 from pipelines.types import Delta, Progress, Record, Request, Result, Sampling, Settings, Turn, UserError
 from tests.dialect_server import CUT, HELD, Answer, DialectServer, Refusal, Stream, delta, dialect_server, said, usage
@@ -98,6 +100,16 @@ def test_what_the_server_reports_is_kept() -> None:
     assert result.reported is not None
     assert (result.reported.prefill_ms, result.reported.decode_ms) == (12.5, 80.0)
     assert result.certainty == pytest.approx(np.exp(-0.1))
+
+
+def test_a_reply_that_the_context_ends_is_told_as_that() -> None:
+    """More new tokens were advised, which would have changed nothing."""
+    chunks = [delta({"content": "It is"}), delta({}, "length"), usage(211, 45)]
+    with dialect_server(Stream(chunks), owned_by="llamacpp", meta={"n_ctx": 256}) as server:
+        result = ask(server, thinking=False)
+    assert result.fills_context
+    assert "Cut off: the model's context of 256 tokens is full: ask in fewer words" in as_text(result)
+    assert "Cut off: the model&#x27;s context of 256 tokens is full ·" in ended(result)
 
 
 def test_a_conversation_goes_out_as_it_stands(picture: Path) -> None:

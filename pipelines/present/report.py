@@ -7,9 +7,11 @@ import json
 from pipelines.present.closer import look_in_words
 from pipelines.present.figures.rates import STAGES, reported, stage_rate
 from pipelines.present.sight import seen_in_words
-from pipelines.present.status import THOUGHT_ENDS
+from pipelines.present.status import FULL, THOUGHT_ENDS
 from pipelines.present.told import told
 from pipelines.types import Look, Region, Result
+
+TAKE_LESS = "ask in fewer words, or with fewer frames or smaller pictures."
 
 
 def as_json(result: Result) -> str:
@@ -25,7 +27,9 @@ def as_text(result: Result, *, has_times: bool = True) -> str:
     lines += [f"  {event.start_s:.2f} s to {event.end_s:.2f} s: {event.label}" for event in result.grounding.events]
     if result.thought_end is not None:
         lines.append(THOUGHT_ENDS[result.thought_end])
-    if result.finish_reason == "length":
+    if result.fills_context:
+        lines.append(f"{FULL.format(context_tokens=result.engine.context_tokens)}: {TAKE_LESS}")
+    elif result.finish_reason == "length":
         lines.append("The reply ran out of tokens: raise --max-new-tokens for more.")
     times = [*([""] if lines else []), _times(result)] if has_times else []
     return "\n".join(["", *lines, *times])

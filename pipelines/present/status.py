@@ -40,6 +40,7 @@ ENDS = {
     "cancelled": "Stopped by you",
     "length": "Cut off: the reply reached its limit of new tokens",
 }
+FULL = "Cut off: the model's context of {context_tokens:,} tokens is full"
 UNANSWERED: dict[FinishReason, str] = {
     "stop": "It ended without an answer.",
     "length": "No answer: it was still thinking when it reached its limit of new tokens.",
@@ -95,8 +96,9 @@ def _done(progress: Progress, speed: float) -> str:
 def ended(result: Result) -> str:
     """How it ended, and what it took."""
     tokens, rate = result.tokens, decode_rate(result)
+    full = FULL.format(context_tokens=result.engine.context_tokens)
     parts = [
-        ENDS[result.finish_reason],
+        full if result.fills_context else ENDS[result.finish_reason],
         f"{result.timing.total_ms / 1000:.1f} s",
         *([f"{tokens.reasoning:,} tokens thought"] if tokens.reasoning else []),
         *([f"{tokens.answer:,} answered"] if tokens.answer else []),

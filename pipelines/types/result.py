@@ -98,9 +98,16 @@ class Result:
     """How likely the model held each token of its answer, 0 to 1, their geometric mean; None where nobody tells."""
 
     @property
+    def fills_context(self) -> bool:
+        """Whether it was cut off where the model's context ends: more new tokens would not help."""
+        tokens, room = self.tokens, self.engine.context_tokens
+        num_tokens = tokens.text + tokens.visual + tokens.reasoning + tokens.answer
+        return self.finish_reason == "length" and 0 < room <= num_tokens
+
+    @property
     def can_go_on(self) -> bool:
         """Whether it ran out of tokens where more may follow. A server's replies cannot go on."""
-        return self.finish_reason == "length" and not self.engine.server
+        return self.finish_reason == "length" and not (self.engine.server or self.fills_context)
 
 
 Outcome = FinishReason | Literal["refused", "out of memory", "failed"]
