@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.present.figures.rates import reported
 from pipelines.present.report import as_text
 from pipelines.present.status import ended
 from pipelines.run import answer, foresee
@@ -100,6 +101,20 @@ def test_what_the_server_reports_is_kept() -> None:
     assert result.reported is not None
     assert (result.reported.prefill_ms, result.reported.decode_ms) == (12.5, 80.0)
     assert result.certainty == pytest.approx(np.exp(-0.1))
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [("other", ' The server calls the model that answered "other".'), ("m", ""), ("m@main", ""), (7, ""), ("", "")],
+)
+def test_another_model_than_was_asked_for_is_told(named: object, sentence: str) -> None:
+    """llama.cpp answers to any name, with the model that it has."""
+    chunks = [{**chunk, "model": named} for chunk in said("It is blue.")]
+    with dialect_server(Stream(chunks)) as server:
+        engine = RemoteEngine.connect(server.base_url, "m")
+        *_, result = answer(Request("What is it?"), engine)
+    assert isinstance(result, Result)
+    assert reported(result) == sentence
 
 
 def test_a_reply_that_the_context_ends_is_told_as_that() -> None:

@@ -21,6 +21,7 @@ class Reported:
     """What a server says of a request itself, as far as it does: tokens, and ms of its own work.
 
     `cached` of the tokens of the prompt were there from before; `reasoning` is the part of `reply` that was thought.
+    `model` is what it calls the model that answered, which may be another one than was asked for.
     """
 
     prompt: int | None = None
@@ -29,6 +30,7 @@ class Reported:
     reasoning: int | None = None
     prefill_ms: float | None = None
     decode_ms: float | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipelines.engine.base import Piece
 from pipelines.engine.remote.events import SentEvent
 from pipelines.engine.remote.fields import Cleaner, count, duration_ms, items, line, mapping, number, text
 from pipelines.engine.remote.refusals import SaidError
+from pipelines.engine.remote.server import called
 from pipelines.types import Channel, FinishReason, Reported, ServerFailedError, UserError
 
 REASONING = ("reasoning_content", "reasoning")
@@ -57,6 +59,8 @@ class Reading:
         if chunk.get("error") or chunk.get("object") == "error":
             raise SaidError(chunk)
         self._note_usage(chunk)
+        if model := text(chunk.get("model")):
+            self.reported = replace(self.reported, model=called(model))
         for choice in items(chunk.get("choices"))[:1]:
             yield from self._pieces(mapping(choice))
             reason = mapping(choice).get("finish_reason")
@@ -110,6 +114,7 @@ class Reading:
                 reasoning=count(reply.get("reasoning_tokens")),
                 prefill_ms=duration_ms(timings.get("prompt_ms")),
                 decode_ms=duration_ms(timings.get("predicted_ms")),
+                model=self.reported.model,
             )
 
 

@@ -43,7 +43,7 @@ class Server:
     @property
     def called(self) -> str:
         """The model's name as a person is told it: the server may list any."""
-        return _called(self.model)
+        return called(self.model)
 
     @property
     def clip_form(self) -> ClipForm:
@@ -105,12 +105,17 @@ def _entry(listed: Sequence[Mapping[str, Any]], host: str, model: str | None) ->
     if not listed:
         raise UserError(NO_MODELS.format(host=host))
     if len(listed) > 1:
-        known = ", ".join(_called(entry["id"]) for entry in listed[:12])
+        known = ", ".join(called(entry["id"]) for entry in listed[:12])
         raise UserError(f"The server at {host} has these models: {known}. Name the one to ask with --model.")
     return listed[0]
 
 
-def _called(model: str) -> str:
+def _ids(listed: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {entry["id"] for entry in listed}
+
+
+def called(model: str) -> str:
+    """A model's name as a person is told it: a server may send any."""
     told = line(model)
     return told if len(told) <= MAX_CALLED else f"{told[:MAX_CALLED]} …"
 

@@ -41,6 +41,8 @@ GROUPS: Mapping[str, tuple[Stage, ...]] = {
 """The stages as colours show them."""
 GROUP_OF: Mapping[Stage, str] = {stage: group for group, stages in GROUPS.items() for stage in stages}
 
+REVISION = "@main"
+"""What transformers' server puts behind the name of a model."""
 HOUR_MS = 3_600_000
 LEAST_TELLING = 32
 """Tokens: the time of fewer is that of what begins them."""
@@ -75,6 +77,10 @@ def reported(result: Result) -> str:
         *([f"decoding {told.decode_ms:,.0f} ms"] if told.decode_ms is not None else []),
     ]
     says = f" The server reports {', '.join(facts)}." if facts else ""
+    name = told.model.removesuffix(REVISION)
+    says += (
+        f' The server calls the model that answered "{told.model}".' if name not in ("", result.engine.model) else ""
+    )
     return says + (f" Each token of the answer was {sure:.0%} likely to it." if sure is not None else "")
 
 
