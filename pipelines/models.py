@@ -122,7 +122,8 @@ def _connect(name: str, base_url: str | None, timeout_s: float | None) -> Engine
         raise UserError("Which server is to answer? Give its address, such as --base-url http://127.0.0.1:8000/v1.")
     from pipelines.engine.remote.engine import TIMEOUT_S, RemoteEngine
 
-    return RemoteEngine.connect(base_url, None if name == DEMO else name, TIMEOUT_S if timeout_s is None else timeout_s)
+    wait_s = TIMEOUT_S if timeout_s is None else timeout_s
+    return RemoteEngine.connect(base_url, None if name == DEMO else name, wait_s, usual=DEMO)
 
 
 def find_checkpoint(name: str) -> Path:

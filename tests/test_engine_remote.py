@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.models import DEMO, Running, load_engine
 from pipelines.present.figures.rates import reported
 from pipelines.present.report import as_text
 from pipelines.present.status import ended
@@ -437,6 +438,15 @@ def test_which_model_must_be_told(models: list[str], model: str | None, sentence
         server.models = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in models]
         with pytest.raises(UserError, match=sentence):
             RemoteEngine.connect(server.base_url, model)
+
+
+def test_the_usual_model_is_asked_where_it_is_one_of_several() -> None:
+    """A server with a model called `demo` beside others told whoever had named it to name one."""
+    with dialect_server(Stream(said("Blue.")), model="") as server:
+        server.models = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in ("a", DEMO)]
+        assert load_engine(DEMO, Running("openai", base_url=server.base_url)).info.model == DEMO
+        server.models = [{"id": "a", "object": "model", "created": 1, "owned_by": "x"}]
+        assert load_engine(DEMO, Running("openai", base_url=server.base_url)).info.model == "a"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://x/v1", "file:///etc/passwd", ""])

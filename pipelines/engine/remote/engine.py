@@ -53,15 +53,17 @@ class RemoteEngine:
         self.info = EngineInfo(server.called, name, "", server.context_tokens, engine="openai", server=server.host)
 
     @classmethod
-    def connect(cls, base_url: str, model: str | None = None, timeout_s: float = TIMEOUT_S) -> Self:
-        """Find the server, and the model on it: the only one that it has where `model` is None.
+    def connect(
+        cls, base_url: str, model: str | None = None, timeout_s: float = TIMEOUT_S, usual: str | None = None
+    ) -> Self:
+        """Find the server, and the model on it: where `model` is None the only one, or of several `usual`.
 
         The key is that of `OPENAI_API_KEY`. Raises UserError where nothing answers or the model cannot be told.
         """
         host = host_of(base_url)
         client = connect(base_url.strip(), timeout_s)
         try:
-            server = begin(look_up(client, host, model)).result()
+            server = begin(look_up(client, host, model, usual)).result()
         except UnicodeEncodeError as error:
             raise UserError(BAD_KEY) from error
         except (openai.OpenAIError, httpx2.HTTPError) as error:

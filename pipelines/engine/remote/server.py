@@ -66,13 +66,14 @@ def host_of(base_url: str) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
-async def look_up(client: AsyncOpenAI, host: str, model: str | None) -> Server:
+async def look_up(client: AsyncOpenAI, host: str, model: str | None, usual: str | None = None) -> Server:
     """What the server says. An unknown model is left for it to refuse: some serve more than they list.
 
-    Raises UserError where no model is named and the server does not offer just one, and what the client raises.
+    Where none is named, it is the only one, or of several the one that is called `usual`. Raises UserError where it is
+    neither, and what the client raises.
     """
     listed = await _listed(client, is_needed=model is None)
-    entry = _entry(listed, host, model)
+    entry = _entry(listed, host, usual if model is None and len(listed) > 1 and usual in _ids(listed) else model)
     name = NAMES.get(str(entry.get("owned_by", "")).lower().replace(".", ""), "a server")
     sees = _sees(entry)
     if sees is None and name == "SGLang":
