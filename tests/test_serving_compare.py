@@ -35,7 +35,7 @@ from pipelines.serving.comparing import STOPPED, Comparing
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
 from pipelines.types import Clip, Result, Settings, UserError
-from tests.dialect_server import Refusal, dialect_server
+from tests.dialect_server import Refusal, Stream, dialect_server, said
 from tests.media_makers import write_clip
 from tests.present_values import HOSTILE
 
@@ -174,6 +174,18 @@ def test_a_model_that_takes_text_alone_says_so_in_its_place(checkpoint: Checkpoi
         place = f"gpt-oss-120b@{server.base_url}"
         assert "One of them could not answer." in desk.ask("What is it?", [picture], place)
     assert "takes text only" in compared_html(desk.comparison)
+
+
+def test_one_that_the_server_calls_otherwise_is_told_in_its_place(checkpoint: Checkpoint) -> None:
+    """llama.cpp answers to any name: two of them were compared, and voted about, that were one model."""
+    desk = Desk(checkpoint, "A square.", "unused")
+    chunks = [{**chunk, "model": HOSTILE} for chunk in said("A circle.")]
+    with dialect_server(Stream(chunks)) as server:
+        desk.rivals._load = load_engine
+        desk.ask("What is it?", other=f"any@{server.base_url}")
+    first, second = compared_html(desk.comparison).split("</section>")[:2]
+    assert "The server calls" not in first
+    assert f"The server calls the model that answered &quot;{escape(HOSTILE)}&quot;." in second
 
 
 class Broken(ScriptedEngine):

@@ -14,6 +14,7 @@ from pipelines.present.comparison import NAMES, Comparison, Side
 from pipelines.present.evidence import shown_media, title
 from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
+from pipelines.present.figures.rates import called_otherwise
 from pipelines.present.frames import marked_figures
 from pipelines.present.linked import name_of
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
@@ -142,6 +143,8 @@ def _said(name: str, side: Side, parts: Sequence[Part] | None, partners: Contain
         thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
     answer = _answer(name, result, parts, partners) if result else _paragraph(escape(side.answer.strip()))
     below = f'<p class="gb-note">{_took(side.record)}</p>' if side.record else ""
+    if result is not None and (other := called_otherwise(result)):
+        below += f'<p class="gb-note">{escape(other)}</p>'
     if result is not None and (result.finish_reason == "cancelled" or not result.answer.strip()):
         below = f'<p class="gb-note">{UNANSWERED[result.finish_reason]}</p>{below}'
     if result is not None and not result.answer.strip():

@@ -77,11 +77,16 @@ def reported(result: Result) -> str:
         *([f"decoding {told.decode_ms:,.0f} ms"] if told.decode_ms is not None else []),
     ]
     says = f" The server reports {', '.join(facts)}." if facts else ""
-    name = told.model.removesuffix(REVISION)
-    says += (
-        f' The server calls the model that answered "{told.model}".' if name not in ("", result.engine.model) else ""
-    )
+    other = called_otherwise(result)
+    says += f" {other}" if other else ""
     return says + (f" Each token of the answer was {sure:.0%} likely to it." if sure is not None else "")
+
+
+def called_otherwise(result: Result) -> str:
+    """What a server calls the model that answered, where that is not the one that was asked for; else nothing."""
+    name = result.reported.model if result.reported else ""
+    is_other = name.removesuffix(REVISION) not in ("", result.engine.model)
+    return f'The server calls the model that answered "{name}".' if is_other else ""
 
 
 def tokens_per_second(num_tokens: int, duration_ms: float) -> float | None:
