@@ -266,6 +266,14 @@ def test_what_the_model_saw_is_there_pixel_by_pixel() -> None:
     assert HOSTILE not in html
 
 
+def test_what_a_server_was_sent_is_not_told_as_what_its_model_saw() -> None:
+    there = replace(result(picture(512, 384)), sights=(Sight(64, 32, 1, None),))
+    html = evidence_html(there, Given(1, seen_pixels=lambda _item, _sight: np.zeros((1, 32, 64, 3), np.uint8)))
+    assert ", sent at 64 × 32" in html
+    assert "<summary>What was sent</summary>" in html
+    assert "The pixels that were sent, at 64 × 32." in html
+
+
 def test_the_first_frames_of_a_clip_are_shown_as_the_model_saw_them() -> None:
     seen = replace(result(clip(20)), sights=(Sight(64, 32, 20, 20),))
     html = evidence_html(seen, Given(1, seen_pixels=lambda _item, _sight: np.zeros((16, 32, 64, 3), np.uint8)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_nothing_is_told_of_nothing() -> None:
 )
 def test_a_file_has_its_line(name: str, told: str) -> None:
     assert lines(name) == [told]
+
+
+def test_what_a_server_is_sent_is_not_told_as_what_it_sees() -> None:
+    """transformers' server made 192 × 160 of a picture that was told as seen at 512 × 384."""
+
+    def sent(path: Path, settings: Settings) -> tuple[Probe, Sight]:
+        probe, sight = foresee(path, settings)
+        return probe, replace(sight, num_visual_tokens=None)
+
+    told = preview_html([Path("shapes.png"), Path("walk.mp4")], Settings(), sent)
+    assert "shapes.png: 512 × 384 px, sent at 192 × 160<" in told
+    assert "walk.mp4: 12.0 s, 24 frames sent at 320 × 192<" in told
 
 
 def test_several_files_have_their_sum() -> None:

@@ -11,6 +11,7 @@ from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Probe, ProbedClip, Settings, Sight, UserError
 
 LOGGER = logging.getLogger(__name__)
+SENT = "sent"
 FIRST_FRAME = "only the first frame of this animation is seen: add it as a GIF or an MP4 to ask about all of it"
 
 Foresee = Callable[[Path, Settings], tuple[Probe, Sight]]
@@ -27,6 +28,11 @@ def preview_html(files: Sequence[Path], settings: Settings, foresee: Foresee) ->
     if len(counts) > 1:
         lines.append(f"<li>Together {num_tokens(sum(counts))}</li>")
     return f'<ul class="gb-preview" aria-live="polite">{"".join(lines)}</ul>' if lines else ""
+
+
+def seen_or_sent(sight: Sight) -> str:
+    """A server may make what it is sent smaller still, as its model wants it, and does not tell."""
+    return SENT if sight.num_visual_tokens is None else "seen"
 
 
 def num_tokens(count: int) -> str:
@@ -51,6 +57,6 @@ def _cost(probe: Probe, sight: Sight) -> str:
     tokens = "" if count is None else f": {num_tokens(count)}"
     if isinstance(probe, ProbedClip):
         frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)}"
-        return f"{probe.name}: {probe.duration_s:.1f} s, {frames} seen at {size}{tokens}"
+        return f"{probe.name}: {probe.duration_s:.1f} s, {frames} {seen_or_sent(sight)} at {size}{tokens}"
     still = f" · {FIRST_FRAME}" if probe.is_animated else ""
-    return f"{probe.name}: {probe.width} × {probe.height} px, seen at {size}{tokens}{still}"
+    return f"{probe.name}: {probe.width} × {probe.height} px, {seen_or_sent(sight)} at {size}{tokens}{still}"

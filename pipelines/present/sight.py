@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from pipelines.present.preview import FIRST_FRAME, num_tokens
+from pipelines.present.preview import FIRST_FRAME, SENT, num_tokens, seen_or_sent
 from pipelines.types import Clip, Media, Picture, Sight
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ MAX_LOSSLESS_PIXELS = 64 * 1024
 
 
 def seen_in_words(item: Media, sight: Sight) -> str:
-    """How large the model saw it, what that cost, and whether it was not all of it."""
+    """How large the model saw it, what that cost, and whether it was not all of it; of a server only how it was sent."""
     frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)} " if isinstance(item, Clip) else ""
     cost = "" if sight.num_visual_tokens is None else f", {num_tokens(sight.num_visual_tokens)}"
     more = f", {FIRST_FRAME}" if isinstance(item, Picture) and item.is_animated else ""
-    return f"{frames}seen at {sight.width} × {sight.height}{cost}{more}"
+    return f"{frames}{seen_or_sent(sight)} at {sight.width} × {sight.height}{cost}{more}"
 
 
 def seen_html(item: Media, sight: Sight, pixels: NDArray[np.uint8]) -> str:
@@ -38,10 +38,12 @@ def seen_html(item: Media, sight: Sight, pixels: NDArray[np.uint8]) -> str:
         f'<img src="{exact_uri(frame)}" width="{sight.width}" height="{sight.height}" alt="{escape(alt)}">'
         for frame, alt in zip(pixels, _alts(item, len(pixels)), strict=True)
     )
+    is_sent = seen_or_sent(sight) == SENT
+    what, got = ("What was sent", "were sent") if is_sent else ("What the model saw", "it got")
     more = f", the first {len(pixels)} frames of {sight.num_frames}" if len(pixels) < sight.num_frames else ""
     many = " gb-many" if len(pixels) > 1 else ""
     return (
-        f'<details class="gb-seen"><summary>What the model saw</summary><p class="gb-note">The pixels that it got'
+        f'<details class="gb-seen"><summary>{what}</summary><p class="gb-note">The pixels that {got}'
         f'{more}, at {sight.width} × {sight.height}.</p><div class="gb-pixels{many}">{images}</div></details>'
     )
 
