@@ -25,7 +25,7 @@ MAX_LOSSLESS_PIXELS = 64 * 1024
 
 
 def seen_in_words(item: Media, sight: Sight) -> str:
-    """How large the model saw it, what that cost, and whether it was not all of it; of a server only how it was sent."""
+    """How large the model saw it, what that cost, and whether it was not all; of a server only how it was sent."""
     frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)} " if isinstance(item, Clip) else ""
     cost = "" if sight.num_visual_tokens is None else f", {num_tokens(sight.num_visual_tokens)}"
     more = f", {FIRST_FRAME}" if isinstance(item, Picture) and item.is_animated else ""
