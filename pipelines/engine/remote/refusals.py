@@ -40,11 +40,11 @@ TOO_LONG_FOR = (
     "The question and its media are longer than {host} takes: ask with fewer frames or smaller pictures, or in a new "
     "chat."
 )
-NO_STREAM = "The server at {host} answered with no stream: put --base-url right, which often ends in /v1."
+NO_STREAM = "The server at {host} answered with no stream: put its address right, which often ends in /v1."
 FAILED = "The server at {host} failed: ask again, or look into its log."
 NO_REPLY = "The server at {host} sent what is no reply: ask again, or look into its log."
 BAD_CERTIFICATE = "The certificate of {host} is not trusted here: set SSL_CERT_FILE to that of who issued it."
-NO_TLS = "No secure connection to {host} comes about: see whether --base-url is to begin with http:// or https://."
+NO_TLS = "No secure connection to {host} comes about: see whether its address is to begin with http:// or https://."
 
 
 class SaidError(Exception):
@@ -99,7 +99,7 @@ def _unreached(error: BaseException, host: str) -> str:
         if isinstance(cause, httpx2.LocalProtocolError):
             return BAD_KEY
         cause = cause.__cause__ or cause.__context__
-    return f"No server answers at {host}: start it, or put --base-url right."
+    return f"No server answers at {host}: start it, or put its address right."
 
 
 def _by_status(status: int, host: str, model: str) -> str:
@@ -108,7 +108,7 @@ def _by_status(status: int, host: str, model: str) -> str:
         401: f"The server at {host} wants a key: set OPENAI_API_KEY to yours.",
         402: f"The account at {host} has no credit left: top it up, or ask another server.",
         403: f"The key does not open {model} at {host}: check what it is for.",
-        404: f'The server at {host} has no "{model}", or --base-url is not its address: it often ends in /v1.',
+        404: f'The server at {host} has no "{model}", or that is not its address: it often ends in /v1.',
         413: f"The pictures are more than {host} takes at once: ask with fewer frames or less detail.",
         429: f"The server at {host} takes no more questions now, or the quota is used up: ask again in a while.",
         503: f"The server at {host} is not ready or has too much to do: ask again in a while.",

@@ -20,7 +20,7 @@ NAMES = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "deepseek"
 """Servers by what their list of models calls the owner."""
 CLIP_FORMS: dict[str, ClipForm] = {"vLLM": "jpegs", "SGLang": "mp4"}
 OF_THE_KEY = (401, 403)
-NO_MODELS = "The server at {host} lists no model: name one with --model, or put --base-url right: it often ends in /v1."
+NO_MODELS = "The server at {host} lists no model: name one, or put its address right: it often ends in /v1."
 MAX_CALLED = 200
 """Characters of a model's name that are told; a hub's id has at most 96."""
 SEEING = {"image", "multimodal", "vision"}
