@@ -36,7 +36,7 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    names = ("language.js", "page.js", "scrolling.js", "clipboard.js", "upload.js", "unshown.js")
+    names = ("stores.js", "language.js", "page.js", "scrolling.js", "clipboard.js", "upload.js", "unshown.js")
     return "".join(f"<script>{script(name)}</script>" for name in names)
 
 
