@@ -31,6 +31,14 @@ def keeping_server(data: Path) -> Iterator[PageServer]:
     yield from serving(SCRIPTED, str(data))
 
 
+PRESSES_GIVE_NO_FOCUS = """() => document.addEventListener("mousedown", (event) => {
+    if (!event.target.closest("button")) return;
+    event.preventDefault();
+    document.activeElement.blur();
+}, true)"""
+"""As Safari has it."""
+
+
 def answered(page: Page, question: str, file: Path | None = None) -> None:
     rows = page.locator("#chat .user-row")
     count = rows.count()
@@ -145,6 +153,22 @@ def test_conversations_are_listed_searched_renamed_and_deleted(keeping_server: P
     page.click("#kept [data-act=delete]")
     expect(page.locator("#kept")).to_contain_text("No conversation holds these words.")
     expect(page.locator("#chat .user-row")).to_have_count(0)
+
+
+def test_a_deletion_that_was_not_meant_is_left_by_a_press_elsewhere(
+    keeping_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """In Safari the button had no focus to lose: it went on to ask, and the next press deleted."""
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, "What is it?", picture)
+    page.evaluate(PRESSES_GIVE_NO_FOCUS)
+    open_library(page)
+    delete = page.locator("#kept [data-act=delete]").first
+    delete.click()
+    expect(delete).to_have_text("Delete for good?")
+    page.locator("#search input, #search textarea").click()
+    expect(delete).to_have_text("Delete")
 
 
 def test_a_conversation_is_exported_imported_and_shared(

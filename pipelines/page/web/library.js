@@ -43,7 +43,7 @@ function rename(row, done) {
 
 function copyLink(id, button) {
   const link = `${location.origin}${location.pathname}?conversation=${encodeURIComponent(id)}`;
-  glassbox.copy(link).then((told) => tell(button, told));
+  glassbox.copy(link).then((isCopied) => tell(button, glassbox.toldOfCopy(isCopied)));
 }
 
 // Whoever listens hears the name of the button, which says more than its text.
@@ -57,6 +57,7 @@ function askAgain(button) {
   const title = button.closest("li").querySelector(".gb-title span").textContent;
   button.classList.add("gb-sure");
   tell(button, sure, `${sure} ${title}`);
+  button.focus(); // Safari gives a button that is pressed no focus to lose
   button.addEventListener("blur", () => {
     button.classList.remove("gb-sure");
     tell(button, before, name);
