@@ -51,7 +51,8 @@ function record() {
     clearTimeout(stopAtLast);
     recorder = null;
     button("clip").textContent = say("Record a clip");
-    if (dialog.open) hand(new Blob(parts, { type: "video/webm" }), "clip.webm");
+    const [type] = recording.mimeType.split(";"), kind = type === "video/mp4" ? "mp4" : "webm"; // Safari's is MP4
+    if (dialog.open) hand(new Blob(parts, { type }), `clip.${kind}`);
   };
   recording.start();
   button("clip").textContent = say("Stop and use it");
