@@ -129,6 +129,8 @@ document.addEventListener("pointermove", (event) => {
   wasDragged ||= Math.hypot(event.clientX - drag.x, event.clientY - drag.y) >= LEAST_DRAG_PX;
   if (wasDragged) show(drag.surface, marked(event));
 });
+// A drag that leaves the picture would select the words beside it, in Safari whatever the picture's style forbids.
+document.addEventListener("selectstart", (event) => { if (drag) event.preventDefault(); });
 document.addEventListener("pointerup", end);
 document.addEventListener("pointercancel", end);
 document.addEventListener("click", (event) => {
