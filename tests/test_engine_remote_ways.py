@@ -44,7 +44,7 @@ def test_a_list_of_models_that_cannot_be_read_is_none(listing: Refusal) -> None:
     """Such a list was a traceback as the program began, also where the model was named."""
     with dialect_server(BLUE) as server:
         server.listing = listing
-        with pytest.raises(UserError, match=r"lists no model: name one with --model, or .* often ends in /v1\.$"):
+        with pytest.raises(UserError, match=r"lists no model: name one, or .* often ends in /v1\.$"):
             RemoteEngine.connect(server.base_url)
         assert told(RemoteEngine.connect(server.base_url, "m")) == "Blue."
 
