@@ -8,6 +8,7 @@ import random
 import sqlite3
 import struct
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_what_cannot_have_been_seen_is_left_out(archive: Archive, uploads: Path,
 
 def test_what_cannot_be_read_is_told_and_can_be_deleted(archive: Archive, tmp_path: Path, picture: Path) -> None:
     archive.save("a", rounds_about(picture, "What is it?"))
-    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as connection, connection:
         connection.execute("""UPDATE conversation SET body = replace(body, '"stop"', '"of a later version"')""")
     for act in (archive.find, lambda id: archive.rename(id, "Mine"), lambda id: export(archive, id, tmp_path)):
         with pytest.raises(UserError, match="cannot be read"):

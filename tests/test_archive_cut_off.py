@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_tokens_go_nowhere_with_a_conversation(
     with zipfile.ZipFile(exported) as bundle:
         text = json.loads(bundle.read("conversation.json"))
     assert text["cut_off"] is None
-    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as connection, connection:
         (body,) = connection.execute("SELECT body FROM conversation").fetchone()
     with zipfile.ZipFile(tmp_path / "made.zip", "w") as bundle:
         bundle.writestr("conversation.json", body)

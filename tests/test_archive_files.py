@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,11 @@ def test_a_file_is_kept_again_that_went_with_another_conversation(
 ) -> None:
     """It was there when the second conversation was about to be kept, and gone before it was."""
     archive.save("a", rounds_about(picture, "What is it?"))
-    with ThreadPoolExecutor(1) as pool, sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as deleter:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as deleter,
+        deleter,
+    ):
         deleter.execute("BEGIN IMMEDIATE")
         saved = pool.submit(archive.save, "b", rounds_about(picture, "And this?"))
         with pytest.raises(TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 
@@ -94,7 +95,7 @@ def test_damage_that_is_not_seen_again_sets_nothing_aside(tmp_path: Path, monkey
     database = tmp_path / "data" / "conversations.sqlite3"
     archive = Archive(tmp_path / "data")
     database.unlink()
-    with sqlite3.connect(database) as writer:
+    with closing(sqlite3.connect(database)) as writer, writer:
         writer.execute("CREATE TABLE other (id)")
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(UserError, match="in use"):
@@ -169,7 +170,11 @@ def test_a_rename_leaves_an_answer_that_is_kept_meanwhile(archive: Archive, tmp_
     """The conversation was read before the answer came, and written behind it."""
     archive.save("longer", rounds_about(picture, "What is it?", "And now?"))
     archive.save("a", rounds_about(picture, "What is it?"))
-    with ThreadPoolExecutor(1) as pool, sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as writer:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as writer,
+        writer,
+    ):
         writer.execute("BEGIN IMMEDIATE")
         renamed = pool.submit(archive.rename, "a", "Mine")
         with pytest.raises(TimeoutError):

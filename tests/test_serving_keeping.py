@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_what_cannot_be_read_is_told_and_can_be_deleted(
 ) -> None:
     """No button of it did anything, and it stayed in the list."""
     archive.save("a", rounds_about(picture, "What is it?"))
-    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as connection, connection:
         connection.execute("UPDATE conversation SET body = '{}'")
     acts: tuple[Act, ...] = ("open", "rename", "export")
     for act in acts:
@@ -87,7 +88,7 @@ def test_a_deletion_that_is_refused_leaves_the_conversation_open(
     archive.open(tmp_path / "data")
     session = Session([Round(Draft("What is it?"), REPLY)])
     archive.save(session.name, session.rounds)
-    with sqlite3.connect(tmp_path / "data" / "conversations.sqlite3") as writer:
+    with closing(sqlite3.connect(tmp_path / "data" / "conversations.sqlite3")) as writer, writer:
         writer.execute("BEGIN IMMEDIATE")
         done = pressed(keeping, "delete", session.name, session)
     assert "in use" in done.warnings[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -44,9 +45,16 @@ def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
     """The files that a client names. Raises UserError for one that was not uploaded to this server, as any URL is."""
     files = tuple(Path(str(name)) for name in names)
     try:
-        is_here = all(path.resolve().is_relative_to(uploads.resolve()) for path in files)
+        is_here = all(_lies_in(uploads, path) for path in files)
     except (OSError, ValueError):  # no path at all, by its length or its characters
         is_here = False
     if not is_here:
         raise UserError(NOT_UPLOADED)
     return files
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path leads into a folder. Raises OSError or ValueError for what is no path at all."""
+    with suppress(FileNotFoundError):
+        path.lstat()  # from Python 3.13 on, `resolve` takes a name of any length
+    return path.resolve().is_relative_to(folder.resolve())

@@ -7,6 +7,7 @@ it was given, no others. Needs `requirements-mcp.txt`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from anyio import to_thread
@@ -50,9 +51,13 @@ class Sandbox:
             raise UserError("That is an address: give a file, not an address.")
         try:
             path = (self.folders[0] / name).resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # links that lead in a ring, or characters of no name
+            is_within = any(path.is_relative_to(folder) for folder in self.folders)
+            if is_within:
+                with suppress(FileNotFoundError, PermissionError):
+                    path.stat()  # from Python 3.13 on, `resolve` takes rings of links
+        except (OSError, RuntimeError, ValueError) as error:  # links that lead in a ring, too long, or of no name
             raise UserError("That is no name of a file that can be read: check it.") from error
-        if not any(path.is_relative_to(folder) for folder in self.folders):
+        if not is_within:
             raise UserError(f"That file may not be read: only those in {self} may.")
         return path
 
