@@ -301,6 +301,17 @@ def test_a_model_that_has_no_room_beside_the_other_is_told(checkpoint: Checkpoin
     assert '"demo" does not fit beside first on this GPU' in str(desk.comparison.sides[1].reply)
 
 
+def test_a_stranger_is_told_nothing_that_only_the_owner_can_do(
+    checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were told to name a model on a server, which is refused to them, or to bring one to this machine."""
+    desk = Desk(checkpoint, "Yes.", "No.")
+    desk.rivals.is_open, desk.rivals.named = False, ("9B",)
+    desk.ask("Is it so?", other="9B")
+    assert str(desk.comparison.sides[1].reply).startswith("This model is not to be had just now: choose another")
+    assert "models pull 9B" in caplog.text
+
+
 def test_a_model_waits_for_the_room_of_one_that_still_answers(checkpoint: Checkpoint) -> None:
     """Whoever compared with another model than the visitor before was told that it does not fit, or got it in int8."""
     desk = Desk(checkpoint, "Yes.", "word " * 100, delay_s=0.01)

@@ -7,6 +7,7 @@ for at a server only where nobody but the owner can be that visitor.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -23,6 +24,8 @@ from pipelines.models import Running, load_engine
 from pipelines.serving.loading import TICK_S, Load, Work
 from pipelines.serving.model import Model, free_memory
 from pipelines.types import UserError
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Rivals:
@@ -89,6 +92,11 @@ class Rivals:
                     return None
                 self._kept = place, loading.result()
             return self._kept[1]
+        except UserError as error:
+            if self.is_open:
+                raise
+            LOGGER.warning("%s was not to be had for a comparison: %s", place, error)  # what to do is its owner's
+            raise UserError("This model is not to be had just now: choose another one of the list.") from error
         finally:
             self._lock.release()
 
