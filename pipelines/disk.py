@@ -1,12 +1,18 @@
-"""When a disk takes no more: the errors of the system that say so, and files that are written whole or not at all."""
+"""Paths as people write them, and when a disk takes no more: its errors, and files written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """No room, too large a file for the disk or the user's limit, the user's share used up."""
+
+
+def expanded(name: str) -> Path:
+    """The path of a name that may begin with `~`, and as it stands where there is no such home."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - that of a Path raises RuntimeError there
 
 
 def is_full(error: OSError) -> bool:

@@ -12,6 +12,7 @@ from pipelines.catalogue.choosing import AUTO, choose
 from pipelines.catalogue.download import Tell, at_hub, download
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS, model_in
 from pipelines.catalogue.shape import Format
+from pipelines.disk import expanded
 from pipelines.engine import Engine
 from pipelines.types import EngineName, UserError, WeightFormat
 
@@ -62,7 +63,7 @@ def load_engine(name: str, running: Running | None = None, tell: Tell = _silentl
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # a path is the server's own matter: people are told the folder's name
-    told = folder.resolve().name if Path(name).expanduser().is_dir() else name
+    told = folder.resolve().name if expanded(name).is_dir() else name
     if running.replicas > 1:
         from pipelines.engine.replicas import Replicas
 
@@ -130,6 +131,6 @@ def find_checkpoint(name: str) -> Path:
     """The folder of a model, downloaded first where it comes from the hub and is not here yet."""
     if name == DEMO:
         return DEMO_FOLDER
-    if (folder := Path(name).expanduser()).is_dir():
+    if (folder := expanded(name)).is_dir():
         return folder
     return download(at_hub(name))

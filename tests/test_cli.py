@@ -72,6 +72,12 @@ def test_text_shows_the_thought_the_answer_and_the_times(picture: Path, capsys: 
     assert "square.png: 192 × 160, seen at 192 × 160, 30 visual tokens" in shown
 
 
+@pytest.mark.parametrize("command", [["ask", "-q", "What?", "--model"], ["models", "--also"]], ids=" ".join)
+def test_a_home_that_nobody_has_is_one_sentence(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "~nobody-of-that-name/model"]) == 2
+    assert 'model" is n' in capsys.readouterr().err.splitlines()[-1]  # not known, or no checkpoint
+
+
 def test_only_the_first_frame_of_an_animation_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = [Image.new("RGB", (192, 160), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "walk.webp", save_all=True, append_images=frames[1:])

@@ -183,3 +183,15 @@ def test_it_examines_a_machine_where_the_page_is_not_installed() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "Traceback" not in run.stderr
     assert "upload folder" in run.stdout
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a container may run a program: under a number that is nobody's."""
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert main(["doctor"]) == 2
+    assert "you have none: give --data FOLDER" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from pipelines.archive.files import Media
 from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, draw_id, plain, title_of
 from pipelines.archive.opening import FAILED, NOT_REACHED, Database, RenewedError
 from pipelines.conversation import CutOff, Round
+from pipelines.disk import expanded
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ MAX_LISTED = 200
 MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
 """Of a search: SQLite takes no more than some."""
 UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassbox kept it."
+NO_HOME = "Conversations lie in your home folder, and you have none: give --data FOLDER, or --data none."
 DELETED = "This conversation was deleted: what is asked in it now is not kept."
 
 
@@ -39,10 +41,16 @@ class ChangedError(Exception):
 
 
 def data_folder(chosen: str | None, *, is_private: bool) -> Path | None:
-    """Where conversations are kept: as it was chosen, else the user's own place where they alone reach the page."""
+    """Where conversations are kept: as it was chosen, else the user's own place where they alone reach the page.
+
+    Raises UserError for a user without such a place.
+    """
     if chosen is not None:
-        return None if chosen == "none" else Path(chosen).expanduser()
-    return user_data_path("glassbox", appauthor=False) if is_private else None
+        return None if chosen == "none" else expanded(chosen)
+    try:
+        return user_data_path("glassbox", appauthor=False) if is_private else None
+    except RuntimeError as error:  # in a container whoever runs the program may be nobody
+        raise UserError(NO_HOME) from error
 
 
 class Archive:

@@ -13,6 +13,7 @@ from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape
 from pipelines.commands.output import say
+from pipelines.disk import expanded
 from pipelines.types import Sampling, UserError
 
 NOTHING = "–"
@@ -62,7 +63,7 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
 
     device = this_device()
     models = [KnownModel(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), *KNOWN]
-    models += [model_in(Path(folder).expanduser(), Path(folder).name) for folder in folders]
+    models += [model_in(expanded(folder), Path(folder).name) for folder in folders]
     rows = [HEAD]
     for model in models:
         shape, held = model.shape, device.held(model.shape)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.disk import expanded
 from pipelines.types import WeightFormat
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check(place: str) -> None:
     name, base_url = split(place)
     if base_url is not None:
         host_of(base_url)
-    elif name not in ("demo", "auto") and not Path(name).expanduser().is_dir():
+    elif name not in ("demo", "auto") and not expanded(name).is_dir():
         at_hub(name)
 
 

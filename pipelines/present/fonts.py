@@ -14,6 +14,8 @@ from unicodedata import bidirectional
 
 from PIL import ImageFont, features
 
+from pipelines.disk import expanded
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 FOLDERS = {
     "win32": ["C:/Windows/Fonts"],
@@ -75,7 +77,7 @@ def _installed() -> tuple[str, ...]:
 
 def _files() -> Iterator[Path]:
     for folder in FOLDERS:
-        for path in Path(folder).expanduser().rglob("*"):
+        for path in expanded(folder).rglob("*"):
             if path.suffix.lower() in ENDINGS:
                 yield path
 

@@ -19,6 +19,7 @@ from pipelines.catalogue.device import Device, this_device
 from pipelines.catalogue.download import at_hub, downloaded
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, model_in
 from pipelines.compare.places import split
+from pipelines.disk import expanded
 from pipelines.engine import Engine
 from pipelines.models import Running, load_engine
 from pipelines.serving.loading import TICK_S, Load, Work
@@ -143,7 +144,7 @@ class Rivals:
         """Where a model lies on this machine. Raises UserError where it does not."""
         if name == DEMO:
             return DEMO_FOLDER
-        if (folder := Path(name).expanduser()).is_dir():
+        if (folder := expanded(name)).is_dir():
             return folder
         known = next((one for one in KNOWN if one.name == name.upper()), None)
         found = self._is_here(known) if known else downloaded(at_hub(name))
