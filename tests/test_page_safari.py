@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipelines.page.components import STYLES
-from tests.browser_steps import PHONE, OpenPage, ask, choose_fast, wait_for_end
+from tests.browser_steps import DESK, PHONE, OpenPage, ask, choose_fast, wait_for_end
 from tests.page_server import ROOT, SAY, PageServer
 
 WRITES_IN_A_PRESS_ALONE = """() => {
@@ -108,6 +108,32 @@ def test_a_drag_that_leaves_what_it_marks_selects_no_words(
     assert page.evaluate("String(getSelection())") == ""
     page.mouse.up()
     expect(page.locator("#pointed p")).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [DESK, (1280, 862), (900, 862)], ids=str)
+def test_a_page_of_two_panes_does_not_scroll(
+    size: tuple[int, int], page_server: PageServer, open_page: OpenPage
+) -> None:
+    """Where the header took two lines the page was a few pixels too high, and WebKit's bar for scrolling lay over the
+    button of the settings, which a press did not open any more."""
+    page = open_page(page_server, size)
+    choose_fast(page)
+    ask(page, "What is it?", ROOT / "assets" / "examples" / "shapes.png")
+    wait_for_end(page, "Done")
+    assert page.evaluate("document.documentElement.scrollHeight") == size[1]
+
+
+@pytest.mark.browser
+def test_a_question_can_be_typed_in_a_low_window(page_server: PageServer, open_page: OpenPage) -> None:
+    """On a phone held sideways the composer had no height, and lay below the end of the page."""
+    page = open_page(page_server, PHONE[::-1])
+    composer = page.locator("#composer")
+    composer.scroll_into_view_if_needed()
+    frame = composer.bounding_box()
+    assert frame is not None
+    assert frame["height"] > 40
+    assert frame["y"] + frame["height"] <= PHONE[0]
 
 
 @pytest.mark.browser
