@@ -192,6 +192,7 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         raise KeyError(number)
 
     monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", nobody)
     assert main(["doctor"]) == 2
     assert "you have none: give --data FOLDER" in capsys.readouterr().err
