@@ -75,10 +75,10 @@ def test_patches_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_doctor_says_what_to_install(bare: dict[str, str]) -> None:
-    code = "from pipelines.commands.doctor import opencv_finding; print(opencv_finding().wrong)"
+    code = "from pipelines.commands.doctor import opencv_finding; print(opencv_finding('OpenCV').wrong)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=ROOT, env=bare, check=True
     )
     assert done.stdout.startswith(f"OpenCV cannot be loaded ({MISSING}): ")
     assert "apt-get install libgl1 libglib2.0-0 libxcb1" in done.stdout
-    assert not opencv_finding().wrong
+    assert not opencv_finding("OpenCV").wrong

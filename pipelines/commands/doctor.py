@@ -78,7 +78,7 @@ def examine(host: str, port: int, kept: Path | None, model: Path = DEMO_FOLDER) 
     yield _loaded("Pillow", _pillow)
     yield _loaded("FFmpeg", _ffmpeg)
     yield _loaded("libheif", _libheif)
-    yield opencv_finding()
+    yield _loaded("OpenCV", opencv_finding)
     for package in ("torch", "transformers", "gradio"):
         yield _installed(package)
     yield port_finding(host, port)
@@ -240,19 +240,19 @@ def _libheif(name: str) -> Finding:
     return Finding(name, f"{pillow_heif.libheif_version()} in pillow-heif {pillow_heif.__version__}")
 
 
-def opencv_finding() -> Finding:
-    """Whether OpenCV can be loaded: its wheel does without libraries that a server may lack."""
+def opencv_finding(name: str) -> Finding:
+    """Whether OpenCV can be loaded: its wheel is linked to libraries that a server may lack. Raises ImportError."""
     try:
         import cv2
+    except ModuleNotFoundError:
+        raise
     except ImportError as error:
-        if isinstance(error, ModuleNotFoundError):
-            return _installed("opencv-python")
         wrong = (
             f"OpenCV cannot be loaded ({error}): photographs take longer to read, and clips of rare encodings are "
             "refused. Install what it is linked to (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0 libxcb1)."
         )
-        return Finding("OpenCV", "cannot be loaded", wrong)
-    return Finding("OpenCV", cv2.__version__)
+        return Finding(name, "cannot be loaded", wrong)
+    return Finding(name, cv2.__version__)
 
 
 def _loaded(name: str, look: Callable[[str], Finding]) -> Finding:

@@ -13,6 +13,9 @@ from PIL import Image
 
 from pipelines.opencv import has_opencv
 
+if has_opencv():
+    import cv2
+
 _FORMATS = ("JPEG", "MPO")
 _END = b"\xff\xd9"
 
@@ -24,8 +27,6 @@ def decode_jpeg(image: Image.Image, path: Path) -> NDArray[np.uint8] | None:
     """
     if image.format not in _FORMATS or image.mode != "RGB" or not has_opencv():
         return None
-    import cv2
-
     content = path.read_bytes()
     if not content.rstrip(b"\0").endswith(_END):  # OpenCV fills with grey what is cut off; Pillow tells it
         return None

@@ -106,12 +106,9 @@ def _load_decoders() -> None:
         import pillow_heif  # noqa: F401
         from PIL import Image
 
+        import pipelines.media.opencv_reader
         import pipelines.media.picture
         import pipelines.media.probing
-        import pipelines.media.pyav_reader
-        from pipelines.opencv import has_opencv
-
-        if has_opencv():
-            import pipelines.media.opencv_reader  # noqa: F401
+        import pipelines.media.pyav_reader  # noqa: F401
 
         Image.init()

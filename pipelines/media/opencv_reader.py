@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipelines.media.content import PICTURE, kind_of
 from pipelines.media.errors import too_large
 from pipelines.media.footage import Choose, Footage, Frame
 from pipelines.media.limits import MAX_CLIP_FRAMES, MAX_DECODED_PIXELS
+from pipelines.opencv import has_opencv
 from pipelines.types import ProbedClip
+
+if has_opencv():
+    import cv2
 
 _DEFAULT_RATE = 25.0
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
@@ -35,9 +38,12 @@ def read_footage(path: Path, choose: Choose, should_stop: Callable[[], bool]) ->
 
 
 def probe_clip(path: Path, should_stop: Callable[[], bool]) -> ProbedClip | None:
-    """As `pipelines.media.probing.probe_clip`, by going through all of the clip; None where OpenCV reads no frame."""
+    """As `pipelines.media.probing.probe_clip`, by going through all of the clip.
+
+    None where OpenCV reads no frame, or is not here.
+    """
     kind = kind_of(path)
-    if kind == PICTURE:
+    if kind == PICTURE or not has_opencv():
         return None
     with _opened(path, kind) as reader:
         width, height = (int(reader.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))

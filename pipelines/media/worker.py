@@ -34,7 +34,6 @@ from pipelines.media.footage import Footage
 from pipelines.media.limits import FRAMES_AN_ALLOWANCE, MAX_CLIP_FRAMES, PICTURE_CPU_S, WORKER_CPU_S
 from pipelines.media.opening import probe, read_media
 from pipelines.media.wire import NUM_SLOTS, SLOT_BYTES, Region, receive, send
-from pipelines.opencv import has_opencv
 from pipelines.types import ClipReader, Picture, ProbedClip, UserError
 
 BEAT_S = 0.2
@@ -81,8 +80,6 @@ class Worker:
         try:
             found = probe(path, self._beat)
         except Undecoded:
-            if not has_opencv():
-                raise
             from pipelines.media.opencv_reader import probe_clip
 
             clip = probe_clip(path, self._beat)
@@ -109,8 +106,6 @@ class Worker:
             item = read_media(path, self._choose, clip_reader, self._beat, may_move=may_move)
             return item if isinstance(item, Picture) else self._begun(path.name, item)
         except Undecoded:
-            if not has_opencv():
-                raise
             from pipelines.media.opencv_reader import read_footage
 
             footage = read_footage(path, self._choose, self._beat)

@@ -43,7 +43,7 @@ ENDS = {
 FULL = "Cut off: the model's context of {context_tokens:,} tokens is full"
 UNANSWERED: dict[FinishReason, str] = {
     "stop": "It ended without an answer.",
-    "length": "No answer: it was still thinking when it reached its limit of new tokens.",
+    "length": "No answer: it was still thinking when its tokens ran out.",
     "cancelled": "Stopped by you.",
 }
 THOUGHT_ENDS: dict[ThoughtEnd, str] = {
