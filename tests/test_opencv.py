@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from pipelines import inputs
-from pipelines.commands.doctor import opencv_finding
+from pipelines.commands.machine import opencv_finding
 from pipelines.models import DEMO_FOLDER
 from tests.media_makers import write_clip
 from tests.page_server import ROOT
@@ -75,7 +75,7 @@ def test_patches_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_doctor_says_what_to_install(bare: dict[str, str]) -> None:
-    code = "from pipelines.commands.doctor import opencv_finding; print(opencv_finding('OpenCV').wrong)"
+    code = "from pipelines.commands.machine import opencv_finding; print(opencv_finding('OpenCV').wrong)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=ROOT, env=bare, check=True
     )
