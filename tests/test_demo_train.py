@@ -196,5 +196,6 @@ def test_the_rate_falls_to_almost_nothing() -> None:
     plan = Plan(steps=(100, 100, 1000))
     assert plan.rate(0) < plan.rate(20)
     assert plan.rate(1199) < 0.05 * plan.rate(400)
+    assert replace(plan, answer_rate=plan.answer_rate / 2).rate(400) == plan.rate(400) / 2
     with pytest.raises(ValueError, match="over"):
         plan.rate(1200)

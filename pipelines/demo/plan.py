@@ -32,6 +32,8 @@ class Plan:
     save_every_s: float = 60.0
     start: Path | None = None
     """A checkpoint whose weights the run begins with; without one it begins from nothing."""
+    answer_rate: float = RATES["answer"]
+    """The highest learning rate of the last stage."""
     shares: int = 1
     """How many shares of a step, each as large as `amounts` say, one process works on."""
     minutes: float | None = None
@@ -76,5 +78,5 @@ class Plan:
         progress = self.progress(step, answering)
         warm = min(1.0, (own + 1) / WARM_UP_STEPS)
         if stage == "answer":
-            return RATES[stage] * warm * min(1.0, max(0.02, 1 - (progress - 0.35) / 0.65))
+            return self.answer_rate * warm * min(1.0, max(0.02, 1 - (progress - 0.35) / 0.65))
         return RATES[stage] * warm * (1 - 0.6 * progress)

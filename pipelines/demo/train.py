@@ -24,11 +24,11 @@ import torch
 from torch import distributed
 from torch.multiprocessing.spawn import spawn
 
-from pipelines.demo.course import STAGES, Course, Stage
+from pipelines.demo.course import STAGES, Amounts, Course, Stage
 from pipelines.demo.drawers import Drawers, course_of, lessons_of
 from pipelines.demo.export import FOLDER, export
 from pipelines.demo.learner import Learner
-from pipelines.demo.plan import GPU_STEPS, OUT, SEED, SHARES, STEPS, Plan
+from pipelines.demo.plan import GPU_STEPS, OUT, RATES, SEED, SHARES, STEPS, Plan
 from pipelines.demo.runs import Run, Way
 from pipelines.demo.sheets import Sheet, lay_out
 from pipelines.demo.tokenizer import Encoder, build_tokenizer
@@ -86,6 +86,9 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=FOLDER, help="folder of the checkpoint, written at the end")
     parser.add_argument("--processes", type=int, default=2, help="how many learn, on a CPU")
     parser.add_argument("--from", dest="start", type=Path, help="a checkpoint to go on from instead of from nothing")
+    parser.add_argument("--rate", type=float, default=RATES["answer"], help="learning rate of the ANSWER steps")
+    parser.add_argument("--pictures", type=int, default=Amounts.pictures, help="how many a share of them holds")
+    parser.add_argument("--clips", type=int, default=Amounts.clips, help="how many a share of them holds")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:0")
     parser.add_argument("--shares", type=int, default=SHARES, help="how many shares a step has, on a GPU")
     parser.add_argument("--drawers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="on a GPU, who draw")
@@ -93,7 +96,8 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     see, read, answer = options.steps or (GPU_STEPS if device.type == "cuda" else STEPS)
-    plan = Plan((see, read, answer), options.seed, options.out, start=options.start)
+    amounts = Amounts(pictures=options.pictures, clips=options.clips)
+    plan = Plan((see, read, answer), options.seed, options.out, amounts, start=options.start, answer_rate=options.rate)
     if device.type == "cuda":
         _learn_on_gpu(replace(plan, shares=options.shares, minutes=options.minutes), device, options.drawers)
     else:
