@@ -47,7 +47,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def kept_in(options: argparse.Namespace) -> Path | None:
-    """Where a page that is started so keeps conversations; None for nowhere. Raises UserError where it cannot start."""
+    """Where a page that is started so keeps conversations; None for nowhere. Raises what `data_folder` raises."""
     from pipelines.archive.store import data_folder
     from pipelines.host.policy import is_private, policy_of
 
@@ -119,7 +119,7 @@ def model_finding(folder: Path) -> Finding:
 
 
 def data_finding(name: str, kept: Kept) -> Finding:
-    """Whether conversations can be kept where `kept` says. Raises what it raises."""
+    """Whether conversations can be kept where `kept` says. Raises UserError for a user without such a place."""
     folder = kept()
     if folder is None:
         return Finding(name, "none: no conversation is kept")
