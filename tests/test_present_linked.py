@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipelines.grounding import parse_grounding
 from pipelines.present import linked
-from pipelines.present.linked import MAX_ROWS
+from pipelines.present.linked import MAX_ROWS, NOTHING_NAMED
 from pipelines.present.markdown import FENCE
 from pipelines.types import Grounding, MediaKind
 from tests.present_values import HOSTILE
@@ -64,6 +64,15 @@ def linked_markdown(answer: str, media: Sequence[MediaKind] = (), current: int =
 @pytest.mark.parametrize(("answer", "markdown"), CASES.values(), ids=CASES.keys())
 def test_words_are_tied_to_their_evidence(answer: str, markdown: str) -> None:
     assert linked_markdown(answer).strip() == markdown
+
+
+@pytest.mark.parametrize("answer", ["[]", "```json\n[]\n```", " [ ]\n"])
+def test_an_empty_list_is_told_in_words(answer: str) -> None:
+    """It stood in the chat as two brackets, which say nothing to whoever asked in words."""
+    told, _, folded = linked_markdown(answer).partition("\n\n<details><summary>")
+    assert told == NOTHING_NAMED
+    assert "```json\n[" in folded
+    assert NOTHING_NAMED not in linked_markdown(f"Nothing: {answer}")
 
 
 def test_marks_have_the_numbers_of_the_evidence() -> None:

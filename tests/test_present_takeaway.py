@@ -15,8 +15,8 @@ from pipelines.present import album, takeaway
 from pipelines.present.album import conversation_report, report_html
 from pipelines.present.claims import Claimed, claims, marked_frames
 from pipelines.present.film import marked_clips
+from pipelines.present.linked import NOTHING_NAMED
 from pipelines.present.overlay import PALETTE
-from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.present.takeaway import (
     NOTHING_MARKED,
     file_stem,

@@ -29,8 +29,8 @@ from pipelines.present.ballot import as_json_file, votes_html
 from pipelines.present.comparison import Comparison
 from pipelines.present.figures.history import History
 from pipelines.present.figures.history_file import as_csv
+from pipelines.present.linked import NOTHING_NAMED
 from pipelines.present.side_by_side import compared_html, drawn_html
-from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.serving.comparing import STOPPED, Comparing
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals

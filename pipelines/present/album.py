@@ -12,9 +12,10 @@ from pathlib import Path
 from pipelines.media import open_once
 from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.figures.rates import STAGES
+from pipelines.present.linked import NOTHING_NAMED, is_empty_list
 from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark, data_uri, figure
-from pipelines.present.tabled import NOTHING_NAMED, is_empty_list, tabled_html
+from pipelines.present.tabled import tabled_html
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Grounding, ProbedClip, UserError
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.present.frames import marked_figures, strip
-from pipelines.present.linked import clip_times
+from pipelines.present.linked import NOTHING_NAMED, clip_times
 from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
-from pipelines.present.tabled import NOTHING_NAMED
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Grounding, Media, Picture, Result, Sight
 

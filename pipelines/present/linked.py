@@ -16,6 +16,7 @@ from pipelines.grounding import UNSPACED, ToldTime, is_within, told_times
 from pipelines.present.markdown import FENCE, FORMULA, escaped, safe_markdown
 from pipelines.types import Event, Grounding, Region
 
+NOTHING_NAMED = "The answer names no place and no time."
 MAX_ROWS = 100
 MAX_LABELS = 60
 MAX_LABEL = 60
@@ -37,6 +38,7 @@ _APART = re.compile(
 )
 """What is a link already, as a whole, or a formula: a link within would break it."""
 _LETTER = rf"[^\W{UNSPACED}]"
+_EMPTY_LIST = re.compile(r"\s*(?:```(?:json)?\s*)?\[\s*\](?:\s*```)?\s*")
 _BETWEEN_BLOCKS = re.compile(r"[\s,]*")
 
 
@@ -54,6 +56,11 @@ class Block:
         return Block(self.start, other.end, self.regions + other.regions, self.events + other.events)
 
 
+def is_empty_list(answer: str) -> bool:
+    """Whether the answer is a list as data that holds nothing, and no more."""
+    return _EMPTY_LIST.fullmatch(answer) is not None
+
+
 @lru_cache(maxsize=512)
 def linked_markdown(answer: str, grounding: Grounding, longest_s: float | None = None) -> str:
     """`answer`, in which `grounding` was found, as safe Markdown with its links. Total: any text gives a text.
@@ -61,6 +68,8 @@ def linked_markdown(answer: str, grounding: Grounding, longest_s: float | None =
     `longest_s` is the length of the longest clip that it can be about, in seconds: 0 without any, None where nobody
     knows.
     """
+    if is_empty_list(answer):
+        return f"{NOTHING_NAMED}\n\n{_folded(answer)}"
     answer = _RESERVED.sub("\ufffd", answer)
     numbered = list(enumerate(grounding.regions, 1))
     names = _names(numbered)
@@ -177,10 +186,15 @@ def _table(block: Block, raw: str) -> str:
     ]
     num_more = len(block.regions) + len(block.events) - len(rows)
     rows += [f"| | and {num_more:,} more | |"] if num_more else []
+    table = "\n".join(["| Mark | What | Where |", "|---|---|---|", *rows])
+    return f"{table}\n\n{_folded(raw)}"
+
+
+def _folded(raw: str) -> str:
+    """Data as the model wrote it, folded away."""
     plain = raw.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip("\n")
     code = safe_markdown(f"```json\n{plain}\n```")
-    table = "\n".join(["| Mark | What | Where |", "|---|---|---|", *rows])
-    return f"{table}\n\n<details><summary>As the model wrote it</summary>\n\n{code}\n\n</details>"
+    return f"<details><summary>As the model wrote it</summary>\n\n{code}\n\n</details>"
 
 
 def _where(region: Region) -> str:

@@ -16,11 +16,11 @@ from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
 from pipelines.present.figures.rates import called_otherwise
 from pipelines.present.frames import marked_figures
-from pipelines.present.linked import name_of
+from pipelines.present.linked import NOTHING_NAMED, is_empty_list, name_of
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.status import UNANSWERED
-from pipelines.present.tabled import NOTHING_NAMED, is_empty_list, tabled_html
+from pipelines.present.tabled import tabled_html
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import Clip, Event, Media, Record, Region, Result
 

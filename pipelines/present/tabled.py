@@ -5,20 +5,11 @@ Everything that a model wrote is escaped.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from html import escape
 
 from pipelines.present.linked import MAX_ROWS, Block, blocks_of, name_of, place_of, span_of, stands_alone
 from pipelines.types import Grounding, Region
-
-NOTHING_NAMED = "The answer names no place and no time."
-_EMPTY_LIST = re.compile(r"\s*(?:```(?:json)?\s*)?\[\s*\](?:\s*```)?\s*")
-
-
-def is_empty_list(answer: str) -> bool:
-    """Whether the answer is a list as data that holds nothing, and no more."""
-    return _EMPTY_LIST.fullmatch(answer) is not None
 
 
 def tabled_html(
