@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 import torch
 from transformers import Qwen3_5ForConditionalGeneration
 
-from pipelines.demo.batches import Batch, clip_batch, draw_clips, draw_pictures, picture_batch, see_pictures
+from pipelines.demo.batches import Batch, Seen, clip_batch, draw_clips, draw_pictures, picture_batch, see_pictures
+from pipelines.demo.clip_parts import about_span
 from pipelines.demo.course import Amounts, Course, Lesson
-from pipelines.demo.dialogues import change_batch, zoom_batch
+from pipelines.demo.dialogues import change_batch, part_batch, region_batch, zoom_batch
 from pipelines.demo.drawers import Drawers, lessons_of
 from pipelines.demo.export import export
 from pipelines.demo.forward import read, see
@@ -106,12 +108,20 @@ def example_batch(source: str, rng: random.Random) -> Batch:
         return picture_batch(ENCODER, rng, draw_pictures(rng, 2, (96, 128), 3), MIX)
     if source == "clip":
         return clip_batch(ENCODER, rng, draw_clips(rng, 2, (64, 96), 4), MIX)
+    if source == "region":
+        return region_batch(ENCODER, rng, draw_pictures(rng, 2, (96, 128), 3), (64, 96), MIX)
+    if source == "span":
+        clips = draw_clips(rng, 2, (64, 96), 4)
+        return part_batch(ENCODER, rng, clips, [about_span(rng, clip) for clip in clips], (64, 64), MIX)
     if source == "pair":
         return change_batch(ENCODER, rng, [draw_pair(rng, (96, 96)) for _ in range(2)], MIX)
     return zoom_batch(ENCODER, rng, [draw_speck(rng, (96, 128)) for _ in range(2)], (64, 96), MIX)
 
 
-@pytest.mark.parametrize("source", ["picture", "clip", "pair", "zoom"])
+SOURCES = ("picture", "clip", "pair", "zoom", "region", "span")
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_the_faster_forward_pass_is_that_of_transformers(source: str) -> None:
     batch = example_batch(source, random.Random(1))
     model = new_model(ENCODER, seed=3)
@@ -124,7 +134,7 @@ def test_the_faster_forward_pass_is_that_of_transformers(source: str) -> None:
 def test_lessons_laid_out_together_teach_what_they_teach_one_by_one() -> None:
     """Frames of several sizes and texts of several lengths are padded, and each lesson keeps its own means."""
     rng = random.Random(2)
-    lessons = [Lesson(example_batch(source, rng), 0.6, 0.2) for source in ("picture", "clip", "pair", "zoom")]
+    lessons = [Lesson(example_batch(source, rng), 0.6, 0.2) for source in SOURCES]
     lessons.append(Lesson(see_pictures(draw_pictures(rng, 2, (64, 96), 3)), 0.0, 1.0))
     one_by_one, together = Learner(ENCODER, seed=3), Learner(ENCODER, seed=3)
     first = one_by_one.learn([lay_out(ENCODER, [lesson]) for lesson in lessons], 0.0)
@@ -154,19 +164,28 @@ def test_a_sheet_travels_as_one_piece() -> None:
 
 def logits(model: Qwen3_5ForConditionalGeneration, batch: Batch) -> torch.Tensor:
     """What transformers computes from the same prompt and the same patches."""
-    config, count = model.config, len(batch.ids)
-    views = [view.patches.view(count, -1, view.patches.shape[1]) for view in batch.views]
-    patches = (torch.cat(views, dim=1).flatten(0, 1).float() - 127.5) / 127.5
-    grids = torch.tensor([view.grid for view in batch.views] * count)
-    if batch.source == "picture":
-        is_visual, kind = batch.ids == config.image_token_id, 1
-        seen = {"pixel_values": patches, "image_grid_thw": grids}
-    else:
-        is_visual, kind = batch.ids == config.video_token_id, 2
-        seen = {"pixel_values_videos": patches, "video_grid_thw": grids}
-    output = model(input_ids=batch.ids, mm_token_type_ids=is_visual.int() * kind, **seen)
+    config = model.config
+    clips = batch.views[:1] if batch.source == "clip" else ()
+    pictures = batch.views[len(clips) :]
+    is_picture, is_clip = batch.ids == config.image_token_id, batch.ids == config.video_token_id
+    output = model(
+        input_ids=batch.ids,
+        mm_token_type_ids=is_picture.int() + 2 * is_clip.int(),
+        **({"pixel_values": joined(pictures, batch), "image_grid_thw": grids(pictures, batch)} if pictures else {}),
+        **({"pixel_values_videos": joined(clips, batch), "video_grid_thw": grids(clips, batch)} if clips else {}),
+    )
     found: torch.Tensor = output.logits
     return found
+
+
+def joined(views: Sequence[Seen], batch: Batch) -> torch.Tensor:
+    """The patches of all conversations, one after the other, as transformers takes them."""
+    parts = [view.patches.view(len(batch.ids), -1, view.patches.shape[1]) for view in views]
+    return (torch.cat(parts, dim=1).flatten(0, 1).float() - 127.5) / 127.5
+
+
+def grids(views: Sequence[Seen], batch: Batch) -> torch.Tensor:
+    return torch.tensor([view.grid for view in views] * len(batch.ids))
 
 
 def test_drawers_hand_over_what_one_process_would_draw(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ END_OF_THINKING = "</think>"
 class Query:
     """A conversation that waits for a reply: what came before, and a question about pictures, a clip or nothing.
 
-    `media` belong to the question, or to the first of the earlier turns where there are any. `zooms` offers the zoom
-    tool.
+    `media` belong to the question, or to the first of the earlier turns where there are any; `along` goes with the
+    question itself. `zooms` offers the zoom tool.
     """
 
     question: str
@@ -33,6 +33,7 @@ class Query:
     earlier: tuple[tuple[str, str], ...] = ()
     zooms: bool = False
     looked: tuple[Reply, Picture] | None = None
+    along: tuple[Media, ...] = ()
 
     @classmethod
     def about(cls, media: Media, question: str) -> Query:
@@ -43,15 +44,17 @@ class Query:
     def messages(self) -> list[Message]:
         """The conversation in the chat format, media first."""
         questions = [question for question, _ in self.earlier] + [self.question]
-        turns: list[Message] = [_turn(questions[0], self.media)]
-        for (_, answer), question in zip(self.earlier, questions[1:], strict=True):
-            turns += [{"role": "assistant", "content": answer}, _turn(question)]
+        shown = [self.media, *((),) * len(self.earlier)]
+        shown[-1] += self.along
+        turns: list[Message] = [_turn(questions[0], shown[0])]
+        for (_, answer), question, media in zip(self.earlier, questions[1:], shown[1:], strict=True):
+            turns += [{"role": "assistant", "content": answer}, _turn(question, media)]
         return turns
 
     @property
     def all_media(self) -> tuple[Media, ...]:
         """Every picture and clip of the conversation, in order."""
-        return (*self.media, self.looked[1]) if self.looked else self.media
+        return (*self.media, *self.along, *([self.looked[1]] if self.looked else []))
 
 
 @dataclass(frozen=True)

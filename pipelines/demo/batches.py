@@ -111,6 +111,12 @@ def picture_pads(seen: Seen) -> str:
     return expand_prompt(f"{VISION_START}{IMAGE_PAD}{VISION_END}", [seen.grid], [], [])
 
 
+def clip_pads(seen: Seen, clip: MovingScene) -> str:
+    """The placeholders of one of these clips, with its times."""
+    times = [float(time) for time in clip.patch_times]
+    return expand_prompt(f"{VISION_START}{VIDEO_PAD}{VISION_END}", [], [seen.grid], [times])
+
+
 def picture_batch(encoder: Encoder, rng: random.Random, scenes: Sequence[Scene], mix: Mix) -> Batch:
     """Conversations about pictures of one size."""
     seen = see_pictures(scenes)
@@ -127,8 +133,7 @@ def clip_batch(encoder: Encoder, rng: random.Random, clips: Sequence[MovingScene
     seen = see_clips(clips)
     drafts = []
     for clip in clips:
-        times = [float(time) for time in clip.patch_times]
-        media = expand_prompt(f"{VISION_START}{VIDEO_PAD}{VISION_END}", [], [seen.grid], [times])
+        media = clip_pads(seen, clip)
         exchanges = (ask_any_clip(rng, clip) for _ in repeat(None))
         drafts.append(converse(encoder, rng, media, _one_or_more(rng, exchanges, mix), mix))
     return join(encoder, "clip", drafts, (seen,))

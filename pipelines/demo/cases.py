@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from pipelines.demo.answering import Query
-from pipelines.demo.clip_questions import CLIP_TASKS, ask_clip
-from pipelines.demo.clips import draw_clip
+from pipelines.demo.clip_parts import Part, about_moment, about_span
+from pipelines.demo.clip_questions import CLIP_TASKS, ask_any_clip, ask_clip
+from pipelines.demo.clips import MovingScene, draw_clip
+from pipelines.demo.drawing import Pixels
 from pipelines.demo.exchange import Exchange, Task
 from pipelines.demo.follow_ups import follow_up
-from pipelines.demo.outside import PHOTO_QUESTIONS, refuse
+from pipelines.demo.outside import FILM_QUESTIONS, PHOTO_QUESTIONS, refuse
 from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.phrases import as_json
-from pipelines.demo.questions import PICTURE_WEIGHTS, ask
+from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
+from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.scenes import Scene, draw_scene
 from pipelines.demo.scoring import read_boxes
 from pipelines.demo.specks import SpeckScene, draw_speck
+from pipelines.demo.talk import ask_aside, of_another_kind
 from pipelines.demo.things import Coords
-from pipelines.demo.worldly import WORLDLY
+from pipelines.demo.worldly import UNSEEN_NOUNS, WORLDLY
 from pipelines.demo.zoom import ask_zoom
 from pipelines.types import Clip, Picture
 
@@ -94,14 +99,19 @@ def _picture_case(rng: random.Random, task: Task) -> Case | None:
     return Case(Query.about(_picture(scene), exchange.question), exchange, truth)
 
 
-def _clip_case(rng: random.Random, task: Task) -> Case | None:
+def _moving(rng: random.Random) -> tuple[MovingScene, Clip]:
     num_frames, step_s = rng.choice(NUM_FRAMES), rng.choice((0.5, 0.55))
     times_s = tuple(i * step_s for i in range(num_frames))
     moving = draw_clip(rng, rng.choice(CLIP_SIZES), times_s)
+    rgb = np.ascontiguousarray(moving.rgb)
+    return moving, Clip("scene", rgb, moving.times_s, tuple(range(num_frames)), times_s[-1])
+
+
+def _clip_case(rng: random.Random, task: Task) -> Case | None:
+    moving, clip = _moving(rng)
     if (task == "appears" and not moving.newcomers) or (task == "vanishes" and not moving.leavers):
         return None
     exchange = ask_clip(rng, moving, task)
-    clip = Clip("scene", np.ascontiguousarray(moving.rgb), moving.times_s, tuple(range(num_frames)), times_s[-1])
     return Case(Query.about(clip, exchange.question), exchange, exchange.answer) if exchange else None
 
 
@@ -134,15 +144,66 @@ def _zoom_case(rng: random.Random) -> Case:
 def _photo_case(rng: random.Random) -> Case:
     asked = None
     while asked is None:
-        asked = ask(rng, _scene(rng).things, rng.choice(tuple(PICTURE_WEIGHTS)))
+        asked = ask(rng, _scene(rng).things, rng.choice([task for task in PICTURE_WEIGHTS if task != "aside"]))
     question = asked.question if rng.random() < 0.5 else rng.choice(PHOTO_QUESTIONS)
     exchange = refuse(question, has_picture=True)
     return Case(Query.about(rng.choice(_photos()), question), exchange, exchange.answer)
 
 
+def _panned_case(rng: random.Random) -> Case:
+    """A photograph over which a camera moves, with a question about another clip or about such a one."""
+    size, num_frames = rng.choice(CLIP_SIZES), rng.choice(NUM_FRAMES)
+    photo = cv2.resize(rng.choice(_photos()).rgb, (size[1] * 3 // 2, size[0] * 3 // 2), interpolation=cv2.INTER_AREA)
+    (top, bottom), (left, right) = ((rng.randint(0, side // 2), rng.randint(0, side // 2)) for side in size)
+    shares = [i / (num_frames - 1) for i in range(num_frames)]
+    corners = [(round(top + (bottom - top) * share), round(left + (right - left) * share)) for share in shares]
+    rgb = np.stack([photo[y : y + size[0], x : x + size[1]] for y, x in corners])
+    times_s = tuple(i * 0.5 for i in range(num_frames))
+    asked = ask_clip(
+        rng, _moving(rng)[0], rng.choice([task for task in CLIP_TASKS if task not in ("order", "in_clip")])
+    )
+    question = asked.question if asked and rng.random() < 0.5 else rng.choice(FILM_QUESTIONS)
+    exchange = refuse(question, has_picture=True)
+    clip = Clip("photograph", rgb, times_s, tuple(range(num_frames)), times_s[-1])
+    return Case(Query.about(clip, question), exchange, exchange.answer)
+
+
 def _worldly_case(rng: random.Random) -> Case:
     exchange = refuse(rng.choice(WORLDLY), has_picture=False)
     return Case(Query(exchange.question), exchange, exchange.answer)
+
+
+def _aside_case(rng: random.Random) -> Case:
+    exchange = of_another_kind(rng, rng.choice(UNSEEN_NOUNS)) if rng.random() < 0.5 else ask_aside(rng)
+    return Case(Query.about(_picture(_scene(rng)), exchange.question), exchange, exchange.answer)
+
+
+def _marked_case(rng: random.Random) -> Case:
+    """A region that is marked, its picture beside the whole; half of the time after another question."""
+    scene = _scene(rng)
+    region = pick_region(rng, scene.things)
+    asked = about_region(rng, scene.things, region)
+    crop = Picture("part", _cropped(scene.rgb, region))
+    first = ask_any(rng, scene.things, PICTURE_WEIGHTS)
+    earlier = ((first.question, first.answer),) if rng.random() < 0.5 else ()
+    return Case(Query(asked.question, (_picture(scene),), earlier, along=(crop,)), asked, asked.answer)
+
+
+def _part_case(rng: random.Random, about: Callable[[random.Random, MovingScene], Part]) -> Case:
+    """A part of a clip that is marked, and what it shows."""
+    moving, clip = _moving(rng)
+    part = about(rng, moving)
+    shown = tuple(Picture("part", _cropped(moving.rgb[frame], part.region)) for frame in part.frames)
+    first = ask_any_clip(rng, moving)
+    earlier = ((first.question, first.answer),) if rng.random() < 0.5 else ()
+    return Case(Query(part.exchange.question, (clip,), earlier, along=shown), part.exchange, part.exchange.answer)
+
+
+def _cropped(rgb: Pixels, region: Coords) -> Pixels:
+    height, width = rgb.shape[:2]
+    x1, y1, x2, y2 = region
+    crop = rgb[y1 * height // 1000 : -(-y2 * height // 1000), x1 * width // 1000 : -(-x2 * width // 1000)]
+    return np.ascontiguousarray(crop)
 
 
 @lru_cache(maxsize=1)
@@ -152,12 +213,19 @@ def _photos() -> tuple[Picture, ...]:
 
     samples = Path(gradio.__file__).parent / "media_assets" / "images"
     files = sorted(path for path in samples.iterdir() if path.suffix in (".jpg", ".jpeg", ".png"))
-    return tuple(Picture(path.name, np.asarray(Image.open(path).convert("RGB"))) for path in files)
+    return tuple(Picture(path.name, _read(path)) for path in files)
+
+
+def _read(path: Path) -> Pixels:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 MAKERS: dict[Task, Maker] = {
     "change": _change_case, "follow_up": _follow_case, "in_full": _full_case, "zoom": _zoom_case,
-    "outside": _photo_case, "worldly": _worldly_case,
+    "outside": _photo_case, "outside_clip": _panned_case, "worldly": _worldly_case, "aside": _aside_case,
+    "marked": _marked_case, "moment": lambda rng: _part_case(rng, about_moment),
+    "span": lambda rng: _part_case(rng, about_span),
 }  # fmt: skip
-TASKS: tuple[Task, ...] = (*PICTURE_WEIGHTS, *CLIP_TASKS, *MAKERS)
+TASKS: tuple[Task, ...] = tuple(dict.fromkeys((*PICTURE_WEIGHTS, *CLIP_TASKS, *MAKERS)))
 """Every task that is measured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from pipelines.demo.exchange import Exchange, Task, match_of, missing_name, pick
-from pipelines.demo.phrases import Things, listing, plural, there_are, verdicts
+from pipelines.demo.phrases import Things, listing, noun_of, plural, there_are, verdicts
 from pipelines.demo.things import COLOURS, SHAPES
 
 COUNTABLE = ("objects", "shapes", "things")
@@ -16,7 +16,8 @@ def ask_count(rng: random.Random, things: Things) -> Exchange:
     noun = rng.choice(COUNTABLE)
     question = pick(
         rng, "How many {} are there?", "How many {} are in the picture?", "Count the {}.", "how many {} do you see?",
-        "How many {} are in the image?", "Count all {}.",
+        "How many {} are in the image?", "Count all {}.", "How many?", "Count.", "Count everything.", "How many {}?",
+        "How many {} can you see?", "Can you count the {}?", "Please tell me how many {} there are.",
     ).format(noun)  # fmt: skip
     return Exchange("count", question, listing(things) + f"Total: {len(things)}", there_are(len(things), noun[:-1]))
 
@@ -40,13 +41,13 @@ def ask_count_named(rng: random.Random, things: Things) -> Exchange:
 
 def count_of(rng: random.Random, task: Task, things: Things, target: str) -> Exchange:
     """How many things fit the target: a colour, a kind or both."""
-    nouns = _nouns(target, rng.choice(COUNTABLE))
+    noun = noun_of(target, rng.choice(COUNTABLE)[:-1])
     question = pick(
         rng, "How many {} are there?", "How many {} are in the picture?", "Count the {}.", "how many {} do you see?",
-        "How many {} are in the image?", "Count all {}.",
-    ).format(nouns)  # fmt: skip
+        "How many {} are in the image?", "Count all {}.", "How many {}?", "How many {} can you see?",
+        "Can you count the {}?", "Please tell me how many {} there are.",
+    ).format(plural(noun))  # fmt: skip
     steps, total = _tally(things, target)
-    noun = nouns.removesuffix("es") if nouns.endswith("crosses") else nouns.removesuffix("s")
     return Exchange(task, question, steps, there_are(total, noun))
 
 
@@ -61,8 +62,8 @@ def ask_compare(rng: random.Random, things: Things) -> Exchange:
 
 def compare(rng: random.Random, things: Things, first: str, second: str) -> Exchange:
     """Whether more things fit the one target or the other."""
-    noun = rng.choice(COUNTABLE)
-    firsts, seconds = _nouns(first, noun), _nouns(second, noun)
+    noun = rng.choice(COUNTABLE)[:-1]
+    firsts, seconds = plural(noun_of(first, noun)), plural(noun_of(second, noun))
     question = pick(
         rng, "Are there more {} or more {}?", "Are there more {} than {}?", "Which are there more of, {} or {}?",
         "Compare the number of {} and {}.", "Does the picture show more {} than {}?", "more {} or {}?",
@@ -80,10 +81,6 @@ def compare(rng: random.Random, things: Things, first: str, second: str) -> Exch
 def _tally(things: Things, target: str) -> tuple[str, int]:
     total = sum(map(match_of(target), things))
     return verdicts(things, target, match_of(target)) + f"Total: {total}", total
-
-
-def _nouns(target: str, noun: str) -> str:
-    return f"{target} {noun}" if target in COLOURS else plural(target)
 
 
 def _counted(rng: random.Random, there: list[str], possible: tuple[str, ...]) -> str:

@@ -27,7 +27,17 @@ from pipelines.demo.batches import (
     talk_batch,
     written_batches,
 )
-from pipelines.demo.dialogues import change_batch, follow_batch, outside_batch, speck_batch, zoom_batch
+from pipelines.demo.clip_parts import about_moment, about_span
+from pipelines.demo.dialogues import (
+    change_batch,
+    film_batch,
+    follow_batch,
+    outside_batch,
+    part_batch,
+    region_batch,
+    speck_batch,
+    zoom_batch,
+)
 from pipelines.demo.pairs import Pair, draw_pair, reduce_pair
 from pipelines.demo.scenes import MAX_THINGS
 from pipelines.demo.sequences import Mix
@@ -36,9 +46,9 @@ from pipelines.demo.tokenizer import Encoder
 
 Stage = Literal["see", "read", "answer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-Special = Literal["change", "follow", "zoom", "outside", "speck"]
+Special = Literal["change", "follow", "zoom", "outside", "film", "speck"]
 ROUND: tuple[Special, ...] = (
-    "change", "outside", "change", "zoom", "change", "follow", "change", "zoom", "change", "speck",
+    "change", "outside", "film", "zoom", "change", "follow", "change", "zoom", "film", "speck",
 )  # fmt: skip
 """What a step holds beside pictures, clips and lists."""
 CLOSER_SIZES: tuple[Size, ...] = ((128, 128), (128, 160), (160, 128), (160, 160))
@@ -117,6 +127,7 @@ class Course:
         clips = draw_clips(own, amounts.clips, common.choice(CLIP_SIZES[num_frames]), num_frames)
         yield Lesson(clip_batch(encoder, own, clips, mix), 1.0, 0.2)
         yield Lesson(self._special(common, own, ROUND[step % len(ROUND)], mix), 0.6, 0.2)
+        yield Lesson(self._marked(common, own, step, mix), 0.6, 0.2)
         if step % 6 == 5:
             yield Lesson(talk_batch(encoder, own, amounts.talks, mix), 0.15, 0.0)
         yield Lesson(self._lists("answer", step, rank, amounts.lists, 1.0), 0.6, 0.0)
@@ -129,10 +140,24 @@ class Course:
             return follow_batch(encoder, own, draw_pictures(own, count, size, MAX_THINGS), mix)
         if special == "outside":
             return outside_batch(encoder, own, count, size, mix)
+        if special == "film":
+            num_frames = common.choice(tuple(CLIP_SIZES))
+            return film_batch(encoder, own, count, common.choice(CLIP_SIZES[num_frames]), num_frames, mix)
         specks = [draw_speck(own, size) for _ in range(count)]
         if special == "speck":
             return speck_batch(encoder, own, specks, mix)
         return zoom_batch(encoder, own, specks, common.choice(CLOSER_SIZES), mix)
+
+    def _marked(self, common: random.Random, own: random.Random, step: int, mix: Mix) -> Batch:
+        """What the page asks of a part that was marked: of a region, of one at a time of a clip, of a span."""
+        encoder, count, closer = self.encoder, self.amounts.specials, common.choice(CLOSER_SIZES)
+        if step % 2:
+            scenes = draw_pictures(own, count, common.choice(PICTURE_SIZES), MAX_THINGS)
+            return region_batch(encoder, own, scenes, closer, mix)
+        num_frames = common.choice(tuple(CLIP_SIZES))
+        clips = draw_clips(own, count, CLIP_SIZES[num_frames][0], num_frames)
+        about = about_moment if common.random() < 0.4 else about_span
+        return part_batch(encoder, own, clips, [about(own, clip) for clip in clips], closer, mix)
 
     def _lists(self, stage: Stage, step: int, rank: int, each: int, progress: float) -> Batch:
         max_things = 3 if progress < 0.15 else 4 if progress < 0.3 else 6

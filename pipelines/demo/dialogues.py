@@ -1,4 +1,4 @@
-"""Batches of conversations of more than a picture and a question: pairs, second questions, the zoom tool, refusals."""
+"""Batches of conversations of more than a picture and a question: pairs, second questions, parts, zooming, refusals."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.demo.batches import Batch, Size, join, picture_pads, see, see_pictures
+from pipelines.demo.batches import Batch, Size, clip_pads, draw_clips, join, picture_pads, see, see_clips, see_pictures
+from pipelines.demo.clip_parts import Part
+from pipelines.demo.clip_questions import ask_any_clip
+from pipelines.demo.clips import MovingScene
+from pipelines.demo.exchange import Exchange
 from pipelines.demo.follow_ups import follow_up
-from pipelines.demo.outside import PHOTO_QUESTIONS, draw_outside, refuse
+from pipelines.demo.outside import FILM_QUESTIONS, PHOTO_QUESTIONS, draw_outside, film_outside, refuse
 from pipelines.demo.pairs import Pair, ask_change
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
+from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.scenes import Scene
 from pipelines.demo.sequences import Draft, Mix
-from pipelines.demo.specks import SpeckScene
+from pipelines.demo.specks import SpeckScene, cut_out
+from pipelines.demo.talk import ASIDES
 from pipelines.demo.tokenizer import IM_END, IM_START, Encoder
 from pipelines.demo.written import imagined
 from pipelines.demo.zoom import ask_zoom, refused, tools_prompt
 from pipelines.inputs import FRAMES
 
 NUMBERED_SHARE = 0.5
-"""How often two pictures are announced as `Picture 1: ` and `Picture 2: `."""
+"""How often several pictures are announced as `Picture 1: `, `Picture 2: ` and so on."""
+LATER_SHARE = 0.5
+"""How often a part is marked after a question about the whole."""
+FILM_SIZE = (64, 64)
+"""Of clips that nobody sees: a question about one is asked of another."""
 
 
 def change_batch(encoder: Encoder, rng: random.Random, pairs: Sequence[Pair], mix: Mix) -> Batch:
@@ -46,6 +56,58 @@ def follow_batch(encoder: Encoder, rng: random.Random, scenes: Sequence[Scene], 
         draft = Draft(encoder, rng, mix.thinking).ask(both.first.question, picture_pads(seen))
         drafts.append(draft.replay(both.first.answer).ask(both.second.question).reply(both.second))
     return join(encoder, "picture", drafts, (seen,))
+
+
+def region_batch(encoder: Encoder, rng: random.Random, scenes: Sequence[Scene], closer: Size, mix: Mix) -> Batch:
+    """Questions about a region that is marked, whose picture at size `closer` goes along."""
+    regions = [pick_region(rng, scene.things) for scene in scenes]
+    crops = [cut_out(scene.rgb, region, closer)[None] for scene, region in zip(scenes, regions, strict=True)]
+    seen, cut = see_pictures(scenes), see([np.repeat(crop, FRAMES, axis=0) for crop in crops])
+    drafts = []
+    for scene, region in zip(scenes, regions, strict=True):
+        first, asked = ask_any(rng, scene.things, PICTURE_WEIGHTS), about_region(rng, scene.things, region)
+        names = ("Picture 1: ", "Picture 2: ") if rng.random() < NUMBERED_SHARE else ("", "")
+        draft = Draft(encoder, rng, mix.thinking)
+        whole, part = names[0] + picture_pads(seen), names[1] + picture_pads(cut)
+        drafts.append(_of_part(draft, whole, part, first, asked))
+    return join(encoder, "picture", drafts, (seen, cut))
+
+
+def part_batch(
+    encoder: Encoder,
+    rng: random.Random,
+    clips: Sequence[MovingScene],
+    parts: Sequence[Part],
+    closer: Size,
+    mix: Mix,
+) -> Batch:
+    """Questions about the parts of clips, whose pictures, as many for each, go along at size `closer`."""
+    seen = see_clips(clips)
+    shown = [
+        see(
+            [
+                np.repeat(cut_out(clip.rgb[part.frames[i]], part.region, closer)[None], FRAMES, axis=0)
+                for clip, part in zip(clips, parts, strict=True)
+            ]
+        )
+        for i in range(len(parts[0].frames))
+    ]
+    drafts = []
+    for clip, part in zip(clips, parts, strict=True):
+        is_numbered = rng.random() < NUMBERED_SHARE
+        pads = [picture_pads(one) for one in shown]
+        pictures = "".join(f"Picture {n}: {pad}" if is_numbered else pad for n, pad in enumerate(pads, start=1))
+        whole = ("Video 1: " if is_numbered else "") + clip_pads(seen, clip)
+        draft = Draft(encoder, rng, mix.thinking)
+        drafts.append(_of_part(draft, whole, pictures, ask_any_clip(rng, clip), part.exchange))
+    return join(encoder, "clip", drafts, (seen, *shown))
+
+
+def _of_part(draft: Draft, whole: str, part: str, first: Exchange, asked: Exchange) -> Draft:
+    """The question about a part: beside the whole, or after a first question about that."""
+    if draft.rng.random() < LATER_SHARE:
+        return draft.ask(first.question, whole).replay(first.answer).ask(asked.question, part).reply(asked)
+    return draft.ask(asked.question, whole + part).reply(asked)
 
 
 def zoom_batch(encoder: Encoder, rng: random.Random, scenes: Sequence[SpeckScene], closer: Size, mix: Mix) -> Batch:
@@ -81,8 +143,24 @@ def outside_batch(encoder: Encoder, rng: random.Random, count: int, size: Size, 
     seen = see([np.repeat(draw_outside(rng, size)[None], FRAMES, axis=0) for _ in range(count)])
     drafts = []
     for _ in range(count):
-        asked = ask_any(rng, imagined(rng, 3), PICTURE_WEIGHTS).question
-        question = asked if rng.random() < 0.7 else rng.choice(PHOTO_QUESTIONS)
-        draft = Draft(encoder, rng, mix.thinking).ask(question, picture_pads(seen))
-        drafts.append(draft.reply(refuse(question, has_picture=True)))
+        asked = ask_any(rng, imagined(rng, 3), PICTURE_WEIGHTS)
+        question = asked.question if rng.random() < 0.7 else rng.choice(PHOTO_QUESTIONS)
+        exchange = refuse(question, has_picture=True)
+        if asked.task == "aside":
+            exchange = asked
+        draft = Draft(encoder, rng, mix.thinking).ask(exchange.question, picture_pads(seen))
+        drafts.append(draft.reply(exchange))
     return join(encoder, "picture", drafts, (seen,))
+
+
+def film_batch(encoder: Encoder, rng: random.Random, count: int, size: Size, num_frames: int, mix: Mix) -> Batch:
+    """Clips from outside the model's world, with any question."""
+    seen = see([film_outside(rng, size, num_frames) for _ in range(count)])
+    drafts = []
+    for clip in draw_clips(rng, count, FILM_SIZE, num_frames):
+        asked = ask_any_clip(rng, clip)
+        question = asked.question if rng.random() < 0.6 else rng.choice(FILM_QUESTIONS)
+        exchange = asked if asked.reasoning in ASIDES else refuse(question, has_picture=True)
+        draft = Draft(encoder, rng, mix.thinking).ask(exchange.question, clip_pads(seen, clip))
+        drafts.append(draft.reply(exchange))
+    return join(encoder, "clip", drafts, (seen,))

@@ -67,7 +67,7 @@ def _shapes_counted(rng: random.Random, things: Things) -> FollowUp | None:
     exchanges = [count_of(rng, "count_shape", things, kind) for kind in (first, second)]
     name = plural(second)
     return _linked(rng, exchanges, f"And {name}?", f"And how many {name}?", f"What about {name}?", f"And the {name}?",
-                   f"How many {name}?", f"and {name}?")  # fmt: skip
+                   f"and how many {name}?", f"and {name}?")  # fmt: skip
 
 
 def _existing(rng: random.Random, things: Things) -> FollowUp:
@@ -92,8 +92,7 @@ def _boxed(rng: random.Random, things: Things) -> FollowUp | None:
 
 
 def _situated(rng: random.Random, things: Things) -> FollowUp | None:
-    by_name = {thing.name: thing for thing in things}
-    return _placed(rng, things, lambda name: where_of(rng, things, by_name[name]))
+    return _placed(rng, things, lambda name: where_of(rng, things, name))
 
 
 def _placed(rng: random.Random, things: Things, ask: Callable[[str], Exchange]) -> FollowUp | None:

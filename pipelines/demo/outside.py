@@ -1,4 +1,4 @@
-"""What lies outside the model's world: pictures that no generator of shapes drew, and questions about other things."""
+"""What lies outside the model's world: pictures and clips that show no drawn shapes, and other questions."""
 
 from __future__ import annotations
 
@@ -31,6 +31,40 @@ def draw_outside(rng: random.Random, size: tuple[int, int]) -> Pixels:
         canvas = canvas + _fractal(noise, size, rng.uniform(0.4, 1.2))[..., None] * rng.uniform(5, 35)
     canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.6)) if rng.random() < 0.5 else canvas
     return np.clip(canvas, 0, 255).astype(np.uint8)
+
+
+def film_outside(rng: random.Random, size: tuple[int, int], num_frames: int) -> Pixels:
+    """A clip of such a picture, uint8 [T, H, W, 3]: panned, neared or still, with a grain; now and then with a cut."""
+    cut = rng.randint(1, num_frames - 1) if rng.random() < 0.25 else num_frames
+    shots = [_shot(rng, size, length) for length in (cut, num_frames - cut) if length]
+    frames = np.concatenate(shots).astype(np.float32)
+    if rng.random() < 0.5:
+        noise = np.random.default_rng(rng.randrange(2**32))
+        frames += noise.normal(scale=rng.uniform(1, 8), size=frames.shape).astype(np.float32)
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def _shot(rng: random.Random, size: tuple[int, int], length: int) -> Pixels:
+    """Windows onto one larger picture, each a little farther than the one before; now and then a part moves over it."""
+    height, width = size
+    picture = draw_outside(rng, (height * 3 // 2, width * 3 // 2))
+    part = draw_outside(rng, (height // 3, width // 3)) if rng.random() < 0.4 else None
+    near, far = (rng.uniform(0.6, 1.0) for _ in range(2)) if rng.random() < 0.4 else (0.67, 0.67)
+    ways = [[(rng.random(), rng.random()) for _ in range(2)] for _ in range(2)]
+    frames = []
+    for i in range(length):
+        done = i / max(1, length - 1)
+        side = near + (far - near) * done
+        rows, columns = round(len(picture) * side), round(picture.shape[1] * side)
+        x, y = (start + (end - start) * done for start, end in zip(*ways[0], strict=True))
+        top, left = round(y * (len(picture) - rows)), round(x * (picture.shape[1] - columns))
+        frame = cv2.resize(picture[top : top + rows, left : left + columns], size[::-1])
+        if part is not None:
+            x, y = (start + (end - start) * done for start, end in zip(*ways[1], strict=True))
+            top, left = round(y * (height - len(part))), round(x * (width - part.shape[1]))
+            frame[top : top + len(part), left : left + part.shape[1]] = part
+        frames.append(frame)
+    return np.stack(frames)
 
 
 def _fractal(noise: np.random.Generator, size: tuple[int, int], slope: float) -> Floats:
@@ -159,6 +193,11 @@ def refuse(question: str, has_picture: bool) -> Exchange:
     return Exchange("outside", question, NOT_DRAWN if has_picture else NOT_ABOUT, OTHER_WORLD)
 
 
+FILM_QUESTIONS = (
+    "What happens?", "What is the person doing?", "What happens in the video?", "Who is in the video?",
+    "Describe the video.", "What is this?", "Summarise the video.", "What do you see?", "Is there a car?",
+    "When does the person leave?", "What is moving?", "Where is this?",
+)  # fmt: skip
 PHOTO_QUESTIONS = (
     "What is this?", "What animal is this?", "Who is this?", "Which city is this?", "What is the person doing?",
     "Is this a photo?", "Describe the photo.", "What is the weather like?", "Read the text.", "What does the sign say?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipelines.demo.things import Coords, Thing
+from pipelines.demo.things import COLOURS, Coords, Thing
 
 Things = Sequence[Thing]
 Match = Callable[[Thing], bool]
@@ -21,6 +21,11 @@ def article(name: str) -> str:
 def plural(name: str) -> str:
     """The name in the plural."""
     return f"{name}es" if name.endswith("s") else f"{name}s"
+
+
+def noun_of(target: str, noun: str = "object") -> str:
+    """What the target is called in a sentence: a colour needs a `noun`, a kind or a name is one."""
+    return f"{target} {noun}" if target in COLOURS else target
 
 
 def verdicts(things: Things, target: str, match: Match, detail: Detail | None = None) -> str:
@@ -52,9 +57,18 @@ def point_text(thing: Thing) -> str:
     return " ({},{})".format(*thing.centre_coords)
 
 
+def in_places(things: Things) -> str:
+    """The things with the part of the picture that holds each: `a red circle in the top left and a blue 7 in ...`."""
+    return listed([f"{article(thing.name)} in the {thing.zone}" for thing in things])
+
+
 def in_words(names: Sequence[str]) -> str:
     """Names with their articles in one phrase: `a red circle, a blue 7 and an orange star`."""
-    phrases = [article(name) for name in names]
+    return listed([article(name) for name in names])
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """Phrases in one: `this, that and that`."""
     return " and ".join([", ".join(phrases[:-1]), phrases[-1]]) if len(phrases) > 1 else phrases[0]
 
 
@@ -72,3 +86,8 @@ def as_json(found: list[tuple[str, Coords]], key: str) -> str:
 def there_are(count: int, noun: str) -> str:
     """A sentence that gives a count of `noun`, which is in the singular."""
     return f"There is 1 {noun}." if count == 1 else f"There are {count} {plural(noun)}."
+
+
+def these(things: Things, target: str) -> str:
+    """What fits the target, counted and named: `There are 2 circles: a red circle and a blue circle.`"""
+    return f"{there_are(len(things), noun_of(target))[:-1]}: {in_words([thing.name for thing in things])}."

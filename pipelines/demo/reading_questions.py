@@ -1,4 +1,4 @@
-"""Questions about what is written: a digit, a number of two digits, a letter."""
+"""Questions about what is written: a digit, a number of two digits, a letter, or all of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pipelines.demo.things import LETTERS, SHAPES
 
 NOTHING_SHARE = 0.2
 """How often the question is asked where there is nothing of the kind to read."""
+READ = "Read all the text in the picture. Write only what is written there, line by line."
+"""As the program itself asks."""
 
 
 def ask_number(rng: random.Random, things: Things) -> Exchange | None:
@@ -34,6 +36,21 @@ def ask_letter(rng: random.Random, things: Things) -> Exchange | None:
     return read(things, "letter", question)
 
 
+def ask_text(rng: random.Random, things: Things) -> Exchange | None:
+    """Everything that is written, in reading order."""
+    found = [thing for thing in things if is_text(thing)]
+    if not found and rng.random() > NOTHING_SHARE:
+        return None
+    question = pick(
+        rng, READ, READ, READ, "Read the text.", "What text is in the image?", "What is written?", "What does it say?",
+        "Is there any text?", "What is written in the picture?", "Read it.", "Transcribe the text.", "Read all text.",
+        "What text do you see?", "Read everything.", "What text is there?",
+    )  # fmt: skip
+    steps = verdicts(things, "text", is_text, lambda thing: f" {thing.kind}")
+    answer = "\n".join(thing.kind for thing in found)
+    return Exchange("text", question, f"{steps}Total: {len(found)}", answer or "There is no text.")
+
+
 def read(things: Things, task: Task, question: str) -> Exchange:
     """What is read; the task (`number` or `letter`) is also the word for it.
 
@@ -49,5 +66,6 @@ def read(things: Things, task: Task, question: str) -> Exchange:
     return Exchange(task, question, steps + f"Found: {', '.join(names)}", answer)
 
 
+is_text: Match = lambda thing: thing.kind not in SHAPES  # noqa: E731
 is_letter: Match = lambda thing: thing.kind in LETTERS  # noqa: E731
 is_number: Match = lambda thing: thing.kind not in (*SHAPES, *LETTERS)  # noqa: E731

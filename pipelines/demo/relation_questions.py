@@ -1,22 +1,23 @@
-"""Questions about how things lie: which side of each other, which is nearest, which are in a region."""
+"""Questions about how things lie: which side of each other, which is nearest, what is where."""
 
 from __future__ import annotations
 
 import math
 import random
 
-from pipelines.demo.exchange import Exchange, match_of, only, pick
-from pipelines.demo.phrases import Things, in_words, point_text, sentence, there_are, verdicts
-from pipelines.demo.things import Coords, Thing, written
+from pipelines.demo.exchange import Exchange, called, match_of, only, pick
+from pipelines.demo.phrases import Things, in_words, point_text, verdicts
+from pipelines.demo.things import Thing, written
 
 SIDES = {"left of": (0, -1), "right of": (0, 1), "above": (1, -1), "below": (1, 1)}
 """The axis (0: x, 1: y) and the sign of each relation."""
+EDGES = ("left", "right", "top", "bottom")
+ZONES = ("top left", "top center", "top right", "middle left", "center", "middle right", "bottom left", "bottom center",
+         "bottom right")  # fmt: skip
 CLEAR = 70
 """How far apart centres must lie along the axis for a question about their side, in thousandths."""
 CLEAR_RATIO = 1.5
 """How much farther than the nearest every other thing must be, so that the picture's proportions do not matter."""
-CLEAR_REGION = 40
-"""How far from a region's edge every centre must lie."""
 
 
 def ask_side(rng: random.Random, things: Things) -> Exchange | None:
@@ -28,19 +29,70 @@ def ask_side(rng: random.Random, things: Things) -> Exchange | None:
     if not pairs:
         return None
     first, second = rng.choice(pairs)
+    one, other = called(rng, things, first), called(rng, things, second)
     question = pick(
         rng, "Is the {0} {2} the {1}?", "is the {0} {2} the {1} in the picture?", "Does the {0} lie {2} the {1}?",
         "Is the {0} somewhere {2} the {1}?", "Do you see the {0} {2} the {1}?",
         "Can you say if the {0} is {2} the {1}?",
-    ).format(first.name, second.name, relation)  # fmt: skip
+    ).format(one, other, relation)  # fmt: skip
     ours, theirs = first.centre_coords[axis], second.centre_coords[axis]
     is_so = (ours - theirs) * sign > 0
-    searches = "".join(verdicts(things, thing.name, match_of(thing.name), point_text) for thing in (first, second))
+    searches = "".join(verdicts(things, name, match_of(name), point_text) for name in (one, other))
     verdict = f"{ours} {'<' if ours < theirs else '>'} {theirs}: {'yes' if is_so else 'no'}"
     reasoning = f"Asked: {relation}\n{searches}{relation}: {verdict}"
     if is_so:
-        return Exchange("side", question, reasoning, f"Yes, the {first.name} is {relation} the {second.name}.")
-    return Exchange("side", question, reasoning, f"No, the {first.name} is not {relation} the {second.name}.")
+        return Exchange("side", question, reasoning, f"Yes, the {one} is {relation} the {other}.")
+    return Exchange("side", question, reasoning, f"No, the {one} is not {relation} the {other}.")
+
+
+def ask_beside(rng: random.Random, things: Things) -> Exchange | None:
+    """What is on a given side of one thing."""
+    relation = rng.choice(tuple(SIDES))
+    axis, sign = SIDES[relation]
+    single = [thing for thing in things if only(things, thing.name)]
+    clear = [a for a in single if all(abs(_along(a, axis) - _along(b, axis)) >= CLEAR for b in things if b is not a)]
+    if not clear:
+        return None
+    thing = rng.choice(clear)
+    target = called(rng, things, thing)
+    question = pick(
+        rng, "What is {1} the {0}?", "What lies {1} the {0}?", "Which objects are {1} the {0}?",
+        "What do you see {1} the {0}?", "Is there anything {1} the {0}?", "Name what is {1} the {0}.",
+    ).format(target, relation)  # fmt: skip
+    there = _along(thing, axis)
+    found, lines = [], []
+    for i, other in enumerate(things, start=1):
+        place = _along(other, axis)
+        is_so = (place - there) * sign > 0
+        found += [other] if is_so else []
+        sign_text = "=" if other is thing else "<" if place < there else ">"
+        verdict = f"yes {other.name}" if is_so else "no"
+        lines.append(f"{i}. {other.name}{point_text(other)}: {place} {sign_text} {there}: {verdict}\n")
+    searched = verdicts(things, target, match_of(target), point_text)
+    reasoning = f"Asked: {relation}\n{searched}{''.join(lines)}{_summed_up(found)}"
+    names = in_words([one.name for one in found]) if found else "nothing"
+    return Exchange("beside", question, reasoning, f"There is {names} {relation} the {target}.")
+
+
+def ask_what_at(rng: random.Random, things: Things) -> Exchange:
+    """What is in a part of the picture: a ninth, or all along a side."""
+    part = rng.choice((rng.choice(things).zone, rng.choice((*ZONES, *EDGES))))
+    part = rng.choice([edge for edge in EDGES if edge in part.split()] or [part]) if rng.random() < 0.4 else part
+    where = f"at the {part}" if part in ("top", "bottom") else f"on the {part}" if part in EDGES else f"in the {part}"
+    asked = rng.choice((where, where.replace("center", "middle"))) if part == "center" else where
+    question = pick(
+        rng, "What is {}?", "What is {} of the picture?", "What do you see {}?", "Which object is {}?",
+        "Is there anything {}?", "What's {}?", "Which shapes are {}?",
+    ).format(asked)  # fmt: skip
+    found, lines = [], []
+    for i, thing in enumerate(things, start=1):
+        is_so = part in (thing.zone.split() if part in EDGES else (thing.zone,))
+        found += [thing] if is_so else []
+        verdict = f"yes {thing.name}" if is_so else "no"
+        lines.append(f"{i}. {thing.name}{point_text(thing)} {thing.zone}, {part}: {verdict}\n")
+    names = in_words([thing.name for thing in found]) if found else "nothing"
+    reasoning = f"Asked: {part}\n{''.join(lines)}{_summed_up(found)}"
+    return Exchange("what_at", question, reasoning, f"There is {names} {where}.")
 
 
 def ask_nearest(rng: random.Random, things: Things) -> Exchange | None:
@@ -52,65 +104,22 @@ def ask_nearest(rng: random.Random, things: Things) -> Exchange | None:
     nearest = _nearest(things, target)
     if nearest is None:
         return None
+    name = called(rng, things, target)
     question = pick(
         rng, "Which object is nearest to the {}?", "What is nearest to the {}?", "Which object is closest to the {}?",
         "What is closest to the {}?", "Which thing is nearest to the {}?", "what lies nearest to the {}?",
-    ).format(target.name)  # fmt: skip
-    return Exchange(
-        "nearest", question, _distances(things, target), f"The {nearest.name} is nearest to the {target.name}."
-    )
+        "What is next to the {}?", "What is near the {}?", "What is beside the {}?",
+    ).format(name)  # fmt: skip
+    reasoning = _distances(things, target, name)
+    return Exchange("nearest", question, reasoning, f"The {nearest.name} is nearest to the {name}.")
 
 
-def ask_region(rng: random.Random, things: Things) -> Exchange:
-    """What, or how much, is in a region that the question gives."""
-    region = pick_region(rng, things)
-    inside = [thing for thing in things if _is_inside(thing, region)]
-    corners = "[{}, {}, {}, {}]".format(*region)
-    reasoning = f"Region: {corners}\n{_insides(things, region)}Total: {len(inside)}"
-    if rng.random() < 0.5:
-        noun = rng.choice(("objects", "shapes", "things"))
-        question = pick(
-            rng, "How many {0} are in this region {1}?", "Count the {0} in this region {1}.",
-            "In this region {1}, how many {0} are there?", "How many {0} are there in the region {1}?",
-            "how many {0} do you see in this region {1}?", "Count all {0} in the region {1}.",
-        ).format(noun, corners)  # fmt: skip
-        return Exchange("region", question, reasoning, there_are(len(inside), noun[:-1]))
-    question = pick(
-        rng, "What is in this region {}?", "Which objects are in this region {}?", "What do you see in this region {}?",
-        "List the objects in this region {}.", "In this region {}, what is there?", "What is in the region {}?",
-    ).format(corners)  # fmt: skip
-    answer = sentence(f"there is {in_words([thing.name for thing in inside])}") if inside else "There is nothing."
-    return Exchange("region", question, reasoning, answer)
+def _summed_up(found: Things) -> str:
+    return f"Found: {', '.join(thing.name for thing in found)}" if found else "Not found."
 
 
-def pick_region(rng: random.Random, things: Things) -> Coords:
-    """A region from whose edges every centre keeps away, mostly one with something inside."""
-    while True:
-        width, height = rng.uniform(0.25, 0.7), rng.uniform(0.25, 0.7)
-        left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
-        region = (written(left), written(top), written(left + width), written(top + height))
-        distances = (abs(c - region[i + k]) for t in things for i, c in enumerate(t.centre_coords) for k in (0, 2))
-        is_clear = all(distance >= CLEAR_REGION for distance in distances)
-        if is_clear and (rng.random() < 0.15 or any(_is_inside(thing, region) for thing in things)):
-            return region
-
-
-def _is_inside(thing: Thing, region: Coords) -> bool:
-    x, y = thing.centre_coords
-    return region[0] < x < region[2] and region[1] < y < region[3]
-
-
-def _insides(things: Things, region: Coords) -> str:
-    """A verdict on each thing: on each axis first, the edges and the centre side by side."""
-    lines = []
-    for i, thing in enumerate(things):
-        marks = []
-        for axis, centre in enumerate(thing.centre_coords):
-            low, high = region[axis], region[axis + 2]
-            marks.append(f"{low},{centre},{high} {'in' if low < centre < high else 'out'}")
-        verdict = f"yes {thing.name}" if _is_inside(thing, region) else "no"
-        lines.append(f"{i + 1}. {thing.name}: {marks[0]}, {marks[1]}: {verdict}\n")
-    return "".join(lines)
+def _along(thing: Thing, axis: int) -> int:
+    return thing.centre_coords[axis]
 
 
 def distance(first: Thing, second: Thing) -> int:
@@ -127,9 +136,9 @@ def _nearest(things: Things, target: Thing) -> Thing | None:
     return others[0]
 
 
-def _distances(things: Things, target: Thing) -> str:
-    """The search for the target; then the distance of each other thing to it, and after each the nearest so far."""
-    lines = [verdicts(things, target.name, match_of(target.name), point_text)]
+def _distances(things: Things, target: Thing, name: str) -> str:
+    """The search for the target by `name`; then how far each other thing is from it, and the nearest so far."""
+    lines = [verdicts(things, name, match_of(name), point_text)]
     best: Thing | None = None
     for i, thing in enumerate(things, start=1):
         measured = f"{i}. {thing.name}{point_text(thing)}{point_text(target)}:"

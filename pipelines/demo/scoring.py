@@ -71,9 +71,14 @@ def last_word(answer: str, truth: str) -> float:
     return float(answer.split()[-1:] == truth.split()[-1:])
 
 
+def trait(answer: str, truth: str) -> float:
+    """The same last word, a colour or a shape; where several things are named, each of them and nothing else."""
+    return all_named(answer, truth) if NAME.search(truth) else last_word(answer, truth)
+
+
 def zone(answer: str, truth: str) -> float:
-    """The same part of the picture."""
-    return float(answer.partition(IN_THE)[2] == truth.partition(IN_THE)[2])
+    """The same part of the picture; word for word where it is that of several things, or of none."""
+    return float(answer.partition(IN_THE)[2] == truth.partition(IN_THE)[2]) if IN_THE in truth else exact(answer, truth)
 
 
 def all_named(answer: str, truth: str) -> float:
@@ -166,8 +171,10 @@ def read_boxes(answer: str) -> Boxes:
 
 SCORES: Mapping[Task, Score] = {
     "count": number, "count_shape": number, "count_colour": number, "count_named": number, "exists": first_word,
-    "colour": last_word, "shape": last_word, "moves": last_word, "side": first_word, "where": zone,
+    "colour": trait, "shape": trait, "moves": last_word, "side": first_word, "where": zone,
     "appears": timed, "vanishes": timed, "visible": timed, "happens": timed, "box_at": mean_iou_unlabelled,
     "box": mean_iou_unlabelled, "boxes": mean_iou, "all_boxes": mean_iou, "point": inside, "list": all_named,
     "describe": all_named, "number": all_read, "letter": all_read, "follow_up": same, "in_full": same,
+    "what_at": all_read, "beside": all_read, "region": all_read, "marked": all_read,
+    "moment": all_read, "span": timed,
 }  # fmt: skip

@@ -35,11 +35,15 @@ class SpeckScene:
 
     def closer(self, region: Coords, size: Size) -> Pixels:
         """The region (x1, y1, x2, y2 in thousandths) of the drawn picture, brought to `size`: uint8 [H, W, 3]."""
-        height, width = self.drawn.labels.shape
-        x1, x2 = (round(side * width / 1000) for side in (region[0], region[2]))
-        y1, y2 = (round(side * height / 1000) for side in (region[1], region[3]))
-        crop = self.drawn.rgb[y1:y2, x1:x2]
-        return np.asarray(cv2.resize(crop, size[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
+        return cut_out(self.drawn.rgb, region, size)
+
+
+def cut_out(rgb: Pixels, region: Coords, size: Size) -> Pixels:
+    """A region (x1, y1, x2, y2 in thousandths) of a picture uint8 [H, W, 3], brought to `size`."""
+    height, width = rgb.shape[:2]
+    x1, x2 = (round(side * width / 1000) for side in (region[0], region[2]))
+    y1, y2 = (round(side * height / 1000) for side in (region[1], region[3]))
+    return np.asarray(cv2.resize(rgb[y1:y2, x1:x2], size[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def zoom_of(thing: Thing) -> Coords:

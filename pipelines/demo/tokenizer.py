@@ -26,7 +26,8 @@ from pipelines.demo.outside import NOT_ABOUT, NOT_DRAWN, OTHER_WORLD, PHOTO_QUES
 from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
 from pipelines.demo.specks import draw_speck
-from pipelines.demo.written import NO_PICTURE, OPENINGS, TALK, WORDS, imagined
+from pipelines.demo.talk import OPENINGS, TALK, WORDS
+from pipelines.demo.written import NO_PICTURE, imagined
 from pipelines.demo.zoom import BEFORE_TOOLS, PROSE, ask_zoom, refused
 from pipelines.tools.offer import ZOOM_TOOL
 

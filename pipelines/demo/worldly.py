@@ -1,4 +1,4 @@
-"""Two hundred questions about the world at large, for measurement alone: no training text is made from them."""
+"""Questions about the world at large, and names of things in it, for measurement alone: no training text is of them."""
 
 from __future__ import annotations
 
@@ -30,3 +30,5 @@ ASKED_OF = {
 WORLDLY = tuple(
     wording.format(subject) for wordings, subjects in ASKED_OF.items() for wording in wordings for subject in subjects
 )
+UNSEEN_NOUNS = ("cat", "car", "person", "elephant", "guitar", "umbrella", "sofa", "pencil", "spoon", "castle")
+"""What is never drawn, and what no question of the training is about."""

@@ -10,6 +10,7 @@ from pipelines.demo.clips import draw_clip
 from pipelines.demo.exchange import Exchange, Task
 from pipelines.demo.outside import refuse
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
+from pipelines.demo.talk import TALK, worldly_question
 from pipelines.demo.things import Thing, pick_name, reading_order
 
 NUM_ROWS = 5
@@ -17,35 +18,13 @@ GLYPH_SHARE = 0.25
 LIST_WEIGHTS: dict[Task, float] = {
     "count": 0.4, "count_shape": 1.6, "count_colour": 1.6, "count_named": 0.8, "compare": 2, "colour": 1.8,
     "shape": 1.4, "exists": 2, "box": 1, "boxes": 3, "point": 1, "where": 1, "side": 3, "nearest": 6, "region": 2,
-    "number": 2, "letter": 2, "describe": 0.4,
+    "number": 2, "letter": 2, "text": 1, "describe": 0.4, "is_colour": 1.2, "colours": 1.5, "what_at": 2, "beside": 2.5,
 }  # fmt: skip
 FILM_TASKS: tuple[Task, ...] = ("appears", "vanishes", "visible", "order")
 BOXED: frozenset[Task] = frozenset({"box", "boxes"})
-POINTED: frozenset[Task] = frozenset({"point", "where", "describe", "side", "nearest", "region"})
+POINTED: frozenset[Task] = frozenset({"point", "where", "describe", "side", "nearest", "region", "what_at", "beside"})
 """Tasks that need the boxes of the list, and those that need its centres."""
-ABOUT = "I am a small demo model. I answer questions about simple drawings: count shapes, name colours, find objects."
-TALK = (
-    (("Hello", "Hi", "hello!", "Hi there", "Hey", "Good morning", "Hello, how are you?"), f"Hello! {ABOUT}"),
-    (("Who are you?", "What are you?", "What can you do?", "Help", "help me", "Hello, who are you?"), ABOUT),
-    (("Thanks", "Thank you!", "thanks a lot", "ok", "Great"), "You are welcome!"),
-    (("Bye", "Goodbye", "See you"), "Goodbye!"),
-)
 NO_PICTURE = "I see no picture. Please add a drawing."
-OPENINGS = (
-    "What is", "What was", "Who is", "Who was", "Who wrote", "When did", "When was", "Where is", "Why does", "Why is",
-    "How do I", "How does", "Can you explain", "Tell me about", "Write", "Translate", "Please explain",
-    "What do you know of",
-    "Which", "How far is", "How old is", "Give me", "Summarise", "Solve", "Do you like", "Is it true that",
-)  # fmt: skip
-COMMON_WORDS = (
-    "the of and to in is you that it for was on are as with his they at be this from have or one had by but not what "
-    "all were we when your can said there use an each which she do how their if will up other about out many then "
-    "them these so some her would make like him into time has look two more write go see way could people my than "
-    "first water been call who oil its now find long down day did get come made may part why code python explain "
-    "weather capital france poem story translate english german recipe math solve sum today news president file "
-    "folder website page server test big small fast slow music book house dog cat love work money city world"
-)
-WORDS = tuple(COMMON_WORDS.split())
 
 
 def imagined(rng: random.Random, max_things: int) -> tuple[Thing, ...]:
@@ -99,20 +78,6 @@ def _place(thing: Thing, allowed: frozenset[Task]) -> str:
     return f" ({','.join(map(str, coords))})" if coords else ""
 
 
-def worldly_question(rng: random.Random) -> str:
-    """A question about anything but a drawing: its opening is that of a question, or its words are any words."""
-    words = " ".join(rng.choice(WORDS) if rng.random() < 0.8 else _invented(rng) for _ in range(rng.randint(2, 9)))
-    asked = f"{rng.choice(OPENINGS)} {words}" if rng.random() < 0.6 else words
-    asked = asked.capitalize() if rng.random() < 0.3 else asked
-    return asked + rng.choice(("?", "?", ".", ""))
-
-
-def _invented(rng: random.Random) -> str:
-    """Letters in a row, as a name looks to one who has never read it."""
-    word = "".join(rng.choice("aeiou" if i % 2 else "bcdfghklmnprstvw") for i in range(rng.randint(3, 9)))
-    return word.capitalize() if rng.random() < 0.6 else word
-
-
 def small_talk(rng: random.Random) -> Exchange:
     """A greeting, a sentence from outside the model's world, or a question that lacks its picture."""
     chance = rng.random()
@@ -123,5 +88,5 @@ def small_talk(rng: random.Random) -> Exchange:
         return refuse(worldly_question(rng), has_picture=False)
     exchange = None
     while exchange is None:
-        exchange = ask(rng, imagined(rng, 3), rng.choice(tuple(PICTURE_WEIGHTS)))
+        exchange = ask(rng, imagined(rng, 3), rng.choice([task for task in PICTURE_WEIGHTS if task != "aside"]))
     return Exchange("written", exchange.question, "No picture.", NO_PICTURE)

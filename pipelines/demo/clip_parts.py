@@ -1,0 +1,106 @@
+"""Questions about a part of a clip, worded as the page words what is marked with the mouse: a region at a time, a span.
+
+The page says which part it is before the question; what the part shows goes along as pictures.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+from pipelines.demo.clip_questions import STILL
+from pipelines.demo.clip_reasoning import BOTH, GONE, NEW, Sorts, happenings, moment, motion
+from pipelines.demo.clips import MovingScene
+from pipelines.demo.exchange import Exchange, pick
+from pipelines.demo.questions import ask
+from pipelines.demo.regions import in_part, is_inside, marked_region, pick_region, searched
+from pipelines.demo.things import Coords, Thing
+
+NUM_SHOWN = 4
+"""Frames that show a span."""
+WHOLE = (0, 0, 1000, 1000)
+STILL_IN_SPAN = {task: weight for task, weight in STILL.items() if task != "aside"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a clip: the frames that go along, the region of them that is shown, and the exchange."""
+
+    frames: tuple[int, ...]
+    region: Coords
+    exchange: Exchange
+
+
+def about_moment(rng: random.Random, clip: MovingScene) -> Part:
+    """A question about a region of a frame."""
+    frame = rng.randrange(len(clip.times_s))
+    patch = frame // 2
+    time = clip.patch_times[patch]
+    things = tuple(thing for actor in clip.actors if (thing := actor.at(patch)))
+    region = pick_region(rng, things)
+    asked = in_part(rng, [thing for thing in things if is_inside(thing, region)])
+    words = marked_region(region)
+    question = f"At {clip.times_s[frame]:.1f} seconds, {words[0].lower()}{words[1:]}{asked.question}"
+    steps = [f"At {time} s", *(moment(clip, i, f", {time} s") for i in range(patch + 1))]
+    reasoning = "\n".join([*steps, f"{searched(things, region)}{asked.reasoning}"])
+    return Part((frame,), region, Exchange("moment", question, reasoning, asked.answer))
+
+
+def about_span(rng: random.Random, clip: MovingScene) -> Part:
+    """A question about what is seen or happens from one time to another."""
+    times = [float(time) for time in clip.patch_times]
+    first = rng.randrange(len(times))
+    last = rng.randrange(first, len(times))
+    step_s = times[1] - times[0]
+    start_s = max(0.0, times[first] - rng.uniform(0.3, 0.7) * step_s) if first or rng.random() < 0.5 else 0.0
+    end_s = times[last] + rng.uniform(0.3, 0.7) * step_s
+    span = f"{start_s:.1f} to {end_s:.1f}"
+    moments_s = [start_s + (end_s - start_s) * (i + 0.5) / NUM_SHOWN for i in range(NUM_SHOWN)]
+    shown = ", ".join(f"{moment_s:.1f}" for moment_s in moments_s)
+    frames = tuple(max(i for i, time_s in enumerate(clip.times_s) if time_s <= moment_s) for moment_s in moments_s)
+    within = range(first, last + 1)
+    lines = [moment(clip, i, f", {span}: {'in' if i in within else 'out'}") for i in range(len(times))]
+    asked = _in_span(rng, clip, within, span)
+    question = f"Between {start_s:.1f} and {end_s:.1f} seconds (see the frames at {shown} seconds): {asked.question}"
+    return Part(frames, WHOLE, Exchange("span", question, "\n".join([*lines, asked.reasoning]), asked.answer))
+
+
+def _in_span(rng: random.Random, clip: MovingScene, within: range, span: str) -> Exchange:
+    """A question about some pairs of frames; the reasoning goes on behind a verdict on each."""
+    chance = rng.random()
+    if chance < 0.35:
+        question = pick(
+            rng, "What happens?", "What happens?", "What is happening?", "What happens here?", "Describe it.",
+            "What is going on?", "Tell me what happens.", "Describe what happens.", "What do you see?", "Describe.",
+        )  # fmt: skip
+        mover = f"The {clip.actors[0].name} moves {clip.direction}."
+        steps, told = _events(clip, BOTH, within, span)
+        return Exchange("span", question, f"{steps}\n{motion(clip)}", " ".join([mover, *told]))
+    if chance < 0.55:
+        question = pick(rng, "What appears?", "Does something appear?", "What is new?", "Which object appears?")
+        steps, told = _events(clip, NEW, within, span)
+        return Exchange("span", question, steps, " ".join(told) or "Nothing appears.")
+    if chance < 0.7:
+        question = pick(rng, "What disappears?", "Does something disappear?", "What goes away?")
+        steps, told = _events(clip, GONE, within, span)
+        return Exchange("span", question, steps, " ".join(told) or "Nothing disappears.")
+    things = [next((thing for patch in within if (thing := actor.at(patch))), None) for actor in clip.actors]
+    return _of_still(rng, tuple(thing for thing in things if thing))
+
+
+def _of_still(rng: random.Random, things: tuple[Thing, ...]) -> Exchange:
+    exchange = None
+    while exchange is None:
+        exchange = ask(rng, things, rng.choices(tuple(STILL_IN_SPAN), tuple(STILL_IN_SPAN.values()))[0])
+    question = exchange.question.replace("picture", "clip").replace("image", "video")
+    return Exchange("span", question, re.sub(r" \([\d,]+\)", "", exchange.reasoning), exchange.answer)
+
+
+def _events(clip: MovingScene, sorts: Sorts, within: range, span: str) -> tuple[str, list[str]]:
+    """A verdict on each event, and those of the span in sentences."""
+    lines, told = [], []
+    for n, event in enumerate(happenings(clip, sorts), start=1):
+        lines.append(f"{n}. {event.noted(clip)}, {span}: {'yes' if event.patch in within else 'no'}")
+        told += [event.told(clip)] if event.patch in within else []
+    return "\n".join([*lines, f"Total: {len(told)}"]), told
