@@ -22,7 +22,7 @@ from pipelines.demo.follow_ups import follow_up
 from pipelines.demo.outside import FILM_QUESTIONS, PHOTO_QUESTIONS, refuse
 from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.phrases import as_json
-from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
+from pipelines.demo.questions import OF_THINGS, PICTURE_WEIGHTS, ask, ask_any
 from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.scenes import Scene, draw_scene
 from pipelines.demo.scoring import read_boxes
@@ -144,7 +144,7 @@ def _zoom_case(rng: random.Random) -> Case:
 def _photo_case(rng: random.Random) -> Case:
     asked = None
     while asked is None:
-        asked = ask(rng, _scene(rng).things, rng.choice([task for task in PICTURE_WEIGHTS if task != "aside"]))
+        asked = ask(rng, _scene(rng).things, rng.choice(OF_THINGS))
     question = asked.question if rng.random() < 0.5 else rng.choice(PHOTO_QUESTIONS)
     exchange = refuse(question, has_picture=True)
     return Case(Query.about(rng.choice(_photos()), question), exchange, exchange.answer)
@@ -200,6 +200,7 @@ def _part_case(rng: random.Random, about: Callable[[random.Random, MovingScene],
 
 
 def _cropped(rgb: Pixels, region: Coords) -> Pixels:
+    """The region in its own pixels, any part of one included, as the page cuts it."""
     height, width = rgb.shape[:2]
     x1, y1, x2, y2 = region
     crop = rgb[y1 * height // 1000 : -(-y2 * height // 1000), x1 * width // 1000 : -(-x2 * width // 1000)]

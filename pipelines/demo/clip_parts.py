@@ -6,15 +6,14 @@ The page says which part it is before the question; what the part shows goes alo
 from __future__ import annotations
 
 import random
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipelines.demo.clip_questions import STILL
-from pipelines.demo.clip_reasoning import BOTH, GONE, NEW, Sorts, happenings, moment, motion
+from pipelines.demo.clip_questions import STILL, of_clip, without_places
+from pipelines.demo.clip_reasoning import BOTH, GONE, NEW, Sorts, happenings, moment, motion, movement
 from pipelines.demo.clips import MovingScene
 from pipelines.demo.exchange import Exchange, pick
 from pipelines.demo.questions import ask
-from pipelines.demo.regions import in_part, is_inside, marked_region, pick_region, searched
+from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.things import Coords, Thing
 
 NUM_SHOWN = 4
@@ -39,12 +38,10 @@ def about_moment(rng: random.Random, clip: MovingScene) -> Part:
     time = clip.patch_times[patch]
     things = tuple(thing for actor in clip.actors if (thing := actor.at(patch)))
     region = pick_region(rng, things)
-    asked = in_part(rng, [thing for thing in things if is_inside(thing, region)])
-    words = marked_region(region)
-    question = f"At {clip.times_s[frame]:.1f} seconds, {words[0].lower()}{words[1:]}{asked.question}"
+    asked = about_region(rng, things, region)
+    question = f"At {clip.times_s[frame]:.1f} seconds, {asked.question[0].lower()}{asked.question[1:]}"
     steps = [f"At {time} s", *(moment(clip, i, f", {time} s") for i in range(patch + 1))]
-    reasoning = "\n".join([*steps, f"{searched(things, region)}{asked.reasoning}"])
-    return Part((frame,), region, Exchange("moment", question, reasoning, asked.answer))
+    return Part((frame,), region, Exchange("moment", question, "\n".join([*steps, asked.reasoning]), asked.answer))
 
 
 def about_span(rng: random.Random, clip: MovingScene) -> Part:
@@ -74,9 +71,8 @@ def _in_span(rng: random.Random, clip: MovingScene, within: range, span: str) ->
             rng, "What happens?", "What happens?", "What is happening?", "What happens here?", "Describe it.",
             "What is going on?", "Tell me what happens.", "Describe what happens.", "What do you see?", "Describe.",
         )  # fmt: skip
-        mover = f"The {clip.actors[0].name} moves {clip.direction}."
         steps, told = _events(clip, BOTH, within, span)
-        return Exchange("span", question, f"{steps}\n{motion(clip)}", " ".join([mover, *told]))
+        return Exchange("span", question, f"{steps}\n{motion(clip)}", " ".join([movement(clip), *told]))
     if chance < 0.55:
         question = pick(rng, "What appears?", "Does something appear?", "What is new?", "Which object appears?")
         steps, told = _events(clip, NEW, within, span)
@@ -93,8 +89,7 @@ def _of_still(rng: random.Random, things: tuple[Thing, ...]) -> Exchange:
     exchange = None
     while exchange is None:
         exchange = ask(rng, things, rng.choices(tuple(STILL_IN_SPAN), tuple(STILL_IN_SPAN.values()))[0])
-    question = exchange.question.replace("picture", "clip").replace("image", "video")
-    return Exchange("span", question, re.sub(r" \([\d,]+\)", "", exchange.reasoning), exchange.answer)
+    return replace(without_places(exchange), task="span", question=of_clip(exchange.question))
 
 
 def _events(clip: MovingScene, sorts: Sorts, within: range, span: str) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pipelines.demo.clip_reasoning import (
     BOTH,
@@ -22,6 +23,7 @@ from pipelines.demo.clip_reasoning import (
     happenings,
     moment,
     motion,
+    movement,
     search,
     told,
 )
@@ -29,6 +31,7 @@ from pipelines.demo.clips import Actor, MovingScene
 from pipelines.demo.exchange import Exchange, Task, loosely, pick
 from pipelines.demo.phrases import box_text
 from pipelines.demo.questions import ask
+from pipelines.demo.reading_questions import READ
 from pipelines.demo.things import COLOURS, SHAPES
 
 CLIP_TASKS: dict[Task, float] = {
@@ -58,7 +61,6 @@ EVENTS = (
     "Find every event of the clip and describe each in a sentence. "
     "Report start and end as mm:ss.ff with the description in JSON format."
 )
-READ = "Read all the text in the clip. Write only what is written there, line by line."
 """As the program itself asks."""
 
 
@@ -90,7 +92,7 @@ def _moves(rng: random.Random, clip: MovingScene) -> Exchange:
         "In which direction is the {} moving?", "how does the {} move?", "Where does the {} move to?",
         "Where is the {} going?", "Where does the {} go?", "Where is the {} moving?",
     ).format(subject)  # fmt: skip
-    return Exchange("moves", question, motion(clip), f"The {mover.name} moves {clip.direction}.")
+    return Exchange("moves", question, motion(clip), movement(clip))
 
 
 def _what_moves(rng: random.Random, clip: MovingScene) -> Exchange:
@@ -217,7 +219,7 @@ def _happens(rng: random.Random, clip: MovingScene) -> Exchange:
         "What does the video show?", "What is in the video?", "Describe what happens.", "What happens here?",
         "Describe.", "What can you see?", "Tell me about this clip.", "Summarise the video.", "What's this?",
     )  # fmt: skip
-    mover = f"The {clip.actors[0].name} moves {clip.direction}."
+    mover = movement(clip)
     reasoning = f"{motion(clip)}\n{events(clip, BOTH)}"
     if rng.random() < 0.25:
         spans = [(clip.patch_times[0], clip.patch_times[-1], mover)]
@@ -236,11 +238,20 @@ def _in_clip(rng: random.Random, clip: MovingScene) -> Exchange | None:
     exchange = ask(rng, tuple(thing for thing in things if thing), rng.choices(tuple(STILL), tuple(STILL.values()))[0])
     if exchange is None:
         return None
-    question = exchange.question.replace("picture", "clip").replace("image", "video")
-    question = pick(rng, READ, question) if exchange.task == "text" else question
-    told = re.sub(r" \([\d,]+\)", "", exchange.reasoning)
+    question = pick(rng, READ, exchange.question) if exchange.task == "text" else exchange.question
+    told = without_places(exchange).reasoning
     reasoning = told if exchange.task == "aside" else f"{film(clip)}\n{told}"
-    return Exchange("in_clip", question, reasoning, exchange.answer)
+    return Exchange("in_clip", of_clip(question), reasoning, exchange.answer)
+
+
+def of_clip(question: str) -> str:
+    """A question about a picture, worded for a clip."""
+    return question.replace("picture", "clip").replace("image", "video")
+
+
+def without_places(exchange: Exchange) -> Exchange:
+    """The same without the places behind the names: in a clip they change."""
+    return replace(exchange, reasoning=re.sub(r" \([\d,]+\)", "", exchange.reasoning))
 
 
 ASKERS: dict[Task, Callable[[random.Random, MovingScene], Exchange | None]] = {

@@ -54,6 +54,11 @@ def motion(clip: MovingScene) -> str:
     return "\n".join([*lines, f"It moves {clip.direction}."])
 
 
+def movement(clip: MovingScene) -> str:
+    """Which way the mover goes, as it is told in the answer."""
+    return f"The {clip.actors[0].name} moves {clip.direction}."
+
+
 def moment(clip: MovingScene, patch: int, mark: str = "") -> str:
     """What is there at one time, what is new and what is gone, each with the time; `mark` stands behind the first."""
     time = clip.patch_times[patch]

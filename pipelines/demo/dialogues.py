@@ -144,10 +144,7 @@ def outside_batch(encoder: Encoder, rng: random.Random, count: int, size: Size, 
     drafts = []
     for _ in range(count):
         asked = ask_any(rng, imagined(rng, 3), PICTURE_WEIGHTS)
-        question = asked.question if rng.random() < 0.7 else rng.choice(PHOTO_QUESTIONS)
-        exchange = refuse(question, has_picture=True)
-        if asked.task == "aside":
-            exchange = asked
+        exchange = _of_no_drawing(rng, asked, 0.7, PHOTO_QUESTIONS)
         draft = Draft(encoder, rng, mix.thinking).ask(exchange.question, picture_pads(seen))
         drafts.append(draft.reply(exchange))
     return join(encoder, "picture", drafts, (seen,))
@@ -158,9 +155,13 @@ def film_batch(encoder: Encoder, rng: random.Random, count: int, size: Size, num
     seen = see([film_outside(rng, size, num_frames) for _ in range(count)])
     drafts = []
     for clip in draw_clips(rng, count, FILM_SIZE, num_frames):
-        asked = ask_any_clip(rng, clip)
-        question = asked.question if rng.random() < 0.6 else rng.choice(FILM_QUESTIONS)
-        exchange = asked if asked.reasoning in ASIDES else refuse(question, has_picture=True)
+        exchange = _of_no_drawing(rng, ask_any_clip(rng, clip), 0.6, FILM_QUESTIONS)
         draft = Draft(encoder, rng, mix.thinking).ask(exchange.question, clip_pads(seen, clip))
         drafts.append(draft.reply(exchange))
     return join(encoder, "clip", drafts, (seen,))
+
+
+def _of_no_drawing(rng: random.Random, asked: Exchange, share: float, others: Sequence[str]) -> Exchange:
+    """What was asked of a drawing, or for the rest of that share one of the others; greetings keep their answers."""
+    question = asked.question if rng.random() < share else rng.choice(others)
+    return asked if asked.reasoning in ASIDES else refuse(question, has_picture=True)

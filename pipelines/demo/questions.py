@@ -181,3 +181,5 @@ PICTURE_WEIGHTS: dict[Task, float] = {
     "region": 3.6, "describe": 3.5, "list": 1.8, "number": 3, "letter": 2.4, "text": 2.2, "is_colour": 1.2,
     "colours": 1.6, "what_at": 3.4, "beside": 3.4, "aside": 3,
 }  # fmt: skip
+OF_THINGS: tuple[Task, ...] = tuple(task for task in PICTURE_WEIGHTS if task != "aside")
+"""What only a picture answers."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from pipelines.demo.count_questions import COUNTABLE
 from pipelines.demo.exchange import Exchange, match_of, missing_name, pick
 from pipelines.demo.phrases import Things, article, in_words, noun_of, plural, sentence, there_are, verdicts
 from pipelines.demo.things import Coords, Thing, written
@@ -17,7 +18,6 @@ AROUND_ONE = 0.35
 """How often a region is drawn around one thing."""
 TO_AN_EDGE = 0.12
 """How often a side of it is dragged as far as the picture goes."""
-NOUNS = ("objects", "shapes", "things")
 ASKED_WHAT = (
     "What is this?", "What's this?", "What is it?", "What is here?", "What do you see?", "What is there?",
     "What can you see?", "What is in it?", "What does it show?", "What is shown?", "Describe it.", "Describe this.",
@@ -46,17 +46,17 @@ def marked_region(region: Coords) -> str:
 
 def about_region(rng: random.Random, things: Things, region: Coords) -> Exchange:
     """A question about what is marked in a picture."""
-    asked = in_part(rng, [thing for thing in things if is_inside(thing, region)])
+    asked = _in_part(rng, [thing for thing in things if _is_inside(thing, region)])
     return Exchange(
-        "region", marked_region(region) + asked.question, f"{searched(things, region)}{asked.reasoning}", asked.answer
+        "region", marked_region(region) + asked.question, f"{_searched(things, region)}{asked.reasoning}", asked.answer
     )
 
 
-def in_part(rng: random.Random, inside: Things) -> Exchange:
+def _in_part(rng: random.Random, inside: Things) -> Exchange:
     """A question about the things in a part alone; the reasoning goes on where these were found."""
     chance = rng.random()
     if chance < 0.3:
-        noun = rng.choice(NOUNS)
+        noun = rng.choice(COUNTABLE)
         question = pick(
             rng, "How many {} are there?", "How many {} are there?", "How many {} do you see?", "Count the {}.",
             "How many {}?", "How many {} are in it?", "How many {} are here?",
@@ -86,7 +86,7 @@ def _of_a_target(rng: random.Random, inside: Things) -> Exchange:
     if inside and rng.random() < 0.6:
         thing = rng.choice(inside)
         target = rng.choice((thing.name, thing.kind, thing.colour))
-    noun = noun_of(target, rng.choice(NOUNS)[:-1])
+    noun = noun_of(target, rng.choice(COUNTABLE)[:-1])
     steps = f"Total: {len(inside)}\n{verdicts(inside, target, match_of(target))}"
     count = sum(map(match_of(target), inside))
     if rng.random() < 0.5:
@@ -99,11 +99,11 @@ def _of_a_target(rng: random.Random, inside: Things) -> Exchange:
 
 
 def _in_own_words(rng: random.Random, things: Things, region: Coords) -> Exchange:
-    inside = [thing for thing in things if is_inside(thing, region)]
+    inside = [thing for thing in things if _is_inside(thing, region)]
     corners = list(region)
-    reasoning = f"{searched(things, region)}Total: {len(inside)}"
+    reasoning = f"{_searched(things, region)}Total: {len(inside)}"
     if rng.random() < 0.5:
-        noun = rng.choice(NOUNS)
+        noun = rng.choice(COUNTABLE)
         question = pick(
             rng, "How many {0} are in this region {1}?", "Count the {0} in this region {1}.",
             "In this region {1}, how many {0} are there?", "How many {0} are there in the region {1}?",
@@ -125,7 +125,7 @@ def pick_region(rng: random.Random, things: Things) -> Coords:
         region = tuple(edges[i] if rng.random() < TO_AN_EDGE else side for i, side in enumerate(region))
         distances = (abs(c - region[i + k]) for t in things for i, c in enumerate(t.centre_coords) for k in (0, 2))
         is_clear = all(distance >= CLEAR_REGION for distance in distances)
-        if is_clear and (rng.random() < 0.15 or any(is_inside(thing, region) for thing in things)):
+        if is_clear and (rng.random() < 0.15 or any(_is_inside(thing, region) for thing in things)):
             return region
 
 
@@ -143,13 +143,13 @@ def _around(rng: random.Random, thing: Thing) -> Coords:
     return written(x1), written(y1), written(x2), written(y2)
 
 
-def is_inside(thing: Thing, region: Coords) -> bool:
+def _is_inside(thing: Thing, region: Coords) -> bool:
     """Whether the centre of a thing lies in a region."""
     x, y = thing.centre_coords
     return region[0] < x < region[2] and region[1] < y < region[3]
 
 
-def searched(things: Things, region: Coords) -> str:
+def _searched(things: Things, region: Coords) -> str:
     """The region, and a verdict on each thing: on each axis first, the edges and the centre side by side."""
     lines = [f"Region: {list(region)}\n"]
     for i, thing in enumerate(things):
@@ -157,6 +157,6 @@ def searched(things: Things, region: Coords) -> str:
         for axis, centre in enumerate(thing.centre_coords):
             low, high = region[axis], region[axis + 2]
             marks.append(f"{low},{centre},{high} {'in' if low < centre < high else 'out'}")
-        verdict = f"yes {thing.name}" if is_inside(thing, region) else "no"
+        verdict = f"yes {thing.name}" if _is_inside(thing, region) else "no"
         lines.append(f"{i + 1}. {thing.name}: {marks[0]}, {marks[1]}: {verdict}\n")
     return "".join(lines)

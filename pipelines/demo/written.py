@@ -9,7 +9,7 @@ from pipelines.demo.clip_questions import ask_clip
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.exchange import Exchange, Task
 from pipelines.demo.outside import refuse
-from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
+from pipelines.demo.questions import OF_THINGS, ask, ask_any
 from pipelines.demo.talk import TALK, worldly_question
 from pipelines.demo.things import Thing, pick_name, reading_order
 
@@ -88,5 +88,5 @@ def small_talk(rng: random.Random) -> Exchange:
         return refuse(worldly_question(rng), has_picture=False)
     exchange = None
     while exchange is None:
-        exchange = ask(rng, imagined(rng, 3), rng.choice([task for task in PICTURE_WEIGHTS if task != "aside"]))
+        exchange = ask(rng, imagined(rng, 3), rng.choice(OF_THINGS))
     return Exchange("written", exchange.question, "No picture.", NO_PICTURE)
