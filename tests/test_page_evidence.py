@@ -454,6 +454,21 @@ def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open
     expect(page.locator("#pointed p")).to_have_count(0)
 
 
+def test_a_region_of_a_frame_is_asked_about(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, TRACK, clip)
+    drag(page, page.locator("#evidence .gb-figure .gb-stage").first, (0.1, 0.2), (0.6, 0.8))
+    expect(page.locator("#pointed")).to_contain_text("At 1.1 seconds, in this region [100, 200, 600, 800]")
+    expect(page.locator("#pointed img")).to_have_count(1)
+    ask(page, "What is this?")
+    wait_for_end(page, "Done")
+    asked = page.locator("#chat .user-row").last
+    expect(asked).to_contain_text("At 1.1 seconds, in this region [100, 200, 600, 800]: What is this?")
+    expect(asked.locator("img")).to_have_count(1)
+    expect(asked.locator("img")).not_to_have_js_property("naturalWidth", 0)
+
+
 def test_keys_mark_a_span_of_a_clip(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
     page = open_page(scripted_server)
     choose_fast(page)
