@@ -1,0 +1,122 @@
+"""How answers are scored."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from pipelines.demo.agreement import agrees_with_list
+from pipelines.demo.exchange import Task
+from pipelines.demo.questions import ask
+from pipelines.demo.scoring import (
+    all_named,
+    all_read,
+    best_constant,
+    inside,
+    labels,
+    mean_iou,
+    near_point,
+    read_boxes,
+    score_of,
+    timed,
+)
+from pipelines.demo.written import imagined
+
+BLUE_BOX = '[{"bbox_2d": [500, 100, 700, 300], "label": "blue square"}]'
+RED_BOXES = (
+    '[{"bbox_2d": [100, 100, 300, 300], "label": "red circle"}, '
+    '{"bbox_2d": [100, 600, 300, 800], "label": "red circle"}]'
+)
+
+
+def test_boxes_are_scored_by_overlap_and_label() -> None:
+    assert mean_iou(BLUE_BOX, BLUE_BOX) == 1
+    assert mean_iou(BLUE_BOX.replace("blue", "red"), BLUE_BOX) == 0
+    assert mean_iou(BLUE_BOX.replace("700", "600"), BLUE_BOX) == pytest.approx(0.5)
+    assert mean_iou(RED_BOXES, RED_BOXES.partition("}")[0] + "}]") == pytest.approx(0.5)
+    assert mean_iou("[]", "[]") == 1
+    assert mean_iou("no boxes", BLUE_BOX) == 0
+
+
+def test_points_are_scored_by_nearness() -> None:
+    truth = '[{"point_2d": [600, 200], "label": "x"}]'
+    assert near_point(truth.replace("600", "630"), truth) == 1
+    assert near_point(truth.replace("600", "700"), truth) == 0
+
+
+def test_points_are_scored_by_the_box_that_holds_them() -> None:
+    truth = '[{"bbox_2d": [500, 100, 700, 300], "label": "x"}]'
+    assert inside('[{"point_2d": [520, 290], "label": "x"}]', truth) == 1
+    assert inside('[{"point_2d": [480, 290], "label": "x"}]', truth) == 0
+    assert inside('[{"point_2d": [520, 290], "label": "x"}, {"point_2d": [1, 1], "label": "x"}]', truth) == 0.5
+
+
+def test_a_description_names_everything_and_invents_nothing() -> None:
+    truth = "1. red circle\n2. red circle\n3. blue 7"
+    assert all_named("a red circle, a blue 7 and a red circle", truth) == 1
+    assert all_named("a red circle and a blue 7", truth) == 0
+    assert all_named(truth + "\n4. green star", truth) == 0
+    assert all_named(truth.replace("7", "77"), truth) == 0
+
+
+def test_times_are_scored_within_a_frame_and_in_either_form() -> None:
+    truth = "The blue star appears at 1.2 seconds."
+    assert timed(truth.replace("1.2", "0.8"), truth) == 1
+    assert timed(truth.replace("1.2", "2.2"), truth) == 0
+    assert timed(truth.replace("blue", "red"), truth) == 0
+    span = '[{"start": "00:01.20", "end": "00:03.20", "description": "blue star"}]'
+    assert timed(span.replace("03.20", "03.70"), span) == 1
+    assert timed(span.replace("03.20", "05.20"), span) == 0
+
+
+def test_events_may_be_told_in_any_order() -> None:
+    events = ["The red star appears at 1.2 seconds.", "The blue 7 disappears at 1.2 seconds."]
+    assert timed(" ".join(events), " ".join(reversed(events))) == 1
+    assert timed(events[0], " ".join(events)) == 0
+    assert timed(" ".join(events).replace("7", "8"), " ".join(events)) == 0
+
+
+def test_what_is_read_may_be_told_in_any_order() -> None:
+    assert all_read("The numbers are a red 7 and a blue 72.", "The numbers are a blue 72 and a red 7.") == 1
+    assert all_read("The numbers are a red 7 and a red 7.", "The numbers are a red 7, a red 7 and a red 7.") == 0
+    assert all_read("The number is 7.", "The number is 7.") == 1
+    assert all_read("The number is 7.", "The number is 8.") == 0
+
+
+def test_a_set_of_labels_is_right_or_not() -> None:
+    assert labels(RED_BOXES, RED_BOXES) == 1
+    assert labels(RED_BOXES, RED_BOXES.partition("}")[0] + "}]") == 0
+
+
+@pytest.mark.parametrize(
+    ("task", "reasoning", "answer", "agrees"),
+    [
+        ("count_colour", "Find: red\n1. red star, red: yes\nTotal: 1", "There is 1 red shape.", True),
+        ("count_colour", "Find: red\n1. red star, red: yes\nTotal: 1", "There are 2 red shapes.", False),
+        ("count_colour", "Find: red\n1. red star, red: no\nTotal: 1", "There is 1 red shape.", False),
+        ("exists", "Find: red star\n1. red star, red star: yes\nFound.", "No, there is no red star.", False),
+        ("list", "1. red star (10,20,30,40)\nTotal: 1", "1. red circle", False),
+        ("side", "left of: 120 < 450: yes", "Yes, the red star is left of the blue 7.", True),
+        ("side", "left of: 120 > 450: yes", "Yes, the red star is left of the blue 7.", False),
+        ("number", "Find: number\n1. red 7, number: yes 7\nFound: red 7", "The number is 7.", True),
+        ("number", "1. red 7, number: yes 7\n2. red 8, number: yes 8", "The numbers are a red 7 and a red 8.", True),
+        ("letter", "1. red A, letter: yes A\n2. red B, letter: no\nFound: red A", "The letter is B.", False),
+        ("moves", "It moves up.", "The star moves up.", None),
+    ],
+)
+def test_agreement_with_the_list_is_found_out(task: Task, reasoning: str, answer: str, agrees: bool | None) -> None:
+    assert agrees_with_list(task, reasoning, answer) is agrees
+
+
+@pytest.mark.parametrize("answer", ["", "[", "{}", "[1]", '[{"label": "x"}]', "null"])
+def test_an_answer_of_another_form_holds_no_boxes(answer: str) -> None:
+    assert read_boxes(answer) == []
+
+
+def test_the_best_constant_answer_is_the_commonest_where_answers_are_right_or_wrong() -> None:
+    rng = random.Random(4)
+    exchanges = [exchange for _ in range(50) if (exchange := ask(rng, imagined(rng, 5), "exists"))]
+    truths = [exchange.answer for exchange in exchanges]
+    yes = sum(truth.startswith("Yes") for truth in truths) / len(truths)
+    assert best_constant(truths, truths, score_of("exists")) == pytest.approx(max(yes, 1 - yes))
