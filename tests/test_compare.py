@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipelines.__main__ import main
 from pipelines.batch.items import Item
@@ -127,8 +128,8 @@ def test_whatever_fails_is_told_of_its_own_question_alone(folder: Path) -> None:
             raise ZeroDivisionError("in a layer")
 
     item = Item("shapes.png", folder / "shapes.png", "What is it?")
-    told = ask(item, Broken("", Checkpoint.open(DEMO_FOLDER)), Settings())
-    assert told == "The program failed at this file (ZeroDivisionError: in a layer): ask about it alone."
+    asked = ask(item, Broken("", Checkpoint.open(DEMO_FOLDER)), Settings())
+    assert asked.reply == "The program failed at this file (ZeroDivisionError: in a layer): ask about it alone."
 
 
 def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +138,9 @@ def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["file"] for line in lines] == ["shapes.png", "signs.png"]
     for line in lines:
+        (seen,) = line["second"]["media"]
+        with Image.open(folder / line["file"]) as drawn:
+            assert tuple(seen["size"]) == drawn.size
         assert line["same"]
         assert line["first"]["answer"] == line["second"]["answer"]
 

@@ -9,12 +9,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
 from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import why
@@ -23,7 +24,7 @@ from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, price, settings_of
 from pipelines.present.figures.rates import cost_of, decode_rate
-from pipelines.present.told import told
+from pipelines.present.told import Told, told
 from pipelines.types import Result, Settings
 
 if TYPE_CHECKING:
@@ -31,6 +32,33 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60
 HEAD = ("file", "first", "second", "same", "boxes", "s", "s", "tokens", "tokens")
+
+
+class Failed(TypedDict):
+    """The sentence why there is no result."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a model said, without any pixels, as they are of all files of a folder; and the same in plain values."""
+
+    reply: Reply
+    told: Told | Failed
+
+
+@dataclass(frozen=True)
+class Both:
+    """What both models said to one question."""
+
+    first: Asked
+    second: Asked
+
+    @property
+    def pair(self) -> Pair:
+        """Held against each other."""
+        return Pair(self.first.reply, self.second.reply)
 
 
 def add_command(parser: argparse.ArgumentParser) -> None:
@@ -63,27 +91,29 @@ def run_command(options: argparse.Namespace) -> int:
         with tqdm(items, desc=engine.info.model, unit="question", disable=None) as bar:
             replies.append([ask(item, engine, settings) for item in bar])
         del engine
-    asked = [(item, Pair(*both)) for item, *both in zip(items, *replies, strict=True)]
+    asked = [(item, Both(*both)) for item, *both in zip(items, *replies, strict=True)]
     if options.json:
         text = "\n".join(as_json(*one) for one in asked)
     else:
-        text = table(asked, options.models, options.prices or [settings.price_per_hour] * 2)
+        pairs = [(item, both.pair) for item, both in asked]
+        text = table(pairs, options.models, options.prices or [settings.price_per_hour] * 2)
     say(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
     return 0
 
 
-def ask(item: Item, engine: Engine, settings: Settings) -> Reply:
-    """What a model says to an item, without the pixels; the sentence where it cannot be asked."""
+def ask(item: Item, engine: Engine, settings: Settings) -> Asked:
+    """What a model says to an item; the sentence where it cannot be asked."""
     from pipelines.run import answer
     from pipelines.types import Request
 
     try:
         for step in answer(Request(item.question, (item.path,), settings), engine):
             if isinstance(step, Result):
-                return replace(step, media=(), sights=())
+                return Asked(replace(step, media=(), sights=(), looks=()), told(step))
         raise RuntimeError("an answer ended without its result")
     except Exception as error:  # one that is lost here would take all answers along
-        return why(error)
+        sentence = why(error)
+        return Asked(sentence, {"error": sentence})
 
 
 def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str], prices: Sequence[float]) -> str:
@@ -109,13 +139,10 @@ def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str], prices: Sequ
     return "\n".join(lines)
 
 
-def as_json(item: Item, pair: Pair) -> str:
+def as_json(item: Item, both: Both) -> str:
     """Both results under the keys of `pipelines.present.told.Told`, or the sentence why there is none."""
-    first, second = (
-        told(reply) if isinstance(reply, Result) else {"error": reply} for reply in (pair.first, pair.second)
-    )
-    about = {"file": item.file, "question": item.question}
-    found = {"first": first, "second": second, "same": pair.is_same, "box_overlap": pair.overlap}
+    about = {"file": item.file, "question": item.question, "first": both.first.told, "second": both.second.told}
+    found = {"same": both.pair.is_same, "box_overlap": both.pair.overlap}
     return json.dumps({**about, **found}, ensure_ascii=False)
 
 
