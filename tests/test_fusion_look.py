@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_a_long_clip_gives_keyframes_near_the_moments_with_their_own_times(
         assert abs(number - moment) <= 10
         assert time_s == pytest.approx(number / 25, abs=0.002)
         assert number_in(rgb) == number % 256
+
+
+@pytest.mark.parametrize("cut_s", [14.4, 15.2, 15.6])
+def test_a_long_clip_that_was_cut_without_coding_it_anew_is_read_to_its_cut(
+    long: Callable[[str], Path], cut_s: float
+) -> None:
+    """As phones cut clips: a keyframe behind the cut is still in the file, and no frame."""
+    path = long("long.mp4")
+    film = bytearray(path.read_bytes())
+    (unit_s,) = struct.unpack_from(">I", film, film.index(b"mvhd") + 16)
+    struct.pack_into(">I", film, film.index(b"elst") + 12, round(cut_s * unit_s))
+    path.write_bytes(film)
+    spread = (*range(9, 340, 30), round(cut_s * 25) - 1)
+    clip = open_media(path, At(spread, may_move=True))
+    assert isinstance(clip, Clip)
+    assert len(clip.indices) == len(spread)
+    assert max(clip.indices) < cut_s * 25
 
 
 @pytest.mark.usefixtures("long")

@@ -25,7 +25,8 @@ def at_keyframes(chosen: Sequence[int], timeline: Timeline) -> list[int]:
     are as many as were chosen.
     """
     stamps = timeline.stamps
-    keys = [bisect_left(stamps, stamp) for stamp in timeline.keys if stamp >= stamps[0]]
+    # an edit that cuts a clip leaves keyframes before its first frame and behind its last
+    keys = [bisect_left(stamps, stamp) for stamp in timeline.keys if stamps[0] <= stamp <= stamps[-1]]
     num_exact = sum(_distances(chosen, keys))
     if not keys or num_exact <= MAX_EXACT_FRAMES:
         return list(chosen)
