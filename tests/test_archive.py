@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -109,6 +110,18 @@ def test_what_was_deleted_does_not_come_back_with_an_answer(archive: Archive, pi
     with pytest.raises(UserError, match="was deleted"):
         archive.save("a", rounds_about(picture, "What is it?", "And now?"))
     assert archive.listed() == []
+    assert media(archive) == []
+
+
+def test_an_import_that_is_refused_leaves_none_of_its_files(archive: Archive, tmp_path: Path) -> None:
+    """Those before the one that was not what it said stayed for good."""
+    data = [str(number).encode() for number in range(8)]
+    whole = [{"name": "a.png", "content": hashlib.sha256(text).hexdigest()} for text in data]
+    entries = {f"media/{file['content']}": text for file, text in zip(whole, data, strict=True)}
+    description = altered("files", [*whole, {"name": "b.png", "content": "0" * 64}])
+    with pytest.raises(UserError, match="not an exported conversation"):
+        import_file(archive, bundle_of(tmp_path / "bad.zip", description, {**entries, "media/" + "0" * 64: b"other"}))
+    assert media(archive) == []
 
 
 def test_a_long_screenshot_comes_back(archive: Archive, uploads: Path, picture: Path) -> None:

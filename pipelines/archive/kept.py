@@ -59,6 +59,11 @@ class Kept:
     updated_s: float = 0.0
     cut_off: CutOff | None = None
 
+    @property
+    def contents(self) -> set[str]:
+        """Of all of its files."""
+        return {file.content for past in self.rounds for file in past.files}
+
     def as_json(self) -> Json:
         """The conversation in the form that the module's docstring gives."""
         rounds = [_round_as_json(kept) for kept in self.rounds]

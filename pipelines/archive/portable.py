@@ -57,7 +57,7 @@ def export(archive: Archive, id: str, folder: Path) -> Path | None:
 
 def _write(archive: Archive, kept: Kept, target: Path) -> None:
     text = json.dumps(replace(kept, cut_off=None).as_json(), ensure_ascii=False, indent=2).encode()
-    places = (archive.path_of(content) for content in sorted(_contents(kept)))
+    places = (archive.path_of(content) for content in sorted(kept.contents))
     sources = [place for place in places if place.is_file()]
     _refuse_too_large([len(text), *(source.stat().st_size for source in sources)])
     target.parent.mkdir(parents=True)
@@ -87,20 +87,17 @@ def import_file(archive: Archive, path: Path) -> str:
             kept, id = replace(Kept.of_json(json.loads(_description(bundle))), cut_off=None), draw_id()
 
             def unpack() -> None:
-                for content in _contents(kept):
+                for content in kept.contents:
                     _unpack(bundle, content, archive.path_of(content))
 
-            unpack()
-            archive.add(id, kept, unpack)
+            with archive.sparing(kept):
+                unpack()
+                archive.add(id, kept, unpack)
     except BROKEN as error:
         if isinstance(error, OSError) and is_full(error):
             raise UserError("The conversation could not be imported: the disk is full.") from error
         raise UserError(NOT_OURS) from error
     return id
-
-
-def _contents(kept: Kept) -> set[str]:
-    return {file.content for past in kept.rounds for file in past.files}
 
 
 def _refuse_too_large(sizes_bytes: list[int]) -> None:

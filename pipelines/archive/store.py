@@ -11,8 +11,8 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,11 +118,12 @@ class Archive:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
         whole = Kept(title_of(rounds[0].draft.question), taken.rounds, system, cut_off=cut_off)
-        try:
-            return self.add(id, whole, taken.restore, known_s)
-        except RenewedError as error:
-            error.updated_s = self.add(id, whole, taken.restore, known_s)
-            raise
+        with self.sparing(whole):
+            try:
+                return self.add(id, whole, taken.restore, known_s)
+            except RenewedError as error:
+                error.updated_s = self.add(id, whole, taken.restore, known_s)
+                raise
 
     def add(self, id: str, kept: Kept, restore: Callable[[], None], known_s: float | None = None) -> float:
         """Keep a conversation, under its title where it has one, and return when. `known_s` is as for `save`.
@@ -142,6 +143,15 @@ class Archive:
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
+
+    @contextmanager
+    def sparing(self, kept: Kept) -> Iterator[None]:
+        """Let go of the files that were brought here for a conversation, where keeping it fails meanwhile."""
+        try:
+            yield
+        except BaseException:
+            self._drop(kept.contents)
+            raise
 
     def part(self, id: str) -> str:
         """A name for what goes on from a conversation on its own, which will have its title. Raises UserError."""
