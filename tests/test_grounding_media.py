@@ -65,6 +65,13 @@ def test_pictures_have_names_in_other_languages(name: str) -> None:
     assert [region.media_index for region in parse_grounding(answer, ["picture"]).regions] == [0]
 
 
+@pytest.mark.parametrize("clip", ["5 second video", "10-second clip", "five-second clip", "twenty-second video"])
+def test_a_clip_of_some_seconds_is_not_the_second_one(clip: str) -> None:
+    """Its span was drawn on another clip."""
+    answer = f"In this {clip} the ball falls from 1.0 to 3.0 seconds."
+    assert [one.media_index for one in parse_grounding(answer, ["clip", "clip"], ends_s=[5.0, 5.0]).events] == [0]
+
+
 def test_an_ordinal_may_count_those_that_came_last() -> None:
     assert [one.media_index for one in parse_grounding(f"Second image: {ITEM_A}", ["picture", "clip"]).regions] == [0]
     kinds: list[MediaKind] = ["picture"] * 4

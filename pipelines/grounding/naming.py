@@ -17,10 +17,12 @@ _ORDINALS = (
     r"third|dritte[nrs]?|troisième|tercera?|第?三|第?3",
     r"fourth|vierte[nrs]?|quatrième|cuart[ao]|第?四|第?4",
 )
+_NO_LENGTH = r"(?<![\w.-])(?<![0-9]\s)"
+"""Before an ordinal: a "5 second video" and a "five-second clip" are told by their length."""
 _COUNTER = r"(?:\s{1,3}|[张幅个段](?:\s?)|[枚本つ番]目の)"
 _NAME = re.compile(
     rf"(?:(?P<picture>{_PICTURES})|(?P<clip>{_CLIPS}))[\s_#]{{0,3}}(?P<number>[0-9]{{1,5}})(?![0-9])"
-    rf"|(?<![\w.])(?:{'|'.join(f'(?P<n{place}>{words})' for place, words in enumerate(_ORDINALS))}){_COUNTER}"
+    rf"|{_NO_LENGTH}(?:{'|'.join(f'(?P<n{place}>{words})' for place, words in enumerate(_ORDINALS))}){_COUNTER}"
     rf"(?:(?P<nth_picture>{_PICTURES})|(?P<nth_clip>{_CLIPS}))",
     re.IGNORECASE,
 )
