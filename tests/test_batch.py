@@ -345,6 +345,7 @@ def test_copies_hidden_files_and_other_content_are_not_asked_about(folder: Path)
     shutil.copy(folder / "odd" / "01.png", folder / "no-ending")
     (folder / "Thumbs.db").write_bytes(b"\0\1\2")
     write_clip(folder / "z.mp4", frames=3)
+    (folder / "ring.png").symlink_to("ring.png")
     files = [item.file for item in find_items(folder, "What?", folder / "copies")]
     assert files == sorted(files)
     assert {"no-ending", "z.mp4"} <= set(files)

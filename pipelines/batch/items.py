@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -44,12 +44,13 @@ def find_items(source: Path, question: str | None, apart: Path | None = None) ->
     What lies in the folder `apart`, inside the source, is passed over. Raises UserError where that is the source or
     around it, and where there is nothing to ask about or no question.
     """
-    if apart is not None and source.is_dir() and source.resolve().is_relative_to(apart.resolve()):
+    is_folder = _is_seen(source.is_dir)
+    if apart is not None and is_folder and source.resolve().is_relative_to(apart.resolve()):
         raise UserError(
             f'The copies would lie among the files of "{source.resolve().name}": give another folder for them, or one '
             "inside of it."
         )
-    found = _of_folder(source, question, apart) if source.is_dir() else _of_list(source, question)
+    found = _of_folder(source, question, apart) if is_folder else _of_list(source, question)
     items = list(dict.fromkeys(found))
     if not items:
         raise UserError(f'There is no picture and no clip in "{source.name}": give a folder or a list of files.')
@@ -61,11 +62,20 @@ def find_items(source: Path, question: str | None, apart: Path | None = None) ->
 def _of_folder(folder: Path, question: str | None, apart: Path | None) -> Iterator[Item]:
     for path in sorted(folder.rglob("*")):
         file = path.relative_to(folder)
-        is_own = apart is not None and path.resolve().is_relative_to(apart.resolve())
-        if is_own or any(part.startswith(".") for part in file.parts) or not path.is_file():
+        if any(part.startswith(".") for part in file.parts) or not _is_seen(path.is_file):
+            continue
+        if apart is not None and path.resolve().is_relative_to(apart.resolve()):
             continue
         if path.suffix.lower() in NAMED_LIKE_MEDIA or is_readable_kind(path):
             yield Item(file.as_posix(), path, question or "")
+
+
+def _is_seen(look: Callable[[], bool]) -> bool:
+    """What a look at a path tells; False where a folder is closed to whoever asks."""
+    try:
+        return look()
+    except OSError:
+        return False
 
 
 def _of_list(source: Path, question: str | None) -> Iterator[Item]:
