@@ -49,6 +49,7 @@ TIMEOUT_S = 3600.0
 BETWEEN_S = 10.0
 
 HARDWARE: dict[Kind, str] = {"zerogpu": "zero-a10g", "gpu": "l4x1", "cpu": "cpu-basic"}
+LOGIN_VARIABLE, MODEL_VARIABLE = "GLASSBOX_LOGIN", "GLASSBOX_MODEL"
 
 
 class DeployError(Exception):
@@ -156,11 +157,7 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
             exist_ok=True,
         )
         api.request_space_hardware(plan.repo_id, hardware)
-        api.add_space_variable(plan.repo_id, "GRADIO_ANALYTICS_ENABLED", "False")
-        if plan.has_login:
-            api.add_space_variable(plan.repo_id, "GLASSBOX_LOGIN", "huggingface")
-        if plan.model is not None:
-            api.add_space_variable(plan.repo_id, "GLASSBOX_MODEL", plan.model)
+        _set_variables(plan, api)
         commit = api.upload_folder(
             repo_id=plan.repo_id,
             repo_type="space",
@@ -177,6 +174,19 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
             f"The hub refused: {reason}. Check your rights to {plan.repo_id} and the hardware."
         ) from error
     return f"https://huggingface.co/spaces/{plan.repo_id}"
+
+
+def _set_variables(plan: Plan, api: HfApi) -> None:
+    """Set what the plan asks for, and take back what an earlier one had asked for."""
+    wanted = {"GRADIO_ANALYTICS_ENABLED": "False", LOGIN_VARIABLE: None, MODEL_VARIABLE: plan.model}
+    if plan.has_login:
+        wanted[LOGIN_VARIABLE] = "huggingface"
+    there = api.get_space_variables(plan.repo_id)
+    for name, value in wanted.items():
+        if value is not None:
+            api.add_space_variable(plan.repo_id, name, value)
+        elif name in there:
+            api.delete_space_variable(plan.repo_id, name)
 
 
 def _wait_until_it_runs(plan: Plan, api: HfApi, wait: Callable[[float], None]) -> None:

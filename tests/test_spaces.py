@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -218,11 +219,14 @@ def test_the_package_of_that_name_is_found_beside_the_folder() -> None:
 
 
 class Hub:
-    """Stands in for the hub: keeps what was asked of it. `stages` is how the Space comes along."""
+    """Stands in for the hub: keeps what was asked of it. `stages` is how the Space comes along.
 
-    def __init__(self, *stages: str, error: Exception | None = None) -> None:
+    `variables` are the names of those that it has already.
+    """
+
+    def __init__(self, *stages: str, error: Exception | None = None, variables: Sequence[str] = ()) -> None:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-        self._stages, self._error = iter(stages), error
+        self._stages, self._error, self._variables = iter(stages), error, variables
 
     def __getattr__(self, name: str) -> Any:
         def ask(*values: Any, **keywords: Any) -> Any:
@@ -230,6 +234,8 @@ class Hub:
             self.asked.append((name, values, keywords))
             if name == "whoami" and self._error:
                 raise self._error
+            if name == "get_space_variables":
+                return dict.fromkeys(self._variables, "")
             if name == "get_space_runtime":
                 return SimpleNamespace(stage=next(self._stages))
             return SimpleNamespace(commit_url="https://huggingface.co/spaces/me/x/commit/1")
@@ -251,7 +257,16 @@ def test_deploying_creates_uploads_waits_and_gives_the_address(tmp_path: Path) -
     assert asked["upload_folder"][1]["delete_patterns"] == "*"
     assert asked["upload_folder"][1]["ignore_patterns"] == deploy.MARK
     assert asked["add_space_variable"][0] == ("me/x", "GLASSBOX_MODEL", "9B")
+    assert "delete_space_variable" not in asked
     assert [name for name, *_ in hub.asked].count("get_space_runtime") == 3
+
+
+def test_deploying_again_takes_back_what_is_not_asked_for_any_more(tmp_path: Path) -> None:
+    """The login of an earlier time stayed, without what signs in, and the Space did not start."""
+    hub = Hub("RUNNING", variables=("GLASSBOX_LOGIN", "GLASSBOX_MODEL", "SOMETHING_ELSE"))
+    put(hub, tmp_path, kind="cpu")
+    deleted = [values for name, values, _ in hub.asked if name == "delete_space_variable"]
+    assert deleted == [("me/x", "GLASSBOX_LOGIN"), ("me/x", "GLASSBOX_MODEL")]
 
 
 @pytest.mark.parametrize(
