@@ -3,12 +3,12 @@
 It gets an order, `("open" or "probe", path, clip reader, whether frames may move)`, and answers with messages:
 
     at work                                  often, while something is read
-    picture, height, width                   its pixels lie in the shared memory
+    picture, height, width, animated         its pixels lie in the shared memory
     times, number, seconds                   of all frames, float64 there; how many to take comes back, int64 there
     decoding, number                         the first of so many frames is about to be decoded
     clip, seconds, number                    these frames follow
     frame, number, second, height, width     its pixels lie in one of two slots, in turn; "taken" comes back
-    size, height, width                      of a picture that is probed
+    size, height, width, animated            of a picture that is probed
     sizes, height, width, number, seconds    of a clip that is probed; the times of its frames lie there
     refused, sentence                        what a person is told
     failed, text                             a fault of the program
