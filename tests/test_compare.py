@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from pipelines.batch.items import Item
 from pipelines.checkpoint import Checkpoint
 from pipelines.commands.compare import ask
 from pipelines.compare.pairs import Pair, iou, overlap
+from pipelines.compare.places import load
 from pipelines.compare.votes import FILE, Contender, Vote, keep, kept
 from pipelines.conversation import Draft
-from pipelines.engine import ScriptedEngine, Step
+from pipelines.engine import Engine, ScriptedEngine, Step
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.comparison import Comparison, Side
 from pipelines.present.side_by_side import MAX_DRAWN, drawn_html
-from pipelines.types import Region, Settings
+from pipelines.types import Region, Settings, WeightFormat
 from tests.dialect_server import Answer, Refusal, Stream, dialect_server, said
 from tests.present_values import picture, result
 
@@ -143,6 +145,21 @@ def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
             assert tuple(seen["size"]) == drawn.size
         assert line["same"]
         assert line["first"]["answer"] == line["second"]["answer"]
+
+
+def test_only_one_of_both_has_to_fit_the_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first was still there as the second was loaded."""
+    loaded: list[weakref.ref[Engine]] = []
+
+    def counted(name: str, weights: WeightFormat) -> Engine:
+        assert not any(engine() for engine in loaded)
+        engine = load(name, weights)
+        loaded.append(weakref.ref(engine))
+        return engine
+
+    monkeypatch.setattr("pipelines.commands.compare.load", counted)
+    assert main(["compare", str(folder), "-q", "What?", "--thinking", "off", "--models", "demo", "demo"]) == 0
+    assert len(loaded) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pipelines.engine import Engine
 
 MAX_SHOWN = 60
+LINGERS_S, LOOK_S = 5.0, 0.05
 HEAD = ("file", "first", "second", "same", "boxes", "s", "s", "tokens", "tokens")
 
 
@@ -90,7 +93,9 @@ def run_command(options: argparse.Namespace) -> int:
         engine = load(name, options.weights)
         with tqdm(items, desc=engine.info.model, unit="question", disable=None) as bar:
             replies.append([ask(item, engine, settings) for item in bar])
+        left = weakref.ref(engine)
         del engine
+        _wait_until_freed(left)
     asked = [(item, Both(*both)) for item, *both in zip(items, *replies, strict=True)]
     if options.json:
         text = "\n".join(as_json(*one) for one in asked)
@@ -99,6 +104,17 @@ def run_command(options: argparse.Namespace) -> int:
         text = table(pairs, options.models, options.prices or [settings.price_per_hour] * 2)
     say(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
     return 0
+
+
+def _wait_until_freed(engine: weakref.ref[Engine]) -> None:
+    """Return when an engine that nobody wants any more is gone: its thread may still be at the end of its work."""
+    from pipelines.serving.model import free_memory
+
+    until_s = time.monotonic() + LINGERS_S
+    free_memory()
+    while engine() is not None and time.monotonic() < until_s:
+        time.sleep(LOOK_S)
+        free_memory()
 
 
 def ask(item: Item, engine: Engine, settings: Settings) -> Asked:
