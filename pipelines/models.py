@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.catalogue.choosing import AUTO, choose
-from pipelines.catalogue.download import Tell, at_hub, download
+from pipelines.catalogue.download import HubModel, Tell, at_hub, download
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS, model_in
 from pipelines.catalogue.shape import Format
 from pipelines.disk import expanded
@@ -45,7 +45,7 @@ class Running:
 
 
 def load_engine(name: str, running: Running | None = None, tell: Tell = _silently) -> Engine:
-    """The engine for a model's name. `tell` is told what it will take and give, before it is loaded.
+    """The engine for a model's name. `tell` is told what a single one will take and give, before it is loaded.
 
     Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
     """
@@ -62,8 +62,7 @@ def load_engine(name: str, running: Running | None = None, tell: Tell = _silentl
     folder = find_checkpoint(name)
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    # a path is the server's own matter: people are told the folder's name
-    told = folder.resolve().name if expanded(name).is_dir() else name
+    told = _told(name)
     if running.replicas > 1:
         from pipelines.engine.replicas import Replicas
 
@@ -71,6 +70,18 @@ def load_engine(name: str, running: Running | None = None, tell: Tell = _silentl
         return Replicas([_load(folder, told, running, index) for index in range(running.replicas)])
     _foretell(folder, told, running, tell)
     return _load(folder, told, running)
+
+
+def _told(name: str) -> str:
+    """What people are told a model's name is: one that is known has the same however it was spelled.
+
+    A path is the server's own matter: the folder's name is told.
+    """
+    if name == DEMO:
+        return DEMO
+    if (folder := expanded(name)).is_dir():
+        return folder.resolve().name
+    return next((known for known, hub_id in HUB_IDS.items() if at_hub(name) == HubModel(hub_id)), name)
 
 
 def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
@@ -81,11 +92,12 @@ def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
     from pipelines.catalogue.forecast import forecast
     from pipelines.engine.placement import choose_placement
 
+    dtype = choose_placement(folder, running.weights).dtype
     is_whole = running.weights == "full"
-    is_fp32 = is_whole and choose_placement(folder, running.weights).dtype == torch.float32
-    form: Format = "fp32" if is_fp32 else "bf16" if is_whole else "int8"
+    form: Format = "fp32" if is_whole and dtype == torch.float32 else "bf16" if is_whole else "int8"
+    called = "fp16" if is_whole and dtype == torch.float16 else form if is_whole else running.weights
     with suppress(UserError):
-        if sentence := forecast(told, this_device().held(model_in(folder, told).shape), form):
+        if sentence := forecast(told, this_device().held(model_in(folder, told).shape), form, called):
             tell(sentence)
 
 

@@ -22,7 +22,9 @@ from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, KnownModel, m
 from pipelines.catalogue.shape import shape_of
 from pipelines.engine import LocalEngine
 from pipelines.engine.placement import SPREAD, choose_placement, must_spread
-from pipelines.models import Running, load_engine
+from pipelines.models import Running, _told, load_engine
+from pipelines.page.models import is_shipped
+from pipelines.present.offers import offers
 from pipelines.types import UserError, WeightFormat
 
 GB = 10**9
@@ -109,7 +111,8 @@ def test_a_step_reads_what_the_engine_counts_of_the_loaded_model() -> None:
     assert large.step_bytes("int8", 0) < 0.6 * large.step_bytes("bf16", 0) < 0.31 * large.step_bytes("fp32", 0)
 
 
-def test_memory_and_speed_are_told_before_a_large_model_is_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["int8", "fp8"])
+def test_memory_and_speed_are_told_before_a_large_model_is_loaded(weights: WeightFormat, tmp_path: Path) -> None:
     """The folder has the config of a large one and nothing else: what is told comes before what fails."""
     shutil.copytree(DEMO_FOLDER, tmp_path / "large", ignore=shutil.ignore_patterns("*.safetensors"))
     config = json.loads((DEMO_FOLDER / "config.json").read_text(encoding="utf-8"))
@@ -117,9 +120,32 @@ def test_memory_and_speed_are_told_before_a_large_model_is_loaded(tmp_path: Path
     (tmp_path / "large" / "config.json").write_text(json.dumps(config))
     told: list[str] = []
     with pytest.raises(UserError):
-        load_engine(str(tmp_path / "large"), Running(weights="int8"), told.append)
+        load_engine(str(tmp_path / "large"), Running(weights=weights), told.append)
     assert len(told) == 1
-    assert re.match(r"large in int8 takes \d+\.\d GB with a conversation of 8,192 tokens, and gives at most ", told[0])
+    assert re.match(
+        rf"large in {weights} takes \d+\.\d GB with a conversation of 8,192 tokens, and gives at most ", told[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("4b", "4B"), ("Qwen/Qwen3.5-4B", "4B"), ("4B@abc", "4B@abc"), ("a/b", "a/b"), ("demo", "demo"), ("dir/x", "x")],
+)
+def test_a_model_has_one_name_however_it_is_called(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "4b" was offered itself as "4B", and a folder of that name took the shipped model's."""
+    for folder in ("demo", "dir/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert _told(name) == told
+
+
+@pytest.mark.parametrize(("present", "is_alone"), [("demo", True), ("4B", False), ("4B@abc", False), ("folder", False)])
+def test_a_real_model_is_proposed_where_the_shipped_one_answers(present: str, is_alone: bool) -> None:
+    """Also beside a real one that is none of those offered, there was a button that said to get one."""
+    first, *_ = offers(present, Device("CPU", 100 * GB), lambda _: None)
+    assert is_shipped(first) == is_alone
 
 
 def test_weights_in_an_order_of_their_own_leave_the_embedding_as_it_is() -> None:

@@ -23,14 +23,17 @@ def tokens_per_s(shape: Shape, form: Format) -> float:
     return _bytes_per_s(min(num_bytes, 2**28)) / num_bytes
 
 
-def forecast(name: str, shape: Shape, form: Format) -> str:
-    """A sentence with the rate and the memory; empty for a small model, which needs none."""
+def forecast(name: str, shape: Shape, form: Format, called: str) -> str:
+    """A sentence with the rate and the memory; empty for a small model, which needs none.
+
+    `called` is the number format itself: several are of one size.
+    """
     if shape.parameters < SMALL_PARAMETERS:
         return ""
     memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9
     rate = tokens_per_s(shape, form)
     return (
-        f"{name} in {form} takes {memory:.1f} GB with a conversation of {TOKENS:,} tokens, and gives at most "
+        f"{name} in {called} takes {memory:.1f} GB with a conversation of {TOKENS:,} tokens, and gives at most "
         f"{as_rate(rate)} tokens a second, by what the device reads as busy as it is now."
     )
 

@@ -68,8 +68,8 @@ def wire_models(
         offered = swapping.offered()
         wanted = _proposed(offered)
         names = gr.Dropdown([(one.label, one.name) for one in offered], value=wanted.name if wanted else None)
-        is_demo_alone = bool(offered) and not offered[0].hub_id
-        return gr.Column(visible=bool(offered)), names, *_told(wanted), gr.Button(visible=is_demo_alone)
+        is_seen = bool(offered) and is_shipped(offered[0])
+        return gr.Column(visible=bool(offered)), names, *_told(wanted), gr.Button(visible=is_seen)
 
     def choose(name: str) -> tuple[str, gr.Button]:
         offer = next((one for one in swapping.offered() if one.name == name), None)
@@ -84,11 +84,16 @@ def wire_models(
     way.click(None, None, None, js=SHOW_CHOICE)
 
 
+def is_shipped(first: Offer) -> bool:
+    """Whether the shipped model answers: of one by another name none of those that are offered is present."""
+    return first.is_present and not first.hub_id
+
+
 def _proposed(offered: list[Offer]) -> Offer | None:
     """What stands in the choice at first: the smallest real model that fits where only the shipped one answers."""
     fitting = (one for one in offered[1:] if one.form)
     first = offered[0] if offered else None
-    return first if first is None or first.hub_id else next(fitting, first)
+    return next(fitting, first) if first and is_shipped(first) else first
 
 
 def _told(offer: Offer | None, rate: str = "") -> tuple[str, gr.Button]:

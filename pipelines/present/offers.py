@@ -70,7 +70,7 @@ class Offer:
 
 
 def offers(present: str, device: Device, is_here: IsHere) -> list[Offer]:
-    """The present model, then the shipped one, then the published ones, smallest first."""
+    """The present model where it is one of these, then the shipped one, then the published ones, smallest first."""
     listed = list(_listed(present, device, is_here))
     return sorted(listed, key=lambda offer: not offer.is_present)
 
