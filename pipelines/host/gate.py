@@ -45,6 +45,8 @@ SHUT = re.compile(
 )
 """Doors of the page's framework that the page has no use for: they fetch what a visitor names, have a program of the
 machine read a recording, or write what no quota counts."""
+UPLOAD = re.compile(r"/gradio_api/upload/?$")
+"""The one way in for files; like the framework's own, it lets a line end behind it."""
 SIZE_LASTS_S = 5.0
 
 
@@ -95,7 +97,7 @@ class Gate:
             raise Refusal(421, "This server is not known by that name: use its address, or start it with --allow-host.")
         if len(scope["path"]) + len(scope.get("query_string", b"")) > MAX_TARGET_CHARACTERS:
             raise Refusal(414, "This address is too long: open the page itself.")
-        if SHUT.match(str(scope["path"]).removeprefix(str(scope.get("root_path", "")))):
+        if SHUT.match(route_of(scope)):
             raise Refusal(404, "There is nothing here: open the page itself.")
         if scope["method"] in SAFE_METHODS:
             return
@@ -202,7 +204,14 @@ def address_of(scope: Scope, trusts_proxy: bool) -> str:
 
 def is_upload(scope: Scope) -> bool:
     """Whether a request brings files."""
-    return str(scope["path"]).rstrip("/").endswith("/upload")
+    return UPLOAD.match(route_of(scope)) is not None
+
+
+def route_of(scope: Scope) -> str:
+    """The path of a request as the page's framework looks it up: below the one that the page is served at, if any."""
+    path = str(scope["path"])
+    below = path.removeprefix(str(scope.get("root_path", "")))
+    return below if below.startswith("/") else path
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
