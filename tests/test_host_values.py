@@ -43,3 +43,13 @@ def test_a_call_by_the_name_of_upload_holds_no_more(way: str, tmp_path: Path) ->
     too_many = b"[" + b",".join([b"1"] * (MAX_VALUES + 1)) + b"]"
     assert Sent(tmp_path, path=path, bodies=[too_many]).status == 413
     assert Sent(tmp_path, path=path, headers={"content-length": str(9 * 2**20)}).status == 413
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_values_are_read_in_utf_8_alone(encoding: str, tmp_path: Path) -> None:
+    """In UTF-16 an escaped quote was taken for one that begins a text, and hid a million lists behind it."""
+    body = '{"data": ["\\"", [], []]}'.encode(encoding)
+    is_read = encoding.startswith("utf-8")
+    for bodies in ([body], [body[:3], body[3:]]):
+        sent = Sent(tmp_path, bodies=bodies)
+        assert (sent.status, sent.reached) == ((200, True) if is_read else (400, False))

@@ -30,6 +30,7 @@ MAX_VALUES = 10_000
 """Of such a request; the page sends some thirty, and a dozen for each file."""
 FORM_BYTES = MEGABYTE
 MANY_VALUES = f"The request holds too many values: send at most {MAX_VALUES:,}."
+NOT_UTF_8 = "The request is not written in UTF-8: send its JSON in UTF-8."
 FULL = "The server's room for uploads is full: try again in an hour."
 PART_MARK = b"content-disposition:"
 """Begins each part of an upload, in letters of any size; how a part then names its file can be written in many ways."""
@@ -167,6 +168,8 @@ class Gate:
                 if num_files > self._policy().max_files_a_request:
                     raise Refusal(413, f"At most {self._policy().max_files_a_request} files can be sent at once.")
             else:
+                if b"\0" in body:  # as all JSON in UTF-16 and UTF-32, which the framework reads too
+                    raise Refusal(400, NOT_UTF_8)
                 values.feed(body)
                 if values.number > MAX_VALUES:
                     raise Refusal(413, MANY_VALUES)

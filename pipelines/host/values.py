@@ -12,7 +12,7 @@ MARKS = (b",", b"[", b"{")
 
 
 class Values:
-    """Counts the marks that begin lists, objects, and what follows in them; a body may come in any pieces."""
+    """Counts the marks that begin lists, objects, and what follows in them, in UTF-8; a body may come in any pieces."""
 
     def __init__(self) -> None:
         self.number = 0
