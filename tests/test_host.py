@@ -151,7 +151,7 @@ def test_pages_of_other_sites_change_nothing(
 
 
 UPLOAD = "/gradio_api/upload"
-SMALL = replace(PRIVATE_HOST, max_file_bytes=1000, max_uploads_a_minute=3, quota_bytes=5000, max_files_a_request=2)
+SMALL = replace(PRIVATE_HOST, max_file_bytes=1000, max_uploads_a_minute=3, quota_bytes=3_000_000, max_files_a_request=2)
 FORM_BYTES = 1_000_000
 PART = b'Content-Disposition: form-data; name="files"; %s\r\n\r\nx\r\n'
 
@@ -250,8 +250,9 @@ def test_files_come_in_by_one_door(path: str, root_path: str, brings_files: bool
 
 
 def test_uploads_have_a_quota_on_the_disk(tmp_path: Path) -> None:
-    (tmp_path / "old").write_bytes(bytes(4990))
+    (tmp_path / "old").write_bytes(bytes(2_999_990))
     assert Sent(tmp_path, SMALL, path=UPLOAD, headers={"content-length": "11"}).status == 507
+    assert Sent(tmp_path, SMALL, path=UPLOAD, headers={"content-length": "10"}).status == 200
 
 
 @pytest.mark.parametrize("told", [["6.6.6.6, 7.7.7.7"], ["6.6.6.6", "7.7.7.7"], ["6.6.6.6, 8.8.8.8", "7.7.7.7"]])

@@ -3,7 +3,7 @@
 A page of another site must not act through a visitor's browser, so a request with an `Origin` of its own is refused; a
 name that somebody points at this machine must not reach it either, so the `Host` has to be known. Bodies are bounded,
 also where their length is not told, so are the values of what is no upload, and so are the files of one request and
-what all uploads take together.
+what all uploads take together, those on their way included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pipelines.disk import is_full
 from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.host.policy import MEGABYTE, Policy
-from pipelines.host.sweeping import files_in
+from pipelines.host.room import Room
 from pipelines.host.values import Values
 
 LOGGER = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ SHUT = re.compile(
 machine read a recording, or write what no quota counts."""
 UPLOAD = re.compile(r"/gradio_api/upload/?$")
 """The one way in for files; like the framework's own, it lets a line end behind it."""
-SIZE_LASTS_S = 5.0
 
 
 class Refusal(Exception):
@@ -63,9 +62,8 @@ class Gate:
     """Lets requests through to an ASGI application, or answers them itself with a sentence."""
 
     def __init__(self, app: Application, policy: Callable[[], Policy], uploads: Callable[[], Path]) -> None:
-        self._app, self._policy, self._uploads = app, policy, uploads
+        self._app, self._policy, self._room = app, policy, Room(uploads)
         self._recent: dict[str, deque[float]] = {}
-        self._held = (0.0, 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on where nothing is wrong with it."""
@@ -80,8 +78,8 @@ class Gate:
             await send(message)
 
         try:
-            self._check(scope)
-            await self._app(scope, self._bounded(scope, receive), note)
+            with self._room.awaiting(self._check(scope)) as come:
+                await self._app(scope, self._bounded(scope, receive, come), note)
         except Refusal as refusal:
             if not has_begun:
                 await _refuse(refusal, send)
@@ -91,7 +89,8 @@ class Gate:
             LOGGER.error("the disk takes no more: %s", error)
             await _refuse(Refusal(507, FULL), send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> int:
+        """How many bytes of an upload are awaited. Raises Refusal for what is not let through."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "")
         if not self._knows(host):
@@ -101,16 +100,19 @@ class Gate:
         if SHUT.match(route_of(scope)):
             raise Refusal(404, "There is nothing here: open the page itself.")
         if scope["method"] in SAFE_METHODS:
-            return
+            return 0
         origin = headers.get("origin")
         is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
         if is_foreign or headers.get("sec-fetch-site") == "cross-site":
             raise Refusal(403, "Pages of other sites may not send anything here: open the page itself.")
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._most(scope):
+        most = self._most(scope)  # so much may come in pieces, whatever length is told beside
+        length = str(most) if "transfer-encoding" in headers else headers.get("content-length", str(most))
+        if not length.isdecimal() or int(length) > most:
             raise Refusal(413, self._too_much())
-        if is_upload(scope):
-            self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
+        if not is_upload(scope):
+            return 0
+        self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
+        return int(length)
 
     def _knows(self, host: str) -> bool:
         hosts = self._policy().hosts
@@ -138,19 +140,12 @@ class Gate:
             recent.popleft()
         if len(recent) >= policy.max_uploads_a_minute:
             raise Refusal(429, "That are too many uploads in a minute: wait a little and add the rest.")
-        if self._uploaded_bytes(now_s) + num_bytes > policy.quota_bytes:
+        if self._room.taken_bytes() + num_bytes > policy.quota_bytes:
             raise Refusal(507, FULL)
         recent.append(now_s)
 
-    def _uploaded_bytes(self, now_s: float) -> int:
-        since_s, num_bytes = self._held
-        if now_s - since_s > SIZE_LASTS_S or not since_s:
-            num_bytes = sum(found.st_size for _, found in files_in(self._uploads()))
-            self._held = now_s, num_bytes
-        return num_bytes
-
-    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """`receive`, which raises Refusal once more has come than may."""
+    def _bounded(self, scope: Scope, receive: Receive, come: Callable[[int], None]) -> Receive:
+        """`receive`, which tells `come` of an upload's bytes, and raises Refusal once more has come than may."""
         most, num_bytes, num_files, tail = self._most(scope), 0, 0, b""
         values = Values()
 
@@ -162,6 +157,7 @@ class Gate:
             if num_bytes > most:
                 raise Refusal(413, self._too_much())
             if is_upload(scope):
+                come(len(body))
                 joined = tail + body.lower()
                 num_files += joined.count(PART_MARK)
                 tail = joined[-len(PART_MARK) + 1 :]
