@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.host import PUBLIC_HOST, Audience, Listening
-from pipelines.host.audience import UNHEARD_S, Stream, stream_of
+from pipelines.host.audience import MAX_KNOWN, UNHEARD_S, Stream, stream_of
 from pipelines.host.policy import policy_of
 from pipelines.host.sweeping import Sweep
 from pipelines.page.sessions import LOOSE_S, MAX_SESSIONS, Sessions
@@ -76,6 +76,17 @@ def test_a_stream_that_breaks_is_no_longer_open(audience: Audience) -> None:
     assert not audience.hears("abc")
     assert audience.left_s("abc") == 0.0
     assert audience.left_s("never came") is None
+
+
+def test_of_too_many_names_those_are_forgotten_whose_stream_was_closed_longest_ago(
+    audience: Audience, clock: Clock
+) -> None:
+    """One that had been closed before kept its old place: it went first, though it was closed again just now."""
+    for name in ["mine", *map(str, range(MAX_KNOWN - 1)), "mine", "one more"]:
+        with audience.listening(page_of(name)):
+            clock.now_s += 1
+    assert audience.left_s("mine") == 1.0
+    assert audience.left_s("0") is None
 
 
 def ticking(clock: Clock, ended: list[bool]) -> Iterator[int]:

@@ -58,6 +58,7 @@ class Audience:
                 self._open[name] -= 1
                 if not self._open[name]:
                     del self._open[name]
+                self._closed_s.pop(name, None)  # one that is closed again is the newest
                 self._closed_s[name] = self._clock_s()
                 while len(self._closed_s) > MAX_KNOWN:  # the oldest first
                     del self._closed_s[next(iter(self._closed_s))]
