@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipelines.host.gate import MAX_VALUES
 from tests.hostile.requests import run
 from tests.hostile.tab import Tab
 from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmful_labels
@@ -47,6 +48,30 @@ def test_a_session_has_a_short_name(way: str, page_server: PageServer) -> None:
         refused = client.post(f"gradio_api/{way}", json=body)
     assert refused.status_code == 400
     assert "at most 128 characters" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("way", ["queue/join", "run/upload", "call/ask"])
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        pytest.param(
+            b"[" * (MAX_VALUES + 1), 413, "The request holds too many values: send at most 10,000.", id="values"
+        ),
+        pytest.param(
+            '{"data": []}'.encode("utf-16"),
+            400,
+            "The request is not written in UTF-8: send its JSON in UTF-8.",
+            id="not UTF-8",
+        ),
+    ],
+)
+def test_a_body_that_is_refused_is_told_why(
+    way: str, body: bytes, status: int, sentence: str, page_server: PageServer
+) -> None:
+    """The framework took the refusal for JSON that it cannot read, and said so."""
+    with httpx.Client(base_url=page_server.address, timeout=60) as client:
+        told = client.post(f"gradio_api/{way}", content=body, headers={"content-type": "application/json"})
+    assert (told.status_code, told.text) == (status, sentence)
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(page_server: PageServer) -> None:

@@ -70,16 +70,27 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        has_begun = False
+        has_begun, refused = False, None
+
+        async def take() -> Message:
+            nonlocal refused
+            try:
+                return await bounded()
+            except Refusal as refusal:
+                refused = refusal
+                raise
 
         async def note(message: Message) -> None:
             nonlocal has_begun
+            if refused is not None and not has_begun:  # the framework would say that it cannot read the body
+                raise refused
             has_begun = True
             await send(message)
 
         try:
             with self._room.awaiting(self._check(scope)) as come:
-                await self._app(scope, self._bounded(scope, receive, come), note)
+                bounded = self._bounded(scope, receive, come)
+                await self._app(scope, take, note)
         except Refusal as refusal:
             if not has_begun:
                 await _refuse(refusal, send)
