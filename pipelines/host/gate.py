@@ -88,9 +88,9 @@ class Gate:
             await send(message)
 
         try:
-            with self._room.awaiting(self._check(scope)) as come:
-                bounded = self._bounded(scope, receive, come)
-                await self._app(scope, take, note)
+            self._check(scope)
+            bounded = self._bounded(scope, receive)
+            await self._app(scope, take, note)
         except Refusal as refusal:
             if not has_begun:
                 await _refuse(refusal, send)
@@ -100,8 +100,8 @@ class Gate:
             LOGGER.error("the disk takes no more: %s", error)
             await _refuse(Refusal(507, FULL), send)
 
-    def _check(self, scope: Scope) -> int:
-        """How many bytes of an upload are awaited. Raises Refusal for what is not let through."""
+    def _check(self, scope: Scope) -> None:
+        """Raise Refusal for what is not let through."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "")
         if not self._knows(host):
@@ -111,19 +111,16 @@ class Gate:
         if SHUT.match(route_of(scope)):
             raise Refusal(404, "There is nothing here: open the page itself.")
         if scope["method"] in SAFE_METHODS:
-            return 0
+            return
         origin = headers.get("origin")
         is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
         if is_foreign or headers.get("sec-fetch-site") == "cross-site":
             raise Refusal(403, "Pages of other sites may not send anything here: open the page itself.")
-        most = self._most(scope)  # so much may come in pieces, whatever length is told beside
-        length = str(most) if "transfer-encoding" in headers else headers.get("content-length", str(most))
-        if not length.isdecimal() or int(length) > most:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._most(scope):
             raise Refusal(413, self._too_much())
-        if not is_upload(scope):
-            return 0
-        self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
-        return int(length)
+        if is_upload(scope):
+            self._admit(address_of(scope, self._policy().trusts_proxy), int(length))
 
     def _knows(self, host: str) -> bool:
         hosts = self._policy().hosts
@@ -151,12 +148,16 @@ class Gate:
             recent.popleft()
         if len(recent) >= policy.max_uploads_a_minute:
             raise Refusal(429, "That are too many uploads in a minute: wait a little and add the rest.")
-        if self._room.taken_bytes() + num_bytes > policy.quota_bytes:
-            raise Refusal(507, FULL)
+        self._hold(num_bytes)
         recent.append(now_s)
 
-    def _bounded(self, scope: Scope, receive: Receive, come: Callable[[int], None]) -> Receive:
-        """`receive`, which tells `come` of an upload's bytes, and raises Refusal once more has come than may."""
+    def _hold(self, num_bytes: int) -> None:
+        """Raise Refusal where so much more than has come would be too much."""
+        if self._room.taken_bytes() + num_bytes > self._policy().quota_bytes:
+            raise Refusal(507, FULL)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive`, which raises Refusal once more has come than may."""
         most, num_bytes, num_files, tail = self._most(scope), 0, 0, b""
         values = Values()
 
@@ -168,7 +169,8 @@ class Gate:
             if num_bytes > most:
                 raise Refusal(413, self._too_much())
             if is_upload(scope):
-                come(len(body))
+                self._hold(len(body))
+                self._room.come(len(body))
                 joined = tail + body.lower()
                 num_files += joined.count(PART_MARK)
                 tail = joined[-len(PART_MARK) + 1 :]

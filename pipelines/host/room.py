@@ -1,14 +1,13 @@
-"""How much room all uploads take together: what lies on the disk, and what is still on its way there.
+"""How much room all uploads take together: what lies on the disk, and what came since that was looked through.
 
-To look through the disk takes a while, so what was found holds for some seconds, and what comes meanwhile is added.
-Used by one event loop, without a lock.
+To look through the disk takes a while, so what was found holds for some seconds. What is announced and has not come
+takes no room: whoever sends nothing would keep it from everybody else. Used by one event loop, without a lock.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.host.sweeping import files_in
@@ -22,34 +21,16 @@ class Room:
     def __init__(self, folder: Callable[[], Path], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._folder, self._clock_s = folder, clock_s
         self._looked_s: float | None = None
-        self._come_bytes = 0
-        self._awaited_bytes = 0
+        self._num_bytes = 0
 
     def taken_bytes(self) -> int:
-        """What has come and what is awaited."""
+        """What was found, and what has come since."""
         now_s = self._clock_s()
         if self._looked_s is None or now_s - self._looked_s > FOUND_LASTS_S:
-            self._come_bytes = sum(found.st_size for _, found in files_in(self._folder()))
+            self._num_bytes = sum(found.st_size for _, found in files_in(self._folder()))
             self._looked_s = now_s
-        return self._come_bytes + self._awaited_bytes
+        return self._num_bytes
 
-    @contextmanager
-    def awaiting(self, num_bytes: int) -> Iterator[Callable[[int], None]]:
-        """An upload of at most so many bytes is on its way meanwhile; what is yielded is told of each piece that came.
-
-        A piece is awaited no more: it lies in a file, where it is found with the others.
-        """
-        left_bytes = num_bytes
-        self._awaited_bytes += num_bytes
-
-        def come(piece_bytes: int) -> None:
-            nonlocal left_bytes
-            due_bytes = min(piece_bytes, left_bytes)
-            left_bytes -= due_bytes
-            self._awaited_bytes -= due_bytes
-            self._come_bytes += piece_bytes
-
-        try:
-            yield come
-        finally:
-            self._awaited_bytes -= left_bytes
+    def come(self, num_bytes: int) -> None:
+        """Count a piece of an upload, which lies in a file of the folder from now on."""
+        self._num_bytes += num_bytes
