@@ -186,6 +186,20 @@ def test_events_are_listed_and_lie_on_the_timeline() -> None:
     assert 'width="25.00%"' in html
 
 
+def test_times_late_in_a_long_clip_are_held_to_the_frame() -> None:
+    """A click on one led to the frame before: from 1,000 s on, six digits are too few."""
+    ball = Region("ball", box=(0, 0, 9, 9), time_s=1234.564)
+    html = timeline([Event(1234.5005, 1234.5645, "it flies")], marks(ball), 5000.0625)
+    assert re.findall('data-(?:time|end|length)="(.*?)"', html) == [
+        "5000.0625",
+        "1234.5005",
+        "1234.564",
+        "1234.5005",
+        "1234.5645",
+    ]
+    assert 'class="gb-show" data-time="1234.564"' in evidence_html(result(clip(), regions=(ball,)), Given(1))
+
+
 def test_places_of_one_name_are_a_track() -> None:
     ball = [Region("ball", box=(0, 0, 9, 9), time_s=time_s) for time_s in (3.0, 1.0)]
     html = timeline([], marks(*ball, Region("cat", point=(1, 1), time_s=2.0), Region("dog", point=(1, 1))), 4.0)

@@ -18,6 +18,8 @@ ITEM = '{"bbox_2d": [100, 200, 300, 400], "label": "red circle"}'
 CASES = {
     "a moment": ("At 0:07 it turns.", "At [0:07](#gb-time-7) it turns."),
     "a span": ("It runs from 3.2 s to 5 s.", "It runs from [3.2 s to 5 s](#gb-time-3.2-5)."),
+    "late in a long clip": ("At 1234.567 s it turns.", "At [1234.567 s](#gb-time-1234.567) it turns."),
+    "nearly at once": ("At 0.00001 s it turns.", "At [0.00001 s](#gb-time-0.00001) it turns."),
     "in a list of times": ("at 0:05, 0:07", "at [0:05](#gb-time-5), [0:07](#gb-time-7)"),
     "in angles": ("at <28.2 seconds>", "at [&lt;28.2 seconds>](#gb-time-28.2)"),
     "in bold": ("at **0:07**", "at **[0:07](#gb-time-7)**"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 from PIL import Image
 
 from pipelines.conversation import Draft
+from pipelines.media import open_once
+from pipelines.present.frames import strip
+from pipelines.present.moments import AtTimes
 from pipelines.present.pointing import LEAST_PX, NOTHING_THERE, Pointing, point, pointed_html, pointing_of
 from pipelines.present.shelf import MAX_AGE_S, Shelf
-from pipelines.types import UserError
+from pipelines.types import Clip, UserError
 from tests.media_makers import number_in, write_clip
 
 
@@ -97,6 +101,17 @@ def test_a_box_at_a_time_shows_the_frame_that_is_shown_then(tmp_path: Path) -> N
     box = point(Pointing(0, (0, 0, 1000, 1000), 2.04), [clip], Shelf(tmp_path))
     assert [number_in(pixels(file)) for file in box.files] == [20]
     assert box.words == "At 2.0 seconds, in this region [0, 0, 1000, 1000]"
+
+
+def test_a_frame_that_is_dragged_over_late_in_a_long_clip_is_the_one_that_is_cut(tmp_path: Path) -> None:
+    """Its time was in the page with six digits: behind 1,000 s the frame before it was cut."""
+    times_ms = (0, 1_234_500, 1_234_564)
+    clip = write_clip(tmp_path / "clip.mp4", frames=len(times_ms), times_ms=times_ms)
+    item = open_once(clip, AtTimes(tuple(time_ms / 1000 for time_ms in times_ms)))
+    assert isinstance(item, Clip)
+    for number, told in enumerate(re.findall('data-time="(.*?)"', strip(item, []))):
+        dragged = pointing_of({"medium": 0, "box": [0, 0, 1000, 1000], "time_s": float(told)}, 1)
+        assert [number_in(pixels(file)) for file in point(dragged, [clip], Shelf(tmp_path)).files] == [number]
 
 
 def test_among_several_the_medium_is_named(photo: Path, tmp_path: Path) -> None:

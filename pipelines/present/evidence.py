@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.present.frames import marked_figures, strip
 from pipelines.present.linked import NOTHING_NAMED, clip_times
+from pipelines.present.moments import exact
 from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
@@ -165,7 +166,7 @@ def _chip(mark: Mark) -> str:
     colour, ink = mark.colours
     time_s = mark.region.time_s
     when = "" if time_s is None else f" <time>{seconds(time_s)}</time>"
-    time = "" if time_s is None else f' data-time="{time_s:g}"'
+    time = "" if time_s is None else f' data-time="{exact(time_s)}"'
     return (
         f'<li class="gb-chip" data-marks="{mark.number}"><button type="button" class="gb-show"{time}>'
         f'<b style="background:{colour};color:{ink}">{mark.number}</b> <span translate="no">{escape(mark.label)}</span>'

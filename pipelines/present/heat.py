@@ -20,6 +20,7 @@ from PIL import Image
 from pipelines.present.answered import Answered
 from pipelines.present.evidence import title_of
 from pipelines.present.frames import THUMBNAIL_PX, chosen_frames, nearest
+from pipelines.present.moments import exact
 from pipelines.present.overlay import data_uri, figure
 from pipelines.present.timeline import seconds
 from pipelines.types import Gaze, Point
@@ -118,7 +119,7 @@ def _missing(place: tuple[int, int], answered: Answered, frame_at: FrameAt) -> s
 def _frames(place: tuple[int, int], times_s: Sequence[float]) -> list[str]:
     number, patch = place
     shown = times_s[2 * patch : 2 * patch + 2]
-    return [f'{_section(number)} .gb-strip .gb-frame[data-time="{time_s:g}"]' for time_s in shown]
+    return [f'{_section(number)} .gb-strip .gb-frame[data-time="{exact(time_s)}"]' for time_s in shown]
 
 
 def _section(number: int) -> str:

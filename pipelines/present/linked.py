@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from pipelines.grounding import UNSPACED, ToldTime, is_within, told_times
 from pipelines.present.markdown import FENCE, FORMULA, escaped, safe_markdown
+from pipelines.present.moments import exact
 from pipelines.types import Event, Grounding, Region
 
 NOTHING_NAMED = "The answer names no place and no time."
@@ -91,7 +92,7 @@ def marks_link(numbers: Iterable[int]) -> str:
 
 def time_link(start_s: float, end_s: float) -> str:
     """The address of a time or a span."""
-    return f"#gb-time-{start_s:g}" + (f"-{end_s:g}" if end_s > start_s else "")
+    return f"#gb-time-{exact(start_s)}" + (f"-{exact(end_s)}" if end_s > start_s else "")
 
 
 def _names(numbered: Sequence[tuple[int, Region]]) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""Frames of a clip at moments: the one that a player would show then, in its full size."""
+"""Frames of a clip at moments: the one that a player would show then, in its full size; how a page holds a moment."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ class AtTimes:
     def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:  # noqa: ARG002
         """One frame, uint8 [height, width, 3]."""
         return rgb if self.size is None else resized(rgb, self.size)
+
+
+def exact(time_s: float) -> str:
+    """A time as a page holds it, in seconds: within `TOLERANCE_S` however long the clip is, and never as a power."""
+    return f"{time_s:.6f}".rstrip("0").rstrip(".")
 
 
 def shown_at(times_s: Sequence[float], time_s: float) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from pipelines.present.moments import exact
 from pipelines.types import Box, Region
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def figure(
     """The picture of that address and size [width, height] with its marks, and its caption where it has one."""
     width, height = size
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    time = "" if time_s is None else f' data-time="{time_s:g}"'
+    time = "" if time_s is None else f' data-time="{exact(time_s)}"'
     return (
         f'<figure class="{classes}"{time}><div class="gb-canvas" style="--ratio:{width / height:.5f}">'
         f'<div class="gb-stage"><img src="{escape(source)}" width="{width}" height="{height}" alt="{escape(alt)}"'

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from pipelines.present.moments import exact
 from pipelines.present.overlay import Mark
 from pipelines.types import Event
 
@@ -29,8 +30,8 @@ def timeline(events: Sequence[Event], marks: Sequence[Mark], duration_s: float) 
     followed = [_track_svg(track, length_s, len(spans) + lane) for lane, track in enumerate(by_label)]
     height = LANE_PX * max(1, len(spans) + len(followed)) + 4
     return (
-        f'<div class="gb-time-scale"><svg class="gb-timeline" data-length="{length_s:g}" height="{height}" role="img"'
-        f' aria-label="{escape(_spoken(events, by_label))}">{"".join(spans)}{"".join(followed)}'
+        f'<div class="gb-time-scale"><svg class="gb-timeline" data-length="{exact(length_s)}" height="{height}"'
+        f' role="img" aria-label="{escape(_spoken(events, by_label))}">{"".join(spans)}{"".join(followed)}'
         f'<rect class="gb-chosen" height="100%" width="0"/><line class="gb-playhead" x1="0" x2="0" y2="100%"/></svg>'
         f'<p class="gb-scale" aria-hidden="true"><span>0 s</span><span>{seconds(length_s)}</span></p></div>'
         f"{_list(events)}"
@@ -48,7 +49,7 @@ def tracks(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
 def _span_svg(event: Event, length_s: float, lane: int) -> str:
     width = max(100 * (event.end_s - event.start_s) / length_s, LEAST_PERCENT)
     return (
-        f'<rect class="gb-span" data-time="{event.start_s:g}" x="{100 * event.start_s / length_s:.2f}%"'
+        f'<rect class="gb-span" data-time="{exact(event.start_s)}" x="{100 * event.start_s / length_s:.2f}%"'
         f' y="{3 + LANE_PX * lane}" width="{width:.2f}%" height="{LANE_PX - 4}" rx="3">'
         f"<title>{escape(event.label)}</title></rect>"
     )
@@ -59,8 +60,9 @@ def _track_svg(track: Sequence[Mark], length_s: float, lane: int) -> str:
     places = [(mark, min(100.0, 100 * (mark.region.time_s or 0.0) / length_s)) for mark in track]
     y = 3 + LANE_PX * lane + (LANE_PX - 4) / 2
     dots = "".join(
-        f'<circle class="gb-mark" data-marks="{mark.number}" data-time="{mark.region.time_s:g}" cx="{x:.2f}%"'
-        f' cy="{y:g}" r="5" fill="{mark.colours[0]}"><title translate="no">{escape(mark.label)}</title></circle>'
+        f'<circle class="gb-mark" data-marks="{mark.number}" data-time="{exact(mark.region.time_s or 0.0)}"'
+        f' cx="{x:.2f}%" cy="{y:g}" r="5" fill="{mark.colours[0]}">'
+        f'<title translate="no">{escape(mark.label)}</title></circle>'
         for mark, x in places
     )
     return f'<line class="gb-track" x1="{places[0][1]:.2f}%" x2="{places[-1][1]:.2f}%" y1="{y:g}" y2="{y:g}"/>{dots}'
@@ -68,7 +70,7 @@ def _track_svg(track: Sequence[Mark], length_s: float, lane: int) -> str:
 
 def _list(events: Sequence[Event]) -> str:
     items = "".join(
-        f'<li><button type="button" class="gb-seek" data-time="{event.start_s:g}" data-end="{event.end_s:g}">'
+        f'<li><button type="button" class="gb-seek" data-time="{exact(event.start_s)}" data-end="{exact(event.end_s)}">'
         f"{seconds(event.start_s)} – {seconds(event.end_s)}</button>"
         f' <span translate="no">{escape(event.label)}</span></li>'
         for event in events
