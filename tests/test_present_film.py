@@ -5,12 +5,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.conversation import Draft, Reply, Round
-from pipelines.media import footage
+from pipelines.media import footage, probe
 from pipelines.present.claims import Claimed, claims
 from pipelines.present.film import MAX_SIDE_PX, NO_CLIP_MARKED, marked_clips
-from pipelines.types import UserError
+from pipelines.types import ProbedClip, UserError
 from tests.media_makers import number_in, write_clip
 
 TRACK = '[{"time": 1, "bbox_2d": [100, 100, 900, 900], "label": "a"}]'
@@ -70,6 +71,18 @@ def test_frames_that_stay_for_long_have_the_marks_of_all_of_their_time(tmp_path:
     assert [number for number, (_, rgb) in enumerate(frames) if 10 < rgb[-3].mean() < 25] == [4]
 
 
+def test_the_last_frame_stays_as_long_as_in_the_clip(tmp_path: Path) -> None:
+    """It was gone after a thirtieth of a second: what was told of the last of some slides could not be read."""
+    first, *others = (Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue"))
+    clip = tmp_path / "slides.gif"
+    first.save(clip, save_all=True, append_images=others, duration=[1000, 1000, 3000])
+    (path,) = marked_clips(claimed_of("From 2 s to 5 s it is blue", clip), tmp_path, lambda _: None)
+    probed = probe(path)
+    assert isinstance(probed, ProbedClip)
+    assert probed.duration_s == pytest.approx(5.0)
+    assert [time_s for time_s, _ in frames_of(path)] == pytest.approx([0.0, 1.0, 2.0])
+
+
 def test_a_large_clip_of_odd_sides_is_reduced(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.webm", "libvpx", size=(1601, 201), frames=3)
     (path,) = marked_clips(claimed_of(TRACK, clip), tmp_path, lambda _: None)
@@ -85,3 +98,9 @@ def test_a_clip_without_marks_is_told_and_so_is_a_marked_picture(tmp_path: Path,
         marked_clips(claimed_of('[{"bbox_2d": [1, 2, 3, 4]}]', picture), tmp_path, lambda _: None)
     with pytest.raises(UserError, match="is a picture"), footage(picture, lambda _times, _duration: [0]):
         pass
+
+
+def test_a_frame_that_stays_longer_than_an_mp4_can_tell_is_written(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "nights.mp4", frames=2, times_ms=(0, 30_000_000))
+    (path,) = marked_clips(claimed_of('[{"time": 0, "bbox_2d": [100, 100, 900, 900]}]', clip), tmp_path, lambda _: None)
+    assert len(frames_of(path)) == 2

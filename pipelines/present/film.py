@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from PIL import Image, ImageDraw
 
 from pipelines.media import footage
@@ -34,8 +35,11 @@ MAX_FRAMES = 18_000
 SHOWN_S = 0.5
 """A mark is shown so long before and after its time: two frames a second are what a model usually sees."""
 TICKS_A_SECOND = 90_000
+MAX_STAY_TICKS = 2**31 - 1
+"""Over six hours; an MP4 is refused whose frame is said to stay longer."""
 NO_CLIP_MARKED = "The answer marks no clip: ask for places or times in one first."
-CODEC_OPTIONS = {"preset": "veryfast", "crf": "21"}
+CODEC_OPTIONS = {"preset": "veryfast", "crf": "21", "bf": "0"}
+"""No frame is coded from a later one: how long the last one stays counts only where it is also written last."""
 
 Progress = Callable[[float], None]
 """Told how much is done, 0 to 1."""
@@ -85,12 +89,14 @@ def burn(
         stream = output.add_stream("libx264", rate=30, options=CODEC_OPTIONS)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_A_SECOND)
+        stream.codec_context.flags |= Flags.frame_duration
         for count, lasting in enumerate(_lasting(frames), 1):
             if count == 1:
                 stream.height, stream.width = lasting.rgb.shape[:2]
             drawn = _drawn(lasting.rgb, [mark for mark in marks if lasting.has(mark)], lasting.told(events))
             picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
             picture.pts, picture.time_base = round(lasting.start_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
+            picture.duration = min(MAX_STAY_TICKS, round(lasting.end_s * TICKS_A_SECOND) - picture.pts)
             output.mux(stream.encode(picture))
             on_progress(min(1.0, count / frames.num_frames))
         output.mux(stream.encode())
