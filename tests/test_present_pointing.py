@@ -128,6 +128,17 @@ def test_without_a_question_nothing_is_asked(photo: Path, tmp_path: Path) -> Non
     assert pointed_html(None) == ""
 
 
+def test_a_part_whose_picture_was_thrown_away_is_still_told_and_can_be_left(tmp_path: Path) -> None:
+    """While such a part was marked, nothing of what an answer came to was drawn."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
+    span = point(Pointing(0, start_s=1.0, end_s=2.6), [clip], Shelf(tmp_path))
+    span.files[0].unlink()
+    span.files[1].write_bytes(b"")
+    html = pointed_html(span)
+    assert html.count("<img") == 2
+    assert f"<span>{span.words}</span><button" in html
+
+
 def test_what_a_page_sends_is_read() -> None:
     assert pointing_of({"medium": 1, "box": [500, -3, 100, 2000]}, 2) == Pointing(1, (100, 0, 500, 1000))
     assert pointing_of({"medium": 0, "box": [1, 2, 3, 4], "time_s": 1.5}, 1) == Pointing(0, (1, 2, 3, 4), 1.5)

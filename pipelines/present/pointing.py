@@ -107,15 +107,23 @@ def pointed_html(pointed: Pointed | None) -> str:
     """The chip over the composer that shows what the next question is about."""
     if pointed is None:
         return ""
-    images = "".join(f'<img src="{data_uri(_rgb(path), THUMBNAIL_PX)}" alt="">' for path in pointed.files)
     return (
-        f'<p class="gb-pointed">{images}<span>{escape(pointed.words)}</span>'
+        f'<p class="gb-pointed">{"".join(map(_thumbnail, pointed.files))}<span>{escape(pointed.words)}</span>'
         '<button type="button" aria-label="Ask about all of it again">×</button></p>'
     )
 
 
+def _thumbnail(path: Path) -> str:
+    """A picture that was kept, small; nothing where it was thrown away since."""
+    try:
+        rgb = _rgb(path)
+    except OSError:
+        return ""
+    return f'<img src="{data_uri(rgb, THUMBNAIL_PX)}" alt="">'
+
+
 def _rgb(path: Path) -> NDArray[np.uint8]:
-    """The pixels of a picture that was kept, uint8 [height, width, 3]."""
+    """The pixels of a picture that was kept, uint8 [height, width, 3]. Raises OSError where it is gone."""
     import numpy as np
 
     with Image.open(path) as picture:
