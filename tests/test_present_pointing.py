@@ -34,7 +34,7 @@ def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def test_a_box_goes_along_in_full_resolution(photo: Path, tmp_path: Path) -> None:
     pointed = point(Pointing(0, (100, 200, 500, 700)), [photo], Shelf(tmp_path))
     assert np.array_equal(pixels(pointed.files[0]), pixels(photo)[60:210, 40:200])
-    draft = pointed.told(Draft("What is it?", (photo,)))
+    draft = pointed.told(Draft("What is it?", (photo,)), ())
     assert draft == Draft("In this region [100, 200, 500, 700]: What is it?", (photo, *pointed.files), 0)
     assert len(pointed.files) == 1
 
@@ -85,7 +85,7 @@ def test_a_span_shows_frames_spread_over_it_with_their_times(tmp_path: Path) -> 
     assert [number_in(pixels(file)) for file in span.files] == [12, 16, 20, 24]
     assert span.words == "Between 1.0 and 2.6 seconds (see the frames at 1.2, 1.6, 2.0, 2.4 seconds)"
     assert pointed_html(span).count("<img") == 4
-    assert span.told(Draft("What happens?")).files == span.files
+    assert span.told(Draft("What happens?"), (clip,)).files == span.files
 
 
 def test_a_short_span_has_no_frame_twice(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_among_several_the_medium_is_named(photo: Path, tmp_path: Path) -> None:
 
 def test_without_a_question_nothing_is_asked(photo: Path, tmp_path: Path) -> None:
     pointed = point(Pointing(0, (0, 0, 500, 500)), [photo], Shelf(tmp_path))
-    assert pointed.told(Draft("  ", (photo,))) == Draft("  ", (photo,))
+    assert pointed.told(Draft("  ", (photo,)), ()) == Draft("  ", (photo,))
     assert 'alt="">' in pointed_html(pointed)
     assert pointed_html(None) == ""
 

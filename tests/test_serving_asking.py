@@ -120,7 +120,7 @@ def test_what_fails_gives_the_question_back(error: Exception, sentence: str, cap
 
 @pytest.mark.parametrize("question", ["", "What is it?"], ids=["empty", "refused"])
 def test_what_was_pointed_at_stays_where_the_question_about_it_fails(question: str) -> None:
-    pointed = Pointed("In this region [100, 100, 200, 200]", (Path("region.png"),), 0)
+    pointed = Pointed("In this region [100, 100, 200, 200]", (Path("region.png"),), (Path("One.png"),))
     session = answered("One")
     session.pointed = pointed
     session.begin(Draft(question))
@@ -406,6 +406,32 @@ def test_an_edited_question_that_fails_leaves_the_conversation_as_it_was() -> No
     session.begin(Draft("One at last"))  # still in the place of the first
     last(ask(session, Settings(), replying()))
     assert questions(session) == ["One at last"]
+
+
+@pytest.mark.parametrize("file", ["One.png", "Other.png"])
+def test_a_marked_part_goes_with_the_medium_that_an_edit_takes_away(file: str) -> None:
+    """The next question was about another picture then, or about one that was not there at all."""
+    session, part = answered("One", "Two"), Path("part.png")
+    of_first, of_second = (
+        Pointed(f"In this region of Picture {number}", (part,), session.files[:number]) for number in (1, 2)
+    )
+    for pointed, is_there in ((of_second, False), (of_first, file == "One.png")):
+        session.pointed = pointed
+        session.edit(0, Draft(""))
+        draft = Draft("What is it?", (Path(file),))
+        session.begin(draft)
+        about = Draft(f"In this region of Picture 1: {draft.question}", (*draft.files, part), 0)
+        assert session.pending == (about if is_there else draft)
+        last(ask(session, Settings(), failing(UserError("No."))))
+        assert session.pointed is pointed
+
+
+def test_a_marked_part_goes_with_the_medium_that_was_taken_back() -> None:
+    session = answered("One", "Two")
+    session.pointed = Pointed("In this region of Picture 2", (Path("part.png"),), session.files)
+    session.undo(Draft(""))
+    session.begin(Draft("What is it?"))
+    assert session.pending == Draft("What is it?")
 
 
 def test_an_edit_that_is_left_gives_back_what_was_typed() -> None:

@@ -66,17 +66,24 @@ class Pointing:
 
 @dataclass(frozen=True)
 class Pointed:
-    """What the next question is about: in words, as files of pictures of it, and the medium that has it."""
+    """What the next question is about: in words, and as files of pictures of it.
+
+    The medium that has it is the last of `media`, the first files of the conversation.
+    """
 
     words: str
     files: tuple[Path, ...]
-    medium: int
+    media: tuple[Path, ...]
 
-    def told(self, draft: Draft) -> Draft:
-        """The draft as a question about it; one without a question stays as it is."""
-        if not draft.question.strip():
+    def told(self, draft: Draft, before: tuple[Path, ...]) -> Draft:
+        """The draft as a question about it, in a conversation that has the files `before`.
+
+        One without a question stays as it is, and so does one where other media stand there now, or fewer: the words
+        count them.
+        """
+        if not draft.question.strip() or (*before, *draft.files)[: len(self.media)] != self.media:
             return draft
-        return Draft(f"{self.words}: {draft.question}", (*draft.files, *self.files), self.medium)
+        return Draft(f"{self.words}: {draft.question}", (*draft.files, *self.files), len(self.media) - 1)
 
 
 def pointing_of(value: object, num_media: int) -> Pointing:
@@ -100,7 +107,7 @@ def point(pointing: Pointing, files: Sequence[Path], shelf: Shelf) -> Pointed:
     left, top, right, bottom = _pixels(pointing.box or (0.0, 0.0, 1000.0, 1000.0), frames.shape[2], frames.shape[1])
     names = _names(files[pointing.medium], times_s)
     kept = tuple(shelf.keep(rgb[top:bottom, left:right], name) for rgb, name in zip(frames, names, strict=True))
-    return Pointed(_words(pointing, files, times_s), kept, pointing.medium)
+    return Pointed(_words(pointing, files, times_s), kept, tuple(files[: pointing.medium + 1]))
 
 
 def pointed_html(pointed: Pointed | None) -> str:

@@ -30,6 +30,11 @@ def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
     return chat
 
 
+def files_of(rounds: Sequence[Round]) -> tuple[Path, ...]:
+    """The files of rounds, in the order in which the model gets them."""
+    return tuple(path for past in rounds for path in past.draft.files)
+
+
 @dataclass(frozen=True, eq=False)
 class Flags:
     """Of a question: what stops it, what ends its reasoning, and what is set once it has ended."""
@@ -96,7 +101,7 @@ class Session:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files of all rounds, in the order in which the model gets them."""
-        return tuple(path for past in self.rounds for path in past.draft.files)
+        return files_of(self.rounds)
 
     @property
     def can_rewind(self) -> bool:
@@ -124,9 +129,13 @@ class Session:
         self._name, self.kept_s = name, 0.0
 
     def begin(self, draft: Draft) -> None:
-        """Take a question of the composer on its way, about what was pointed at, with a stop of its own."""
+        """Take a question of the composer on its way, about what was pointed at, with a stop of its own.
+
+        It is about no part where the medium that has it is not in its place any more.
+        """
         place = len(self.rounds) if self.editing is None else self.editing
-        self._begin(self.pointed.told(draft) if self.pointed else draft, place)
+        before = files_of(self.rounds[:place])
+        self._begin(self.pointed.told(draft, before) if self.pointed else draft, place)
         self._typed, self._pointed, self.pointed = draft, self.pointed, None
 
     def retry(self) -> None:
