@@ -18,7 +18,8 @@ WEIGHTS = "more.safetensors"
 class HubServer:
     """Serves the files of a folder as the model `hub_id`.
 
-    `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in them until it `may_go_on`.
+    `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in them until it `may_go_on`;
+    `refusals` the status and the code of the error that it gives instead of them, each time.
     """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
@@ -27,6 +28,7 @@ class HubServer:
         self.hub_id = hub_id
         self.breaks_at: list[int] = []
         self.holds_at: int | None = None
+        self.refusals: list[tuple[int, str]] = []
         self.may_go_on = threading.Event()
         self.claimed_bytes: int | None = None
         self.is_damaged = False
@@ -66,9 +68,9 @@ class HubServer:
                 else:
                     self._json({}, "RepoNotFound")
 
-            def _json(self, value: object, error: str) -> None:
+            def _json(self, value: object, error: str, status: int = 404) -> None:
                 data = json.dumps(value).encode()
-                self.send_response(404 if error else 200)
+                self.send_response(status if error else 200)
                 if error:
                     self.send_header("X-Error-Code", error)
                 self.send_header("content-type", "application/json")
@@ -83,6 +85,11 @@ class HubServer:
                     self._json({}, "EntryNotFound")
                     return
                 asked = self.headers.get("range", "")
+                if name == WEIGHTS and self.command == "GET" and server.refusals:
+                    server.ranges.append(asked)
+                    status, error = server.refusals.pop(0)
+                    self._json({}, error, status)
+                    return
                 start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
                 sent = data[start:]
                 self.send_response(206 if asked else 200)

@@ -95,6 +95,34 @@ def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_
     assert sentence in refused.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "sentence"),
+    [
+        pytest.param((401, "GatedRepo"), 'The hub does not give "Qwen/Qwen3.5-0.8B" to this', id="not signed in"),
+        pytest.param((403, "GatedRepo"), 'The hub does not give "Qwen/Qwen3.5-0.8B" to this', id="not let in"),
+        pytest.param((401, "BadToken"), 'The hub does not give "Qwen/Qwen3.5-0.8B" to this', id="expired token"),
+        pytest.param((403, "Forbidden"), 'The hub does not give "Qwen/Qwen3.5-0.8B" to this', id="no right"),
+        pytest.param((404, "RepoNotFound"), 'The hub has no model "Qwen/Qwen3.5-0.8B"', id="gone"),
+    ],
+)
+def test_a_refusal_of_a_large_file_is_told_as_one_and_asked_for_once(
+    refusal: tuple[int, str], sentence: str, tmp_path: Path, hub: HubServer
+) -> None:
+    """A model of which the hub gives the list but no weights was told as a broken connection, after four tries."""
+    hub.refusals = [refusal] * 20
+    refused = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith(sentence)
+    assert hub.ranges == [""]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hub_that_is_busy_is_asked_again(status: int, tmp_path: Path, hub: HubServer) -> None:
+    hub.refusals = [(status, "Busy")]
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    assert hub.ranges == ["", ""]
+
+
 def test_two_that_want_the_same_file_leave_each_other_alone(
     tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,10 @@ from pipelines.types import UserError
 FILES = ["*.json", "*.jinja", "*.safetensors"]
 """What is taken from the hub: no code, no weights in a form that can hold code."""
 INDEX = "model.safetensors.index.json"
+GATED = (
+    'The hub does not give "{name}" to this machine: accept its terms at huggingface.co, then sign in here with '
+    "`hf auth login`."
+)
 READ_BYTES = 2**22
 Tell = Callable[[str], None]
 
@@ -99,12 +103,13 @@ def downloaded(model: HubModel) -> Path | None:
 def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None) -> Path:
     """The folder of a model, with what of it is missing here fetched first; `tell` hears how far that is.
 
-    Raises UserError for a model that is not there and where connection or disk do not suffice, and Stopped once `stop`
-    is set. Of large files what came is kept, and the next download goes on from there.
+    Raises UserError for a model that is not there or not given, and where connection or disk do not suffice, and
+    Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from there.
     """
     from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
+        GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
@@ -123,11 +128,15 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
             return folder
         except RevisionNotFoundError as error:
             raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
+        except GatedRepoError as error:
+            raise UserError(GATED.format(name=model.hub_id)) from error
         except (RepositoryNotFoundError, HFValidationError) as error:
             raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
         except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
             if isinstance(error, OSError) and is_full(error):
                 raise
+            if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
+                raise UserError(GATED.format(name=model.hub_id)) from error
             raise UserError(
                 f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '
                 "free disk space, or use --model demo."

@@ -21,6 +21,8 @@ from pipelines.types import UserError
 LOGGER = logging.getLogger(__name__)
 MAX_TRIES = 4
 """In a row that brought nothing."""
+REFUSED = (401, 403, 404)
+"""Statuses that asking again changes nothing of."""
 WAIT_S = 0.5
 SILENCE_S = 30.0
 FOR_ALL = 0o664
@@ -49,8 +51,8 @@ class RemoteFile:
 def fetch(file: RemoteFile, place: Path, tell: Callable[[int], None], stop: Flag) -> None:
     """Bring a file to `place`, from what of it is there already; `tell` hears the bytes that are there.
 
-    Raises Stopped once `stop` is set, and UserError where the connection or the disk fails, or the file is not what it
-    should be; that one is removed, the others go on the next time.
+    Raises Stopped once `stop` is set, UserError where the connection or the disk fails, or the file is not what it
+    should be; that one is removed, the others go on the next time; and what the hub's library raises for a refusal.
     """
     part = file.part(place)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -100,13 +102,16 @@ def _alone(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag
 
 def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> bool:
     """Take what comes, up to the end of the file or of the connection; whether it came to the end."""
-    from httpx2 import HTTPError
+    from httpx2 import RequestError
     from huggingface_hub import get_session
+    from huggingface_hub.utils import hf_raise_for_status
 
     begun = _size(part)
     asked = {**file.headers, "Accept-Encoding": "identity", **({"Range": f"bytes={begun}-"} if begun else {})}
     try:
         with get_session().stream("GET", file.url, headers=asked, timeout=SILENCE_S, follow_redirects=True) as reply:
+            if reply.status_code in REFUSED:
+                hf_raise_for_status(reply)
             if reply.status_code not in (200, 206):
                 return False
             with part.open("ab" if reply.status_code == 206 else "wb") as out:
@@ -116,7 +121,7 @@ def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag)
                     if stop.is_set():
                         raise Stopped
         return True
-    except HTTPError:
+    except RequestError:
         return False
 
 
