@@ -59,10 +59,10 @@ class Endpoints:
     ) -> Iterator[Told]:
         """Ask a question about any number of pictures and clips. The settings have the command line's names."""
         settings = _given(
-            thinking=bool(thinking),
+            thinking=_flag(thinking),
             max_new_tokens=_whole(max_new_tokens),
             max_thinking_tokens=None if max_thinking_tokens is None else _whole(max_thinking_tokens),
-            sampling=Sampling() if greedy else None,
+            sampling=Sampling() if _flag(greedy) else None,
             seed=_whole(seed),
             sample_fps=_number(fps),
             num_frames=None if frames is None else _whole(frames),
@@ -75,23 +75,23 @@ class Endpoints:
 
     def detect(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
         """Find things on a picture or in a clip: a box in `regions` for each. Commas part several kinds of things."""
-        yield from self.tools.detect(self._path(file), _text(what), thinking=bool(thinking))
+        yield from self.tools.detect(self._path(file), _text(what), thinking=_flag(thinking))
 
     def point(self, file: Upload, what: str, thinking: bool = True) -> Iterator[Told]:
         """Point to a thing on a picture or in a clip: points in `regions`."""
-        yield from self.tools.point(self._path(file), _text(what), thinking=bool(thinking))
+        yield from self.tools.point(self._path(file), _text(what), thinking=_flag(thinking))
 
     def events(self, file: Upload, what: str = "", thinking: bool = True) -> Iterator[Told]:
         """Find when something is visible in a clip, or all of its events where nothing is named: spans in `events`."""
-        yield from self.tools.events(self._path(file), _text(what), thinking=bool(thinking))
+        yield from self.tools.events(self._path(file), _text(what), thinking=_flag(thinking))
 
     def describe(self, file: Upload, thinking: bool = True) -> Iterator[Told]:
         """Describe a picture or a clip in words."""
-        yield from self.tools.describe(self._path(file), thinking=bool(thinking))
+        yield from self.tools.describe(self._path(file), thinking=_flag(thinking))
 
     def read(self, file: Upload, thinking: bool = False) -> Iterator[Told]:
         """Read the text in a picture or a clip (OCR): it is the `answer`."""
-        yield from self.tools.read(self._path(file), thinking=bool(thinking))
+        yield from self.tools.read(self._path(file), thinking=_flag(thinking))
 
     def models(self) -> Iterator[list[ToldModel]]:
         """The model that answers here, then the others that the program knows by name."""
@@ -120,12 +120,20 @@ def _given(**values: Any) -> Settings:
         raise UserError(f"The settings do not fit: {error}.") from error
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UserError("A setting is neither true nor false: send one of the two.")
+    return value
+
+
 def _whole(value: object) -> int:
-    return int(_number(value))
+    if (number := _number(value)) != int(number):
+        raise UserError("A setting is no whole number: send one without a fraction.")
+    return int(number)
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise UserError("A setting is no number, or far too large a one: send a number.")
     return value
 
