@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from pipelines.catalogue.download import INDEX, is_whole
 from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch
 from pipelines.models import DEMO_FOLDER
 from tests.hub_server import COMMIT, WEIGHTS, HubServer, digest, hub_server
@@ -157,6 +159,20 @@ def test_two_that_want_the_same_file_leave_each_other_alone(
     assert hub.ranges == [""]
     assert place.read_bytes() == data
     assert f"another download brings {WEIGHTS}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names", [None, [], {"weight_map": []}, {"weight_map": {"a": ["b"]}}, {"weight_map": {"a": 1}}]
+)
+def test_an_index_of_another_form_names_no_whole_model(names: object, tmp_path: Path) -> None:
+    """It ended in a TypeError the page's list of models, and whoever asked for the largest that is here."""
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).touch()
+    (tmp_path / WEIGHTS).touch()
+    (tmp_path / INDEX).write_text(json.dumps({"weight_map": {"a": WEIGHTS}}))
+    assert is_whole(tmp_path)
+    (tmp_path / INDEX).write_text(json.dumps(names))
+    assert not is_whole(tmp_path)
 
 
 @pytest.mark.parametrize("command", [["models", "pull", "0.8B"], ["ask", "-q", "Hi", "--model", "0.8B"]])

@@ -81,9 +81,10 @@ def is_whole(folder: Path) -> bool:
         weights = set(index["weight_map"].values())
     except FileNotFoundError:
         weights = {"model.safetensors"}
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or of another form
         return False
-    return all((folder / name).is_file() for name in {"config.json", "tokenizer.json", *weights})
+    names = {"config.json", "tokenizer.json", *weights}
+    return all(isinstance(name, str) and (folder / name).is_file() for name in names)
 
 
 def downloaded(model: HubModel) -> Path | None:
