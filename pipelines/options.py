@@ -14,6 +14,8 @@ from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserErro
 if TYPE_CHECKING:
     from pipelines.engine import Engine
 
+MAX_PORT = 65_535
+
 
 def add_model(parser: argparse.ArgumentParser, default: str = "demo") -> None:
     """Which model, run by what."""
@@ -114,6 +116,13 @@ def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> Non
             raise UserError(f'{option} names "{path.name}", which is read: name another file.')
         if (other := taken.setdefault(place, option)) != option:
             raise UserError(f'{option} and {other} name the same file, "{path.name}": name one of its own for each.')
+
+
+def port_number(text: str) -> int:
+    """The number of a port; 0 is any that is free."""
+    if not 0 <= (number := int(text)) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MAX_PORT}")
+    return number
 
 
 def positive(text: str) -> int:

@@ -62,7 +62,8 @@ def test_what_is_wrong_comes_last_a_line_each_with_exit_code_1(
     out = capsys.readouterr().out
     folder = tmp_path / "data"
     assert out.split("\n\n")[1].splitlines() == [
-        f"Port {taken} of {LOCAL} is taken: end what listens there, or choose another with `python app.py --port`.",
+        f"Port {taken} of {LOCAL} is taken: end what listens there, or choose another with `python app.py --host` or "
+        "`--port`.",
         f'The data folder "{folder}" cannot be written (Not a directory): make room or mend its rights, or choose '
         "another with `python app.py --data`.",
     ]

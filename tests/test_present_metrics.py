@@ -113,7 +113,7 @@ def test_it_is_served_on_a_port_of_its_own_without_words_of_anybody(metrics: Met
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
             text = reply.read().decode()
-        with pytest.raises(UserError, match=f"Port {port} of 127.0.0.1 is not free"):
+        with pytest.raises(UserError, match=f"Port {port} of 127.0.0.1 is taken"):
             Metrics().serve("127.0.0.1", port)
     finally:
         end()

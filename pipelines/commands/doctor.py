@@ -6,9 +6,7 @@ It changes nothing: folders are tried with a file that has no name, and the port
 from __future__ import annotations
 
 import argparse
-import errno
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,8 @@ from pipelines.catalogue.known import DEMO_FOLDER
 from pipelines.commands.finding import Finding, installed, loaded, why
 from pipelines.commands.machine import MACHINE
 from pipelines.commands.output import say
+from pipelines.host import ports
+from pipelines.options import port_number
 from pipelines.types import UserError
 
 Kept = Callable[[], Path | None]
@@ -28,7 +28,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     """What the command takes: where the page would be served, as `app.py` takes it."""
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="as of app.py")
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
-    parser.add_argument("--port", type=int, default=port, help="as of app.py (default: 7860)")
+    parser.add_argument("--port", type=port_number, default=port, help="as of app.py (default: 7860)")
     parser.add_argument("--data", metavar="FOLDER", help="as of app.py: where conversations are kept, or none")
     parser.add_argument("--public", action="store_true", help="as of app.py")
     parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="as of app.py")
@@ -68,18 +68,11 @@ def examine(host: str, port: int, kept: Kept, model: Path = DEMO_FOLDER) -> Iter
 
 def port_finding(host: str, port: int) -> Finding:
     """Whether the page could be served there."""
-    name, other = f"port {port}", "choose another with `python app.py --port`"
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as server:
-            if os.name == "posix":  # else a port that was just given back would seem taken; Windows would share it
-                server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind((host, port))
-    except (OSError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            return Finding(name, "taken", f"Port {port} of {host} is taken: end what listens there, or {other}.")
-        return Finding(name, "cannot be opened", f"Port {port} of {host} cannot be opened ({why(error)}): {other}.")
-    return Finding(name, f"free on {host}")
+    name, found = f"port {port}", ports.obstacle(host, port)
+    if found is None:
+        return Finding(name, f"free on {host}")
+    wrong = ports.told(found, host, port, "`python app.py --host` or `--port`")
+    return Finding(name, "taken" if ports.is_taken(found) else "cannot be opened", wrong)
 
 
 def folder_finding(name: str, folder: Path, remedy: str) -> Finding:

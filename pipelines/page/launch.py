@@ -6,14 +6,15 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hmac import compare_digest
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from pipelines.archive import data_folder
-from pipelines.host import Gate, Listening
+from pipelines.host import Gate, Listening, ports
 from pipelines.host.arrivals import ArrivalWatch
 from pipelines.host.compression import StreamCompression
 from pipelines.host.ending import Ending
@@ -22,7 +23,7 @@ from pipelines.host.login import LOGINS, SignedIn, check_login
 from pipelines.host.own_uploads import PORT
 from pipelines.host.policy import is_private, policy_of
 from pipelines.models import Running
-from pipelines.options import add_model, positive, positive_number
+from pipelines.options import add_model, port_number, positive, positive_number
 from pipelines.page import components as parts
 from pipelines.page.host import Host, uploads
 from pipelines.page.programs import Named, tools_of
@@ -69,15 +70,24 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
         if options.metrics_port is not None:
             model.metrics = Metrics()
             model.metrics.serve(options.host, options.metrics_port)
-        print(f"Glassbox is on {serve(host, page, options.host, options.port)}", flush=True)
+        with telling_of_port(options.host, options.port):
+            address = serve(host, page, options.host, options.port)
+        print(f"Glassbox is on {address}", flush=True)
     except UserError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
-    except OSError:  # Gradio's own words speak of its arguments
-        print(f"Port {options.port} of {options.host} is not free: choose another with --port.", file=sys.stderr)
-        return USER_ERROR
     wait_for_the_end(host, page)
     return 0
+
+
+@contextmanager
+def telling_of_port(name: str, port: int) -> Iterator[None]:
+    """What keeps the page from its port, as a sentence: Gradio's own words speak of its arguments, and of no cause."""
+    try:
+        yield
+    except OSError as error:
+        found = ports.obstacle(name, port) or ports.obstacle("127.0.0.1", port) or error  # Gradio wants it there too
+        raise UserError(ports.told(found, name, port, "--host or --port")) from error
 
 
 def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
@@ -148,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
     options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
     port = os.environ.get("GRADIO_SERVER_PORT", PORT)
-    options.add_argument("--port", type=int, default=port)
+    options.add_argument("--port", type=port_number, default=port)
     options.add_argument(
         "--warm-up",
         action="store_true",
@@ -177,5 +187,7 @@ def parser() -> argparse.ArgumentParser:
         "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
     )
     options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
-    options.add_argument("--metrics-port", type=int, metavar="PORT", help="also serve /metrics for Prometheus there")
+    options.add_argument(
+        "--metrics-port", type=port_number, metavar="PORT", help="also serve /metrics for Prometheus there"
+    )
     return options

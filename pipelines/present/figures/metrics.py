@@ -11,6 +11,7 @@ from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from pipelines.host import ports
 from pipelines.present.figures.facts import OUTCOMES
 from pipelines.present.figures.rates import STAGES
 from pipelines.types import Observe, Outcome, Progress, Record, Upload, UserError
@@ -98,11 +99,11 @@ class Metrics:
         return alone_s / lasted_s if lasted_s else 0.0
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
-        """Begin to serve `/metrics`; calling what is given ends it. Raises UserError where the port is not free."""
+        """Begin to serve `/metrics`; calling what is given ends it. Raises UserError where that cannot be."""
         try:
             server, thread = start_http_server(port, addr=host, registry=self.registry)
         except (OSError, OverflowError) as error:
-            raise UserError(f"Port {port} of {host} is not free: choose another with --metrics-port.") from error
+            raise UserError(ports.told(error, host, port, "--metrics-port")) from error
 
         def end() -> None:
             server.shutdown()

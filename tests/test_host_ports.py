@@ -1,0 +1,65 @@
+"""Ports that the page cannot have: each is one sentence with its cause."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.host.ports import obstacle, told
+from pipelines.page.launch import parser
+from tests.page_server import ROOT
+
+LOCAL = "127.0.0.1"
+ELSEWHERE = "192.0.2.1"
+"""An address for documents, which no machine has."""
+
+
+@pytest.mark.parametrize("option", ["--port", "--metrics-port"])
+@pytest.mark.parametrize("number", ["70000", "-1"])
+def test_a_number_of_no_port_is_refused_before_anything_is_loaded(
+    option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was a traceback, after the model was loaded."""
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([option, number])
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"argument {option}: must be a number from 0 to 65535")
+
+
+def start(tmp_path: Path, host: str, port: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "app.py", "--host", host, "--port", str(port), "--data", "none"]
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_a_port_where_something_listens_is_told_as_taken(tmp_path: Path) -> None:
+    with socket.create_server((LOCAL, 0)) as server:
+        port = server.getsockname()[1]
+        run = start(tmp_path, LOCAL, port)
+    assert run.returncode == 2
+    sentence = f"Port {port} of {LOCAL} is taken: end what listens there, or choose another with --host or --port."
+    assert run.stderr.splitlines()[-1] == sentence
+
+
+def test_an_address_of_another_machine_is_not_told_as_a_taken_port(tmp_path: Path) -> None:
+    with socket.create_server((LOCAL, 0)) as server:
+        free = server.getsockname()[1]
+    run = start(tmp_path, ELSEWHERE, free)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].startswith(f"Port {free} of {ELSEWHERE} cannot be opened (")
+
+
+def test_a_port_without_the_right_to_it_is_told_in_the_words_of_the_system() -> None:
+    sentence = told(PermissionError(13, "Permission denied"), LOCAL, 80, "--port")
+    assert sentence == f"Port 80 of {LOCAL} cannot be opened (Permission denied): choose another with --port."
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="a machine without IPv6")
+def test_an_address_may_stand_in_brackets() -> None:
+    assert repr(obstacle("[::1]", 0)) == repr(obstacle("::1", 0))
