@@ -154,6 +154,7 @@ class Answering:
 
     def look(self) -> Look:
         """Follow the call, and begin a new reply behind what came back."""
+        self._finish_reason = "cancelled"  # until the next reply ends: a stop may come before that begins
         self._enter(Work("look"))
         self._observe(Progress("look"))
         look = tools.follow(self._reply.written, self._media, self._looks, self._open_span)

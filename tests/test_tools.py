@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event as Flag
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pipelines.models import DEMO_FOLDER
 from pipelines.run import answer
 from pipelines.tools import MAX_LOOKS, Written, follow, offered, told
 from pipelines.tools.calls import Call, read_call
-from pipelines.types import Clip, Delta, Look, Media, Picture, Request, Result, Sampling, Settings
+from pipelines.types import Clip, Delta, Look, Media, Picture, Progress, Record, Request, Result, Sampling, Settings
 from tests.media_makers import write_clip
 
 CLOSER = Settings(look_closer=True, sampling=Sampling(), max_new_tokens=400)
@@ -249,3 +250,20 @@ def test_more_frames_of_a_span_are_fetched(tmp_path: Path) -> None:
     assert all(0.5 <= time_s <= 1.5 for time_s in seen.times_s)
     assert looks[0].span_s == (0.5, 1.5)
     assert len(result.media) == 1
+
+
+def test_a_stop_while_more_frames_are_fetched_is_told_as_one(tmp_path: Path) -> None:
+    """It was told as a reply that had ended by itself."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=72)  # read by no other test: its frames would be kept
+    call = written("clip_frames_tool", start_s="0.5", end_s="1.5", num_frames="4")
+    stop, outcomes = Flag(), list[str]()
+
+    def observe(told: Progress | Record) -> None:
+        if isinstance(told, Record):
+            outcomes.append(told.outcome)
+        elif told.stage == "look":
+            stop.set()
+
+    *_, result = answer(Request("When?", (clip,), CLOSER), scripted(call), stop, observe)
+    assert isinstance(result, Result)
+    assert (result.finish_reason, outcomes, result.looks) == ("cancelled", ["cancelled"], ())
