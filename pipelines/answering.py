@@ -215,8 +215,8 @@ class Answering:
     @cached_property
     def _tokens(self) -> TokenCounts:
         """Counted before nothing is timed any more."""
-        num_own = self._num_before + (self._inputs.num_replied if self._inputs else 0)
-        return self._reply.counts(self._inputs, num_own, self._kept or Kept(0, 0), self._reported or Reported())
+        kept, reported = self._kept or Kept(0, 0), self._reported or Reported()
+        return self._reply.counts(self._inputs, self._num_before, kept, reported)
 
     def _current(self) -> int:
         """The medium that the question is about: the one it says, or the first that came last."""

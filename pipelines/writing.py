@@ -140,17 +140,19 @@ class Writing:
         self._logprob, self._num_likely = self._logprob - thought.logprob, self._num_likely - thought.num_likely
         self._watch.settle(thought.num_tokens)
 
-    def counts(self, inputs: ModelInputs | None, num_own: int, kept: Kept, told: Reported) -> TokenCounts:
+    def counts(self, inputs: ModelInputs | None, num_before: int, kept: Kept, told: Reported) -> TokenCounts:
         """Tokens as they were counted here, or where a server made them as it reports them.
 
-        `num_own` of the prompt are of this very reply, which was gone on with. `kept` is told of the first prompt.
+        `num_before` of the prompt were written in this request, up to its last call. `kept` is told of the first
+        prompt.
         """
         thought, answered = self._counted["reasoning"], self._counted["answer"] + self._counted["tool_call"]
         if inputs is None or inputs.num_tokens:
             text, visual = (inputs.num_text_tokens, inputs.num_visual_tokens) if inputs else (0, 0)
-            text = max(text - num_own, 0)
+            num_resumed = inputs.num_replied if inputs else 0
+            text = max(text - num_before - num_resumed, 0)
             num_kept = min(kept.num_tokens, text + visual)
-            return TokenCounts(text, visual, thought, answered, num_kept, kept.num_visual)
+            return TokenCounts(text, visual, thought, answered, num_kept, kept.num_visual, num_resumed)
         reply = told.reply or thought + answered
         if told.reasoning is not None:
             thought = min(told.reasoning, reply)

@@ -55,6 +55,22 @@ def test_a_reply_goes_on_as_it_would_have(engine: LocalEngine, picture: Path, wa
     assert whole.certainty == pytest.approx(expected.certainty)
 
 
+def test_a_reply_that_goes_on_to_the_end_of_the_context_is_known_to_fill_it(
+    engine: LocalEngine, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there before was not counted: it was let go on once more, and that was refused with wrong advice."""
+    begun = Request("Describe the picture.", (picture,), Settings(sampling=GREEDY, max_new_tokens=6))
+    prompt = result_of(begun, engine).tokens
+    room = replace(engine.info, context_tokens=prompt.text + prompt.visual + 10)
+    monkeypatch.setattr(engine, "info", room)
+    cut = result_of(begun, engine)
+    assert (cut.finish_reason, cut.fills_context, cut.can_go_on) == ("length", False, True)
+    full = result_of(replace(begun, resumed=cut), engine)
+    assert len(full.token_ids) == 10
+    assert (full.finish_reason, full.fills_context, full.can_go_on) == ("length", True, False)
+    assert (full.tokens.text, full.tokens.visual) == (prompt.text, prompt.visual)
+
+
 @pytest.mark.parametrize("length", [6, 9])
 def test_a_thought_beyond_a_budget_that_is_smaller_now_is_told_to_end_by_it(
     engine: LocalEngine, picture: Path, length: int

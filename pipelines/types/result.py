@@ -38,7 +38,8 @@ class TokenCounts:
     """Tokens of the prompt (`text`, `visual`) and of the reply (`reasoning`, `answer`) that this request took.
 
     `kept` of the prompt were there from before and not prefilled, and `kept_visual` not looked at by the tower. Where
-    a server counted the prompt as a whole, `text` is all of it.
+    a server counted the prompt as a whole, `text` is all of it. Where a reply goes on, the prompt ends with `resumed`
+    tokens of it, which none of the others count.
     """
 
     text: int
@@ -47,6 +48,7 @@ class TokenCounts:
     answer: int
     kept: int = 0
     kept_visual: int = 0
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Result:
     def fills_context(self) -> bool:
         """Whether it was cut off where the model's context ends: more new tokens would not help."""
         tokens, room = self.tokens, self.engine.context_tokens
-        num_tokens = tokens.text + tokens.visual + tokens.reasoning + tokens.answer
+        num_tokens = tokens.text + tokens.visual + tokens.resumed + tokens.reasoning + tokens.answer
         return self.finish_reason == "length" and 0 < room <= num_tokens
 
     @property
