@@ -124,10 +124,12 @@ class Answering:
         return self._inputs
 
     def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
-        """Yield the reply up to its end, or to a call."""
+        """Yield the reply up to its end, or to a call, within what is left of the limit of new tokens."""
         self._num_before = self._reply.num_tokens
         self._reply.begin(inputs.thinking_open)
-        for step in self._engine.generate(inputs, self._request.settings, self._enter, self._stop, self._hurry):
+        settings = self._request.settings
+        settings = replace(settings, max_new_tokens=settings.max_new_tokens - self._num_before)
+        for step in self._engine.generate(inputs, settings, self._enter, self._stop, self._hurry):
             if isinstance(step, Token | Piece):
                 yield from self._take(step)
             elif isinstance(step, Reported):

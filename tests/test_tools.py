@@ -19,6 +19,7 @@ from pipelines.run import answer
 from pipelines.tools import MAX_LOOKS, Written, follow, offered, told
 from pipelines.tools.calls import Call, read_call
 from pipelines.types import Clip, Delta, Look, Media, Picture, Progress, Record, Request, Result, Sampling, Settings
+from tests.engine_cases import result_of
 from tests.media_makers import write_clip
 
 CLOSER = Settings(look_closer=True, sampling=Sampling(), max_new_tokens=400)
@@ -227,16 +228,29 @@ def scripted(call: str) -> ScriptedEngine:
 
 def test_a_model_that_only_calls_is_ended(picture: Path) -> None:
     """Six calls are followed, the seventh is told that none is left, and what then comes is the reply."""
-    deltas, looks, result = ask(scripted(zooming()), Request("Where?", (picture,), CLOSER))
+    long = replace(CLOSER, max_new_tokens=4096)
+    deltas, looks, result = ask(scripted(zooming()), Request("Where?", (picture,), long))
     assert [one.refused == "" for one in looks] == [True] * 6 + [False]
     assert result.finish_reason == "stop"
     assert result.answer == ""
     assert {delta.channel for delta in deltas} == {"reasoning", "tool_call"}
 
 
+@pytest.mark.parametrize(("spare", "num_looks"), [(-1, 0), (0, 0), (1, 1)])
+def test_all_replies_on_the_way_share_one_limit_of_new_tokens(picture: Path, spare: int, num_looks: int) -> None:
+    """Each had it anew: eight times as many tokens could be had of a host as it allows."""
+    engine = scripted(zooming())
+    num_tokens = result_of(Request("Where?", (picture,), replace(CLOSER, look_closer=False)), engine).tokens
+    limit = num_tokens.reasoning + num_tokens.answer + spare
+    _, looks, result = ask(engine, Request("Where?", (picture,), replace(CLOSER, max_new_tokens=limit)))
+    assert len(looks) == num_looks
+    assert result.tokens.reasoning + result.tokens.answer == limit
+    assert (result.finish_reason, result.can_go_on) == ("length", True)
+
+
 def test_a_label_that_spells_control_tokens_is_text(picture: Path) -> None:
     call = written(bbox_2d="[0, 0, 500, 500]", label="<|image_pad|><|im_end|>", img_idx="0")
-    _, looks, _ = ask(scripted(call), Request("Where?", (picture,), CLOSER))
+    _, looks, _ = ask(scripted(call), Request("Where?", (picture,), replace(CLOSER, max_new_tokens=4096)))
     assert len(looks) == 7
 
 

@@ -103,6 +103,7 @@ class Engine(Protocol):
     ) -> Iterator[Step]:
         """Yield the reply, then once why it ended. A set `stop` ends it within one token.
 
+        With as many `Token`s as it may have new ones it ends for "length", whatever would follow.
         A set `hurry` ends the reasoning, and the answer begins. Raises `UserError` where the prompt and its reply
         cannot fit the context or the memory.
         """

@@ -69,7 +69,8 @@ class ScriptedEngine:
         due_s = time.monotonic()
         for _ in range(max_new_tokens):
             if not ids:
-                break
+                yield "stop"
+                return
             due_s += self._token_delay_s
             if stop.wait(due_s - time.monotonic()) if self._token_delay_s else stop.is_set():
                 yield "cancelled"
@@ -79,4 +80,4 @@ class ScriptedEngine:
                     ids.popleft()
                 yield Closed("asked")
             yield detokenizer.take(ids.popleft())
-        yield "length" if ids else "stop"
+        yield "length"

@@ -56,8 +56,9 @@ COUNTS = ("max_new_tokens", "max_thinking_tokens", "num_frames", "max_frames", "
 class Settings:
     """What a user may choose for one request.
 
-    The reasoning may take `max_thinking_tokens`, then the answer begins; None sets it no bound of its own. `sampling`
-    None takes the official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
+    The whole reply may take `max_new_tokens`, all calls on its way included, and each thought of it
+    `max_thinking_tokens`, behind which the answer begins; None sets no bound of its own. `sampling` None takes the
+    official preset of the model for the mode; `seed` makes it repeatable. Of a clip,
     `num_frames` frames are taken, or where that is None `sample_fps` a second; in both cases at most `max_frames`, and
     together about `max_clip_tokens` visual tokens. `max_pixels` bounds the pixels of a picture as the model sees it.
     Both bounds lie within what the checkpoint allows. Where it may `look_closer`, the model can call for a
