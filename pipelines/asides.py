@@ -47,7 +47,9 @@ POINT_SIDE = 320.0
 """The side of the region around a point, in thousandths: how large the thing around it is, is not known."""
 MAX_LABEL = 100
 MAX_THOUGHT = 512
-"""Tokens of the thought about one region."""
+"""Tokens of the thought about one region at most, whatever the reply may think: with the closing it stays within what
+any host allows. The limit of new tokens is that of the reply, and a verdict behind half a thought would be a wrong one.
+"""
 CLOSING_TOKENS = 8
 """Room for what ends a thought whose budget is used up, and for the first word behind it."""
 
@@ -109,7 +111,7 @@ def _told(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -
 
 def _thought(inputs: ModelInputs, engine: Engine, settings: Settings, stop: Flag) -> list[int] | None:
     """The likeliest thought about a prompt, up to where the answer begins; None where it never does."""
-    budget = settings.max_thinking_tokens or MAX_THOUGHT
+    budget = min(settings.max_thinking_tokens or MAX_THOUGHT, MAX_THOUGHT)
     most = budget + CLOSING_TOKENS
     greedy = replace(settings, sampling=Sampling(), max_thinking_tokens=budget, max_new_tokens=most)
     ids: list[int] = []

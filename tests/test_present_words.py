@@ -8,21 +8,24 @@ import json
 import math
 import random
 import re
-import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event as Flag
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.asides import check, grounded, with_article
+from pipelines.asides import check, check_claim, grounded, with_article
+from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.scenes import draw_named
-from pipelines.engine import LocalEngine
+from pipelines.engine import Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.engine.placement import choose_placement
 from pipelines.host.policy import PUBLIC_HOST
+from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.answered import Answered
 from pipelines.present.heat import NOT_TOLD, heat_html, soft, top
@@ -137,7 +140,7 @@ def test_a_true_claim_is_held_likelier_than_a_false_one() -> None:
                 Region(label, box=(float(x1), float(y1), float(x2), float(y2))),
                 engine,
                 Settings(),
-                threading.Event(),
+                Flag(),
             )
             for label in (thing.name, "yellow triangle")
         ]
@@ -152,11 +155,33 @@ def test_a_claim_is_checked_whatever_room_there_was_for_the_answer(engine: Local
     scene = draw_named(random.Random(3), [("circle", "red")], (256, 256))
     x1, y1, x2, y2 = map(float, scene.things[0].box_coords)
     item, region = Picture("a.png", scene.rgb, "red circle"), Region("red circle", box=(x1, y1, x2, y2))
-    whole, short = (check(item, region, engine, Settings(max_new_tokens=n), threading.Event()) for n in (2048, most))
+    whole, short = (check(item, region, engine, Settings(max_new_tokens=n), Flag()) for n in (2048, most))
     assert whole is not None
     assert short == pytest.approx(whole)
     engine.scheduler.wait_idle()
     assert engine.scheduler.snapshots.num_bytes == 0
+
+
+class Counted(ScriptedEngine):
+    """Counts the tokens that it gives."""
+
+    num_tokens = 0
+
+    def generate(
+        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
+    ) -> Iterator[Step]:
+        for step in super().generate(inputs, settings, enter, stop, hurry):
+            self.num_tokens += isinstance(step, Token)
+            yield step
+
+
+def test_a_check_takes_no_more_tokens_than_the_host_allows(picture: Path) -> None:
+    """It took as many as a reply may think, which hosts do not bound: they bound the reply."""
+    engine = Counted("The circle is red. " * 2000, Checkpoint.open(DEMO_FOLDER))
+    settings = PUBLIC_HOST.lowered(Settings(max_thinking_tokens=4096))
+    region = Region("red circle", box=(0.0, 0.0, 1000.0, 1000.0))
+    assert check_claim(Request("Where?", (picture,), settings), region, engine, Flag()) is None
+    assert 0 < engine.num_tokens <= PUBLIC_HOST.max_new_tokens
 
 
 def test_a_thought_about_a_claim_that_does_not_end_tells_nothing(
@@ -165,7 +190,7 @@ def test_a_thought_about_a_claim_that_does_not_end_tells_nothing(
     monkeypatch.setattr("pipelines.asides.CLOSING_TOKENS", 0)
     item = Picture("a.png", np.full((64, 64, 3), 200, np.uint8), "plain")
     region = Region("red circle", box=(0.0, 0.0, 1000.0, 1000.0))
-    assert check(item, region, engine, Settings(max_thinking_tokens=1), threading.Event()) is None
+    assert check(item, region, engine, Settings(max_thinking_tokens=1), Flag()) is None
 
 
 def answered(model: Model, settings: Settings, file: Path) -> Session:
