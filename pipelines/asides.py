@@ -15,7 +15,7 @@ import numpy as np
 from pipelines.engine import Engine
 from pipelines.fusion import inputs_for, look_of
 from pipelines.inputs import ModelInputs
-from pipelines.media import open_once
+from pipelines.media import Cancelled, open_once
 from pipelines.messages import beginning_of_next
 from pipelines.run import fused
 from pipelines.tools import Refused, Zoom
@@ -61,7 +61,10 @@ def gaze(request: Request, result: Result, engine: Engine, stop: Flag) -> Gaze |
     """
     if not result.token_ids or not engine.vision.gives_ids:
         return None
-    media = tuple(_opened(request, number, engine, stop) for number in range(len(request.files)))
+    try:
+        media = tuple(_opened(request, number, engine, stop) for number in range(len(request.files)))
+    except Cancelled:
+        return None
     inputs = fused(request, media, result.looks, engine).followed_by(result.token_ids)
     return engine.gaze(inputs, stop)
 
@@ -132,7 +135,10 @@ def _unheard(work: Work) -> None:
 
 def check_claim(request: Request, region: Region, engine: Engine, stop: Flag) -> float | None:
     """`check` for a region of the answer to a request, whose file is opened again where it is not kept."""
-    item = _opened(request, region.media_index, engine, stop)
+    try:
+        item = _opened(request, region.media_index, engine, stop)
+    except Cancelled:
+        return None
     return check(item, region, engine, request.settings, stop)
 
 

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.asides import check, check_claim, grounded, with_article
+from pipelines.asides import check, check_claim, gaze, grounded, with_article
 from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.scenes import draw_named
@@ -182,6 +182,19 @@ def test_a_check_takes_no_more_tokens_than_the_host_allows(picture: Path) -> Non
     region = Region("red circle", box=(0.0, 0.0, 1000.0, 1000.0))
     assert check_claim(Request("Where?", (picture,), settings), region, engine, Flag()) is None
     assert 0 < engine.num_tokens <= PUBLIC_HOST.max_new_tokens
+
+
+def test_of_a_file_that_is_not_opened_because_of_a_stop_nothing_is_told(engine: LocalEngine, tmp_path: Path) -> None:
+    """It raised what only the reader of files knows."""
+    clip = write_clip(tmp_path / "a.mp4", frames=36)  # of no other test: it would be kept
+    request, region, stop = (
+        Request("Where?", (clip,)),
+        Region("square", box=(0.0, 0.0, 500.0, 500.0), time_s=0.5),
+        Flag(),
+    )
+    stop.set()
+    assert check_claim(request, region, engine, stop) is None
+    assert gaze(request, replace(result(), token_ids=(5, 6)), engine, stop) is None
 
 
 def test_a_thought_about_a_claim_that_does_not_end_tells_nothing(
