@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
+from typing import Any
 
 import numpy as np
 import pytest
@@ -264,6 +265,26 @@ def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: 
     assert (wrong["number"], wrong["is_doubtful"]) == ("2", True)
     assert where_it_looked(session, "0 1", model) == NOT_TOLD
     assert words_html(None) == EMPTY
+
+
+def test_a_check_ends_with_its_conversation_and_is_written_on_no_mark_of_the_next(picture: Path) -> None:
+    """It went on for nobody, and then stood on the mark of that number, whatever that was."""
+
+    class Leaving(Counted):
+        """Has the conversation left as the thought about a mark begins."""
+
+        def generate(self, inputs: ModelInputs, settings: Settings, *flags: Any) -> Iterator[Step]:
+            for step in super().generate(inputs, settings, *flags):
+                session.close()
+                yield step
+
+    engine = Leaving("The circle is red.</think>\n\nYes", Checkpoint.open(DEMO_FOLDER))
+    session = Session(
+        rounds=[Round(Draft("Where?", (picture,)), Reply('{"bbox_2d": [0, 0, 900, 900], "label": "dog"}'))]
+    )
+    _, session.answered = reopened(session.rounds, Shelf(picture.parent))
+    assert checked(session, "1", Model("demo", engine)) == {}
+    assert engine.num_tokens == 1
 
 
 def test_words_that_are_not_shown_are_counted() -> None:

@@ -13,7 +13,7 @@ from pipelines.present.heat import NOT_TOLD, heat_html
 from pipelines.present.moments import AtTimes
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
-from pipelines.types import Clip, Request, UserError
+from pipelines.types import Clip, Region, Request, UserError
 
 DOUBTFUL = 0.5
 Checked = dict[str, str | bool]
@@ -30,7 +30,7 @@ def where_it_looked(session: Session, places: object, model: Model) -> str:
         return NOT_TOLD
     try:
         if last.gaze is None:
-            last.gaze = model.gaze(last.request, last.result, Flag())
+            last.gaze = model.gaze(last.request, last.result, session.left)
         return heat_html(last.gaze, range(first, stop), last, partial(_frame_at, last.request))
     except UserError:
         return NOT_TOLD
@@ -42,7 +42,10 @@ def _frame_at(request: Request, number: int, time_s: float) -> NDArray[np.uint8]
 
 
 def checked(session: Session, number: object, model: Model) -> Checked:
-    """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful."""
+    """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful.
+
+    Nothing, once the conversation is left: the mark of that number is another one's then.
+    """
     last = session.answered
     regions = last.grounding.regions if last else ()
     try:
@@ -51,10 +54,15 @@ def checked(session: Session, number: object, model: Model) -> Checked:
         return {}
     if last is None or not 0 <= at < len(regions):
         return {}
+    verdict = _verdict(last.request, regions[at], model, session.left)
+    return {} if session.is_closed else {"number": str(at + 1), **verdict}
+
+
+def _verdict(request: Request, region: Region, model: Model, stop: Flag) -> Checked:
     try:
-        chance = model.check_claim(last.request, regions[at], Flag())
+        chance = model.check_claim(request, region, stop)
     except UserError as error:
-        return {"number": str(at + 1), "told": str(error), "is_doubtful": True}
+        return {"told": str(error), "is_doubtful": True}
     if chance is None:
-        return {"number": str(at + 1), "told": "cannot be checked", "is_doubtful": False}
-    return {"number": str(at + 1), "told": f"checked {chance:.2f}", "is_doubtful": chance < DOUBTFUL}
+        return {"told": "cannot be checked", "is_doubtful": False}
+    return {"told": f"checked {chance:.2f}", "is_doubtful": chance < DOUBTFUL}

@@ -90,6 +90,7 @@ class Session:
     """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
     _pointed: Pointed | None = None
     _flags: Flags | None = None
+    _left: threading.Event | None = None
     _name: str = ""
 
     @property
@@ -185,10 +186,17 @@ class Session:
         """What is set once the question on its way has ended."""
         return self._all_flags.ended
 
+    @property
+    def left(self) -> threading.Event:
+        """What is set once the conversation is left: what is asked about its answers stops. Made late, as the flags."""
+        self._left = self._left or threading.Event()
+        return self._left
+
     def close(self) -> None:
         """Leave the conversation: what runs stops and shows nothing any more."""
         self.is_closed = True
         self.stop.set()
+        self.left.set()
 
     def leave(self, typed: Draft, *, is_kept: bool) -> Draft | None:
         """Close the conversation for another one; what then goes into the composer, None where that stays as it is.
