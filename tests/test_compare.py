@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipelines.__main__ import main
 from pipelines.batch.items import Item
 from pipelines.checkpoint import Checkpoint
 from pipelines.commands.compare import ask
+from pipelines.compare.common import MAX_WORDS, in_common
 from pipelines.compare.pairs import Pair, iou, overlap
 from pipelines.compare.places import load
 from pipelines.compare.votes import FILE, Contender, Vote, keep, kept
@@ -95,6 +97,40 @@ def test_parts_keep_every_character_of_both_answers() -> None:
     first, second = pair.parts
     assert "".join(part.text for part in first) == "One\n\n  two three"
     assert [part.text for part in second if part.is_own] == ["four"]
+
+
+def test_as_few_words_as_can_be_are_marked() -> None:
+    """The longest block was held in place, whatever it kept from being found around it."""
+    pair = Pair(result(answer="p q r s A B C"), result(answer="A B C p 1 q 2 r 3 s"))
+    assert pair.differing == ("p q r s [A B C]", "[A B C] p [1] q [2] r [3] s")
+
+
+def test_of_words_that_are_alike_the_last_are_marked_as_more() -> None:
+    assert Pair(result(answer="1, 1, 1, 1,"), result(answer="1, 1,")).differing == ("1, 1, [1, 1,]", "1, 1,")
+
+
+def test_what_is_in_common_is_in_order_and_the_longest() -> None:
+    """Against the table of it, number by number."""
+    random = Random(0)
+    for _ in range(200):
+        first, second = ([random.choice("abcd") for _ in range(random.randrange(9))] for _ in "ab")
+        here, there = in_common(first, second)
+        assert [first[i] for i in sorted(here)] == [second[k] for k in sorted(there)]
+        lengths = {(i, k): 0 for i in range(-1, len(first)) for k in range(-1, len(second))}
+        for i, one in enumerate(first):
+            for k, other in enumerate(second):
+                longer = lengths[i - 1, k - 1] + (one == other)
+                lengths[i, k] = max(longer, lengths[i - 1, k], lengths[i, k - 1])
+        assert len(here) == lengths[len(first) - 1, len(second) - 1]
+
+
+def test_an_answer_without_end_is_compared_as_far_as_that_goes() -> None:
+    """Answers of models in a loop took minutes, anew each time the page was drawn."""
+    pair = Pair(result(answer="1, " * MAX_WORDS + "and 2."), result(answer="1, " * 10))
+    (same, own, rest), others = pair.parts
+    assert [part.is_own for part in (same, own, rest)] == [False, True, False]
+    assert (len(same.text.split()), rest.text) == (10, "and 2.")
+    assert [part.is_own for part in others] == [False]
 
 
 @pytest.fixture

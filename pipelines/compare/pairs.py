@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from itertools import groupby
 from math import hypot
 
+from pipelines.compare.common import MAX_WORDS, in_common
 from pipelines.types import Box, Region, Result
 
 Reply = Result | str
@@ -51,14 +52,14 @@ class Pair:
 
     @property
     def parts(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-        """Both answers as they are written, cut where they begin to differ and where they no longer do."""
+        """Both answers as they are written, cut where they begin to differ and where they no longer do.
+
+        What lies behind `MAX_WORDS` words is held against nothing.
+        """
         first, second = (PIECE.findall(answer_of(reply)) for reply in (self.first, self.second))
         left, right = ([piece.strip().casefold() for piece in pieces] for pieces in (first, second))
-        steps = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
-        return (
-            tuple(Part("".join(first[i:j]), kind != "equal") for kind, i, j, _, _ in steps if i < j),
-            tuple(Part("".join(second[k:m]), kind != "equal") for kind, _, _, k, m in steps if k < m),
-        )
+        here, there = in_common(left, right)
+        return _cut(first, here), _cut(second, there)
 
     @property
     def differing(self) -> tuple[str, str]:
@@ -111,6 +112,12 @@ def nearness(first: Region, second: Region) -> float:
         return iou(first.box, second.box)
     (x1, y1), (x2, y2) = _middle(first), _middle(second)
     return max(0.0, 1.0 - (1.0 - LIKE) * hypot(x1 - x2, y1 - y2) / NEAR)
+
+
+def _cut(pieces: Sequence[str], shared: Container[int]) -> tuple[Part, ...]:
+    """The pieces in parts, each of what the other answer has too or of what it has not."""
+    runs = groupby(enumerate(pieces), lambda one: one[0] < MAX_WORDS and one[0] not in shared)
+    return tuple(Part("".join(piece for _, piece in run), is_own) for is_own, run in runs)
 
 
 def _paired(first: Sequence[Region], second: Sequence[Region]) -> list[tuple[int, int, float]]:
