@@ -104,7 +104,7 @@ def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag)
     """Take what comes, up to the end of the file or of the connection; whether it came to the end."""
     from httpx2 import RequestError
     from huggingface_hub import get_session
-    from huggingface_hub.utils import hf_raise_for_status
+    from huggingface_hub.utils._http import hf_raise_for_status
 
     begun = _size(part)
     asked = {**file.headers, "Accept-Encoding": "identity", **({"Range": f"bytes={begun}-"} if begun else {})}
