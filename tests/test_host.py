@@ -135,6 +135,7 @@ def test_only_known_names_are_answered(host: str, is_known: bool, method: str, t
         ({"origin": "http://evil.example"}, False),
         ({"origin": "http://localhost:9999"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
         ({"sec-fetch-site": "cross-site"}, False),
         ({"sec-fetch-site": "same-origin"}, True),
         ({}, True),

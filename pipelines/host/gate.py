@@ -113,7 +113,7 @@ class Gate:
         if scope["method"] in SAFE_METHODS:
             return
         origin = headers.get("origin")
-        is_foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        is_foreign = origin is not None and _site(origin) != host.lower()
         if is_foreign or headers.get("sec-fetch-site") == "cross-site":
             raise Refusal(403, "Pages of other sites may not send anything here: open the page itself.")
         length = headers.get("content-length", "0")
@@ -224,6 +224,14 @@ def route_of(scope: Scope) -> str:
     path = str(scope["path"])
     below = path.removeprefix(str(scope.get("root_path", "")))
     return below if below.startswith("/") else path
+
+
+def _site(origin: str) -> str:
+    """The name and the port of an origin; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 async def _refuse(refusal: Refusal, send: Send) -> None:
