@@ -45,14 +45,13 @@ from pipelines.types import (
 )
 from pipelines.writing import Writing
 
+_MEDIA = r"(?:picture|image|photo|photograph|drawing|screenshot|clip|video|film)s?\b"
 ABOUT_MEDIA = re.compile(
-    r"\b(?:this|the|these|those|my|that|attached) (?:\w+ )?"
-    r"(?:picture|image|photo|photograph|drawing|screenshot|clip|video|film)s?\b"
-    r"|\b(?:do|can) you see\b|\b(?:bbox|bounding box|point coordinates)|\bhow many\b.*\bare there\b"
-    r"|\bwhich (?:way|direction)\b",
-    re.IGNORECASE | re.DOTALL,
+    rf"\b(?:this|these|those|my|attached|uploaded) (?:\w+ )?{_MEDIA}|\bthe {_MEDIA}\s*(?:[?.!,:]|\Z)"
+    r"|\bdo you see\s*(?:[?.!]|\Z)|\b(?:bbox|point) coordinates\b",
+    re.IGNORECASE,
 )
-"""Questions that make no sense without a picture or a clip."""
+"""Questions that make no sense without a picture or a clip; others may be about anything."""
 
 NO_TEXT = "The question or the system prompt holds bytes that are no characters: type it again."
 

@@ -127,8 +127,8 @@ def test_a_reply_cut_inside_its_reasoning_is_no_answer(checkpoint: Checkpoint, p
     [
         pytest.param("  \n", "There is no question: type one", id="no question"),
         pytest.param("What is in this picture?", "none is given: add one", id="this picture"),
-        pytest.param("How many red shapes are there?", "none is given: add one", id="counting"),
-        pytest.param("Which way does the circle move?", "none is given: add one", id="motion"),
+        pytest.param("Describe the image.", "none is given: add one", id="the image"),
+        pytest.param("Locate the cup. Report bbox coordinates in JSON format.", "none is given: add one", id="boxes"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_one_sentence(
@@ -136,6 +136,20 @@ def test_what_cannot_be_answered_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         result_of(Request(question), ScriptedEngine("", checkpoint))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *("How many days are there in a leap year?", "Which direction does the Nile flow?", "What is a bounding box?"),
+        *("Who directed the film Alien?", "Can you see the Great Wall from space?"),
+    ],
+)
+def test_a_question_about_the_world_needs_no_picture(checkpoint: Checkpoint, question: str) -> None:
+    assert (
+        result_of(Request(question, settings=Settings(thinking=False)), ScriptedEngine("So it is.", checkpoint)).answer
+        == "So it is."
+    )
 
 
 def test_a_place_belongs_to_the_picture_that_came_last(checkpoint: Checkpoint, picture: Path) -> None:
