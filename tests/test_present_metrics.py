@@ -56,6 +56,15 @@ def test_what_several_requests_shared_is_counted_once(metrics: Metrics) -> None:
     assert [value(metrics, name) for name in ("upload_seconds_sum", "uploaded_bytes_total")] == [0.25, 700]
 
 
+def test_a_short_request_within_a_long_one_takes_nothing_of_it(metrics: Metrics) -> None:
+    """What the long one drew before the short one's end was counted by nobody."""
+    for asked_at, lasted_s, joules in ((158.0, 1.0, 100.0), (100.0, 60.0, 6000.0)):  # as they end
+        told = record(usage=Usage(3000, 2000, joules))
+        told = replace(told, asked_at=asked_at, timing=replace(told.timing, total_ms=lasted_s * 1000))
+        metrics.observing(ignore)(told)
+    assert value(metrics, "joules_total") == pytest.approx(6000)
+
+
 @pytest.mark.parametrize(("outcome", "num_errors"), [("failed", 1), ("out of memory", 1), ("refused", None)])
 def test_what_the_server_fails_is_an_error_and_what_it_refuses_is_not(
     metrics: Metrics, outcome: Outcome, num_errors: int | None

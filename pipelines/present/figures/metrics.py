@@ -20,6 +20,8 @@ BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 ERRORS: tuple[Outcome, ...] = ("out of memory", "failed")
 MAX_UPLOADS = 1000
 """Uploads that are remembered, so that each is counted once."""
+MAX_METERED = 1000
+"""Times that are remembered; a request is hardly longer than so many that ran apart before it."""
 
 
 class Metrics:
@@ -42,7 +44,8 @@ class Metrics:
         self._waiting = Gauge("glassbox_waiting_requests", "Requests that wait for their turn", registry=of)
         self._noting = Lock()
         self._known: deque[Upload] = deque(maxlen=MAX_UPLOADS)
-        self._metered_s = 0.0
+        self._metered: list[tuple[float, float]] = []
+        """When requests ran whose energy is counted: from and to, apart and in their order."""
         for outcome in OUTCOMES:  # a counter that is not there yet cannot be told from one at 0
             self._requests.labels(outcome)
         for kind in ERRORS:
@@ -91,12 +94,14 @@ class Metrics:
             self._joules.inc(max(usage.joules or 0.0, 0.0) * self._share_alone(record))
 
     def _share_alone(self, record: Record) -> float:
-        """The part of a request's time that no request before it was running in: each is told what the GPU drew."""
+        """The part of a request's time that none counted before was running in: each is told all of the GPU."""
         lasted_s = record.timing.total_ms / 1000
-        end_s = record.asked_at + lasted_s
-        alone_s = min(max(end_s - self._metered_s, 0.0), lasted_s)
-        self._metered_s = max(self._metered_s, end_s)
-        return alone_s / lasted_s if lasted_s else 0.0
+        start_s, end_s = record.asked_at, record.asked_at + lasted_s
+        met = [(begun_s, ended_s) for begun_s, ended_s in self._metered if begun_s < end_s and ended_s > start_s]
+        shared_s = sum(min(ended_s, end_s) - max(begun_s, start_s) for begun_s, ended_s in met)
+        whole = (min([start_s, *(one[0] for one in met)]), max([end_s, *(one[1] for one in met)]))
+        self._metered = sorted([*(one for one in self._metered if one not in met), whole])[-MAX_METERED:]
+        return max(0.0, 1 - shared_s / lasted_s) if lasted_s else 0.0
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Begin to serve `/metrics`; calling what is given ends it. Raises UserError where that cannot be."""
