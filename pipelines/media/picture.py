@@ -26,6 +26,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
 ANIMATED = ("WEBP", "PNG", "AVIF")
 """What Pillow calls an animation in other formats are pictures beside the picture, as a phone's JPEG has."""
 ORIENTATION = 0x0112
+XMP = ("XML:com.adobe.xmp", "xmp")
+"""Where Pillow looks for an orientation of a PNG too."""
 AXES = {
     2: (-1, 0, 0, 1),
     3: (-1, 0, 0, -1),
@@ -126,7 +128,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(ORIENTATION, 1))
+        if image.format == "PNG":
+            behind = [name for name in XMP if name not in image.info]
+            image.load()  # EXIF may stand behind the pixels; no header would tell of the other
+            for name in behind:
+                image.info.pop(name, None)
+        return int(Image.Image.getexif(image).get(ORIENTATION, 1))
     except Exception:
         # Broken metadata around whole pixels is no reason to refuse the picture.
         return 1
