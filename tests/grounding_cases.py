@@ -310,6 +310,8 @@ EVENTS = {
     "minutes in words": ("From 1 minute 5 seconds to 1m20s he talks.", events((65, 80, "he talks"))),
     "seconds to minutes": ("It took 5 seconds to 1 minute.", events()),
     "German": ("Von 3 bis 5 Sekunden kommt der Mann.", events((3, 5, "kommt der Mann"))),
+    "Spanish, between": ("Entre 2 y 4 segundos, la pelota rueda.", events((2, 4, "la pelota rueda"))),
+    "French, since": ("Depuis 2 s à 4 s, la balle roule.", events((2, 4, "la balle roule"))),
     "German, between": ("Zwischen 3 und 5 Sekunden kommt er.", events((3, 5, "kommt er"))),
     "French": ("De 3 à 5 secondes, l'homme entre.", events((3, 5, "l'homme entre"))),
     "Spanish": ("De 0:03 a 0:05 entra el hombre.", events((3, 5, "entra el hombre"))),

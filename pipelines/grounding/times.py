@@ -48,8 +48,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=[^\s\d])|(?<=[。！？；])(?=.)"
 _BULLET = re.compile(r"[\s*•\-|]{0,20}(?:[0-9]{1,3}[.)]\s)?[\s*\[(]{0,20}")
 _EDGE = " \t:,.;-*–—[]()<>|：，。；、（）【】"
 _LEADING_WORD = re.compile(
-    r"(?:(?:^|\s)(?:from|between|at|during|in|within|of|for|von|zwischen|bei|de|desde|about|around|approximately)"
-    r"|[从自在第])\s*$",
+    r"(?:(?:^|\s)(?:from|between|at|during|in|within|of|for|von|zwischen|bei|de|desde|depuis|about|around|approximately)"
+    r"|^entre|[从自在第])\s*$",  # where a French sentence ends so, somebody enters
     re.IGNORECASE,
 )
 _FOLLOWING_WORD = re.compile(r"^(?:まで|の間|之间|期间|[时時])")
