@@ -42,6 +42,8 @@ def test_frames_and_bytes_have_a_rate_of_their_own() -> None:
     spans = (Span("frames", 0, 500, num_units=8), Span("send", 500, 100, num_units=3_000_000, num_tokens=9))
     shown = cells(waterfall_html(record(Timing(spans, 600, None, "perf_counter"))))
     assert shown[1:3] == [["Frames", "", "500", "8 frames", "16", "CPU"], ["Send", "", "100", "3 MB", "30 MB", "CPU"]]
+    remote = record(Timing(spans, 600, None, "perf_counter"), engine=replace(INFO, server="http://server/v1"))
+    assert cells(waterfall_html(remote))[1] == shown[1], "whoever answers, frames are decoded here"
 
 
 def test_rows_stand_in_the_order_in_which_they_began_and_overhead_last() -> None:
@@ -194,6 +196,8 @@ def test_figures_tell_what_was_measured_and_nothing_else() -> None:
     assert told["memory"] == "2 GB at most, 1 GB at the end"
     assert told["energy"] == "12.5 J of the whole GPU"
     assert told["cost"] == "0.0015 at 1.8 an hour"
+    dear = dict(figures(record(price_per_hour=0.05)))
+    assert dear["cost"] == "0.000042 at 0.05 an hour"
     assert told["prompt"] == "20 text + 100 visual tokens"
     assert not {"memory", "energy", "cost", "reused"} & dict(figures(record())).keys()
 
@@ -263,7 +267,8 @@ def test_a_shared_step_reads_the_weights_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(12_800_000, "12.8 M"), (3.2e12, "3.2 T"), (999, "999 "), (50.3e9, "50.3 G"), (1500, "1.5 k")]
+    ("value", "told"),
+    [(12_800_000, "12.8 M"), (3.2e12, "3.2 T"), (999, "999 "), (999.7e6, "1 G"), (50.3e9, "50.3 G"), (1500, "1.5 k")],
 )
 def test_amounts(value: float, told: str) -> None:
     assert amount(value) == told

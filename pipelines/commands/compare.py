@@ -25,7 +25,7 @@ from pipelines.commands.output import say
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, price, settings_of
-from pipelines.present.figures.rates import cost_of, decode_rate
+from pipelines.present.figures.rates import cost_of, decode_rate, in_digits
 from pipelines.present.told import Told, told
 from pipelines.types import Result, Settings
 
@@ -184,7 +184,7 @@ def _sum(name: str, replies: Sequence[Reply], price_per_hour: float) -> str:
     rates = [rate for result in results if (rate := decode_rate(result))]
     speed = f", {fmean(rates):.0f} tokens a second" if rates else ""
     costs = [spent for result in results if (spent := cost_of(result.timing, price_per_hour)) is not None]
-    price = f", {fmean(costs):.2g} an answer at {price_per_hour:g} an hour" if costs else ""
+    price = f", {in_digits(fmean(costs))} an answer at {price_per_hour:g} an hour" if costs else ""
     tokens = fmean(map(_num_tokens, results))
     return f"{name}: {spent_s:.1f} s and {tokens:.0f} tokens an answer{speed}{price}{failed}."
 

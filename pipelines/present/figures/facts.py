@@ -8,12 +8,14 @@ from typing import Literal
 
 from pipelines.present.figures.limit import amount
 from pipelines.present.figures.rates import (
+    DECODING,
     GROUP_OF,
     NAMES,
     STAGES,
     WORKING,
     cost,
     decode_rate,
+    in_digits,
     saved_ms,
     stage_rate,
     tokens_per_second,
@@ -108,7 +110,8 @@ def _stages(record: Record) -> list[Row]:
             shared = f" · shared by {num_rows}" if num_rows > 1 else ""
             pieces = sum(span.num_tokens > 0 for span in of_kind) if stage == "prefill" else 1
             row = _row(stage, of_kind, about + shared + (f" · {pieces} pieces" if pieces > 1 else ""))
-            found.append(replace(row, load=tokens_through(record, stage)) if record.engine.server else row)
+            is_told = record.engine.server and stage in DECODING
+            found.append(replace(row, load=tokens_through(record, stage)) if is_told else row)
     return sorted(found, key=lambda row: (row.spans[0].stage == "deliver", row.spans[0].start_ms))
 
 
@@ -151,7 +154,7 @@ def figures(record: Record, others: Sequence[Record] = ()) -> list[tuple[str, st
             f"{amount(usage.peak_bytes)}B at most, {amount(usage.present_bytes)}B at the end" if usage else None,
         ),
         ("energy", f"{usage.joules:,.1f} J of the whole GPU" if usage and usage.joules is not None else None),
-        ("cost", None if spent is None else f"{spent:.2g} at {record.price_per_hour:g} an hour"),
+        ("cost", None if spent is None else f"{in_digits(spent)} at {record.price_per_hour:g} an hour"),
     ]
     return [(name, value) for name, value in found if value]
 

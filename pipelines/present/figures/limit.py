@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pipelines.present.figures.rates import DECODING
 from pipelines.types import Record, Roofline
 
+ROUNDS_UP = 0.9995
+"""Of a prefix: from so much on three digits are 1,000 of the one below."""
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -61,6 +64,6 @@ def _prefill(record: Record, best: Roofline) -> Limit | None:
 def amount(number: float) -> str:
     """A number with a prefix of the metric system, as `12.8 M`."""
     for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
+        if number >= ROUNDS_UP * 10**power:
             return f"{number / 10**power:.3g} {prefix}"
     return f"{number:.3g} "

@@ -10,7 +10,7 @@ from pipelines.present.figures.bars import whole, whole_ms
 from pipelines.present.figures.facts import NOTHING, OUTCOMES, ms, number
 from pipelines.present.figures.history import History
 from pipelines.present.figures.limit import amount
-from pipelines.present.figures.rates import GROUP_OF, NAMES, STAGES, cost, decode_rate, stage_rate
+from pipelines.present.figures.rates import GROUP_OF, NAMES, STAGES, cost, decode_rate, in_digits, stage_rate
 from pipelines.types import Record
 
 NO_PAIR = '<p class="gb-note">Choose two requests to see what made one of them slower.</p>'
@@ -58,7 +58,7 @@ MEASURES = (
     Measure("answered tokens", lambda record: record.tokens.answer),
     Measure("memory, peak", lambda record: record.usage.peak_bytes if record.usage else None, _bytes),
     Measure("energy, J", lambda record: record.usage.joules if record.usage else None),
-    Measure("cost", cost, lambda value: f"{value:.2g}"),
+    Measure("cost", cost, in_digits),
 )
 COUNTS = ("frames", "visual tokens", "thought tokens")
 """What of it explains why something took longer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import get_args
 
 from pipelines.types import Record, Reported, Result, Stage, Timing
@@ -104,6 +105,11 @@ def cost_of(timing: Timing, price_per_hour: float) -> float | None:
     spans = [span for span in timing.spans if span.stage not in WAITING]
     used_ms = sum(span.duration_ms / span.num_rows for span in spans)
     return price_per_hour * used_ms / HOUR_MS if price_per_hour else None
+
+
+def in_digits(spent: float) -> str:
+    """A price in two digits that count, and never as a power: `0.000056`."""
+    return f"{Decimal(f'{spent:.2g}'):f}"
 
 
 def saved_ms(record: Record, others: Sequence[Record] = ()) -> float | None:
