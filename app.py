@@ -62,7 +62,7 @@ def build(host: Host) -> gr.Blocks:
     shut_doors()
     started = cards(load_examples(parts.EXAMPLES_FOLDER))
     with gr.Blocks(title="Glassbox", fill_width=True, delete_cache=(3600, 86400)) as page:
-        session = gr.State(Session(), time_to_live=86400, delete_callback=host.leave)
+        session = gr.State(Session(), delete_callback=host.leave)
         about, turn_over, way, new_chat = parts.top()
         kept = page_library.library()
         with gr.Row(elem_id="panes"):

@@ -94,7 +94,7 @@ def wire_compare(
 ) -> None:
     """Let a visitor compare; `composer` is the chat's, and `requests` shows what each request took."""
     rivals = host.rivals
-    comparison = gr.State(Comparison(), time_to_live=86400, delete_callback=lambda left: left.stop.set())
+    comparison = gr.State(Comparison(), delete_callback=lambda left: left.stop.set())
     models, doing = list(pane.models), [pane.composer, pane.line, pane.replies]
 
     def offer(first: str, second: str) -> tuple[Any, ...]:

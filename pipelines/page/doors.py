@@ -11,6 +11,7 @@ from fastapi import HTTPException
 from gradio import exceptions, processing_utils, queueing, route_utils, routes, utils
 from gradio.data_classes import PredictBody
 from gradio.route_utils import GradioMultiPartParser
+from gradio.state_holder import StateHolder
 from pydantic import field_validator
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
@@ -30,6 +31,7 @@ def shut_doors() -> None:
     processing_utils._check_allowed = refuse_path
     utils.is_static_file = is_static
     processing_utils.async_ssrf_protected_download = refuse_url
+    StateHolder.delete_all_expired_state = keep_all
     vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 
 
@@ -64,6 +66,14 @@ def refuse_path(path: str | Path, check_in_upload_folder: bool) -> None:
         raise gr.Error(NOT_UPLOADED, print_exception=False) from error
     except (OSError, ValueError) as error:  # no path at all, by its length or its characters
         raise gr.Error(NOT_UPLOADED, print_exception=False) from error
+
+
+def keep_all(_holder: StateHolder) -> None:
+    """Stand in for Gradio's end of what a page holds, told by when it was begun and not by when it was used last.
+
+    After a day, or an hour where the line had broken once, an open page lost its conversation in the midst of it.
+    `pipelines.page.sessions` clears away what nobody comes back to.
+    """
 
 
 find_static = utils.is_static_file
