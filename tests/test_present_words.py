@@ -267,6 +267,22 @@ def test_a_mark_of_a_conversation_that_is_opened_again_is_checked_too(tmp_path: 
     assert words_html(None) == EMPTY
 
 
+def test_a_check_of_an_answer_that_another_one_followed_is_written_on_no_mark(picture: Path) -> None:
+    class Following(Counted):
+        """Has a further question answered while the thought about a mark is written."""
+
+        def generate(self, inputs: ModelInputs, settings: Settings, *flags: Any) -> Iterator[Step]:
+            _, session.answered = reopened(session.rounds, Shelf(picture.parent))
+            yield from super().generate(inputs, settings, *flags)
+
+    engine = Following("The circle is red.</think>\n\nYes", Checkpoint.open(DEMO_FOLDER))
+    session = Session(
+        rounds=[Round(Draft("Where?", (picture,)), Reply('{"bbox_2d": [0, 0, 900, 900], "label": "dog"}'))]
+    )
+    _, session.answered = reopened(session.rounds, Shelf(picture.parent))
+    assert checked(session, "1", Model("demo", engine)) == {}
+
+
 def test_a_check_ends_with_its_conversation_and_is_written_on_no_mark_of_the_next(picture: Path) -> None:
     """It went on for nobody, and then stood on the mark of that number, whatever that was."""
 

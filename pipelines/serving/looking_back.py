@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.media import open_once
+from pipelines.present.answered import Answered
 from pipelines.present.heat import NOT_TOLD, heat_html
 from pipelines.present.moments import AtTimes
 from pipelines.serving.model import Model
@@ -31,9 +32,16 @@ def where_it_looked(session: Session, places: object, model: Model) -> str:
     try:
         if last.gaze is None:
             last.gaze = model.gaze(last.request, last.result, session.left)
+        if _is_gone(session, last):
+            return ""
         return heat_html(last.gaze, range(first, stop), last, partial(_frame_at, last.request))
     except UserError:
         return NOT_TOLD
+
+
+def _is_gone(session: Session, last: Answered) -> bool:
+    """Whether an answer is not shown any more, or its conversation is left."""
+    return session.is_closed or session.answered is not last
 
 
 def _frame_at(request: Request, number: int, time_s: float) -> NDArray[np.uint8]:
@@ -44,7 +52,7 @@ def _frame_at(request: Request, number: int, time_s: float) -> NDArray[np.uint8]
 def checked(session: Session, number: object, model: Model) -> Checked:
     """What a mark of the answer came to: its number, a word for its chip, and whether it is doubtful.
 
-    Nothing, once the conversation is left: the mark of that number is another one's then.
+    Nothing, once another answer is shown: the mark of that number is another one's then.
     """
     last = session.answered
     regions = last.grounding.regions if last else ()
@@ -55,7 +63,7 @@ def checked(session: Session, number: object, model: Model) -> Checked:
     if last is None or not 0 <= at < len(regions):
         return {}
     verdict = _verdict(last.request, regions[at], model, session.left)
-    return {} if session.is_closed else {"number": str(at + 1), **verdict}
+    return {} if _is_gone(session, last) else {"number": str(at + 1), **verdict}
 
 
 def _verdict(request: Request, region: Region, model: Model, stop: Flag) -> Checked:
