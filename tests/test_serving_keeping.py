@@ -106,8 +106,21 @@ def test_conversations_that_are_not_listed_are_told(
     assert " more:" not in keeping.listed("five 3", "")
 
 
+def test_a_question_that_was_sent_before_a_reload_was_done_is_given_back(archive: Archive, keeping: Keeping) -> None:
+    """Its conversation made room for the one that was kept, and it was gone."""
+    archive.save("a", [Round(Draft("Old?"), Reply("Yes."))])
+    for typed in ("", "typed before"):
+        quick = Session()
+        quick.begin(Draft("asked at once"))
+        done = keeping.restore(Remembered("a", typed), quick)
+        assert done.session.returned == Draft("\n".join(filter(None, (typed, "asked at once"))))
+
+
 def test_a_reload_without_a_conversation_says_nothing(keeping: Keeping) -> None:
     assert keeping.restore(Remembered("gone", "typed"), Session()).warnings == ()
+    quick = Session()
+    quick.begin(Draft("asked before all was there"))
+    assert not keeping.restore(Remembered("gone"), quick).is_shown, "its answer is on its way"
     done = keeping.restore(Remembered("gone", is_linked=True), Session())
     assert done.warnings == (NOT_HERE,)
 

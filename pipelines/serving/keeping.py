@@ -129,9 +129,10 @@ class Keeping:
         if self._archive.notice:
             warnings.append(self._archive.notice)
         # a visitor who was quick has something in the composer already, which nothing takes the place of
-        session.returned = draft if draft != Draft("") else None
+        session.returned = draft.joined(session.returned or Draft("")) if draft != Draft("") else session.returned
         system = (session.system if remembered.is_linked else remembered.system) if session.rounds else None
-        return Done(session, is_shown=True, system=system, warnings=tuple(warnings))
+        is_at_rest = session.pending is None  # a visitor who was quicker still has asked something
+        return Done(session, is_shown=is_at_rest, system=system, warnings=tuple(warnings))
 
     def _opened(self, id: str, session: Session, message: Message) -> Done | None:
         """A kept conversation, None where there is none. What is typed stays. Raises UserError."""
