@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.conversation import Draft, Reply
+from pipelines.conversation import Draft, Reply, Round
 from pipelines.host import Turns, Visitor
 from pipelines.present.chat import ChatMessage
 from pipelines.present.pointing import Pointed
@@ -487,6 +487,35 @@ def test_undo_leaves_what_is_typed_already() -> None:
     assert session.take_returned() == Draft("Two\ntyped already", (Path("Two.png"), Path("typed.png")))
     session.undo(Draft(" ", (Path("typed.png"),)))
     assert session.take_returned() == Draft("One", (Path("One.png"), Path("typed.png")))
+
+
+def test_undo_takes_the_next_question_of_a_card_for_none_that_was_typed() -> None:
+    """Sent again, it asked both in one, and the card was left."""
+    session = Session(script=("One?", "Two?"))
+    for _ in range(2):
+        session.begin(Draft("One?"))
+        session.keep(result(reasoning="", answer="Yes."))
+        offered = session.take_returned()
+        assert offered is not None
+        assert offered.question == "Two?"
+        session.undo(offered)
+        assert session.take_returned() == Draft("One?")
+
+
+@pytest.mark.parametrize("act", [Session.undo, lambda session, typed: session.edit(0, typed)], ids=["undo", "edit"])
+def test_a_question_about_a_part_is_still_about_its_medium_when_it_is_asked_otherwise(
+    act: Callable[[Session, Draft], None],
+) -> None:
+    """Its places were drawn on the part that was cut out."""
+    part = Draft("In this region [0, 0, 9, 9]: What?", (Path("One.png"), Path("part.png")), 0)
+    session = Session(rounds=[Round(part, Reply("A circle."))])
+    act(session, Draft(""))
+    session.begin(Draft("In this region [0, 0, 9, 9]: Why?", part.files))
+    assert session.pending is not None
+    assert session.pending.about == 0
+    session.give_back()
+    session.begin(Draft("Something else?", (Path("other.png"),)))
+    assert session.pending.about is None
 
 
 def undo(session: Session) -> None:

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.archive import Kept
@@ -89,6 +89,8 @@ class Session:
     _typed: Draft | None = None
     """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
     _pointed: Pointed | None = None
+    _taken_back: Draft | None = None
+    """The question that was last given back to the composer, to be asked otherwise."""
     _flags: Flags | None = None
     _left: threading.Event | None = None
     _name: str = ""
@@ -136,8 +138,15 @@ class Session:
         """
         place = len(self.rounds) if self.editing is None else self.editing
         before = files_of(self.rounds[:place])
-        self._begin(self.pointed.told(draft, before) if self.pointed else draft, place)
+        self._begin(self.pointed.told(draft, before) if self.pointed else self._as_before(draft), place)
         self._typed, self._pointed, self.pointed = draft, self.pointed, None
+
+    def _as_before(self, draft: Draft) -> Draft:
+        """A question that was taken back is about the medium that it was about, while it comes with the same files."""
+        taken = self._taken_back
+        if taken is None or draft.files[: len(taken.files)] != taken.files:
+            return draft
+        return replace(draft, about=taken.about)
 
     def retry(self) -> None:
         """Ask the last question again."""
@@ -151,20 +160,26 @@ class Session:
             self.resumed = self.cut_off
 
     def undo(self, typed: Draft) -> None:
-        """Take the last question and its reply back: the question goes into the composer, above what is `typed`."""
+        """Take the last question and its reply back: the question goes into the composer, above what is `typed`.
+
+        The next question of a card, where the page has filled it in, makes room for the one before it.
+        """
         if self.can_rewind:
-            self.returned, self.cut_off, self.drawn = self.rounds.pop().draft.joined(typed), None, None
+            last, own = self.rounds.pop().draft, self.own(typed)
+            if self.script and own != typed:
+                self.script = (last.question, *self.script)
+            self.returned, self.cut_off, self.drawn, self._taken_back = last.joined(own), None, None, last
 
     def edit(self, place: int, typed: Draft) -> None:
         """Return the question of a round, which the next one that is sent replaces. `typed` is set aside."""
         if self.pending is None and 0 <= place < len(self.rounds):
             self.aside = typed if self.editing is None else self.aside
             self.editing, self.returned = place, self.rounds[place].draft
-            self.filled = self.returned
+            self.filled = self._taken_back = self.returned
 
     def leave_edit(self) -> None:
         """Edit no earlier question any more, and return what was set aside."""
-        self.returned, self.aside, self.editing = self.aside, None, None
+        self.returned, self.aside, self.editing, self._taken_back = self.aside, None, None, None
 
     def take_returned(self) -> Draft | None:
         """What goes into the composer, once."""
@@ -302,6 +317,7 @@ class Session:
         self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
         self._past = chat_of(self.rounds)  # the same at every update of the reply
         self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
+        self._taken_back = None
         self._flags = Flags()
         self._asked_s, self._waited_s = time.perf_counter(), None
 
