@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,20 @@ def unknown_to_all(folder: Path) -> Iterator[int]:
 def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path) -> None:
     with unknown_to_all(tmp_path) as port, pytest.raises(UserError, match=r"^The certificate of .* is not trusted"):
         RemoteEngine.connect(f"https://127.0.0.1:{port}/v1", "m")
+
+
+def test_a_server_that_lets_nobody_in_is_told_as_none() -> None:
+    """It was "silent for 300 s", after the ten seconds that a connection may take."""
+    with ExitStack() as sockets:
+        full = sockets.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            before = sockets.enter_context(socket.socket())
+            before.setblocking(False)
+            before.connect_ex(full.getsockname())
+        with pytest.raises(UserError, match=r"^No server answers at 127"):
+            RemoteEngine.connect(f"http://127.0.0.1:{full.getsockname()[1]}/v1", "m", timeout_s=0.5)
 
 
 def test_a_server_without_tls_is_told() -> None:

@@ -71,7 +71,8 @@ def refused(
     """The sentence for what the client raised, before the reply had begun or in its middle."""
     host, said = server.host, message_of(error)
     quoted = f" It says: {quote(said)}" if said else ""
-    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
+    is_unreached = isinstance(error.__cause__, httpx2.ConnectTimeout)  # which the client tells as any other timeout
+    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException) and not is_unreached:
         return ServerFailedError(SILENT.format(host=host, seconds=timeout_s))
     if isinstance(error, openai.APIConnectionError | httpx2.ConnectError) and not has_begun:
         return ServerFailedError(_unreached(error, host))
