@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,23 @@ def test_progress_is_told_and_a_call_that_is_cancelled_stops_its_answer() -> Non
         return seen
 
     assert asyncio.run(use())[-1] == "thinking"
+
+
+def test_progress_is_more_each_time_it_is_told() -> None:
+    """It was how much was written, which said the same again where nothing came for a while."""
+    engine = ScriptedEngine("So.</think>A circle.", Checkpoint.open(DEMO_FOLDER), token_delay_s=0.25)
+    seen: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
+        seen.append(progress)
+
+    async def use() -> None:
+        async with Client(server(Tools(Model(engine=engine)), Sandbox([EXAMPLES]))) as client:
+            await client.call_tool("ask", {"question": "Hello"}, progress_callback=note)
+
+    asyncio.run(use())
+    assert len(seen) > 1
+    assert all(before < after for before, after in pairwise(seen))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process is ended in other ways")

@@ -118,12 +118,14 @@ async def last(begin: Callable[[], Iterator[Told]], context: Context) -> Told:
     Raises ToolError with the sentence of what the agent can put right.
     """
     steps: Iterator[Told] | None = None
+    num_told = 0
     try:
         steps = begin()
         result = await to_thread.run_sync(next, steps)
         while result["finish_reason"] is None:
             doing = "answering" if result["answer"] else "thinking" if result["reasoning"] else "reading"
-            await context.report_progress(len(result["reasoning"]) + len(result["answer"]), message=doing)
+            num_told += 1  # the protocol wants more each time, also where nothing was written since
+            await context.report_progress(num_told, message=doing)
             result = await to_thread.run_sync(next, steps)
         return result
     except UserError as error:
