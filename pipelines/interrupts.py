@@ -6,6 +6,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+ROUND_S = 0.1
+"""How long to wait at a time for another thread: on Windows Ctrl-C does not interrupt that, and is heard in between."""
+
 
 def end_at_once() -> None:
     """Have Ctrl-C end the process as the system does, without a traceback; what ignores it goes on to."""

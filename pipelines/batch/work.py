@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
@@ -12,6 +12,7 @@ from threading import Lock
 from pipelines.batch.items import Item
 from pipelines.batch.lines import Line, Results, answered, failed, why
 from pipelines.engine import Engine
+from pipelines.interrupts import ROUND_S
 from pipelines.present.burnt import burnt
 from pipelines.present.frames import marks_by_frame
 from pipelines.present.overlay import Mark
@@ -49,8 +50,11 @@ def run(items: Sequence[Item], asking: Asking, results: Results, at_once: int, o
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="batch") as pool:
         try:
-            for worker in as_completed([pool.submit(work) for _ in range(at_once)]):
-                worker.result()
+            workers = {pool.submit(work) for _ in range(at_once)}
+            while workers:
+                ended, workers = wait(workers, ROUND_S, FIRST_COMPLETED)
+                for worker in ended:
+                    worker.result()
         finally:
             stop.set()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Event as Flag
 
 from pipelines.checkpoint import Checkpoint
@@ -17,6 +18,7 @@ from pipelines.engine.slots import RowState
 from pipelines.engine.snapshots import Snapshot, Snapshots
 from pipelines.engine.thought import Thought
 from pipelines.inputs import ModelInputs
+from pipelines.interrupts import ROUND_S
 from pipelines.types import FinishReason, Sampling, Settings, Token, Work
 
 THOUGHT_ENDS = ("</think>", "<tool_call>")
@@ -114,7 +116,7 @@ class Job:
         is_cut = False
         try:
             while True:
-                item = self._outbox.get()
+                item = self._next()
                 if isinstance(item, Exception):
                     raise item
                 if isinstance(item, str):
@@ -127,6 +129,11 @@ class Job:
                     yield item
         finally:
             self._left.set()
+
+    def _next(self) -> Step | Measured | Exception:
+        while True:
+            with suppress(Empty):
+                return self._outbox.get(timeout=ROUND_S)
 
     def wait(self, place: int) -> None:
         """Tell the place in the queue, from 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -21,6 +22,7 @@ from pipelines.engine.remote.refusals import BLIND_MODEL, refused
 from pipelines.engine.remote.server import Server, host_of, look_up
 from pipelines.engine.remote.watch import Watch
 from pipelines.inputs import ModelInputs
+from pipelines.interrupts import ROUND_S
 from pipelines.types import (
     EngineInfo,
     Gaze,
@@ -63,7 +65,10 @@ class RemoteEngine:
         host = host_of(base_url)
         client = connect(base_url.strip(), timeout_s)
         try:
-            server = begin(look_up(client, host, model, usual)).result()
+            looking = begin(look_up(client, host, model, usual))
+            while not wait([looking], ROUND_S).done:
+                pass
+            server = looking.result()
         except UnicodeEncodeError as error:
             raise UserError(BAD_KEY) from error
         except (openai.OpenAIError, httpx2.HTTPError) as error:
