@@ -19,7 +19,7 @@ if __name__ == "__main__":
     end_at_once()  # what is imported takes a while
 
 from pipelines.commands import batch, compare, doctor, models
-from pipelines.commands.output import Unread, harmless, open_streams, say
+from pipelines.commands.output import Unread, harmless, open_streams, say, whole_json
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
@@ -103,7 +103,7 @@ def _ask(options: argparse.Namespace) -> int:
                 elif isinstance(step, Look) and not options.json:
                     console.tell(look_as_text(step))
                 elif isinstance(step, Result):
-                    told = as_json(step) if options.json else as_text(step, has_times=not options.timing)
+                    told = whole_json(as_json(step)) if options.json else as_text(step, has_times=not options.timing)
                     console.finish(told)
         finally:
             if options.timing and console.record is not None:

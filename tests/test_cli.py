@@ -241,6 +241,28 @@ def test_a_locale_that_lacks_a_character_has_a_question_mark_for_it(picture: Pat
     assert b"square.png: 192 ? 160, seen at 192 ? 160" in run.stdout
 
 
+@pytest.mark.parametrize("command", [["ask"], ["compare", "--models", "demo", "demo"]], ids=lambda one: one[0])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_json_loses_nothing_whatever_the_output_is_written_in(
+    encoding: str, command: list[str], picture: Path, tmp_path: Path
+) -> None:
+    """What the code page of a redirected output lacks was "?", and what it has was no JSON for a program."""
+    named = picture.rename(picture.with_name("字é😀.png"))
+    (tmp_path / "list.txt").write_text(f"{named.name}\n", encoding="utf-8")
+    source = named if command == ["ask"] else tmp_path / "list.txt"
+    asked = [*command, "-q", "What is it?", "--thinking", "off", "--json", str(source)]
+    run = run_in({"PYTHONIOENCODING": encoding}, subprocess.PIPE, *asked)
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert named.name in (told["media"][0]["name"] if command == ["ask"] else told["file"])
+
+
+def test_json_holds_a_name_that_is_no_text(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = picture.rename(picture.with_name("caf\udce9.png"))
+    assert main(["ask", str(named), "-q", "What is it?", "--thinking", "off", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["media"][0]["name"] == named.name
+
+
 def test_a_hub_id_that_cannot_be_had_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "-q", "Hello", "--model", "4B"]) == 2
     assert '"Qwen/Qwen3.5-4B" is not on this machine' in capsys.readouterr().err.splitlines()[-1]

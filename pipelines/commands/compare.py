@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import why
-from pipelines.commands.output import say
+from pipelines.commands.output import say, whole_json
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, price, settings_of
@@ -98,11 +98,11 @@ def run_command(options: argparse.Namespace) -> int:
         _wait_until_freed(left)
     asked = [(item, Both(*both)) for item, *both in zip(items, *replies, strict=True)]
     if options.json:
-        text = "\n".join(as_json(*one) for one in asked)
+        say(whole_json("\n".join(as_json(*one) for one in asked)))
     else:
         pairs = [(item, both.pair) for item, both in asked]
         text = table(pairs, options.models, options.prices or [settings.price_per_hour] * 2)
-    say(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
+        say(text.encode("utf-8", "backslashreplace").decode())  # a file's name may be no text
     return 0
 
 

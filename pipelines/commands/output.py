@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import io
+import json
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +19,10 @@ ORDERS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
     ord("\r"): None,
 }
 """What a terminal may obey, whoever wrote it: as the escape that JSON has for it, so that JSON says the same."""
+
+NO_TEXT = re.compile(r"[\ud800-\udfff]+")
+"""What stands in a file's name for bytes that are no text."""
+NO_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class Unread(Exception):
@@ -49,6 +56,15 @@ def say(text: str, end: str = "\n") -> None:
 def harmless(text: str) -> str:
     """A text in which a terminal finds no orders: what a model writes and what files are called come from anyone."""
     return text.translate(ORDERS)
+
+
+def whole_json(text: str) -> str:
+    """JSON of which standard output loses nothing: what it may not take is written as the escape that JSON has for it.
+
+    An output that is not in UTF-8 gets ASCII alone: what it has of other characters, no reader of JSON would expect.
+    """
+    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    return (NO_TEXT if is_utf8 else NO_ASCII).sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _drop_rest() -> None:
