@@ -83,6 +83,13 @@ def test_a_revision_that_was_pulled_is_told_as_what_runs_it(name: str, tmp_path:
     assert asked.returncode == 0, asked.stderr
 
 
+def test_the_shipped_model_is_told_to_be_here(tmp_path: Path) -> None:
+    """It was no known model, and among those to use."""
+    pulled = run(tmp_path, None, "models", "pull", "demo")
+    assert pulled.returncode == 0, pulled.stderr
+    assert pulled.stdout.startswith('The model "demo" comes with the program')
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

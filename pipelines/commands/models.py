@@ -34,6 +34,9 @@ def add_command(parser: argparse.ArgumentParser) -> None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Print the table, or bring a model; 0 is the exit code."""
+    if options.action == "pull" and options.model == DEMO:
+        say(f'The model "{DEMO}" comes with the program, and nothing is to be downloaded: use it with --model {DEMO}')
+        return 0
     if options.action == "pull":
         wanted = at_hub(options.model)
         model = HubModel(wanted.hub_id, options.revision or wanted.revision)
