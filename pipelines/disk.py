@@ -15,6 +15,11 @@ def expanded(name: str) -> Path:
     return Path(os.path.expanduser(name))  # noqa: PTH111 - that of a Path raises RuntimeError there
 
 
+def resolved(path: Path) -> Path:
+    """Where a path leads; of links that lead in a ring, one of them: that of a Path raises RuntimeError there."""
+    return Path(os.path.realpath(path))
+
+
 def is_full(error: OSError) -> bool:
     """Whether an error means that there is no room left."""
     return error.errno in FULL
@@ -22,8 +27,8 @@ def is_full(error: OSError) -> bool:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole, or leave what was there. Of a file's name what is no text is escaped. Raises OSError."""
-    place = path.resolve()  # a link stays one
-    is_plain = place.is_file() or not place.exists()  # not a device or a pipe
+    place = resolved(path)  # a link stays one
+    is_plain = place.is_file() or not os.path.lexists(place)  # not a device, a pipe or a ring of links
     fresh = place.with_name(f"{place.name}.new") if is_plain else place
     try:
         fresh.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

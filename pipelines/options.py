@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from pipelines.disk import resolved
 from pipelines.types import ClipReader, EngineName, Sampling, Settings, UserError, WeightFormat
 
 if TYPE_CHECKING:
@@ -107,12 +108,12 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> None:
     """Raise UserError where two options name one file to write, or one names a file that is read: it would be lost."""
-    inputs = {path.resolve() for path in read}
+    inputs = {resolved(path) for path in read}
     taken: dict[Path, str] = {}
     for option, path in written.items():
         if path is None:
             continue
-        if (place := path.resolve()) in inputs:
+        if (place := resolved(path)) in inputs:
             raise UserError(f'{option} names "{path.name}", which is read: name another file.')
         if (other := taken.setdefault(place, option)) != option:
             raise UserError(f'{option} and {other} name the same file, "{path.name}": name one of its own for each.')

@@ -202,6 +202,24 @@ def test_no_file_is_written_over_another(
     assert Path("in/odd/01.png").read_bytes() == before
 
 
+def test_links_that_lead_in_a_ring_are_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Python 3.13 they ended the command in a traceback, whether they were read or to be written."""
+    monkeypatch.chdir(folder.parent)
+    Path("there.png").symlink_to("back.png")
+    Path("back.png").symlink_to("there.png")
+    Path("round.csv").symlink_to("round.csv")
+    Path("list.txt").write_text("there.png\n")
+    assert main(["ask", "there.png", "-q", "What is it?"]) == 2
+    assert '"there.png"' in capsys.readouterr().err.splitlines()[-1]
+    assert main(["batch", "list.txt", "-q", "What is it?", "--out", "r.jsonl", "--csv", "round.csv"]) == 2
+    assert '"there.png"' in lines_of(Path("r.jsonl"))[0]["error"]
+    assert '"round.csv" cannot be written' in capsys.readouterr().err.splitlines()[-1]
+    assert Path("round.csv").is_symlink()
+    assert len(find_items(Path("in"), "What?", Path("round.csv"))) == 12
+
+
 @pytest.mark.parametrize(
     "content", [b"dear diary", b'{"answer": 42}\n', b"[1]\n", b'{"file": "a", "question": "b"}\n', b"\xff\xfe"]
 )

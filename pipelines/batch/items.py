@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from pipelines.disk import resolved
 from pipelines.media import is_readable_kind
 from pipelines.types import UserError
 
@@ -45,9 +46,9 @@ def find_items(source: Path, question: str | None, apart: Path | None = None) ->
     around it, and where there is nothing to ask about or no question.
     """
     is_folder = _is_seen(source.is_dir)
-    if apart is not None and is_folder and source.resolve().is_relative_to(apart.resolve()):
+    if apart is not None and is_folder and resolved(source).is_relative_to(resolved(apart)):
         raise UserError(
-            f'The copies would lie among the files of "{source.resolve().name}": give another folder for them, or one '
+            f'The copies would lie among the files of "{resolved(source).name}": give another folder for them, or one '
             "inside of it."
         )
     found = _of_folder(source, question, apart) if is_folder else _of_list(source, question)
@@ -64,7 +65,7 @@ def _of_folder(folder: Path, question: str | None, apart: Path | None) -> Iterat
         file = path.relative_to(folder)
         if any(part.startswith(".") for part in file.parts) or not _is_seen(path.is_file):
             continue
-        if apart is not None and path.resolve().is_relative_to(apart.resolve()):
+        if apart is not None and resolved(path).is_relative_to(resolved(apart)):
             continue
         if path.suffix.lower() in NAMED_LIKE_MEDIA or is_readable_kind(path):
             yield Item(file.as_posix(), path, question or "")

@@ -12,7 +12,7 @@ from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
 from pipelines.commands.output import harmless
-from pipelines.disk import write_whole
+from pipelines.disk import resolved, write_whole
 from pipelines.options import add_model, add_settings, check_apart, load_chosen, positive, settings_of
 from pipelines.present.coco import coco_json
 from pipelines.types import UserError
@@ -76,7 +76,7 @@ def _count(line: Line, bar: tqdm[None]) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        resolved(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
     except OSError as error:
         raise UserError(f'"{path.name}" cannot be written: check its folder and the free disk space.') from error
