@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.disk import write_whole
+from pipelines.disk import try_whole, write_whole
 from pipelines.types import Record, Span, UserError
 
 STAGES_PID = 1
@@ -28,10 +28,7 @@ def check_trace(path: Path | None) -> None:
     """Raise UserError for a trace that could not be written."""
     if path is not None:
         with _writing(path):
-            was_there = path.exists()
-            path.touch()
-            if not was_there:  # nothing may come of the request
-                path.unlink()
+            try_whole(path)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,30 @@ def test_a_full_disk_ends_a_trace_in_a_sentence(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["no folder/trace.json", "folder", "ring"])
 def test_a_trace_that_cannot_be_written_is_told_before_the_model_is_loaded(
-    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "no folder" / "trace.json"
+    """A folder was refused only once all had been answered."""
+    file = tmp_path / name
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "ring").symlink_to("ring")
     assert main(["ask", str(picture), "-q", QUESTION, "--trace", str(file)]) == 2
     told = capsys.readouterr().err.splitlines()
     assert told[-1].startswith(f'The trace cannot be written to "{file}"')
     assert len(told) == 1 or "Loading" not in told[0]
+
+
+def test_what_lies_where_a_trace_is_to_be_written_stays_as_it_is(tmp_path: Path) -> None:
+    """A link to a file that is still to come was taken away, and that file was made."""
+    (link := tmp_path / "link.json").symlink_to("later.json")
+    (before := tmp_path / "before.json").write_text("before")
+    os.mkfifo(tmp_path / "pipe")
+    there = sorted(tmp_path.iterdir())
+    for path in there:
+        check_trace(path)
+    assert sorted(tmp_path.iterdir()) == there
+    assert (link.is_symlink(), before.read_text()) == (True, "before")
 
 
 @pytest.mark.parametrize("price", ["-1", "nan", "inf"])
