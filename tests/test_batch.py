@@ -154,6 +154,7 @@ def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
         pytest.param(["in"], "There is no question", id="none given"),
         pytest.param(["empty", "-q", "What?"], 'no picture and no clip in "empty"', id="nothing in it"),
         pytest.param(["in/even/00.png", "-q", "What?"], '"00.png" is not a list of files', id="a picture"),
+        pytest.param(["print0.txt", "-q", "What?"], '"print0.txt" is not a list of files', id="parted by NUL"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(
@@ -165,6 +166,7 @@ def test_a_wrong_call_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(folder.parent)
     Path("empty").mkdir()
+    Path("print0.txt").write_bytes(b"in/even/00.png\0in/even/02.png\0")
     assert main(["batch", *arguments, "--out", "r.jsonl"]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 

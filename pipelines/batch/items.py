@@ -82,6 +82,8 @@ def _is_seen(look: Callable[[], bool]) -> bool:
 def _of_list(source: Path, question: str | None) -> Iterator[Item]:
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
+        if any("\0" in line for line in lines):
+            raise ValueError("names parted by NUL bytes, as `find -print0` has them")
     except FileNotFoundError:
         raise UserError(f'There is no folder and no list "{source.name}": check its name.') from None
     except (OSError, ValueError):
