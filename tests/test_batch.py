@@ -134,6 +134,17 @@ def test_a_list_with_questions_of_its_own_and_all_that_can_be_written(tmp_path: 
     assert (drawn != np.asarray(Image.open(EXAMPLES / "shapes.png").convert("RGB"))).any()
 
 
+def test_a_list_is_parted_at_the_ends_of_its_lines_alone(tmp_path: Path) -> None:
+    """A question was cut off at what ends a paragraph or a page, and its rest was the name of a file."""
+    questions = [f"What{mark}is it?" for mark in "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"]
+    lines = [f"a.png\t{question}" for question in questions]
+    for end in ("\n", "\r\n"):
+        (tmp_path / "list.txt").write_bytes(end.join(lines).encode())
+        assert [(item.file, item.question) for item in find_items(tmp_path / "list.txt", None)] == [
+            ("a.png", question) for question in questions
+        ]
+
+
 def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "newcomer.mp4", tmp_path / "a.mp4")
     (tmp_path / "list.txt").write_text("a.mp4", encoding="utf-8")

@@ -81,7 +81,7 @@ def _is_seen(look: Callable[[], bool]) -> bool:
 
 def _of_list(source: Path, question: str | None) -> Iterator[Item]:
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
+        lines = source.read_text(encoding="utf-8-sig").split("\n")  # questions may hold what else ends a line
         if any("\0" in line for line in lines):
             raise ValueError("names parted by NUL bytes, as `find -print0` has them")
     except FileNotFoundError:
