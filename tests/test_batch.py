@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -155,6 +156,16 @@ def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
     assert line["regions"]
     assert len(line["marked"]) == len({image["id"] for image in json.loads(annotations.read_text())["images"]})
     assert all(Path(copy).is_file() for copy in line["marked"])
+
+
+@pytest.mark.parametrize("letter", ["a", "字", "\udce9"])
+def test_a_long_name_leaves_room_for_what_its_copy_adds(letter: str, tmp_path: Path) -> None:
+    size = len(os.fsencode(letter))
+    names = [Item(f"in/{letter * (251 // size)}{end}", tmp_path, "What?").copy_name for end in (".png", ".mp4")]
+    assert len(set(names)) == 2
+    for name in names:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / f"{name}.12345.678s.png").touch()
 
 
 @pytest.mark.parametrize(

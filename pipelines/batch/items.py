@@ -16,6 +16,8 @@ NAMED_LIKE_MEDIA = frozenset(
     | {".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts", ".mts"}
 )
 """Files of a folder with such names are asked about even where they cannot be read: their lines say why."""
+MAX_NAME_BYTES = 200
+"""Of the name of a copy: disks take 255, with what tells the item, the frame and the kind of file."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class Item:
         """
         parts = (part.strip("\\/") for part in PureWindowsPath(self.file).parts)
         inner = [part for part in parts if part not in ("", "..")]
+        folder, slash, name = "/".join(inner).replace(":", "").rpartition("/")
+        while len(name.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES:
+            name = name[:-1]
         own = hashlib.sha256(f"{self.file}\n{self.question}".encode("utf-8", "surrogateescape")).hexdigest()[:6]
-        return f"{'/'.join(inner).replace(':', '')}.{own}"
+        return f"{folder}{slash}{name}.{own}"
 
 
 def find_items(source: Path, question: str | None, apart: Path | None = None) -> list[Item]:
