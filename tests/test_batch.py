@@ -158,6 +158,38 @@ def test_places_in_a_clip_are_drawn_on_its_frames(tmp_path: Path) -> None:
     assert all(Path(copy).is_file() for copy in line["marked"])
 
 
+@pytest.mark.parametrize("name", ["list.txt", "list.txt/inside", "ring"])
+def test_a_folder_that_takes_no_copies_is_told_before_the_model_is_loaded(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each answer was thrown away, and its line said that no copy could be written."""
+    (tmp_path / "list.txt").write_text("only words")
+    (tmp_path / "ring").symlink_to("ring")
+    arguments = ["batch", str(folder), "-q", RED_CIRCLES, "--out", str(tmp_path / "r.jsonl")]
+    assert main([*arguments, "--marked", str(tmp_path / name)]) == 2
+    [told] = capsys.readouterr().err.splitlines()
+    assert told.startswith(f'No copy can be written to "{Path(name).name}"')
+    assert lines_of(tmp_path / "r.jsonl") == []
+
+
+def test_a_copy_that_cannot_be_written_later_ends_the_run_and_the_next_one_makes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(EXAMPLES / "shapes.png", tmp_path / "shapes.png")
+    (tmp_path / "list.txt").write_text("shapes.png")
+    copy = tmp_path / "marked" / f"{Item('shapes.png', tmp_path, RED_CIRCLES).copy_name}.png"
+    copy.mkdir(parents=True)
+    arguments = ["batch", str(tmp_path / "list.txt"), "-q", RED_CIRCLES, "--out", str(tmp_path / "r.jsonl")]
+    arguments += ["--thinking", "off", "--greedy", "--marked", str(tmp_path / "marked")]
+    assert main(arguments) == 2
+    assert 'No copy can be written to "marked"' in capsys.readouterr().err.splitlines()[-1]
+    assert lines_of(tmp_path / "r.jsonl") == []
+    copy.rmdir()
+    assert main(arguments) == 0
+    assert [line["marked"] for line in lines_of(tmp_path / "r.jsonl")] == [[copy.as_posix()]]
+    assert copy.is_file()
+
+
 @pytest.mark.parametrize("letter", ["a", "字", "\udce9"])
 def test_a_long_name_leaves_room_for_what_its_copy_adds(letter: str, tmp_path: Path) -> None:
     size = len(os.fsencode(letter))

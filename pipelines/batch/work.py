@@ -9,16 +9,14 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
 
+from pipelines.batch.copies import drawn, save
 from pipelines.batch.items import Item
 from pipelines.batch.lines import Line, Results, answered, failed, why
 from pipelines.engine import Engine
 from pipelines.interrupts import ROUND_S
-from pipelines.present.burnt import burnt
-from pipelines.present.frames import marks_by_frame
-from pipelines.present.overlay import Mark
 from pipelines.present.told import told
 from pipelines.run import answer
-from pipelines.types import Clip, Region, Request, Result, Settings, UserError
+from pipelines.types import Request, Result, Settings
 
 Done = Callable[[Line], None]
 
@@ -36,7 +34,7 @@ def run(items: Sequence[Item], asking: Asking, results: Results, at_once: int, o
     """Ask all items, `at_once` beside each other, and write each line as soon as it is there.
 
     `on_done` is called with each line that is written, by one thread at a time. What interrupts this function stops
-    the answers that run, and nothing is written of them. Raises UserError where the lines cannot be written.
+    the answers that run, and nothing is written of them. Raises UserError where lines or copies cannot be written.
     """
     stop, writing, left = Flag(), Lock(), iter(items)
 
@@ -70,39 +68,18 @@ def _shared(left: Iterator[Item], lock: Lock, stop: Flag) -> Iterator[Item]:
 
 
 def _line(item: Item, asking: Asking, stop: Flag) -> Line | None:
-    """The line of an item; None where it was stopped on the way."""
-    model = asking.engine.info.model
+    """The line of an item; None where it was stopped on the way.
+
+    Raises UserError where its copies cannot be written: without a line, the next run asks it again and makes them.
+    """
+    model, folder = asking.engine.info.model, asking.copies
     try:
         *_, result = answer(Request(item.question, (item.path,), asking.settings), asking.engine, stop)
         if stop.is_set() or not isinstance(result, Result):
             return None
-        marked = _copies(item, result, asking.copies) if asking.copies is not None else []
-        return answered(item, asking.settings, told(result), marked)
+        copies = drawn(item, result, folder) if folder is not None else {}
+        line = answered(item, asking.settings, told(result), [path.as_posix() for path in copies])
     except Exception as error:
         return failed(item, model, asking.settings, why(error))
-
-
-def _copies(item: Item, result: Result, folder: Path) -> list[str]:
-    """Write the copies of an item on which places are marked, and return their paths: of a clip, its frames."""
-    medium = result.media[0]
-    marks = [Mark(number, region) for number, region in enumerate(_here(result), 1)]
-    if not isinstance(medium, Clip):
-        pictures = {".png": burnt(medium.rgb, marks)} if marks else {}
-    else:
-        pictures = {
-            f".{medium.times_s[frame]:.3f}s.png": burnt(medium.rgb[frame], of_frame)
-            for frame, of_frame in marks_by_frame(medium, marks).items()
-        }
-    paths = [folder / f"{item.copy_name}{ending}" for ending in pictures]
-    try:
-        for path, picture in zip(paths, pictures.values(), strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
-    except OSError as error:
-        raise UserError(f'No copy could be written to "{folder.name}": check it and the free disk space.') from error
-    return [path.as_posix() for path in paths]
-
-
-def _here(result: Result) -> list[Region]:
-    """The places on the one file there is; a model may name others."""
-    return [region for region in result.grounding.regions if region.media_index == 0]
+    save(copies)
+    return line

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pipelines.batch.copies import check_copies
 from pipelines.batch.items import find_items
 from pipelines.batch.lines import Line, Results
 from pipelines.batch.tables import annotated, csv_text
@@ -50,6 +51,8 @@ def run_command(options: argparse.Namespace) -> int:
         left = [item for item in items if (item.file, item.question) not in results.done]
         num_before = len(items) - len(left)
         if left:
+            if options.marked:
+                check_copies(options.marked)
             from pipelines.batch.work import Asking, run  # torch and transformers take seconds
 
             print("Loading the model ...", file=sys.stderr)
