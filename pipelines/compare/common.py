@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MAX_WORDS = 20_000
-"""Of each text that are looked at: time and memory grow with the square, to a tenth of a second and 50 MB for so many.
+"""Of each text that are looked at: time and memory grow with the square, a bit for each pair of words.
 
-A model in a loop writes more of them, all alike, on which a search for the longest blocks takes minutes.
+A model in a loop writes more of them, all alike, on which a search for the longest blocks would not end.
 """
 
 
