@@ -163,6 +163,17 @@ def test_sound_is_passed_over(tmp_path: Path) -> None:
     assert numbers(opened(write_clip(tmp_path / "clip.mp4", sound=True))) == list(range(0, 40, 3))
 
 
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.ts"])
+@pytest.mark.parametrize("options", [{}, {"bf": "0"}], ids=["reordered", "in-order"])
+def test_what_is_heard_before_the_first_frame(tmp_path: Path, name: str, options: dict[str, str]) -> None:
+    times_ms = [500 + 40 * number for number in range(40)]
+    for sound, lead_s in ((True, 0.5), (False, 0.0)):
+        clip = opened(write_clip(tmp_path / name, options=options, times_ms=times_ms, sound=sound))
+        assert clip.times_s[0] == 0
+        # a sound's encoder needs a few of its samples before the first that is heard
+        assert clip.lead_s == pytest.approx(lead_s, abs=0.07)
+
+
 def test_fragments_without_a_frame_count(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}, options={"g": "12"})
     assert numbers(opened(path)) == list(range(0, 40, 3))

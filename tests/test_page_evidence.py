@@ -225,12 +225,13 @@ def test_times_seek_the_player(scripted_server: PageServer, open_page: OpenPage,
     shoot(page, "desk-track-dark")
 
 
+@pytest.mark.parametrize("sound", [False, True], ids=["silent", "sound-first"])
 def test_a_clip_that_begins_late_is_sought_from_its_first_frame(
-    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path, sound: bool
 ) -> None:
-    """The player's clock is that of the file, as where a clip was cut out of a longer one."""
+    """The player has the clock of the file, as where a clip was cut out of a longer one, with its sound or without."""
     late = write_coded_clip(
-        tmp_path / "late.mp4", frames=50, times_ms=[500 + 40 * number for number in range(50)], size=(320, 240)
+        tmp_path / "late.mp4", frames=50, times_ms=[500 + 40 * n for n in range(50)], size=(320, 240), sound=sound
     )
     page = open_page(scripted_server)
     choose_fast(page)

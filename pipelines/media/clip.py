@@ -50,4 +50,4 @@ def read_footage(
                 raise Cancelled
             yield Frame(number, timeline.times_s[number], rgb)
 
-    return Footage(timeline.duration_s, len(wanted), frames())
+    return Footage(timeline.duration_s, len(wanted), frames(), timeline.lead_s)

@@ -34,11 +34,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Footage:
-    """The frames of a clip that were chosen, at most `num_frames`; each is decoded when it is asked for."""
+    """The frames of a clip that were chosen, at most `num_frames`; each is decoded when it is asked for.
+
+    `duration_s` and `lead_s` are those of `pipelines.media.timeline.Timeline`.
+    """
 
     duration_s: float
     num_frames: int
     frames: Iterator[Frame]
+    lead_s: float = 0.0
 
 
 def keep_footage(name: str, footage: Footage, look: Look, on_progress: Callable[[int, int], None]) -> Clip:
@@ -61,4 +65,7 @@ def keep_footage(name: str, footage: Footage, look: Look, on_progress: Callable[
         on_progress(len(numbers), footage.num_frames)
     if canvas is None:
         raise damaged(name)
-    return Clip(name, canvas[: len(numbers)], tuple(times_s), tuple(numbers), footage.duration_s, file_size)
+    kept = canvas[: len(numbers)]
+    return Clip(
+        name, kept, tuple(times_s), tuple(numbers), footage.duration_s, file_size=file_size, lead_s=footage.lead_s
+    )

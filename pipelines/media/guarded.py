@@ -112,8 +112,8 @@ class _Reading:
                     self._take(choose(self._times(count), duration_s))
                 case ["decoding", int(num_frames)]:
                     on_progress(0, num_frames)
-                case ["clip", float(duration_s), int(num_frames)] if 0 < num_frames <= MAX_CLIP_FRAMES:
-                    return Footage(duration_s, num_frames, self._frames(num_frames))
+                case ["clip", float(duration_s), int(num_frames), float(lead_s)] if 0 < num_frames <= MAX_CLIP_FRAMES:
+                    return Footage(duration_s, num_frames, self._frames(num_frames), lead_s)
                 case _:
                     break
         raise Died

@@ -57,6 +57,12 @@ class Source:
     num_bytes: int
     should_stop: Callable[[], bool]
 
+    @property
+    def begin_s(self) -> float:
+        """When a player begins: with the video or with a sound, whichever is earlier, in seconds of the container."""
+        starts = ((one.start_time, one.time_base) for one in (self.stream, *self.container.streams.audio))
+        return float(min((start * unit_s for start, unit_s in starts if start is not None and unit_s), default=0))
+
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """Read the encoded frames of the video, in decoding order; the last is an empty one."""
         with suppress(av.FFmpegError):

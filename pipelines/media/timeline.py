@@ -37,7 +37,7 @@ class Timeline:
 
     `stamps` ascend, in units of `unit_s` seconds; `keys` are the stamps at which decoding can start, empty where they
     are not known. The last frame stays for `last_s` seconds. `counted` says that the decoder's stamps mean nothing and
-    its n-th frame is the n-th of `stamps`.
+    its n-th frame is the n-th of `stamps`. For `lead_s` seconds before the first frame a player has sound alone.
     """
 
     stamps: Sequence[int]
@@ -45,6 +45,7 @@ class Timeline:
     unit_s: Fraction
     last_s: float
     counted: bool = False
+    lead_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -105,7 +106,8 @@ def _from_index(source: Source, name: str) -> Timeline | None:
     unit_s = stream.time_base or 1 / _DEFAULT_RATE
     end = (stream.start_time or 0) + (stream.duration or 0)
     last_s = float(max(0, end - stamps[-1]) * unit_s) or _mean_gap_s(stamps, unit_s) or float(1 / _rate(source))
-    return Timeline(stamps, [entry.timestamp for entry in entries if entry.is_keyframe], unit_s, last_s)
+    keys = [entry.timestamp for entry in entries if entry.is_keyframe]
+    return Timeline(stamps, keys, unit_s, last_s, lead_s=_lead_s(source, stamps[0] * unit_s))
 
 
 def _from_packets(source: Source, name: str) -> Timeline | None:
@@ -131,12 +133,17 @@ def _from_packets(source: Source, name: str) -> Timeline | None:
         return None
     unit_s = source.stream.time_base or 1 / _DEFAULT_RATE
     last_s = float(last[1] * unit_s) or _mean_gap_s(shown, unit_s) or float(1 / _rate(source))
-    return Timeline(shown, () if is_avi else keys, unit_s, last_s, counted=is_avi)
+    lead_s = 0.0 if is_avi else _lead_s(source, shown[0] * unit_s)
+    return Timeline(shown, () if is_avi else keys, unit_s, last_s, counted=is_avi, lead_s=lead_s)
 
 
 def _check_count(num_frames: int, name: str) -> None:
     if num_frames > MAX_CLIP_FRAMES:
         raise UserError(f'"{name}" has more than {MAX_CLIP_FRAMES} frames: cut it to the part you ask about.')
+
+
+def _lead_s(source: Source, first_s: Fraction) -> float:
+    return max(0.0, float(first_s) - source.begin_s)
 
 
 def _mean_gap_s(stamps: Sequence[int], unit_s: Fraction) -> float:

@@ -6,7 +6,7 @@ It gets an order, `("open" or "probe", path, clip reader, whether frames may mov
     picture, height, width, animated         its pixels lie in the shared memory
     times, number, seconds                   of all frames, float64 there; how many to take comes back, int64 there
     decoding, number                         the first of so many frames is about to be decoded
-    clip, seconds, number                    these frames follow
+    clip, seconds, number, seconds           these frames follow, and so long a player has sound alone before them
     frame, number, second, height, width     its pixels lie in one of two slots, in turn; "taken" comes back
     size, height, width, animated            of a picture that is probed
     sizes, height, width, number, seconds    of a clip that is probed; the times of its frames lie there
@@ -122,7 +122,7 @@ class Worker:
         return replace(footage, frames=chain((first,), footage.frames))
 
     def _send_footage(self, footage: Footage) -> None:
-        send(self._connection, "clip", footage.duration_s, footage.num_frames)
+        send(self._connection, "clip", footage.duration_s, footage.num_frames, footage.lead_s)
         num_sent = 0
         for num_sent, frame in enumerate(footage.frames, 1):
             if num_sent > NUM_SLOTS:

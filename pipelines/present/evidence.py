@@ -139,8 +139,9 @@ def _clip(
         address = escape(given.shelf.address(given.files[index]))
         player = (
             f'<div class="gb-player"><video src="{address}" controls muted playsinline preload="metadata"'
-            f' aria-label="{escape(item.name)}"></video><p class="gb-note gb-unplayable">This browser cannot play the'
-            " file. The frames below are what the model saw.</p></div>"
+            f' data-lead="{exact(item.lead_s)}" aria-label="{escape(item.name)}"></video>'
+            '<p class="gb-note gb-unplayable">This browser cannot play the file. The frames below are what the model'
+            " saw.</p></div>"
         )
     scale = timeline(events, marks, item.duration_s)
     figures = marked_figures(item, marks)

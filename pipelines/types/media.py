@@ -46,7 +46,8 @@ class Clip:
     `rgb` is uint8 [frames, height, width, 3], upright, in sRGB. `times_s` holds the presentation time of each sampled
     frame, and `indices` its number in the file. `duration_s` is that of the file. `file_size` is the width and height
     of the file's frames where `rgb` was brought to the size at which the model sees them, and None where it has still
-    the size of the file. `content` tells equal files from others; empty where it is not known.
+    the size of the file. `content` tells equal files from others; empty where it is not known. A player of the file
+    has sound alone for `lead_s` seconds before the first frame, from which all times count.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Clip:
     duration_s: float
     file_size: tuple[int, int] | None = None
     content: str = ""
+    lead_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.rgb) == len(self.times_s) == len(self.indices):

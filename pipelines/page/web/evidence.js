@@ -71,8 +71,8 @@ function zoom(number) {
   canvas.scrollIntoView({ block: "nearest" });
 }
 
-// The player's clock is the file's, which in a clip that was cut may begin later than at 0.
-const beginOf = (player) => Number(player.dataset.begin ?? 0);
+// The player's clock is the file's, which in a clip that was cut may begin later than at 0; its sound may lead the picture.
+const beginOf = (player) => Number(player.dataset.begin ?? 0) + Number(player.dataset.lead);
 
 function seek(timeS) {
   const section = panel()?.querySelector("video") ? panel() : element.querySelector("section:has(video)");
