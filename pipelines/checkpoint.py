@@ -1,7 +1,8 @@
 """A checkpoint folder, as far as early fusion must know it: tokenizer, template, limits, special tokens.
 
 The folder has the form of a hub checkpoint of Qwen3.5 (`config.json`, `tokenizer.json`, `chat_template.jinja`,
-`preprocessor_config.json`, `video_preprocessor_config.json`, `generation_config.json`). Nothing here loads weights.
+`preprocessor_config.json`, `video_preprocessor_config.json`, and where there is one `generation_config.json`). Nothing
+here loads weights.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from pipelines.types import Json, Limits, Message, Tool, UserError, Vision
 
 MODEL_TYPES = ("qwen3_5", "qwen3_5_moe")
 """Dense models and mixtures of experts, which differ in the feed-forward part of their layers alone."""
+GENERATION = "generation_config.json"
+END_OF_TURN = "<|im_end|>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +47,10 @@ class Checkpoint(Vision):
         if config.text("model_type") not in MODEL_TYPES:
             raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
         text, picture = config.object("text_config"), _Object.read(folder, "preprocessor_config.json")
+        tokenizer = _read_tokenizer(folder)
         clip = _Object.read(folder, "video_preprocessor_config.json")
         return cls(
-            tokenizer=_read_tokenizer(folder),
+            tokenizer=tokenizer,
             template=_read_template(folder),
             picture_limits=picture.limits(),
             clip_limits=clip.limits(),
@@ -55,7 +59,7 @@ class Checkpoint(Vision):
             max_frames=int(clip.number("max_frames", 768)),
             image_token_id=int(config.number("image_token_id")),
             video_token_id=int(config.number("video_token_id")),
-            eos_token_ids=frozenset(_eos_ids(folder, text)),
+            eos_token_ids=frozenset(_eos_ids(folder, config, tokenizer)),
             context_tokens=int(text.number("max_position_embeddings")),
         )
 
@@ -161,11 +165,16 @@ def _refuse(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _eos_ids(folder: Path, text_config: _Object) -> Iterator[int]:
-    """Ids that end a reply: those of generation_config.json where it is there, else of the model's config."""
-    has_own = (folder / "generation_config.json").is_file()
-    source = _Object.read(folder, "generation_config.json") if has_own else text_config
-    ids = source.values.get("eos_token_id")
-    for found in ids if isinstance(ids, list) else [ids]:
-        if isinstance(found, int):
-            yield found
+def _eos_ids(folder: Path, config: _Object, tokenizer: Tokenizer) -> Iterator[int]:
+    """Ids that end a reply: whatever a file of the folder says does, and what ends a turn in the chat template.
+
+    Qwen/Qwen3.5-2B and 4B have no generation_config.json, and their config.json names the end of a document alone.
+    """
+    has_own = (folder / GENERATION).is_file()
+    said = _Object.read(folder, GENERATION) if has_own else config
+    for source in (said, config, config.object("text_config")):
+        ids = source.values.get("eos_token_id")
+        yield from (found for found in (ids if isinstance(ids, list) else [ids]) if isinstance(found, int))
+    end = tokenizer.token_to_id(END_OF_TURN)
+    if end is not None:
+        yield end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -147,6 +148,24 @@ def test_a_checkpoint_that_is_not_whole_is_one_sentence(
         (folder / file).write_text(content)
     with pytest.raises(UserError, match=sentence):
         LocalEngine.load(folder, "broken")
+
+
+@pytest.mark.parametrize("said", [None, {}, {"eos_token_id": 1180}], ids=["none", "from-config", "documents"])
+def test_turns_end_and_are_drawn_where_no_file_says_so(said: dict[str, int] | None, tmp_path: Path) -> None:
+    """As in Qwen/Qwen3.5-2B and 4B, without generation_config.json and with the end of a document in config.json."""
+    folder = Path(shutil.copytree(DEMO_FOLDER, tmp_path / "published"))
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["eos_token_id"] = 1180
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "generation_config.json").unlink()
+    if said is not None:
+        (folder / "generation_config.json").write_text(json.dumps(said))
+    published = LocalEngine.load(folder, "published")
+    encode = published.checkpoint.encode
+    assert published.checkpoint.eos_token_ids == {*encode("<|im_end|>"), *encode("<|endoftext|>")}
+    assert published.preset(thinking=True, has_media=True) == THINKING_PRECISE
+    inputs = fuse(*CASES["picture"], published.checkpoint, False)
+    assert run(published, inputs) == run(LocalEngine.load(DEMO_FOLDER, "demo"), inputs)
 
 
 def test_a_stop_of_generate_is_told_where_its_tokens_are() -> None:

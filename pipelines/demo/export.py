@@ -40,6 +40,7 @@ def export(state_file: Path, folder: Path) -> None:
     encoder = Encoder(build_tokenizer())
     model = Qwen3_5ForConditionalGeneration(make_config(encoder))
     model.load_state_dict(torch.load(state_file, weights_only=True, map_location="cpu")["model"])
+    model.generation_config.do_sample = False
     model.generation_config.eos_token_id = encoder.id(IM_END)
     model.generation_config.pad_token_id = encoder.id(END)
     folder.mkdir(parents=True, exist_ok=True)
