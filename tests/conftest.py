@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pipelines.engine import LocalEngine
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
+_HOME = tempfile.TemporaryDirectory(prefix="glassbox-test-hub-")  # nor find those that somebody has fetched
+os.environ["HF_HOME"] = _HOME.name
+os.environ.pop("HF_HUB_CACHE", None)
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 # a shell has it ignored by what runs in the background, and the programs that a test starts would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
