@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -98,7 +99,9 @@ def kept_busy(engine: LocalEngine) -> Iterator[None]:
 
 def until_asked(engine: LocalEngine, num_requests: int) -> None:
     """Wait until the engine has so many requests."""
+    deadline_s = time.monotonic() + 60
     while engine.scheduler.num_busy < num_requests:
+        assert time.monotonic() < deadline_s
         threading.Event().wait(0.001)
 
 

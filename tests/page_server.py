@@ -83,7 +83,11 @@ class PageServer:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.printed: list[str] = []
-        self.address = self.wait_for(READY, START_TIMEOUT_S).removeprefix(READY)
+        try:
+            self.address = self.wait_for(READY, START_TIMEOUT_S).removeprefix(READY)
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def number(self) -> int:
@@ -103,7 +107,10 @@ class PageServer:
     def wait_for(self, text: str, timeout_s: float = 60.0) -> str:
         """The next line that holds `text`."""
         while True:
-            line = self._lines.get(timeout=timeout_s)
+            try:
+                line = self._lines.get(timeout=timeout_s)
+            except queue.Empty:
+                raise TimeoutError(f"no line with {text!r} within {timeout_s} s:\n" + "\n".join(self.printed)) from None
             if line is None:
                 raise RuntimeError("the page ended:\n" + "\n".join(self.printed))
             self.printed.append(line)

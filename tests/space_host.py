@@ -108,11 +108,14 @@ def started(
             text=True,
             encoding="utf-8",
         )
-        space = Started(process, f"http://127.0.0.1:{port}/", environment)
         try:
-            yield space
+            space = Started(process, f"http://127.0.0.1:{port}/", environment)
+            try:
+                yield space
+            finally:
+                space.close()
         finally:
-            space.close()
+            process.kill()
             for path in [code, *code.rglob("*")]:
                 path.chmod(0o755)
 

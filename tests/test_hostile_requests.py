@@ -81,9 +81,11 @@ def test_an_upload_that_breaks_off_leaves_nothing(page_server: PageServer) -> No
     sent = f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n{part}".encode() + bytes(SIZE)
     with socket.create_connection(("127.0.0.1", page_server.port)) as line:
         line.sendall(sent)
+        deadline_s = time.monotonic() + 60
         while not begun(page_server):
             assert page_server.is_running
-    deadline_s = time.monotonic() + 20
+            assert time.monotonic() < deadline_s
+    deadline_s = time.monotonic() + 60
     while begun(page_server):
         assert time.monotonic() < deadline_s
     page_server.holds()
