@@ -206,8 +206,9 @@ def test_a_model_that_can_be_none_is_one_sentence_before_anything_is_asked(
     name: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["compare", str(folder), "-q", "What?", "--models", "demo", name]) == 2
-    assert sentence in capsys.readouterr().err
-    assert "Loading" not in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "Loading" not in told
 
 
 def vote(id: str, answer: str = "Yes.") -> Vote:

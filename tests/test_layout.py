@@ -88,6 +88,8 @@ def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{file} imports by a relative path, whose part this does not see")
         elif isinstance(node, ast.ImportFrom) and node.module == "pipelines":
             yield from (f"pipelines.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -8,13 +8,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
 
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import ScriptedEngine
 from pipelines.host import PUBLIC_HOST
+from pipelines.models import DEMO_FOLDER
 from pipelines.present.choices import FAST, Choices
 from pipelines.present.composer import NOT_UPLOADED
+from pipelines.serving.model import Model
+from pipelines.types import Request, Result, Settings
 from tests.hostile.tab import RefusedError, Tab
 from tests.page_server import ROOT, PageServer
 
@@ -29,12 +35,22 @@ def public_server() -> Iterator[PageServer]:
     server.close()
 
 
-def test_its_limits_are_told_and_hold(public_server: PageServer) -> None:
+def test_its_limits_are_told(public_server: PageServer) -> None:
     with Tab(public_server.address, Choices(mode=FAST, max_new_tokens=4096)) as tab:
         assert any(PUBLIC_HOST.told in str(value) for value in tab.values)
         for _ in tab.ask("How many red shapes are there?", [tab.upload(EXAMPLE)]):
             pass
         assert tab.status.startswith("Done")
+
+
+def test_a_reply_ends_at_its_limit_whatever_is_asked_for() -> None:
+    model = Model(engine=ScriptedEngine("word " * 2 * PUBLIC_HOST.max_new_tokens, Checkpoint.open(DEMO_FOLDER)))
+    model.policy = PUBLIC_HOST
+    request = Request("Which words?", settings=Settings(thinking=False, max_new_tokens=4096))
+    *_, last = model.answer(request, Event(), lambda _told: None, Event())
+    assert isinstance(last, Result)
+    assert last.finish_reason == "length"
+    assert last.tokens.answer == PUBLIC_HOST.max_new_tokens
 
 
 def test_a_folder_for_conversations_is_refused(tmp_path: Path) -> None:
