@@ -111,9 +111,10 @@ def checks(engine: LocalEngine, count: int, thinking: bool, is_point: bool = Fal
         box = None if is_point else (x1, y1, x2, y2)
         marks = [Region(label, box, middle if is_point else None) for label in (thing.name, false)]
         picture = Picture("scene", scene.rgb)
-        true_p, false_p = (asides.check(picture, mark, engine, settings, Flag()) or 0.0 for mark in marks)
-        likelier.append(true_p > false_p)
-        told += [true_p > 0.5, false_p < 0.5]
+        true_p, false_p = (asides.check(picture, mark, engine, settings, Flag()) for mark in marks)
+        # a check that tells nothing is wrong of a false claim too
+        likelier.append(true_p is not None and false_p is not None and true_p > false_p)
+        told += [true_p is not None and true_p > 0.5, false_p is not None and false_p < 0.5]
     how = f"of a {'point' if is_point else 'box'}, {'thinking' if thinking else 'not thinking'}"
     yield row(f"check {how}: the true claim is likelier than the false one", likelier, "pairs")
     yield row(f"check {how}: a claim is on its side of one half", told, "claims")
