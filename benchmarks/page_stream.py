@@ -20,6 +20,12 @@ from tests.page_server import LONG_RATE, LONG_TOKENS, SCRIPTED, PageServer
 ENDED = re.compile("Done|Cut off")
 EVERY_MS = 900
 """Between two clicks."""
+TOGGLE = "#settings .toggle-button"
+PLACE = f"""() => {{
+  const box = document.querySelector("{TOGGLE}").getBoundingClientRect();
+  return {{ x: box.x + box.width / 2, y: box.y + box.height / 2 }};
+}}"""
+IS_OPEN = """() => document.querySelector("#settings").classList.contains("open")"""
 WATCH = """() => {
   window.clicks = []; window.tasks = [];
   new PerformanceObserver((list) => {
@@ -58,22 +64,24 @@ def measure(page: Page) -> Streaming:
     """Ask on an open page, and click until the answer is there."""
     open_settings(page)
     set_number(page, "New tokens at most", str(LONG_TOKENS))
-    page.get_by_label("Toggle Sidebar").last.click()
+    page.locator(TOGGLE).click()
     expect(page.locator("#outlook")).to_contain_text(f"at most {LONG_TOKENS:,} new")
     page.fill("#composer textarea", "Hello")
     page.evaluate(WATCH)
     page.click("#composer .submit-button")
-    box = page.locator("#settings .toggle-button").bounding_box()
-    assert box is not None
     num_clicks, done = 0, page.locator("#status .gb-status:not(.gb-busy)", has_text=ENDED)
     page.locator("#status .gb-busy").wait_for()
     while not done.count():
-        # without Playwright's own waits, which take part in what is measured
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        # without Playwright's own waits, which take part in what is measured; the button moves with what it opens
+        box = page.evaluate(PLACE)
+        was_open = page.evaluate(IS_OPEN)
+        page.mouse.move(box["x"], box["y"])
         page.mouse.down()
         page.mouse.up()
         num_clicks += 1
         page.wait_for_timeout(EVERY_MS)
+        if page.evaluate(IS_OPEN) == was_open:
+            raise RuntimeError("a click neither opened nor closed the settings")
     took_s = page.evaluate("(performance.now() - window.asked) / 1000")
     told = page.evaluate("window.clicks")
     quick = [16.0] * max(num_clicks - len(told), 0)
