@@ -235,6 +235,21 @@ def test_nothing_jumps_while_an_answer_streams(
     wait_for_end(page, "Stopped by you")
 
 
+def test_the_arrow_on_a_phone_goes_down_the_examples(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """What keeps the framework from scrolling past the first of them took each scroll back that no finger had made."""
+    page = open_page(scripted_server, PHONE)
+    page.locator("#chat .scroll-down-button-container button").click()
+    page.wait_for_function(
+        "() => { const log = document.querySelector('#chat [role=log]');"
+        " return log.scrollTop > 0 && log.scrollTop + log.clientHeight >= log.scrollHeight - 4; }"
+    )
+    page.locator("#chat").get_by_text("Which way does the circle move?").click()
+    expect(page.locator("#composer textarea")).to_have_value("Which way does the circle move?")
+    fade = page.locator("#composer .scroll-fade")
+    expect(fade).to_have_count(1)
+    expect(fade).to_be_hidden()
+
+
 def test_who_scrolls_up_reads_on_while_an_answer_grows(scripted_server: PageServer, open_page: OpenPage) -> None:
     """Each piece of the answer brought the chat back to its end, so that nobody could read what was above."""
     page = open_page(scripted_server)

@@ -8,8 +8,9 @@
   // The framework scrolls to the end of what it shows, past the first of the cards to start from.
   const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"];
   const cards = (list) => list?.querySelector(".examples");
+  const TO_END = "#chat .scroll-down-button-container"; // stands beside what it scrolls
   const moved = ({ target }) => {
-    const found = cards(target.closest?.(LOG));
+    const found = target.closest?.(`${LOG}, ${TO_END}`) && cards(document.querySelector(LOG));
     if (found) found.dataset.moved = "";
   };
   MOVES.forEach((move) => document.addEventListener(move, moved, { capture: true, passive: true }));
@@ -39,7 +40,7 @@
   }, { capture: true, passive: true });
 
   document.addEventListener("click", ({ target }) => {
-    if (target.closest?.("#chat .scroll-down-button-container")) isReading = false;
+    if (target.closest?.(TO_END)) isReading = false;
   }, true);
 
   glassbox.toEnd = () => { isReading = false; };
