@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser_steps import OpenPage, add, ask, shoot
+from tests.media_makers import write_clip
 from tests.page_server import PageServer
 
 pytestmark = pytest.mark.browser
@@ -116,6 +117,16 @@ def test_a_picture_that_no_browser_shows_has_its_name_in_its_place(
     expect(page.locator("#chat").get_by_role("button", name="Garten im März.heic")).to_be_visible()
     expect(page.locator("#chat [data-unshown]")).to_have_count(1)
     shoot(page, "desk-unshown-asked")
+
+
+def test_a_clip_that_no_browser_plays_has_its_name_in_the_chat(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """An empty box stood in its place."""
+    page = open_page(scripted_server, may_complain=True)
+    add(page, write_clip(tmp_path / "walk.avi", codec="mpeg4"))
+    ask(page, "What happens?")
+    expect(page.locator("#chat .mirror-wrap")).to_have_attribute("data-unshown", "walk.avi")
 
 
 def test_a_thumbnail_that_is_given_another_file_loses_the_name(

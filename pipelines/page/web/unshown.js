@@ -1,13 +1,16 @@
-// A picture that this browser cannot show, as HEIC, has its name in its place. Runs once, before the page is built.
+// A picture or a clip that this browser cannot show, as HEIC and AVI, has its name in its place. Runs once, before the
+// page is built.
 (() => {
-  const PLACE = ".thumbnail-item, .image-frame"; // of the composers, and of the chat
+  const PLACE = ".thumbnail-item, .image-frame, #chat .mirror-wrap"; // of the composers, and of the chat
 
   function unshown({ target }) {
-    const place = target.matches?.("img") && target.closest(PLACE);
+    const place = target.matches?.("img, video") && target.closest(PLACE);
     if (place) place.dataset.unshown = decodeURIComponent(new URL(target.src).pathname.split("/").at(-1));
   }
 
   document.addEventListener("error", unshown, true);
   // The framework keeps the element and gives it another file.
-  document.addEventListener("load", ({ target }) => delete target.closest?.(PLACE)?.dataset.unshown, true);
+  for (const kind of ["load", "loadedmetadata"]) {
+    document.addEventListener(kind, ({ target }) => delete target.closest?.(PLACE)?.dataset.unshown, true);
+  }
 })();
