@@ -517,7 +517,12 @@ def test_what_was_taken_along_goes_with_its_answer(
     taken(page, "COCO", 1)
     say(page, "It is blue.")
     expect(offered).to_be_hidden()
+    report = page.get_by_role("button", name="Report", exact=True)
     taken(page, "Report", 1)
+    below_px = report.evaluate("button => button.getBoundingClientRect().top") - offered.evaluate(
+        "files => files.getBoundingClientRect().top"
+    )
+    assert below_px > 0, "files below the buttons came outside of the window"
     page.get_by_role("button", name="COCO", exact=True).click()
     expect(page.locator(".toast-body")).to_contain_text("marks nothing")
     expect(offered).to_be_hidden()

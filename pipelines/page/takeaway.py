@@ -71,11 +71,12 @@ CHOICES: dict[str, Write] = {
 def takeaway(session: gr.State, host: Host) -> gr.File:
     """The buttons, and the files that they give, which are those of the answer that is shown."""
     with gr.Accordion("Take it along", open=False, elem_id="take"):
-        with gr.Row():
-            buttons = {name: gr.Button(name, size="sm", min_width=110) for name in CHOICES}
+        # above the buttons: below them they came outside of the window
         files = gr.File(
             label="Files", file_count="multiple", interactive=False, visible=False, elem_id="taken", height=160
         )
+        with gr.Row():
+            buttons = {name: gr.Button(name, size="sm", min_width=110) for name in CHOICES}
     for name, button in buttons.items():
         button.click(
             taking(CHOICES[name], host),
