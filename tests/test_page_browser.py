@@ -243,11 +243,6 @@ def test_the_arrow_on_a_phone_goes_down_the_examples(scripted_server: PageServer
         "() => { const log = document.querySelector('#chat [role=log]');"
         " return log.scrollTop > 0 && log.scrollTop + log.clientHeight >= log.scrollHeight - 4; }"
     )
-    page.locator("#chat").get_by_text("Which way does the circle move?").click()
-    expect(page.locator("#composer textarea")).to_have_value("Which way does the circle move?")
-    fade = page.locator("#composer .scroll-fade")
-    expect(fade).to_have_count(1)
-    expect(fade).to_be_hidden()
 
 
 def test_who_scrolls_up_reads_on_while_an_answer_grows(scripted_server: PageServer, open_page: OpenPage) -> None:
