@@ -10,14 +10,17 @@ from pipelines.demo.agreement import agrees_with_list
 from pipelines.demo.exchange import Task
 from pipelines.demo.questions import ask
 from pipelines.demo.scoring import (
+    SCORES,
     all_named,
     all_read,
     best_constant,
+    exact,
     inside,
     labels,
     mean_iou,
     near_point,
     read_boxes,
+    read_points,
     score_of,
     timed,
 )
@@ -28,6 +31,15 @@ RED_BOXES = (
     '[{"bbox_2d": [100, 100, 300, 300], "label": "red circle"}, '
     '{"bbox_2d": [100, 600, 300, 800], "label": "red circle"}]'
 )
+
+
+BLUE_POINT = '[{"point_2d": [600, 200], "label": "blue square"}]'
+OTHER_FORMS = (
+    "", "[", "[" * 100_000, "{}", "[1]", "null", '[{"label": "x"}]', '[{"bbox_2d": [1, 2, 3], "label": "x"}]',
+    '[{"bbox_2d": [1, 2, 3, NaN], "label": "x"}]', f'[{{"bbox_2d": [1, 2, 3, {"9" * 400}], "label": "x"}}]',
+    '[{"point_2d": [], "label": "x"}]', '[{"point_2d": [1, 2, 3], "label": "x"}]',
+)  # fmt: skip
+SCORERS = {*SCORES.values(), labels, near_point, exact}
 
 
 def test_boxes_are_scored_by_overlap_and_label() -> None:
@@ -109,9 +121,22 @@ def test_agreement_with_the_list_is_found_out(task: Task, reasoning: str, answer
     assert agrees_with_list(task, reasoning, answer) is agrees
 
 
-@pytest.mark.parametrize("answer", ["", "[", "{}", "[1]", '[{"label": "x"}]', "null"])
+@pytest.mark.parametrize("answer", OTHER_FORMS)
 def test_an_answer_of_another_form_holds_no_boxes(answer: str) -> None:
     assert read_boxes(answer) == []
+    assert read_points(answer) == []
+
+
+@pytest.mark.parametrize("answer", [*OTHER_FORMS, BLUE_BOX, BLUE_POINT, "The star appears at  seconds."])
+def test_whatever_the_model_answers_has_a_score(answer: str) -> None:
+    """One box of three numbers once ended a whole evaluation."""
+    for truth in ("[]", BLUE_BOX, BLUE_POINT, "The star appears at 1.2 seconds."):
+        assert all(0 <= score(answer, truth) <= 1 for score in SCORERS)
+
+
+def test_a_place_of_another_form_in_the_reasoning_is_none() -> None:
+    assert agrees_with_list("box", "1. red star, red star: yes (120,,300)", "[]") is True
+    assert agrees_with_list("point", "Find: x\n1. x, x: yes (600,200)\nTotal: 1", BLUE_POINT) is True
 
 
 def test_the_best_constant_answer_is_the_commonest_where_answers_are_right_or_wrong() -> None:

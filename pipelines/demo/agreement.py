@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from pipelines.demo.exchange import Task
-from pipelines.demo.scoring import NAME, read_boxes
+from pipelines.demo.scoring import NAME, read_boxes, read_points
 
 COUNTS: tuple[Task, ...] = ("count", "count_shape", "count_colour", "count_named")
 LINE = re.compile(r"^\d\. ", re.MULTILINE)
 YES = re.compile(r": yes\b")
-PLACE = re.compile(r"\(([\d,]+)\)")
+PLACE = re.compile(r"\((\d+(?:,\d+)+)\)")
 READ = re.compile(r"(\w+) (\w+), (?:number|letter): yes\b")
 SIDE = re.compile(r": (\d+) ([<>]) (\d+): (yes|no)$")
 
@@ -23,7 +23,8 @@ def agrees_with_list(task: Task, reasoning: str, answer: str) -> bool | None:
         return answer.startswith("Yes") == bool(YES.search(reasoning))
     if task in ("box", "boxes", "all_boxes", "point"):
         places = [tuple(map(int, place.split(","))) for place in PLACE.findall(reasoning)]
-        return [tuple(map(int, place)) for _, place in read_boxes(answer)] == places
+        read = read_points if task == "point" else read_boxes
+        return [tuple(map(int, place)) for _, place in read(answer)] == places
     if task in ("list", "describe"):
         return NAME.findall(reasoning) == NAME.findall(answer)
     if task in ("number", "letter"):

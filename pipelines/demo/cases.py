@@ -25,7 +25,7 @@ from pipelines.demo.phrases import as_json
 from pipelines.demo.questions import OF_THINGS, PICTURE_WEIGHTS, ask, ask_any
 from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.scenes import Scene, draw_scene
-from pipelines.demo.scoring import read_boxes
+from pipelines.demo.scoring import read_points
 from pipelines.demo.specks import SpeckScene, draw_speck
 from pipelines.demo.talk import ask_aside, of_another_kind
 from pipelines.demo.things import Coords
@@ -94,7 +94,7 @@ def _picture_case(rng: random.Random, task: Task) -> Case | None:
     truth = exchange.answer
     if task == "point":
         boxes = {thing.centre_coords: thing.box_coords for thing in scene.things}
-        places = [(label, boxes[int(point[0]), int(point[1])]) for label, point in read_boxes(exchange.answer)]
+        places = [(label, boxes[int(point[0]), int(point[1])]) for label, point in read_points(exchange.answer)]
         truth = as_json(places, "bbox_2d")
     return Case(Query.about(_picture(scene), exchange.question), exchange, truth)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,9 @@ TIME = re.compile(r"(?:(\d\d):)?(\d+\.\d+)")
 IN_THE = " is in the "
 FRAME_STEP_S = 0.6
 """What counts as one frame's step: clips are sampled about twice a second."""
-Boxes = list[tuple[str, list[float]]]
+Place = tuple[str, list[float]]
+"""A label, and the coordinates of a box or a point."""
+Places = list[Place]
 Score = Callable[[str, str], float]
 """(the answer, the true answer) to 0..1."""
 
@@ -47,7 +50,7 @@ def timed(answer: str, truth: str) -> float:
     00:01.20 and 1.2 are the same time.
     """
     answer, truth = _sorted_sentences(answer), _sorted_sentences(truth)
-    if TIME.sub("", answer) != TIME.sub("", truth):
+    if _around_times(answer) != _around_times(truth):
         return 0.0
     pairs = zip(_times(answer), _times(truth), strict=True)
     return float(all(abs(given - true) <= FRAME_STEP_S for given, true in pairs))
@@ -55,6 +58,10 @@ def timed(answer: str, truth: str) -> float:
 
 def _sorted_sentences(text: str) -> str:
     return " ".join(sorted(re.split(r"(?<=\.) ", text), key=lambda sentence: (TIME.sub("", sentence), sentence)))
+
+
+def _around_times(text: str) -> list[str]:
+    return TIME.split(text)[:: 1 + TIME.groups]
 
 
 def _times(text: str) -> list[float]:
@@ -101,7 +108,7 @@ def mean_iou_unlabelled(answer: str, truth: str) -> float:
     return _mean_iou([("", box) for _, box in read_boxes(answer)], [("", box) for _, box in read_boxes(truth)])
 
 
-def _mean_iou(answered: Boxes, there: Boxes) -> float:
+def _mean_iou(answered: Places, there: Places) -> float:
     left = list(answered)
     count = max(len(there), len(left))
     overlaps = []
@@ -121,17 +128,17 @@ def labels(answer: str, truth: str) -> float:
 
 def inside(answer: str, truth: str) -> float:
     """The share of the true boxes that hold a point of the answer; points too many count as misses."""
-    boxes, points = read_boxes(truth), [point for _, point in read_boxes(answer)]
+    boxes, points = read_boxes(truth), [point for _, point in read_points(answer)]
     count = max(len(boxes), len(points))
-    met = sum(any(b[0] <= p[0] <= b[2] and b[1] <= p[1] <= b[3] for p in points if len(p) == 2) for _, b in boxes)
+    met = sum(any(b[0] <= p[0] <= b[2] and b[1] <= p[1] <= b[3] for p in points) for _, b in boxes)
     return met / count if count else 1.0
 
 
 def near_point(answer: str, truth: str) -> float:
     """The share of the true points that the answer meets within 50 thousandths of a side."""
-    there, given = read_boxes(truth), read_boxes(answer)
+    there, given = read_points(truth), read_points(answer)
     count = max(len(there), len(given))
-    met = sum(any(max(abs(a - b) for a, b in zip(p, q, strict=False)) <= 50 for _, q in given) for _, p in there)
+    met = sum(any(max(abs(a - b) for a, b in zip(p, q, strict=True)) <= 50 for _, q in given) for _, p in there)
     return met / count if count else 1.0
 
 
@@ -158,15 +165,23 @@ def read_region(answer: str) -> tuple[int, int, int, int] | None:
     return (x1, y1, x2, y2) if x1 < x2 <= 1000 and y1 < y2 <= 1000 else None
 
 
-def read_boxes(answer: str) -> Boxes:
-    """The labels and coordinates of a JSON answer; none where it is not of the form that was asked for."""
+def read_boxes(answer: str) -> Places:
+    """The labels and boxes of a JSON answer; none where it is not of the form that was asked for."""
+    return _read(answer, "bbox_2d", 4)
+
+
+def read_points(answer: str) -> Places:
+    """The labels and points of a JSON answer; none where it is not of the form that was asked for."""
+    return _read(answer, "point_2d", 2)
+
+
+def _read(answer: str, key: str, count: int) -> Places:
     try:
-        items = json.loads(answer)
-        return [
-            (str(item["label"]), [float(side) for side in item.get("bbox_2d") or item["point_2d"]]) for item in items
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        places = [(str(item["label"]), [float(number) for number in item[key]]) for item in json.loads(answer)]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return []
+    is_whole = all(len(numbers) == count and all(map(math.isfinite, numbers)) for _, numbers in places)
+    return places if is_whole else []
 
 
 SCORES: Mapping[Task, Score] = {
