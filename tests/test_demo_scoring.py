@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -49,6 +50,14 @@ def test_boxes_are_scored_by_overlap_and_label() -> None:
     assert mean_iou(RED_BOXES, RED_BOXES.partition("}")[0] + "}]") == pytest.approx(0.5)
     assert mean_iou("[]", "[]") == 1
     assert mean_iou("no boxes", BLUE_BOX) == 0
+
+
+def test_a_box_that_is_missed_takes_no_hit_from_another() -> None:
+    """The first of two true boxes once took the answer's only one, which lay on the second."""
+    elsewhere = {"bbox_2d": [700, 700, 800, 800], "label": "red circle"}
+    for hit in json.loads(RED_BOXES):
+        assert mean_iou(json.dumps([hit]), RED_BOXES) == 0.5
+        assert mean_iou(json.dumps([elsewhere, hit]), RED_BOXES) == 0.5
 
 
 def test_points_are_scored_by_nearness() -> None:

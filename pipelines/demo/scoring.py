@@ -100,25 +100,27 @@ def all_read(answer: str, truth: str) -> float:
 
 def mean_iou(answer: str, truth: str) -> float:
     """The mean IoU of the true boxes with the answer's of the same label; a miss and a box too many count as 0."""
-    return _mean_iou(read_boxes(answer), read_boxes(truth))
+    return _paired(read_boxes(answer), read_boxes(truth), _overlap_of_same)
 
 
 def mean_iou_unlabelled(answer: str, truth: str) -> float:
     """The same without a look at the labels: where one thing is asked for, its label is in the question."""
-    return _mean_iou([("", box) for _, box in read_boxes(answer)], [("", box) for _, box in read_boxes(truth)])
+    return _paired(read_boxes(answer), read_boxes(truth), lambda given, there: iou(given[1], there[1]))
 
 
-def _mean_iou(answered: Places, there: Places) -> float:
-    left = list(answered)
-    count = max(len(there), len(left))
-    overlaps = []
-    for label, box in there:
-        rivals = [(iou(box, other), i) for i, (name, other) in enumerate(left) if name == label]
-        if rivals:
-            overlap, i = max(rivals)
-            left.pop(i)
-            overlaps.append(overlap)
-    return sum(overlaps) / count if count else 1.0
+def _overlap_of_same(given: Place, there: Place) -> float:
+    return iou(given[1], there[1]) if given[0] == there[0] else 0.0
+
+
+def _paired(given: Places, there: Places, closeness: Callable[[Place, Place], float]) -> float:
+    """The mean closeness of pairs, the closest of all paired first; what is left alone on either side counts as 0."""
+    pairs = [(closeness(one, other), i, j) for i, one in enumerate(given) for j, other in enumerate(there)]
+    total, count = 0.0, max(len(given), len(there))
+    while pairs:
+        best, i, j = max(pairs)
+        total += best
+        pairs = [pair for pair in pairs if pair[1] != i and pair[2] != j]
+    return total / count if count else 1.0
 
 
 def labels(answer: str, truth: str) -> float:
@@ -128,18 +130,21 @@ def labels(answer: str, truth: str) -> float:
 
 def inside(answer: str, truth: str) -> float:
     """The share of the true boxes that hold a point of the answer; points too many count as misses."""
-    boxes, points = read_boxes(truth), [point for _, point in read_points(answer)]
-    count = max(len(boxes), len(points))
-    met = sum(any(b[0] <= p[0] <= b[2] and b[1] <= p[1] <= b[3] for p in points) for _, b in boxes)
-    return met / count if count else 1.0
+    return _paired(read_points(answer), read_boxes(truth), _is_held)
+
+
+def _is_held(given: Place, there: Place) -> float:
+    (x, y), (x1, y1, x2, y2) = given[1], there[1]
+    return float(x1 <= x <= x2 and y1 <= y <= y2)
 
 
 def near_point(answer: str, truth: str) -> float:
     """The share of the true points that the answer meets within 50 thousandths of a side."""
-    there, given = read_points(truth), read_points(answer)
-    count = max(len(there), len(given))
-    met = sum(any(max(abs(a - b) for a, b in zip(p, q, strict=True)) <= 50 for _, q in given) for _, p in there)
-    return met / count if count else 1.0
+    return _paired(read_points(answer), read_points(truth), _is_near)
+
+
+def _is_near(given: Place, there: Place) -> float:
+    return float(max(abs(a - b) for a, b in zip(given[1], there[1], strict=True)) <= 50)
 
 
 def same(answer: str, truth: str) -> float:
