@@ -19,6 +19,7 @@ from pipelines.demo.scoring import (
     inside,
     labels,
     mean_iou,
+    mean_iou_unlabelled,
     near_point,
     read_boxes,
     read_points,
@@ -36,7 +37,7 @@ RED_BOXES = (
 
 BLUE_POINT = '[{"point_2d": [600, 200], "label": "blue square"}]'
 OTHER_FORMS = (
-    "", "[", "[" * 100_000, "{}", "[1]", "null", '[{"label": "x"}]', '[{"bbox_2d": [1, 2, 3], "label": "x"}]',
+    "", "[", "[" * 100_000, "{}", '""', "[1]", "null", '[{"label": "x"}]', '[{"bbox_2d": [1, 2, 3], "label": "x"}]',
     '[{"bbox_2d": [1, 2, 3, NaN], "label": "x"}]', f'[{{"bbox_2d": [1, 2, 3, {"9" * 400}], "label": "x"}}]',
     '[{"point_2d": [], "label": "x"}]', '[{"point_2d": [1, 2, 3], "label": "x"}]',
 )  # fmt: skip
@@ -48,7 +49,7 @@ def test_boxes_are_scored_by_overlap_and_label() -> None:
     assert mean_iou(BLUE_BOX.replace("blue", "red"), BLUE_BOX) == 0
     assert mean_iou(BLUE_BOX.replace("700", "600"), BLUE_BOX) == pytest.approx(0.5)
     assert mean_iou(RED_BOXES, RED_BOXES.partition("}")[0] + "}]") == pytest.approx(0.5)
-    assert mean_iou("[]", "[]") == 1
+    assert {score("[]", "[]") for score in (mean_iou, mean_iou_unlabelled, inside, near_point, labels)} == {1}
     assert mean_iou("no boxes", BLUE_BOX) == 0
 
 
@@ -131,9 +132,12 @@ def test_agreement_with_the_list_is_found_out(task: Task, reasoning: str, answer
 
 
 @pytest.mark.parametrize("answer", OTHER_FORMS)
-def test_an_answer_of_another_form_holds_no_boxes(answer: str) -> None:
-    assert read_boxes(answer) == []
-    assert read_points(answer) == []
+def test_an_answer_of_another_form_is_wrong_even_where_nothing_is_there(answer: str) -> None:
+    """No answer at all once counted as right where the true answer was an empty list."""
+    assert read_boxes(answer) is None
+    assert read_points(answer) is None
+    assert {score(answer, "[]") for score in (mean_iou, mean_iou_unlabelled, inside, near_point, labels)} == {0}
+    assert agrees_with_list("box", "Find: star\nTotal: 0", answer) is False
 
 
 @pytest.mark.parametrize("answer", [*OTHER_FORMS, BLUE_BOX, BLUE_POINT, "The star appears at  seconds."])

@@ -23,8 +23,8 @@ def agrees_with_list(task: Task, reasoning: str, answer: str) -> bool | None:
         return answer.startswith("Yes") == bool(YES.search(reasoning))
     if task in ("box", "boxes", "all_boxes", "point"):
         places = [tuple(map(int, place.split(","))) for place in PLACE.findall(reasoning)]
-        read = read_points if task == "point" else read_boxes
-        return [tuple(map(int, place)) for _, place in read(answer)] == places
+        told = read_points(answer) if task == "point" else read_boxes(answer)
+        return told is not None and [tuple(map(int, place)) for _, place in told] == places
     if task in ("list", "describe"):
         return NAME.findall(reasoning) == NAME.findall(answer)
     if task in ("number", "letter"):

@@ -94,7 +94,8 @@ def _picture_case(rng: random.Random, task: Task) -> Case | None:
     truth = exchange.answer
     if task == "point":
         boxes = {thing.centre_coords: thing.box_coords for thing in scene.things}
-        places = [(label, boxes[int(point[0]), int(point[1])]) for label, point in read_points(exchange.answer)]
+        points = read_points(exchange.answer) or []
+        places = [(label, boxes[int(point[0]), int(point[1])]) for label, point in points]
         truth = as_json(places, "bbox_2d")
     return Case(Query.about(_picture(scene), exchange.question), exchange, truth)
 

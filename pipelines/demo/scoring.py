@@ -112,8 +112,13 @@ def _overlap_of_same(given: Place, there: Place) -> float:
     return iou(given[1], there[1]) if given[0] == there[0] else 0.0
 
 
-def _paired(given: Places, there: Places, closeness: Callable[[Place, Place], float]) -> float:
-    """The mean closeness of pairs, the closest of all paired first; what is left alone on either side counts as 0."""
+def _paired(given: Places | None, there: Places | None, closeness: Callable[[Place, Place], float]) -> float:
+    """The mean closeness of pairs, the closest of all paired first; what is left alone on either side counts as 0.
+
+    An answer of another form is wrong, also where nothing is there.
+    """
+    if given is None or there is None:
+        return 0.0
     pairs = [(closeness(one, other), i, j) for i, one in enumerate(given) for j, other in enumerate(there)]
     total, count = 0.0, max(len(given), len(there))
     while pairs:
@@ -125,7 +130,10 @@ def _paired(given: Places, there: Places, closeness: Callable[[Place, Place], fl
 
 def labels(answer: str, truth: str) -> float:
     """The right set of labels, each as often as it is there."""
-    return float(Counter(name for name, _ in read_boxes(answer)) == Counter(name for name, _ in read_boxes(truth)))
+    given, there = read_boxes(answer), read_boxes(truth)
+    if given is None or there is None:
+        return 0.0
+    return float(Counter(name for name, _ in given) == Counter(name for name, _ in there))
 
 
 def inside(answer: str, truth: str) -> float:
@@ -170,23 +178,24 @@ def read_region(answer: str) -> tuple[int, int, int, int] | None:
     return (x1, y1, x2, y2) if x1 < x2 <= 1000 and y1 < y2 <= 1000 else None
 
 
-def read_boxes(answer: str) -> Places:
-    """The labels and boxes of a JSON answer; none where it is not of the form that was asked for."""
+def read_boxes(answer: str) -> Places | None:
+    """The labels and boxes of a JSON answer; None where it is not of the form that was asked for."""
     return _read(answer, "bbox_2d", 4)
 
 
-def read_points(answer: str) -> Places:
-    """The labels and points of a JSON answer; none where it is not of the form that was asked for."""
+def read_points(answer: str) -> Places | None:
+    """The labels and points of a JSON answer; None where it is not of the form that was asked for."""
     return _read(answer, "point_2d", 2)
 
 
-def _read(answer: str, key: str, count: int) -> Places:
+def _read(answer: str, key: str, count: int) -> Places | None:
     try:
-        places = [(str(item["label"]), [float(number) for number in item[key]]) for item in json.loads(answer)]
+        items = json.loads(answer)
+        places = [(str(item["label"]), [float(number) for number in item[key]]) for item in items]
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return []
+        return None
     is_whole = all(len(numbers) == count and all(map(math.isfinite, numbers)) for _, numbers in places)
-    return places if is_whole else []
+    return places if isinstance(items, list) and is_whole else None
 
 
 SCORES: Mapping[Task, Score] = {
