@@ -12,6 +12,7 @@ from pipelines.demo.exchange import Task
 from pipelines.demo.things import COLOURS, KINDS
 
 NAME = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
+A_THING = re.compile(rf"\ban? {NAME.pattern}")
 CALL = re.compile(r"<function=image_zoom_in_tool>.*<parameter=bbox_2d>\s*\[(\d+), (\d+), (\d+), (\d+)\]", re.DOTALL)
 TIME = re.compile(r"(?:(\d\d):)?(\d+\.\d+)")
 IN_THE = " is in the "
@@ -79,8 +80,8 @@ def last_word(answer: str, truth: str) -> float:
 
 
 def trait(answer: str, truth: str) -> float:
-    """The same last word, a colour or a shape; where several things are named, each of them and nothing else."""
-    return all_named(answer, truth) if NAME.search(truth) else last_word(answer, truth)
+    """The same last word, a colour or a shape; where several things are named, the same sentence."""
+    return in_any_order(answer, truth) if NAME.search(truth) else last_word(answer, truth)
 
 
 def zone(answer: str, truth: str) -> float:
@@ -93,9 +94,10 @@ def all_named(answer: str, truth: str) -> float:
     return float(Counter(NAME.findall(answer)) == Counter(NAME.findall(truth)))
 
 
-def all_read(answer: str, truth: str) -> float:
-    """What is read: word for word, and where there are several, each of them in any order and nothing else."""
-    return all_named(answer, truth) if NAME.search(truth) else exact(answer, truth)
+def in_any_order(answer: str, truth: str) -> float:
+    """The same sentence, with the things that it names in any order: `a red 7 and a blue 72`."""
+    are_named = Counter(A_THING.findall(answer)) == Counter(A_THING.findall(truth))
+    return float(are_named and A_THING.sub("", answer) == A_THING.sub("", truth))
 
 
 def mean_iou(answer: str, truth: str) -> float:
@@ -203,7 +205,7 @@ SCORES: Mapping[Task, Score] = {
     "colour": trait, "shape": trait, "moves": last_word, "side": first_word, "where": zone,
     "appears": timed, "vanishes": timed, "visible": timed, "happens": timed, "box_at": mean_iou_unlabelled,
     "box": mean_iou_unlabelled, "boxes": mean_iou, "all_boxes": mean_iou, "point": inside, "list": all_named,
-    "describe": all_named, "number": all_read, "letter": all_read, "follow_up": same, "in_full": same,
-    "what_at": all_read, "beside": all_read, "region": all_read, "marked": all_read,
-    "moment": all_read, "span": timed,
+    "describe": all_named, "number": in_any_order, "letter": in_any_order, "follow_up": same, "in_full": same,
+    "what_at": in_any_order, "beside": in_any_order, "region": in_any_order, "marked": in_any_order,
+    "moment": in_any_order, "span": timed,
 }  # fmt: skip
