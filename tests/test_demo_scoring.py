@@ -74,12 +74,26 @@ def test_points_are_scored_by_the_box_that_holds_them() -> None:
     assert inside('[{"point_2d": [520, 290], "label": "x"}, {"point_2d": [1, 1], "label": "x"}]', truth) == 0.5
 
 
-def test_a_description_names_everything_and_invents_nothing() -> None:
+def test_a_list_names_everything_and_invents_nothing() -> None:
     truth = "1. red circle\n2. red circle\n3. blue 7"
     assert all_named("a red circle, a blue 7 and a red circle", truth) == 1
     assert all_named("a red circle and a blue 7", truth) == 0
     assert all_named(truth + "\n4. green star", truth) == 0
     assert all_named(truth.replace("7", "77"), truth) == 0
+
+
+def test_a_description_tells_how_many_things_there_are_and_where_each_is() -> None:
+    """The same names in other places once counted as right."""
+    described = score_of("describe")
+    truth = "The picture shows 2 objects: a red 7 in the top left and an orange star in the center."
+    assert (
+        described("The picture shows 2 objects: an orange star in the center and a red 7 in the top left.", truth) == 1
+    )
+    for right, wrong in (("2", "3"), ("top left", "top right"), (" in the center", ""), ("red", "blue")):
+        assert described(truth.replace(right, wrong), truth) == 0
+    assert (
+        described("The picture shows 2 objects: an orange star in the top left and a red 7 in the center.", truth) == 0
+    )
 
 
 def test_times_are_scored_within_a_frame_and_in_either_form() -> None:

@@ -7,12 +7,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from pipelines.demo.exchange import Task
+from pipelines.demo.relation_questions import ZONES
 from pipelines.demo.things import COLOURS, KINDS
 
 NAME = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
 A_THING = re.compile(rf"\ban? {NAME.pattern}")
+A_PLACED_THING = re.compile(rf"{A_THING.pattern} in the ({'|'.join(ZONES)})\b")
 CALL = re.compile(r"<function=image_zoom_in_tool>.*<parameter=bbox_2d>\s*\[(\d+), (\d+), (\d+), (\d+)\]", re.DOTALL)
 TIME = re.compile(r"(?:(\d\d):)?(\d+\.\d+)")
 IN_THE = " is in the "
@@ -94,10 +97,10 @@ def all_named(answer: str, truth: str) -> float:
     return float(Counter(NAME.findall(answer)) == Counter(NAME.findall(truth)))
 
 
-def in_any_order(answer: str, truth: str) -> float:
-    """The same sentence, with the things that it names in any order: `a red 7 and a blue 72`."""
-    are_named = Counter(A_THING.findall(answer)) == Counter(A_THING.findall(truth))
-    return float(are_named and A_THING.sub("", answer) == A_THING.sub("", truth))
+def in_any_order(answer: str, truth: str, part: re.Pattern[str] = A_THING) -> float:
+    """The same sentence, with the things that it names, or other parts, in any order: `a red 7 and a blue 72`."""
+    are_named = Counter(part.findall(answer)) == Counter(part.findall(truth))
+    return float(are_named and part.sub("", answer) == part.sub("", truth))
 
 
 def mean_iou(answer: str, truth: str) -> float:
@@ -205,7 +208,8 @@ SCORES: Mapping[Task, Score] = {
     "colour": trait, "shape": trait, "moves": last_word, "side": first_word, "where": zone,
     "appears": timed, "vanishes": timed, "visible": timed, "happens": timed, "box_at": mean_iou_unlabelled,
     "box": mean_iou_unlabelled, "boxes": mean_iou, "all_boxes": mean_iou, "point": inside, "list": all_named,
-    "describe": all_named, "number": in_any_order, "letter": in_any_order, "follow_up": same, "in_full": same,
+    "describe": partial(in_any_order, part=A_PLACED_THING), "number": in_any_order, "letter": in_any_order,
+    "follow_up": same, "in_full": same,
     "what_at": in_any_order, "beside": in_any_order, "region": in_any_order, "marked": in_any_order,
     "moment": in_any_order, "span": timed,
 }  # fmt: skip
