@@ -12,8 +12,9 @@ from pipelines.demo.clip_questions import STILL, of_clip, without_places
 from pipelines.demo.clip_reasoning import BOTH, GONE, NEW, Sorts, happenings, moment, motion, movement
 from pipelines.demo.clips import MovingScene
 from pipelines.demo.exchange import Exchange, pick
+from pipelines.demo.phrases import Things
 from pipelines.demo.questions import ask
-from pipelines.demo.regions import about_region, pick_region
+from pipelines.demo.regions import about_region, is_inside, pick_region
 from pipelines.demo.things import Coords, Thing
 
 NUM_SHOWN = 4
@@ -32,16 +33,24 @@ class Part:
 
 
 def about_moment(rng: random.Random, clip: MovingScene) -> Part:
-    """A question about a region of a frame."""
-    frame = rng.randrange(len(clip.times_s))
-    patch = frame // 2
+    """A question about a region of a frame, one in which that frame shows what its pair of frames does."""
+    while True:
+        frame = rng.randrange(len(clip.times_s))
+        patch = frame // 2
+        things = tuple(thing for actor in clip.actors if (thing := actor.at(patch)))
+        region = pick_region(rng, things)
+        shown = tuple(thing for actor in clip.actors if (thing := actor.in_frame(frame)))
+        if _names_in(region, things) == _names_in(region, shown):
+            break
     time = clip.patch_times[patch]
-    things = tuple(thing for actor in clip.actors if (thing := actor.at(patch)))
-    region = pick_region(rng, things)
     asked = about_region(rng, things, region)
     question = f"At {clip.times_s[frame]:.1f} seconds, {asked.question[0].lower()}{asked.question[1:]}"
     steps = [f"At {time} s", *(moment(clip, i, f", {time} s") for i in range(patch + 1))]
     return Part((frame,), region, Exchange("moment", question, "\n".join([*steps, asked.reasoning]), asked.answer))
+
+
+def _names_in(region: Coords, things: Things) -> list[str]:
+    return [thing.name for thing in things if is_inside(thing, region)]
 
 
 def about_span(rng: random.Random, clip: MovingScene) -> Part:

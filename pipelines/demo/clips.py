@@ -31,6 +31,11 @@ class Actor:
         """As it is called in lists, such as `red circle`."""
         return f"{self.colour} {self.kind}"
 
+    def in_frame(self, frame: int) -> Thing | None:
+        """The thing as that one frame shows it, None where it does not."""
+        box = self.boxes[frame]
+        return Thing(self.kind, self.colour, box) if box else None
+
     def at(self, patch: int) -> Thing | None:
         """The thing as the `patch`-th pair of frames shows it: its mean box, None where neither frame holds it."""
         boxes = [box for box in self.boxes[2 * patch : 2 * patch + 2] if box]

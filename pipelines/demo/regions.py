@@ -46,7 +46,7 @@ def marked_region(region: Coords) -> str:
 
 def about_region(rng: random.Random, things: Things, region: Coords) -> Exchange:
     """A question about what is marked in a picture."""
-    asked = _in_part(rng, [thing for thing in things if _is_inside(thing, region)])
+    asked = _in_part(rng, [thing for thing in things if is_inside(thing, region)])
     return Exchange(
         "region", marked_region(region) + asked.question, f"{_searched(things, region)}{asked.reasoning}", asked.answer
     )
@@ -99,7 +99,7 @@ def _of_a_target(rng: random.Random, inside: Things) -> Exchange:
 
 
 def _in_own_words(rng: random.Random, things: Things, region: Coords) -> Exchange:
-    inside = [thing for thing in things if _is_inside(thing, region)]
+    inside = [thing for thing in things if is_inside(thing, region)]
     corners = list(region)
     reasoning = f"{_searched(things, region)}Total: {len(inside)}"
     if rng.random() < 0.5:
@@ -125,7 +125,7 @@ def pick_region(rng: random.Random, things: Things) -> Coords:
         region = tuple(edges[i] if rng.random() < TO_AN_EDGE else side for i, side in enumerate(region))
         distances = (abs(c - region[i + k]) for t in things for i, c in enumerate(t.centre_coords) for k in (0, 2))
         is_clear = all(distance >= CLEAR_REGION for distance in distances)
-        if is_clear and (rng.random() < 0.15 or any(_is_inside(thing, region) for thing in things)):
+        if is_clear and (rng.random() < 0.15 or any(is_inside(thing, region) for thing in things)):
             return region
 
 
@@ -143,7 +143,7 @@ def _around(rng: random.Random, thing: Thing) -> Coords:
     return written(x1), written(y1), written(x2), written(y2)
 
 
-def _is_inside(thing: Thing, region: Coords) -> bool:
+def is_inside(thing: Thing, region: Coords) -> bool:
     """Whether the centre of a thing lies in a region."""
     x, y = thing.centre_coords
     return region[0] < x < region[2] and region[1] < y < region[3]
@@ -157,6 +157,6 @@ def _searched(things: Things, region: Coords) -> str:
         for axis, centre in enumerate(thing.centre_coords):
             low, high = region[axis], region[axis + 2]
             marks.append(f"{low},{centre},{high} {'in' if low < centre < high else 'out'}")
-        verdict = f"yes {thing.name}" if _is_inside(thing, region) else "no"
+        verdict = f"yes {thing.name}" if is_inside(thing, region) else "no"
         lines.append(f"{i + 1}. {thing.name}: {marks[0]}, {marks[1]}: {verdict}\n")
     return "".join(lines)
