@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipelines.demo.cases import make_cases
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.dense import CHARACTERS, SORTS, Dense
+from pipelines.demo.export import PICTURE_LIMITS
 from pipelines.demo.outside import draw_outside
 from pipelines.demo.pairs import CHANGES, FAR, draw_pair, reduce_pair
-from pipelines.demo.scenes import draw_named, draw_reduced, draw_scene, fractions
+from pipelines.demo.scenes import TOKEN_PX, draw_named, draw_reduced, draw_scene, fractions
+from pipelines.demo.scoring import read_boxes
 from pipelines.demo.specks import draw_speck
-from pipelines.demo.things import COLOURS, GLYPHS, KINDS, SHAPES, SPECK, FractionBox, reading_order, written
+from pipelines.demo.things import COLOURS, GLYPHS, KINDS, SHAPES, SPECK, FractionBox, Thing, reading_order, written
+from pipelines.fusion.sizes import resize_picture
 
 TIMES = tuple(i * 0.5 for i in range(8))
 
@@ -129,6 +133,21 @@ def test_what_lies_outside_is_no_flat_ground() -> None:
 def test_things_stand_in_the_order_in_which_tokens_meet_their_centres() -> None:
     scene = draw_scene(random.Random(3), (192, 192))
     assert reading_order(scene.things, 6) == list(range(len(scene.things)))
+
+
+def test_questions_are_of_the_order_in_what_the_model_sees() -> None:
+    """The rows of the file once decided, of which there are up to three times as many as the model sees."""
+    clear = 0
+    for case in make_cases("all_boxes", 60):
+        (picture,) = case.query.media
+        num_rows = resize_picture(*picture.rgb.shape[-3:-1], PICTURE_LIMITS)[0] // TOKEN_PX
+        boxes = [np.array(box) / 1000 for _, box in read_boxes(case.truth) or []]
+        things = [Thing("circle", "red", tuple(box)) for box in boxes]
+        rows = np.array([thing.centre[1] for thing in things]) * num_rows
+        if (abs(rows - rows.round()) > 0.05).all():  # so that no whole ten of a coordinate lies in another row
+            clear += 1
+            assert reading_order(things, num_rows) == list(range(len(things)))
+    assert clear > 30
 
 
 def test_visual_tokens_know_what_they_show() -> None:

@@ -120,6 +120,14 @@ def test_what_is_read_may_be_told_in_any_order() -> None:
     assert in_any_order("The number is 7.", "The number is 8.") == 0
 
 
+def test_colours_may_be_told_in_any_order() -> None:
+    told = score_of("colours")
+    truth = "There are 3 colors: red, blue and white."
+    assert told("There are 3 colors: white, red and blue.", truth) == 1
+    assert told("There are 3 colors: white, red and green.", truth) == 0
+    assert told("There are 2 colors: white and red.", truth) == 0
+
+
 @pytest.mark.parametrize(
     ("task", "truth", "wrong"),
     [

@@ -18,19 +18,21 @@ from pipelines.demo.clip_questions import CLIP_TASKS, ask_any_clip, ask_clip
 from pipelines.demo.clips import MovingScene, draw_clip
 from pipelines.demo.drawing import Pixels
 from pipelines.demo.exchange import Exchange, Task
+from pipelines.demo.export import PICTURE_LIMITS
 from pipelines.demo.follow_ups import follow_up
 from pipelines.demo.outside import FILM_QUESTIONS, PHOTO_QUESTIONS, refuse
 from pipelines.demo.pairs import ask_change, draw_pair
 from pipelines.demo.phrases import as_json
 from pipelines.demo.questions import OF_THINGS, PICTURE_WEIGHTS, ask, ask_any
 from pipelines.demo.regions import about_region, pick_region
-from pipelines.demo.scenes import Scene, draw_scene
+from pipelines.demo.scenes import TOKEN_PX, Scene, draw_scene, ordered
 from pipelines.demo.scoring import read_points
 from pipelines.demo.specks import SpeckScene, draw_speck
 from pipelines.demo.talk import ask_aside, of_another_kind
 from pipelines.demo.things import Coords
 from pipelines.demo.worldly import UNSEEN_NOUNS, WORLDLY
 from pipelines.demo.zoom import ask_zoom
+from pipelines.fusion.sizes import resize_picture
 from pipelines.types import Clip, Picture
 
 SEED = "evaluation"
@@ -79,7 +81,10 @@ def make_cases(task: Task, count: int) -> list[Case]:
 
 
 def _scene(rng: random.Random) -> Scene:
-    return draw_scene(rng, rng.choice(PICTURE_SIZES))
+    """A picture, its things in the reading order of what the model sees of it."""
+    size = rng.choice(PICTURE_SIZES)
+    num_rows = resize_picture(*size, PICTURE_LIMITS)[0] // TOKEN_PX
+    return ordered(draw_scene(rng, size), num_rows)
 
 
 def _picture(scene: Scene) -> Picture:

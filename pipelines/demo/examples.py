@@ -26,7 +26,7 @@ from pipelines.demo.clips import MovingScene, draw_clip
 from pipelines.demo.drawing import Pixels
 from pipelines.demo.exchange import Exchange
 from pipelines.demo.export import FOLDER as MODEL
-from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, PICTURE_PIXELS, SAMPLE_FPS
+from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, PICTURE_LIMITS, SAMPLE_FPS
 from pipelines.demo.questions import PICTURE_WEIGHTS, ask
 from pipelines.demo.scenes import Scene, draw_named, reduce
 from pipelines.demo.scoring import exact, mean_iou, near_point
@@ -34,13 +34,12 @@ from pipelines.fusion.frames import sample_frames
 from pipelines.fusion.look import look_of
 from pipelines.fusion.sizes import resize_picture
 from pipelines.media import open_media
-from pipelines.types import Limits, Media, Settings
+from pipelines.types import Media, Settings
 
 FOLDER = MODEL.parent / "examples"
 MANIFEST = "manifest.json"
 GOOD_ENOUGH = 0.75
 """The least mean IoU of an example's boxes. Words must all be the true ones."""
-LIMITS = Limits(PICTURE_PIXELS["shortest_edge"], PICTURE_PIXELS["longest_edge"])
 CLIP_SIZE = (240, 320)
 CLIP_FPS = 12
 CLIP_FRAMES = 48
@@ -72,7 +71,7 @@ class PictureWish:
             scene = draw_named(random.Random(f"{self.file} {seed}"), self.names, self.size)
             if len(scene.things) == len(self.names):
                 Image.fromarray(scene.rgb).save(path, quality=92)
-                asked = partial(_ask_picture, reduce(scene, resize_picture(*self.size, LIMITS)))
+                asked = partial(_ask_picture, reduce(scene, resize_picture(*self.size, PICTURE_LIMITS)))
                 yield [true_exchange(question, asked) for question in self.questions]
 
 

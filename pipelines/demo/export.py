@@ -23,12 +23,14 @@ from pipelines.demo.tokenizer import (
     Encoder,
     build_tokenizer,
 )
+from pipelines.types import Limits
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo-model"
 TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 PICTURE_PIXELS = {"shortest_edge": 128 * 128, "longest_edge": 192 * 192}
 CLIP_PIXELS = {"shortest_edge": 4 * 96 * 96, "longest_edge": 16 * 128 * 176}
 """What was trained: pixels of a picture, and of all frames of a clip together."""
+PICTURE_LIMITS = Limits(PICTURE_PIXELS["shortest_edge"], PICTURE_PIXELS["longest_edge"])
 SAMPLE_FPS = 2
 MIN_FRAMES, MAX_FRAMES = 4, 16
 

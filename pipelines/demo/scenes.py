@@ -78,7 +78,7 @@ def paint_scene(ground: Pixels, names: Sequence[tuple[str, str]], brushes: Seque
         Thing(kind, colour, fractions(paint(rgb, labels, brush, i + 1), size))
         for i, ((kind, colour), brush) in enumerate(zip(names, brushes, strict=True))
     ]
-    return _ordered(Scene(rgb, labels, tuple(things)), size[0] // TOKEN_PX)
+    return ordered(Scene(rgb, labels, tuple(things)), size[0] // TOKEN_PX)
 
 
 def draw_reduced(
@@ -98,7 +98,7 @@ def reduce(scene: Scene, size: tuple[int, int]) -> Scene:
     rows = np.arange(size[0]) * scene.labels.shape[0] // size[0]
     columns = np.arange(size[1]) * scene.labels.shape[1] // size[1]
     labels = scene.labels[rows][:, columns]
-    return _ordered(Scene(small[0].permute(1, 2, 0).numpy(), labels, scene.things), size[0] // TOKEN_PX)
+    return ordered(Scene(small[0].permute(1, 2, 0).numpy(), labels, scene.things), size[0] // TOKEN_PX)
 
 
 def scatter(
@@ -147,7 +147,8 @@ def fractions(box_px: tuple[int, int, int, int], size: tuple[int, int]) -> Fract
     return x1 / width, y1 / height, x2 / width, y2 / height
 
 
-def _ordered(scene: Scene, num_rows: int) -> Scene:
+def ordered(scene: Scene, num_rows: int) -> Scene:
+    """The scene with its things in the order in which `num_rows` rows of visual tokens meet them."""
     order = reading_order(scene.things, max(1, num_rows))
     new_label = np.zeros(len(order) + 1, np.uint8)
     for new, old in enumerate(order):

@@ -15,6 +15,7 @@ from pipelines.demo.things import COLOURS, KINDS
 
 NAME = re.compile(rf"\b({'|'.join(COLOURS)}) ({'|'.join(KINDS)})\b")
 A_THING = re.compile(rf"\ban? {NAME.pattern}")
+A_COLOUR = re.compile(rf"\b({'|'.join(COLOURS)})\b")
 A_PLACED_THING = re.compile(rf"{A_THING.pattern} in the ({'|'.join(ZONES)})\b")
 CALL = re.compile(r"<function=image_zoom_in_tool>.*<parameter=bbox_2d>\s*\[(\d+), (\d+), (\d+), (\d+)\]", re.DOTALL)
 TIME = re.compile(r"(?:(\d\d):)?(\d+\.\d+)")
@@ -211,5 +212,5 @@ SCORES: Mapping[Task, Score] = {
     "describe": partial(in_any_order, part=A_PLACED_THING), "number": in_any_order, "letter": in_any_order,
     "follow_up": same, "in_full": same,
     "what_at": in_any_order, "beside": in_any_order, "region": in_any_order, "marked": in_any_order,
-    "moment": in_any_order, "span": timed,
+    "moment": in_any_order, "span": timed, "colours": partial(in_any_order, part=A_COLOUR),
 }  # fmt: skip
