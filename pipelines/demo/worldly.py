@@ -30,5 +30,5 @@ ASKED_OF = {
 WORLDLY = tuple(
     wording.format(subject) for wordings, subjects in ASKED_OF.items() for wording in wordings for subject in subjects
 )
-UNSEEN_NOUNS = ("cat", "car", "person", "elephant", "guitar", "umbrella", "sofa", "pencil", "spoon", "castle")
+UNSEEN_NOUNS = ("dolphin", "ladder", "candle", "elephant", "guitar", "umbrella", "sofa", "pencil", "spoon", "castle")
 """What is never drawn, and what no question of the training is about."""
