@@ -1,13 +1,15 @@
-"""How answers are scored."""
+"""How answers are scored, and where the scores are written."""
 
 from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
 from pipelines.demo.agreement import agrees_with_list
+from pipelines.demo.card import BEGIN, CARD, END, Evaluation, Row, read_evaluation, write_evaluation
 from pipelines.demo.exchange import Task
 from pipelines.demo.questions import ask
 from pipelines.demo.scoring import (
@@ -169,6 +171,24 @@ def test_a_set_of_labels_is_right_or_not() -> None:
 )
 def test_agreement_with_the_list_is_found_out(task: Task, reasoning: str, answer: str, agrees: bool | None) -> None:
     assert agrees_with_list(task, reasoning, answer) is agrees
+
+
+@pytest.mark.parametrize(
+    ("card", "written"),
+    [
+        ("# Mine\n", "# Mine\n"),
+        (f"# Mine\n{BEGIN}\n", f"# Mine\n{BEGIN}\n"),
+        (f"# Mine\n{BEGIN}\nold\n{END}\nThe end.\n", f"# Mine\n{BEGIN}\n{{table}}\n{END}\nThe end.\n"),
+    ],
+    ids=["no place", "half a place", "a place"],
+)
+def test_the_table_stands_in_the_card_where_that_has_a_place_for_it(tmp_path: Path, card: str, written: str) -> None:
+    """A card without one once had the table at its end, and what stood behind half of one was lost."""
+    evaluation = Evaluation("hash", (Row("count", 1, 0.1, 1, 0.9, 1, 1, 2, 0),))
+    (tmp_path / CARD).write_text(card, encoding="utf-8")
+    write_evaluation(tmp_path, evaluation)
+    assert (tmp_path / CARD).read_text(encoding="utf-8") == written.format(table=evaluation.table())
+    assert read_evaluation(tmp_path) == evaluation
 
 
 @pytest.mark.parametrize("answer", OTHER_FORMS)

@@ -74,5 +74,6 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     if card.is_file():
         text = card.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
-        after = rest.partition(END)[2]
-        card.write_text(f"{before}{BEGIN}\n{evaluation.table()}\n{END}{after}", encoding="utf-8")
+        _, end, after = rest.partition(END)
+        if end:
+            card.write_text(f"{before}{BEGIN}\n{evaluation.table()}\n{END}{after}", encoding="utf-8")
