@@ -17,7 +17,10 @@ ZONES = ("top left", "top center", "top right", "middle left", "center", "middle
 CLEAR = 70
 """How far apart centres must lie along the axis for a question about their side, in thousandths."""
 CLEAR_RATIO = 1.5
-"""How much farther than the nearest every other thing must be, so that the picture's proportions do not matter."""
+"""How much farther than the nearest every other thing must be, in thousandths of the sides.
+
+In pictures up to 3:2 the nearest is then so in pixels too, but for rounding; in longer ones it may not be.
+"""
 
 
 def ask_side(rng: random.Random, things: Things) -> Exchange | None:
