@@ -260,6 +260,34 @@ def test_other_kinds_are_refused(tmp_path: Path, content: bytes) -> None:
     )
 
 
+SCARCE = """
+import resource, sys
+from pathlib import Path
+from pipelines.media.picture import open_picture
+from pipelines.types import UserError
+used_kb = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0])
+resource.setrlimit(resource.RLIMIT_DATA, (used_kb * 1024 + 60_000_000,) * 2)
+try:
+    open_picture(Path(sys.argv[1]))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is bounded as Linux bounds it")
+def test_a_picture_that_the_memory_does_not_hold(tmp_path: Path) -> None:
+    """It was told to be damaged, and to be downloaded again."""
+    Image.new("RGB", (5000, 5000), "red").save(tmp_path / "large.png", compress_level=1)
+    told = subprocess.run(
+        [sys.executable, "-c", SCARCE, str(tmp_path / "large.png")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == '"large.png" takes too much memory to read: make it smaller and try again.\n'
+
+
 def test_no_file(tmp_path: Path) -> None:
     assert refusal(tmp_path / "gone.png") == 'There is no file "gone.png": check its name.'
 

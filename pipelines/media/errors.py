@@ -76,5 +76,7 @@ def decoding(name: str) -> Iterator[None]:
         yield
     except (UserError, Cancelled):
         raise
+    except MemoryError as error:
+        raise too_dear(name) from error
     except Exception as error:
         raise damaged(name) from error
