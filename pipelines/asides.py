@@ -16,8 +16,7 @@ from pipelines.engine import Engine
 from pipelines.fusion import inputs_for, look_of
 from pipelines.inputs import ModelInputs
 from pipelines.media import Cancelled, open_once
-from pipelines.messages import beginning_of_next
-from pipelines.run import fused
+from pipelines.messages import beginning_of_next, fused
 from pipelines.tools import Refused, Zoom
 from pipelines.types import (
     Box,

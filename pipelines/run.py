@@ -11,12 +11,9 @@ from threading import Event as Flag
 
 from pipelines.answering import Answering
 from pipelines.engine import Engine
-from pipelines.fusion import estimate, seen_pixels
+from pipelines.fusion import estimate
 from pipelines.media import Cancelled, probe
-from pipelines.messages import fused, messages_of
 from pipelines.types import Deltas, Observe, Probe, Progress, Record, Request, Settings, Sight, Vision
-
-__all__ = ["answer", "foresee", "fused", "messages_of", "seen_pixels"]
 
 
 def answer(

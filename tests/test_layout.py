@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "writing": FOUNDATION | FLOW,
     "answering": FOUNDATION | FLOW | {"messages", "writing"},
     "run": FOUNDATION | FLOW | {"messages", "answering"},
-    "asides": FOUNDATION | FLOW | {"messages", "run"},
+    "asides": FOUNDATION | FLOW | {"messages"},
     "zerogpu": FOUNDATION | FLOW,
     "tracing": FOUNDATION,
     "catalogue": FOUNDATION | {"engine"},

@@ -12,11 +12,12 @@ from pipelines.archive import Archive
 from pipelines.checkpoint import Checkpoint
 from pipelines.conversation import Draft, Reply, Round, Seen
 from pipelines.engine import ScriptedEngine
+from pipelines.fusion import seen_pixels
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.evidence import EMPTY, Given, evidence_html
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
-from pipelines.run import answer, seen_pixels
+from pipelines.run import answer
 from pipelines.serving.exchange import replied
 from pipelines.serving.session import chat_of
 from pipelines.types import Clip, Grounding, Request, Result

@@ -17,8 +17,9 @@ from pipelines.demo.scoring import iou
 from pipelines.engine import Enter, LocalEngine, ScriptedEngine, Step
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
+from pipelines.messages import messages_of
 from pipelines.models import DEMO_FOLDER
-from pipelines.run import answer, messages_of
+from pipelines.run import answer
 from pipelines.types import Clip, Delta, Picture, Progress, Record, Region, Request, Result, Settings, Turn, UserError
 from tests.engine_cases import result_of
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.fusion import seen_pixels
 from pipelines.page import components as parts
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page.host import Host, uploads
@@ -16,7 +17,6 @@ from pipelines.present.figures import pair, past, waterfall
 from pipelines.present.pointing import pointed_html
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
-from pipelines.run import seen_pixels
 from pipelines.serving import looking_back
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session

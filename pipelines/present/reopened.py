@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from pipelines.conversation import Round, Seen
+from pipelines.fusion import seen_pixels
 from pipelines.media import open_once
 from pipelines.present.answered import Answered
 from pipelines.present.claims import Claimed, claims
@@ -17,7 +18,6 @@ from pipelines.present.evidence import EMPTY, Exhibit, Given, evidence_html
 from pipelines.present.frames import chosen_frames, nearest
 from pipelines.present.moments import AtTimes
 from pipelines.present.shelf import Shelf
-from pipelines.run import seen_pixels
 from pipelines.types import Clip, Grounding, Media, Picture, ProbedClip, ProbedPicture, Request, Settings, UserError
 
 NUM_FRAMES, MAX_SIDE_PX = 16, 960
