@@ -42,6 +42,7 @@ from pipelines.types import (
     Usage,
     UserError,
     Work,
+    subject,
 )
 from pipelines.writing import Writing
 
@@ -220,12 +221,8 @@ class Answering:
         return self._reply.counts(self._inputs, self._num_before, kept, reported)
 
     def _current(self) -> int:
-        """The medium that the question is about: the one it says, or the first that came last."""
-        if self._request.about is not None:
-            return self._request.about
         counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
-        last = max((at for at, count in enumerate(counts) if count), default=0)
-        return sum(counts[:last])
+        return subject(counts, self._request.about)
 
     def _open(self, number: int, path: Path) -> Media:
         self._enter(Work("open", medium=number))

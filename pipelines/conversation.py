@@ -22,6 +22,7 @@ from pipelines.types import (
     ThoughtEnd,
     Timing,
     Turn,
+    subject,
 )
 
 
@@ -136,9 +137,7 @@ class Round:
 
 
 def subjects(rounds: Sequence[Round]) -> Iterator[int]:
-    """The medium that each question is about: the one it says, or the first of those that came last."""
-    current = num_files = 0
-    for past in rounds:
-        current = num_files if past.draft.files else current
-        num_files += len(past.draft.files)
-        yield current if past.draft.about is None else past.draft.about
+    """The medium that each question is about."""
+    counts = [len(past.draft.files) for past in rounds]
+    for at, past in enumerate(rounds):
+        yield subject(counts[: at + 1], past.draft.about)

@@ -31,6 +31,7 @@ from pipelines.types.request import (
     Settings,
     Turn,
     WeightFormat,
+    subject,
 )
 from pipelines.types.result import (
     Arrival,
@@ -108,4 +109,5 @@ __all__ = [
     "Vision",
     "WeightFormat",
     "Work",
+    "subject",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -139,3 +140,12 @@ class Request:
     def files(self) -> tuple[Path, ...]:
         """All files of the conversation, in the order in which the prompt holds them."""
         return tuple(path for turn in self.history for path in turn.media) + self.media
+
+
+def subject(counts: Sequence[int], about: int | None) -> int:
+    """The medium that the last of some questions is about: the one it says, or the first of those that came last.
+
+    `counts` are the files that came with each question; media count from 0 over all of them.
+    """
+    last = max((at for at, count in enumerate(counts) if count), default=0)
+    return sum(counts[:last]) if about is None else about
