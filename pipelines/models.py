@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.catalogue.choosing import AUTO, choose
-from pipelines.catalogue.download import HubModel, Tell, at_hub, download
+from pipelines.catalogue.download import HubModel, Tell, at_hub, download, downloaded
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS, model_in
 from pipelines.catalogue.shape import Format
 from pipelines.disk import expanded
@@ -140,9 +140,13 @@ def _connect(name: str, base_url: str | None, timeout_s: float | None) -> Engine
 
 
 def find_checkpoint(name: str) -> Path:
-    """The folder of a model, downloaded first where it comes from the hub and is not here yet."""
+    """The folder of a model, downloaded first where it comes from the hub and is not here yet.
+
+    What is here is taken as it is, and the hub is not asked: a newer one would be a download that nobody asked for.
+    """
     if name == DEMO:
         return DEMO_FOLDER
     if (folder := expanded(name)).is_dir():
         return folder
-    return download(at_hub(name))
+    model = at_hub(name)
+    return downloaded(model) or download(model)

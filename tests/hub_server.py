@@ -18,14 +18,15 @@ WEIGHTS = "more.safetensors"
 class HubServer:
     """Serves the files of a folder as the model `hub_id`.
 
-    `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in them until it `may_go_on`;
-    `refusals` the status and the code of the error that it gives instead of them, each time.
+    `commit` is the newest; `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in
+    them until it `may_go_on`; `refusals` the status and the code of the error that it gives instead of them, each time.
     """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
         self.files = {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file()}
         self.files[WEIGHTS] = bytes(range(256)) * 96 * 1024
         self.hub_id = hub_id
+        self.commit = COMMIT
         self.breaks_at: list[int] = []
         self.holds_at: int | None = None
         self.refusals: list[tuple[int, str]] = []
@@ -60,7 +61,7 @@ class HubServer:
                 if path.startswith(f"/api/models/{server.hub_id}"):
                     is_list = "/tree/" in path
                     revision = path.rpartition("/")[2] if is_list or "/revision/" in path else "main"
-                    known = revision in ("main", COMMIT)
+                    known = revision in ("main", COMMIT, server.commit)
                     told = server.listing() if is_list else server.info()
                     self._json(told if known else {}, "" if known else "RevisionNotFound")
                 elif path.startswith(f"/{server.hub_id}/resolve/"):
@@ -93,7 +94,7 @@ class HubServer:
                 start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
                 sent = data[start:]
                 self.send_response(206 if asked else 200)
-                self.send_header("x-repo-commit", COMMIT)
+                self.send_header("x-repo-commit", server.commit)
                 self.send_header("etag", f'"{digest(data)}"')
                 self.send_header("accept-ranges", "bytes")
                 self.send_header("content-length", str(len(sent)))
@@ -143,7 +144,7 @@ class HubServer:
             }
             for name, data in self.files.items()
         ]
-        return {"id": self.hub_id, "modelId": self.hub_id, "sha": COMMIT, "private": False, "siblings": siblings}
+        return {"id": self.hub_id, "modelId": self.hub_id, "sha": self.commit, "private": False, "siblings": siblings}
 
 
 def digest(data: bytes) -> str:

@@ -83,6 +83,21 @@ def test_a_revision_that_was_pulled_is_told_as_what_runs_it(name: str, tmp_path:
     assert asked.returncode == 0, asked.stderr
 
 
+@pytest.mark.parametrize("revision", [[], ["--revision", COMMIT]])
+def test_a_model_that_is_here_is_not_fetched_again_once_the_hub_has_a_newer_one(
+    revision: list[str], tmp_path: Path, hub: HubServer
+) -> None:
+    """What was told to be here, by `auto` and by the page, came a second time: untold, and not to be cancelled."""
+    assert run(tmp_path, hub, "models", "pull", "0.8B", *revision).returncode == 0
+    hub.commit, hub.files[WEIGHTS] = "b" * 40, hub.files[WEIGHTS][::-1]
+    hub.fetched.clear()
+    asked = run(tmp_path, hub, "ask", "-q", "Hello, what can you do?", "--thinking", "off", "--model", "0.8B")
+    assert asked.returncode == 0, asked.stderr
+    assert hub.fetched == []
+    pulled = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert f"revision {hub.commit}" in pulled.stdout, pulled.stderr
+
+
 def test_the_shipped_model_is_told_to_be_here(tmp_path: Path) -> None:
     """It was no known model, and among those to use."""
     pulled = run(tmp_path, None, "models", "pull", "demo")
