@@ -73,6 +73,18 @@ def test_a_damaged_file_is_found_and_removed(tmp_path: Path, hub: HubServer) -> 
     assert run(tmp_path, hub, "models", "pull", f"0.8B@{COMMIT}").returncode == 0
 
 
+def test_a_pull_that_cannot_ask_what_the_files_should_be_says_that_none_was_checked(
+    tmp_path: Path, hub: HubServer
+) -> None:
+    """Without a connection it told a damaged model to be whole."""
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    next(tmp_path.rglob(WEIGHTS)).write_bytes(b"damaged")
+    unchecked = run(tmp_path, None, "models", "pull", "0.8B")
+    assert unchecked.returncode == 2
+    assert unchecked.stderr.splitlines()[-1].startswith('"Qwen/Qwen3.5-0.8B" is here, but the hub cannot be asked')
+    assert "removed: pull it again" in run(tmp_path, hub, "models", "pull", "0.8B").stderr
+
+
 @pytest.mark.parametrize("name", ["0.8B", "0.8B@other"])
 def test_a_revision_that_was_pulled_is_told_as_what_runs_it(name: str, tmp_path: Path, hub: HubServer) -> None:
     """It told the name alone, which stands for the newest revision."""

@@ -173,11 +173,17 @@ def _fetch_large(model: HubModel, found: _Found, tell: Told, stop: Flag) -> None
 def pull(model: HubModel, tell: Tell, told: Told | None = None) -> Path:
     """Download a model and check every file of weights against what the hub says of it.
 
-    `tell` hears what is done, and `told` how far the download is. Raises UserError as `download`, and for a file that
-    is not what it should be; that one is removed, so that the next pull fetches it anew.
+    `tell` hears what is done, and `told` how far the download is. Raises UserError as `download`, where the hub cannot
+    be asked, and for a file that is not what it should be; that one is removed, so that the next pull fetches it anew.
     """
     folder = download(model, told)
-    for name, (size, sha256) in _files(model).files.items():
+    found = _files(model)
+    if not found.files:
+        raise UserError(
+            f'"{model.hub_id}" is here, but the hub cannot be asked what its files should be, so none was checked: '
+            "check the connection, and pull it again."
+        )
+    for name, (size, sha256) in found.files.items():
         tell(f"Checking {name}")
         file = folder / name
         if file.stat().st_size != size or (sha256 is not None and _sha256(file) != sha256):
