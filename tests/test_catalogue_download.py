@@ -64,6 +64,34 @@ def test_a_pull_after_a_failed_one_fetches_what_is_missing(tmp_path: Path, hub: 
     assert hub.ranges == ["bytes=9000000-"]
 
 
+def test_without_symbolic_links_a_model_takes_its_room_once(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights lay beside the copy that the hub's library made of them, in twice the room that was looked for."""
+    monkeypatch.setenv("HF_HUB_DISABLE_SYMLINKS", "1")
+    hub.breaks_at = [15_000_000]
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    assert hub.ranges == ["", "bytes=15000000-"]
+    size = len(hub.files[WEIGHTS])
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_size == size] == [WEIGHTS]
+
+
+def test_what_the_hubs_own_library_brought_without_symbolic_links_is_not_fetched_again(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked for where links lead to, and came whole again."""
+    monkeypatch.setenv("HF_HUB_DISABLE_SYMLINKS", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    bring = f"import huggingface_hub; huggingface_hub.snapshot_download({hub.hub_id!r})"
+    brought = subprocess.run([sys.executable, "-c", bring], capture_output=True, text=True, check=False)
+    assert brought.returncode == 0, brought.stderr
+    assert hub.fetched.count(WEIGHTS) == 1
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    assert hub.fetched.count(WEIGHTS) == 1
+
+
 def test_a_damaged_file_is_found_and_removed(tmp_path: Path, hub: HubServer) -> None:
     hub.is_damaged = True
     damaged = run(tmp_path, hub, "models", "pull", "0.8B", "--revision", COMMIT)

@@ -145,26 +145,30 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
 
 
 def _fetch_large(model: HubModel, found: _Found, tell: Told, stop: Flag) -> None:
-    """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew."""
+    """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew.
+
+    Without symbolic links, as on Windows, that is the folder of the commit: of what lies elsewhere it makes a copy.
+    """
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.file_download import are_symlinks_supported, repo_folder_name
     from huggingface_hub.utils._headers import build_hf_headers
 
-    blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.hub_id, repo_type="model") / "blobs"
+    cache = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model.hub_id, repo_type="model")
+    blobs, folder = cache / "blobs", cache / "snapshots" / (found.commit or "")
     large = [
         RemoteFile(name, hf_hub_url(model.hub_id, name, revision=found.commit), build_hf_headers(), size, sha256)
         for name, (size, sha256) in found.files.items()
         if sha256 is not None
     ]
     total = sum(size for size, _ in found.files.values())
-    missing = [file for file in large if not (blobs / file.sha256).exists()]
-    here = {file.name: file.part(blobs / file.sha256) for file in missing}
-    _check_disk(
-        sum(file.size for file in missing) - sum(part.stat().st_size for part in here.values() if part.exists())
-    )
+    missing = [file for file in large if not ((blobs / file.sha256).exists() or (folder / file.name).exists())]
+    links = not missing or are_symlinks_supported(constants.HF_HUB_CACHE)  # writes there to find out
+    places = {file.name: blobs / file.sha256 if links else folder / file.name for file in missing}
+    here = [file.part(places[file.name]) for file in missing]
+    _check_disk(sum(file.size for file in missing) - sum(part.stat().st_size for part in here if part.exists()))
     done = sum(file.size for file in large) - sum(file.size for file in missing)
     for file in missing:
-        fetch(file, blobs / file.sha256, lambda came, before=done: tell(Fetched(before + came, total)), stop)  # type: ignore[misc]
+        fetch(file, places[file.name], lambda came, before=done: tell(Fetched(before + came, total)), stop)  # type: ignore[misc]
         done += file.size
     if stop.is_set():
         raise Stopped
