@@ -19,7 +19,8 @@ class HubServer:
     """Serves the files of a folder as the model `hub_id`.
 
     `commit` is the newest; `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in
-    them until it `may_go_on`; `refusals` the status and the code of the error that it gives instead of them, each time.
+    them until it `may_go_on`; `refusals` the status and the code of the error that it gives instead of them, each time;
+    `withheld` the files that it lists and does not give.
     """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
@@ -30,6 +31,7 @@ class HubServer:
         self.breaks_at: list[int] = []
         self.holds_at: int | None = None
         self.refusals: list[tuple[int, str]] = []
+        self.withheld: set[str] = set()
         self.may_go_on = threading.Event()
         self.claimed_bytes: int | None = None
         self.is_damaged = False
@@ -81,7 +83,7 @@ class HubServer:
                     self.wfile.write(data)
 
             def _file(self, name: str) -> None:
-                data = server.files.get(name)
+                data = None if name in server.withheld else server.files.get(name)
                 if data is None:
                     self._json({}, "EntryNotFound")
                     return

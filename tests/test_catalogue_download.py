@@ -64,6 +64,15 @@ def test_a_pull_after_a_failed_one_fetches_what_is_missing(tmp_path: Path, hub: 
     assert hub.ranges == ["bytes=9000000-"]
 
 
+def test_a_model_is_not_here_before_its_small_files_are(tmp_path: Path, hub: HubServer) -> None:
+    """With all but its template it was told to be here, and could not be loaded."""
+    hub.withheld = {"chat_template.jinja"}
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 2
+    hub.withheld = set()
+    asked = run(tmp_path, hub, "ask", "-q", "Hello, what can you do?", "--thinking", "off", "--model", "0.8B")
+    assert asked.returncode == 0, asked.stderr
+
+
 def test_without_symbolic_links_a_model_takes_its_room_once(
     tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

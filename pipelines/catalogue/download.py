@@ -20,7 +20,8 @@ from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, telling_of_
 from pipelines.disk import is_full
 from pipelines.types import UserError
 
-FILES = ["*.json", "*.jinja", "*.safetensors"]
+WEIGHTS = "*.safetensors"
+FILES = ["*.json", "*.jinja", WEIGHTS]
 """What is taken from the hub: no code, no weights in a form that can hold code."""
 INDEX = "model.safetensors.index.json"
 GATED = (
@@ -121,6 +122,8 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
     with telling_of_disk(model.hub_id):
         try:
             found = _files(model)
+            # the weights come last, as by them a model is told to be here
+            snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES, ignore_patterns=WEIGHTS)
             _fetch_large(model, found, tell or (lambda _: None), stop or Flag())
             folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
             if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
