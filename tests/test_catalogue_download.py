@@ -246,6 +246,15 @@ def test_an_index_of_another_form_names_no_whole_model(names: object, tmp_path: 
     assert not is_whole(tmp_path)
 
 
+def test_a_cache_that_cannot_be_read_whole_ends_in_no_traceback(tmp_path: Path) -> None:
+    """Of any other model in it that was closed to this user, or removed meanwhile."""
+    for folder in ("refs", "snapshots"):
+        (tmp_path / "hub" / "models--another--model" / folder).mkdir(parents=True)
+    (tmp_path / "hub" / "models--another--model" / "refs" / "main").symlink_to("removed")
+    refused = run(tmp_path, None, "ask", "-q", "Hi", "--model", "0.8B")
+    assert "is not on this machine and could not be downloaded" in refused.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("command", [["models", "pull", "0.8B"], ["ask", "-q", "Hi", "--model", "0.8B"]])
 def test_a_config_alone_is_no_model(command: list[str], tmp_path: Path) -> None:
     """Whoever asks the hub's library for the config leaves it in the cache, and without a connection that was all."""

@@ -89,12 +89,16 @@ def is_whole(folder: Path) -> bool:
 
 
 def downloaded(model: HubModel) -> Path | None:
-    """Where a model lies on this machine, whole; nothing is asked of the hub."""
+    """Where a model lies on this machine, whole; nothing is asked of the hub. None where the cache cannot be read."""
     from huggingface_hub import constants, scan_cache_dir
 
     if not Path(constants.HF_HUB_CACHE).is_dir():
         return None
-    found = [repo for repo in scan_cache_dir().repos if repo.repo_type == "model" and repo.repo_id == model.hub_id]
+    try:
+        repos = scan_cache_dir().repos
+    except OSError:  # of any model in it, which may be another user's, or be removed meanwhile
+        return None
+    found = [repo for repo in repos if repo.repo_type == "model" and repo.repo_id == model.hub_id]
     versions = [version for repo in found for version in repo.revisions]
     named = {model.revision} if model.revision else {"main"}
     fitting = [version for version in versions if named & {version.commit_hash, *version.refs}]
