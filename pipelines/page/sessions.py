@@ -23,8 +23,11 @@ from pipelines.serving.session import Session
 
 LOGGER = logging.getLogger(__name__)
 LOOK_S = 1.0
-LOOSE_S = 20.0
-"""For a session without an open page and without a conversation: a program's, or of a page that was only looked at."""
+LOOSE_S = 40.0
+"""For a session without an open page and without a conversation: a program's, or of a page that was only looked at.
+
+A page opens its stream after its first events, on a busy machine and a slow line some 20 s after.
+"""
 MAX_SESSIONS = 500
 """Beyond, those go whose page is not open, and who were away longest."""
 

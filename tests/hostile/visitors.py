@@ -39,7 +39,7 @@ QUESTIONS = ("How many red shapes are there?", "What is there?", "Which way does
 LEAVES, IS_HOSTILE, IS_PROGRAM, ASKS_ON = 0.2, 0.1, 0.25, 0.5
 WRITES = (DOING["think"], DOING["answer"], *ENDS.values())
 """How a status line begins once the first token of a reply is there."""
-SETTLE_S, LOOK_S = 60.0, 0.5
+SETTLE_S, LOOK_S = 120.0, 0.5
 TIMEOUT_S = 120.0
 SENTENCE = re.compile(r"[A-Z\"][^\n<>]{8,400}[.!?]")
 KEEP_MINUTES = 0.6
