@@ -140,7 +140,8 @@ def test_questions_are_of_the_order_in_what_the_model_sees() -> None:
     clear = 0
     for case in make_cases("all_boxes", 60):
         (picture,) = case.query.media
-        num_rows = resize_picture(*picture.rgb.shape[-3:-1], PICTURE_LIMITS)[0] // TOKEN_PX
+        height, width, _ = picture.rgb.shape
+        num_rows = resize_picture(height, width, PICTURE_LIMITS)[0] // TOKEN_PX
         boxes = [np.array(box) / 1000 for _, box in read_boxes(case.truth) or []]
         things = [Thing("circle", "red", tuple(box)) for box in boxes]
         rows = np.array([thing.centre[1] for thing in things]) * num_rows
