@@ -17,6 +17,7 @@ if __name__ == "__main__":
     end_at_once()  # until the page is there, which ends in peace
 
 from pipelines.host.own_uploads import NAMED_BY, made, own_uploads
+from pipelines.host.proxies import no_proxies
 from pipelines.types import UserError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -26,7 +27,8 @@ except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 
-import gradio as gr
+with no_proxies():
+    import gradio as gr
 
 from pipelines.host.policy import policy_of
 from pipelines.page import compare as page_compare

@@ -22,6 +22,7 @@ from pipelines.host.headers import SecurityHeaders
 from pipelines.host.login import LOGINS, SignedIn, check_login
 from pipelines.host.own_uploads import PORT
 from pipelines.host.policy import is_private, policy_of
+from pipelines.host.proxies import no_proxies
 from pipelines.models import Running
 from pipelines.options import add_model, port_number, positive, positive_number
 from pipelines.page import components as parts
@@ -70,7 +71,7 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
         if options.metrics_port is not None:
             model.metrics = Metrics()
             model.metrics.serve(options.host, options.metrics_port)
-        with telling_of_port(options.host, options.port):
+        with telling_of_port(options.host, options.port), no_proxies():
             address = serve(host, page, options.host, options.port)
         print(f"Glassbox is on {address}", flush=True)
     except UserError as error:
