@@ -119,10 +119,15 @@ def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> Non
             raise UserError(f'{option} and {other} name the same file, "{path.name}": name one of its own for each.')
 
 
+def address(text: str) -> str:
+    """A name or an address to listen at; one of IPv6 may stand in brackets, as it does before a port."""
+    return text.strip("[]").lower()
+
+
 def port_number(text: str) -> int:
-    """The number of a port; 0 is any that is free."""
-    if not 0 <= (number := int(text)) <= MAX_PORT:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MAX_PORT}")
+    """The number of a port."""
+    if not 1 <= (number := int(text)) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_PORT}")
     return number
 
 

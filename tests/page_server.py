@@ -172,7 +172,7 @@ def _stay_local(event: str, arguments: tuple[object, ...]) -> None:
     if event not in ("socket.connect", "socket.sendto", "socket.getaddrinfo") or isinstance(target, bytes):
         return
     host = str(target[0] if isinstance(target, tuple) else target)
-    if host not in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "None", "") and not host.startswith(("/", "\0")):
+    if host not in ("::1", "localhost", "0.0.0.0", "None", "") and not host.startswith(("127.", "/", "\0")):
         print(f"{OUTGOING}{event} {target}", flush=True)
         raise OSError(f"{OUTGOING}{target}")
 

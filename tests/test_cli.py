@@ -209,7 +209,7 @@ def run_in(environment: dict[str, str], output: int | IO[bytes], *arguments: str
 
 
 COMMANDS = pytest.mark.parametrize(
-    "command", [["ask", "-q", "Hello"], ["models"], ["doctor", "--data", "none", "--port", "0"]], ids=lambda one: one[0]
+    "command", [["ask", "-q", "Hello"], ["models"], ["doctor", "--data", "none"]], ids=lambda one: one[0]
 )
 
 

@@ -30,11 +30,18 @@ def taken() -> Iterator[int]:
 
 
 @pytest.fixture
-def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command on a machine whose folders can all be written, and any free port."""
+def free() -> int:
+    """A port on which nothing listens."""
+    with socket.create_server((LOCAL, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def healthy(free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command on a machine whose folders can all be written, and a free port."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    return ["doctor", "--host", LOCAL, "--port", "0", "--data", str(tmp_path / "data")]
+    return ["doctor", "--host", LOCAL, "--port", str(free), "--data", str(tmp_path / "data")]
 
 
 @pytest.fixture
@@ -43,13 +50,13 @@ def model(tmp_path: Path) -> Path:
     return Path(shutil.copytree(DEMO_FOLDER, tmp_path / DEMO_FOLDER.name))
 
 
-def test_all_well(healthy: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_well(healthy: list[str], free: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(healthy) == 0
     *rows, blank, last = capsys.readouterr().out.splitlines()
     assert (blank, last) == ("", "All is well.")
     assert [row.split("  ")[0] for row in rows] == [
         "device", "memory", "kernels", "Pillow", "FFmpeg", "libheif", "OpenCV", "torch", "transformers", "gradio",
-        "port 0", "data folder", "temporary folder", "upload folder", "hub cache", "demo model",
+        f"port {free}", "data folder", "temporary folder", "upload folder", "hub cache", "demo model",
     ]  # fmt: skip
     assert not list(tmp_path.iterdir()), "it leaves nothing behind"
 
@@ -78,10 +85,8 @@ def test_a_gpu_that_this_torch_cannot_use_is_told() -> None:
     assert not device_finding(device, place, 1, is_for_cpus=False).wrong, "it was hidden from the program"
 
 
-def test_a_port_is_given_back(taken: int) -> None:
+def test_a_port_is_given_back(taken: int, free: int) -> None:
     assert port_finding(LOCAL, taken).wrong
-    with socket.create_server((LOCAL, 0)) as server:
-        free = server.getsockname()[1]
     for _ in range(2):
         assert not port_finding(LOCAL, free).wrong
 
@@ -196,7 +201,7 @@ def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    assert main(["doctor", "--port", "0"]) == 1
+    assert main(["doctor"]) == 1
     told = capsys.readouterr().out
     assert "you have none: give --data FOLDER" in told
     assert "demo model" in told

@@ -34,6 +34,13 @@ def test_an_address_that_others_reach_is_not_local(host: str, is_own: bool) -> N
     assert is_local(host) == is_own
 
 
+def test_the_name_that_a_page_listens_at_is_one_that_it_answers_to() -> None:
+    private, public = (policy_of(is_public, [], {}) for is_public in (False, True))
+    assert private.known_by("box").hosts == frozenset({"box"})
+    assert public.known_by("box").hosts is None, "it answers to all names"
+    assert is_private("localhost", private.known_by("localhost"))
+
+
 def test_behind_a_proxy_a_page_is_not_its_owners_alone() -> None:
     """Visitors of the proxy had the server connect to addresses of their choice, and all conversations were kept."""
     assert is_private("127.0.0.1", policy_of(False, [], {}))

@@ -8,28 +8,32 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from pipelines.host.policy import is_local
 from pipelines.host.ports import obstacle, told
 from pipelines.page.launch import parser
-from tests.page_server import ROOT
+from tests.page_server import ROOT, PageServer
 
 LOCAL = "127.0.0.1"
-ELSEWHERE = "192.0.2.1"
-"""An address for documents, which no machine has."""
+ELSEWHERE, MANY = "192.0.2.1", "224.0.0.1"
+"""An address for documents, which no machine has, and one of all machines of a network at once."""
+
+needs_ipv6 = pytest.mark.skipif(obstacle("::1", 0) is not None, reason="a machine without IPv6")
 
 
 @pytest.mark.parametrize("option", ["--port", "--metrics-port"])
-@pytest.mark.parametrize("number", ["70000", "-1"])
+@pytest.mark.parametrize("number", ["70000", "-1", "0"])
 def test_a_number_of_no_port_is_refused_before_anything_is_loaded(
     option: str, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It was a traceback, after the model was loaded."""
+    """It was a traceback, after the model was loaded: of 0 too, at which the page asked itself."""
     with pytest.raises(SystemExit) as ended:
         parser().parse_args([option, number])
     assert ended.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.endswith(f"argument {option}: must be a number from 0 to 65535")
+    assert last.endswith(f"argument {option}: must be a number from 1 to 65535")
 
 
 def start(tmp_path: Path, host: str, port: int) -> subprocess.CompletedProcess[str]:
@@ -60,6 +64,34 @@ def test_a_port_without_the_right_to_it_is_told_in_the_words_of_the_system() -> 
     assert sentence == f"Port 80 of {LOCAL} cannot be opened (Permission denied): choose another with --port."
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="a machine without IPv6")
-def test_an_address_may_stand_in_brackets() -> None:
-    assert repr(obstacle("[::1]", 0)) == repr(obstacle("::1", 0))
+def test_an_address_at_which_nothing_can_be_reached_is_told_as_such(tmp_path: Path) -> None:
+    """It was a traceback: a port can be opened at an address of many machines, and the page asked itself there."""
+    with socket.create_server((LOCAL, 0)) as server:
+        free = server.getsockname()[1]
+    run = start(tmp_path, MANY, free)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].startswith(f"This machine cannot reach the page at {MANY} (")
+
+
+@pytest.mark.parametrize("text", ["[::1]", "::1", "LOCALHOST"])
+def test_an_address_may_stand_in_brackets_and_a_name_in_capitals(text: str) -> None:
+    assert is_local(parser().parse_args(["--host", text]).host)
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "name"),
+    [
+        pytest.param([], {"GRADIO_SERVER_NAME": "[::1]"}, "[::1]", marks=needs_ipv6, id="IPv6"),
+        pytest.param(["--host", "127.1"], {}, "127.1", id="a name"),
+    ],
+)
+def test_the_page_starts_at_an_address_of_ipv6_and_at_a_name(
+    options: list[str], environment: dict[str, str], name: str
+) -> None:
+    """Gradio asks the page itself there: without brackets that was no address, and the name was turned away."""
+    server = PageServer("demo", options=options, environment=environment)
+    try:
+        assert server.address == f"http://{name}:{server.port}/"
+        assert httpx.get(server.address).status_code == 200
+    finally:
+        server.close()

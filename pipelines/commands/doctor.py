@@ -16,7 +16,7 @@ from pipelines.commands.finding import Finding, installed, loaded, why
 from pipelines.commands.machine import MACHINE
 from pipelines.commands.output import say
 from pipelines.host import ports
-from pipelines.options import port_number
+from pipelines.options import address, port_number
 from pipelines.types import UserError
 
 Kept = Callable[[], Path | None]
@@ -26,7 +26,8 @@ TRIED_BYTES = 4096
 
 def add_command(parser: argparse.ArgumentParser) -> None:
     """What the command takes: where the page would be served, as `app.py` takes it."""
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="as of app.py")
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    parser.add_argument("--host", type=address, default=host, help="as of app.py")
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--port", type=port_number, default=port, help="as of app.py (default: 7860)")
     parser.add_argument("--data", metavar="FOLDER", help="as of app.py: where conversations are kept, or none")

@@ -48,6 +48,10 @@ class Policy:
             num_frames=None if number is None else min(number, self.max_frames),
         )
 
+    def known_by(self, host: str) -> Policy:
+        """The limits of a page that listens at this name or address: who is led there asks for it by that name."""
+        return self if self.hosts is None or is_local(host) else replace(self, hosts=self.hosts | {host})
+
     @property
     def told(self) -> str:
         """The limits that a visitor may meet, in words."""

@@ -11,13 +11,12 @@ Obstacle = OSError | OverflowError
 
 def obstacle(host: str, port: int) -> Obstacle | None:
     """What keeps a port from being opened; one that can be is given back at once."""
-    address = host.strip("[]")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as server:
             if os.name == "posix":  # else a port that was just given back would seem taken; Windows would share it
                 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind((address, port))
+            server.bind((host, port))
     except (OSError, OverflowError) as error:
         return error
     return None

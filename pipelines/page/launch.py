@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from hmac import compare_digest
 
 import gradio as gr
+import httpx
+from gradio import http_server
 from starlette.middleware import Middleware
 
 from pipelines.archive import data_folder
@@ -24,7 +26,7 @@ from pipelines.host.own_uploads import PORT
 from pipelines.host.policy import is_private, policy_of
 from pipelines.host.proxies import no_proxies
 from pipelines.models import Running
-from pipelines.options import add_model, port_number, positive, positive_number
+from pipelines.options import add_model, address, port_number, positive, positive_number
 from pipelines.page import components as parts
 from pipelines.page.host import Host, uploads
 from pipelines.page.programs import Named, tools_of
@@ -34,6 +36,8 @@ from pipelines.present.languages import catalogues
 from pipelines.types import UserError
 
 USER_ERROR = 2
+LOCAL = "127.0.0.1"
+"""Where the page is unless --host says otherwise, and where Gradio wants its port to be free besides."""
 WHOLE = "glassbox"
 """A catalogue goes to the browser as one text: Gradio translates what is a key of its own accord, values of controls
 too, which then come back as choices that nobody offered."""
@@ -52,7 +56,7 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
         keep_minutes=options.keep_minutes,
         login=options.login,
         is_fixed=options.fixed_model,
-    )
+    ).known_by(options.host)
     model.name = options.model
     model.running = Running(
         options.engine, options.weights, options.warm_up, options.base_url, options.timeout, options.replicas
@@ -72,8 +76,8 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
             model.metrics = Metrics()
             model.metrics.serve(options.host, options.metrics_port)
         with telling_of_port(options.host, options.port), no_proxies():
-            address = serve(host, page, options.host, options.port)
-        print(f"Glassbox is on {address}", flush=True)
+            at = serve(host, page, options.host, options.port)
+        print(f"Glassbox is on {at}", flush=True)
     except UserError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -87,8 +91,12 @@ def telling_of_port(name: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found = ports.obstacle(name, port) or ports.obstacle("127.0.0.1", port) or error  # Gradio wants it there too
+        found = ports.obstacle(name, port) or ports.obstacle(LOCAL, port) or error
         raise UserError(ports.told(found, name, port, "--host or --port")) from error
+    except (httpx.TransportError, httpx.InvalidURL) as error:  # it asks the page itself as it starts
+        raise UserError(
+            f"This machine cannot reach the page at {name} ({error}): choose another with --host."
+        ) from error
 
 
 def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
@@ -99,15 +107,16 @@ def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
     page.close(verbose=False)
 
 
-def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = PORT) -> str:
+def serve(host: Host, page: gr.Blocks, name: str = LOCAL, port: int = PORT) -> str:
     """Begin to serve the page at a name or address of this machine, and return where it is."""
     host.turns.max_per_address = host.model.policy.max_per_address
     if host.policy().login == "huggingface":
         with page:
             gr.LoginButton(size="sm")  # it brings the way to the hub, tells who is signed in, and lets them out
     password = os.environ.get(PASSWORD)
-    _, address, _ = page.launch(
-        server_name=name,
+    http_server.LOCALHOST_NAME = LOCAL
+    _, at, _ = page.launch(
+        server_name=f"[{name}]" if ":" in name else name,  # it makes the address of the page from it
         server_port=port,
         prevent_thread_lock=True,
         quiet=True,
@@ -128,7 +137,7 @@ def serve(host: Host, page: gr.Blocks, name: str = "127.0.0.1", port: int = PORT
         run_history=False,
         share=False,
     )
-    return str(address)
+    return str(at)
 
 
 def middleware(host: Host) -> list[Middleware]:
@@ -156,8 +165,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="another model that visitors may compare with: a name as --model takes it, or NAME@http://HOST:PORT/v1",
     )
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")  # a Space sets it
-    options.add_argument("--host", default=host, help="address to listen on (default: this machine only)")
+    host = os.environ.get("GRADIO_SERVER_NAME", LOCAL)  # a Space sets it
+    options.add_argument("--host", type=address, default=host, help="address to listen on (default: this machine only)")
     port = os.environ.get("GRADIO_SERVER_PORT", PORT)
     options.add_argument("--port", type=port_number, default=port)
     options.add_argument(
