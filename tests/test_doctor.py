@@ -16,7 +16,7 @@ from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.known import DEMO_FOLDER
 from pipelines.commands.doctor import examine, folder_finding, model_finding, port_finding
-from pipelines.commands.machine import device_finding
+from pipelines.commands.machine import device_finding, kernels_finding
 from tests.page_server import ROOT
 
 LOCAL = "127.0.0.1"
@@ -83,6 +83,23 @@ def test_a_gpu_that_this_torch_cannot_use_is_told() -> None:
     assert wrong.startswith("There is an NVIDIA GPU, but torch is a build for CPUs: install its CUDA build")
     assert not device_finding(device, place, 0, is_for_cpus=True).wrong
     assert not device_finding(device, place, 1, is_for_cpus=False).wrong, "it was hidden from the program"
+
+
+def test_a_gpu_without_what_triton_builds_with_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels were promised that it could not build, and nothing said how to mend it."""
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda *_: str(tmp_path))
+    gpu = torch.device("cuda")
+    finding = kernels_finding(gpu, can_fuse=True)
+    assert finding.wrong.startswith("Triton cannot build its kernels without a C compiler and Python's headers, and")
+    assert "Triton" not in finding.told
+    assert not kernels_finding(gpu, can_fuse=False).wrong, "there it is not used"
+    (tmp_path / "Python.h").touch()
+    (tmp_path / "gcc").touch(mode=0o755)
+    finding = kernels_finding(gpu, can_fuse=True)
+    assert not finding.wrong
+    assert "Triton" in finding.told
 
 
 def test_a_port_is_given_back(taken: int, free: int) -> None:

@@ -130,6 +130,12 @@ def test_on_zerogpu_it_answers_on_a_gpu_that_is_lent_and_tells_the_quota(tmp_pat
     assert 20 <= lent_s < 40
 
 
+def test_the_image_has_what_triton_builds_its_kernels_with() -> None:
+    """The slim image has no compiler, so that on its GPU plain torch ran alone, behind a warning in the log."""
+    packages = re.findall(r"apt-get install .*", (SPACES / "gpu" / "Dockerfile").read_text(encoding="utf-8"))[0].split()
+    assert {"gcc", "libc6-dev"} <= set(packages)
+
+
 def test_the_image_is_built_and_run_by_its_steps(tmp_path: Path) -> None:
     folder = built("gpu", tmp_path)
     linter = Path(sys.executable).with_name("hadolint")

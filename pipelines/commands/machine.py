@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, model_in
@@ -71,13 +75,34 @@ def _memory(name: str) -> Finding:
     return Finding(name, told)
 
 
-def _kernels(name: str) -> Finding:
-    from pipelines.engine.graphs import can_fuse
+def kernels_finding(device: torch.device, *, can_fuse: bool) -> Finding:
+    """What runs there, and whether Triton, where it can, finds what it builds its kernels with."""
     from pipelines.engine.kernels import kernels_of
+
+    name, lacked = "kernels", _lacked_to_build() if can_fuse else []
+    told = kernels_of(device, "full", is_fused=can_fuse and not lacked)
+    if lacked:
+        wrong = (
+            f"Triton cannot build its kernels without {' and '.join(lacked)}, and plain torch is slower: install them "
+            "(Debian, Ubuntu: apt-get install gcc python3-dev)."
+        )
+        return Finding(name, told, wrong)
+    return Finding(name, told)
+
+
+def _lacked_to_build() -> list[str]:
+    """What Triton looks for as it builds, and this machine lacks."""
+    has_compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    has_headers = Path(sysconfig.get_path("include", "posix_prefix"), "Python.h").exists()
+    return ["a C compiler"] * (not has_compiler) + ["Python's headers"] * (not has_headers)
+
+
+def _kernels(_name: str) -> Finding:
+    from pipelines.engine.graphs import can_fuse
     from pipelines.engine.placement import device_of
 
     device = device_of()
-    return Finding(name, kernels_of(device, "full", is_fused=can_fuse(device, has_experts=False)))
+    return kernels_finding(device, can_fuse=can_fuse(device, has_experts=False))
 
 
 def _pillow(name: str) -> Finding:
