@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,10 +85,15 @@ def test_a_path_of_ones_own_machine_is_refused_with_a_sentence(path: str, public
         assert NOT_UPLOADED in client.get(f"gradio_api/call/ask/{asked.json()['event_id']}").text
 
 
-def test_with_a_password_nobody_gets_in_without() -> None:
+def test_with_a_password_nobody_gets_in_without_but_a_host_sees_that_it_is_well() -> None:
+    """Its health checks asked for what only visitors get: each copy counted as ill, and was ended again and again."""
+    checks = [ROOT / "spaces" / "gpu" / "Dockerfile", ROOT / "spaces" / "cluster" / "kubernetes.yaml"]
+    asked = [path for file in checks for path in re.findall(r"/gradio_api/[\w-]+", file.read_text(encoding="utf-8"))]
+    assert len(asked) == 4
     server = PageServer("demo", options=["--public"], environment={"GLASSBOX_PASSWORD": PASSWORD})
     try:
         with httpx.Client(base_url=server.address, timeout=60) as client:
+            assert {client.get(path).status_code for path in asked} == {200}
             assert client.get("gradio_api/info").status_code == 401
             assert client.post("gradio_api/call/ask", json={"data": []}).status_code == 401
             assert client.post("login", data={"username": "any", "password": "other"}).status_code == 400
