@@ -116,6 +116,11 @@ def test_services_reach_what_they_name() -> None:
     assert of_kind("Ingress", "page")["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity"] == "cookie"
 
 
+def test_vllm_is_told_nothing_of_the_service_that_has_its_name() -> None:
+    """Kubernetes put VLLM_PORT=tcp://... into the environment of its pod, and vLLM did not start."""
+    assert of_kind("Deployment", "vllm")["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_compose_builds_what_is_there_and_keeps_visitors_with_one_copy() -> None:
     build = COMPOSE["services"]["page"]["build"]
     root = (CLUSTER / build["context"]).resolve()
