@@ -130,6 +130,17 @@ def test_on_zerogpu_it_answers_on_a_gpu_that_is_lent_and_tells_the_quota(tmp_pat
     assert 20 <= lent_s < 40
 
 
+def test_the_image_takes_the_program_alone_from_the_folder_it_is_built_in(tmp_path: Path) -> None:
+    """Built in a checkout, it held its history, its environment and a folder of conversations."""
+    folder = built("gpu", tmp_path)
+    lines = (folder / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    taken = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    assert taken == {*deploy.PROGRAM, "requirements.txt"}
+    assert all((folder / name).exists() for name in taken)
+
+
 def test_the_image_has_what_triton_builds_its_kernels_with() -> None:
     """The slim image has no compiler, so that on its GPU plain torch ran alone, behind a warning in the log."""
     packages = re.findall(r"apt-get install .*", (SPACES / "gpu" / "Dockerfile").read_text(encoding="utf-8"))[0].split()
