@@ -89,6 +89,7 @@ chromium:
 
 $(VENV)/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Glassbox needs Python 3.11 or newer: install it, or make PYTHON=python3.12 run" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import platform, sys; sys.exit("PyTorch has no build for Macs with an Intel processor: use Linux, or a Mac with Apple silicon and a Python built for it" if (sys.platform, platform.machine()) == ("darwin", "x86_64") else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -29,6 +31,19 @@ def test_everything_in_the_lock_has_hashes_and_an_exact_version() -> None:
         assert re.fullmatch(r"==[^,*]+", str(Requirement(requirement).specifier)), requirement
         assert hashes, requirement
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one.strip()) for one in hashes), requirement
+
+
+def test_a_mac_for_which_there_is_no_torch_is_told_before_anything_is_installed(tmp_path: Path) -> None:
+    """It was promised to run there, and pip found no version of torch."""
+    python = tmp_path / "python"
+    code = "import platform, sys; sys.platform, platform.machine = 'darwin', lambda: 'x86_64'; exec(sys.argv[2])"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    command = ["make", "run", f"PYTHON={python}", f"VENV={tmp_path / 'environment'}"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.startswith("PyTorch has no build for Macs with an Intel processor: use Linux, or a Mac with")
+    assert list(tmp_path.iterdir()) == [python]
 
 
 def test_the_lock_names_no_place_to_get_it_from() -> None:
