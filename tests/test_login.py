@@ -21,6 +21,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from pipelines.host.login import GIVEN, SENTENCE, check_login
+from pipelines.page.launch import parser
 from pipelines.types import UserError
 from tests.page_server import PageServer
 
@@ -170,6 +171,25 @@ def test_a_cookie_that_somebody_made_up_opens_nothing(space: PageServer) -> None
 def test_what_is_missing_is_one_sentence(environment: dict[str, str], installed: bool, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         check_login(environment, lambda _: installed)
+
+
+@pytest.mark.parametrize(("named", "login"), [("", "none"), ("none", "none"), ("huggingface", "huggingface")])
+def test_the_environment_names_a_way_to_sign_in(named: str, login: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one let nobody in, without a word."""
+    monkeypatch.setenv("GLASSBOX_LOGIN", named)
+    assert parser().parse_args([]).login == login
+
+
+def test_a_way_to_sign_in_that_is_not_known_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Misspelt in the environment, it was taken, and let nobody in."""
+    monkeypatch.setenv("GLASSBOX_LOGIN", "hugging-face")
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([])
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("argument --login: must be none or huggingface, and so must GLASSBOX_LOGIN")
 
 
 def test_elsewhere_the_page_does_not_start_and_says_why() -> None:

@@ -150,6 +150,13 @@ def middleware(host: Host) -> list[Middleware]:
     return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, named, listening]
 
 
+def login_named(text: str) -> str:
+    """A way to sign in: the parser holds what is given against `choices`, but not what the environment names."""
+    if text not in LOGINS:
+        raise argparse.ArgumentTypeError(f"must be {' or '.join(LOGINS)}, and so must GLASSBOX_LOGIN")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of the page's program."""
     options = argparse.ArgumentParser(description="Ask Qwen3.5 about pictures and clips, and see why it says so.")
@@ -183,8 +190,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
     options.add_argument(
         "--login",
-        choices=LOGINS,
-        default=os.environ.get("GLASSBOX_LOGIN", "none"),
+        type=login_named,
+        default=os.environ.get("GLASSBOX_LOGIN") or "none",
+        metavar=f"{{{','.join(LOGINS)}}}",
         help="on a Space, let in who has signed in with Hugging Face alone",
     )
     options.add_argument(
