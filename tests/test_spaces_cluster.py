@@ -101,6 +101,16 @@ def test_the_page_asks_vllm_by_options_that_it_has(command: list[str]) -> None:
     assert {option for option in left if option.startswith("--")} == {"--public", "--behind-proxy", "--allow-host"}
 
 
+def test_each_variable_of_compose_is_told() -> None:
+    """Nothing told HOST, without which the page is refused by any name but localhost."""
+    text, readme = ((CLUSTER / name).read_text(encoding="utf-8") for name in ("compose.yaml", "README.md"))
+    variables = set(re.findall(r"\$\{(\w+)", text))
+    assert "HOST" in variables
+    for name in variables:
+        assert re.search(rf"^# .*\b{name}\b", text, re.MULTILINE), name
+        assert f"{name}=" in readme, name
+
+
 def test_services_reach_what_they_name() -> None:
     for name in ("vllm", "page"):
         service, deployment = of_kind("Service", name), of_kind("Deployment", name)
