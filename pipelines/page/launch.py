@@ -199,7 +199,8 @@ def parser() -> argparse.ArgumentParser:
         "--keep-minutes",
         type=positive_number,
         metavar="N",
-        help="delete uploads and forget visitors sooner than after a day, or an hour on a public host",
+        help="delete uploads sooner than after a day, and forget who has left sooner than after an hour "
+        "(on a public host: an hour, and half an hour)",
     )
     options.add_argument(
         "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
