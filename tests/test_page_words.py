@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from pipelines.demo.cases import make_cases
 from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, ask, choose_fast, example, shoot, wait_for_end
@@ -102,6 +102,52 @@ def test_what_was_looked_at_is_beside_the_words_where_the_picture_is_out_of_sigh
     page.locator("#evidence").evaluate("evidence => evidence.scrollIntoView()")
     words.first.dispatch_event("click")
     expect(copy).to_have_count(0, timeout=SLOW_MS)
+
+
+def looked_at(page: Page) -> str:
+    """The map of where the model looked at the word that is pointed at, once it is there."""
+    expect(page.locator("#heat")).to_contain_text("of the attention went to what was seen", timeout=SLOW_MS)
+    return page.locator("#heat style").text_content() or ""
+
+
+def test_the_map_is_that_of_the_word_that_was_pointed_at_last(page_server: PageServer, open_page: OpenPage) -> None:
+    """What waited for the look back at another word looked back at that one again, and showed it as its own."""
+    page = open_page(page_server, DESK)
+    choose_fast(page)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    words = page.locator("#by-word [data-tokens]")
+    words.last.hover()
+    wanted = looked_at(page)
+    held: list[Route] = []
+    page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/queue/join*"):
+        words.first.hover()
+    words.last.hover()
+    expect(words.last).to_have_class("gb-asked")
+    with page.expect_request("**/queue/join*"):
+        held[0].continue_()
+    page.wait_for_function("wanted => document.querySelector('#heat style').textContent === wanted", arg=wanted)
+
+
+def test_a_word_of_the_next_answer_tells_where_the_model_looked(page_server: PageServer, open_page: OpenPage) -> None:
+    """The word in the place of the one that was pointed at before counted as pointed at already."""
+    page = open_page(page_server, DESK)
+    choose_fast(page)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    word = page.locator("#by-word [data-tokens]").first
+    word.hover()
+    looked_at(page)
+    page.click("#composer textarea")
+    ask(page, "How many objects are there?")
+    expect(page.locator("#chat .user-row")).to_have_count(2)
+    wait_for_end(page, "Done")
+    expect(page.locator("#heat p")).to_have_count(0)
+    word.hover()
+    looked_at(page)
 
 
 def test_the_keyboard_walks_the_words(page_server: PageServer, open_page: OpenPage) -> None:

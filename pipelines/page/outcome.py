@@ -22,6 +22,9 @@ from pipelines.serving.model import Model
 from pipelines.serving.session import Session
 from pipelines.types import Roofline, UserError
 
+WORD = "(asking) => [asking, glassbox.word]"
+"""Runs in the browser as a look back begins, which may have waited for another one: the framework sends both with the
+event of the first, and so with its word."""
 CHECKED = """(told) => {
   const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
   if (!button) return;
@@ -118,14 +121,15 @@ def show_words(session: Session) -> tuple[str, str]:
 def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
     """Show where the model looked at a word that is pointed at, and check the marks that are to be checked."""
 
-    def look_back(asking: Session, word: gr.SelectData) -> str:
-        return looking_back.where_it_looked(asking, word.index, host.model)
+    def look_back(asking: Session, places: str) -> str:
+        return looking_back.where_it_looked(asking, places, host.model)
 
     def check(asking: Session, mark: gr.SelectData) -> looking_back.Checked:
         return looking_back.checked(asking, mark.index, host.model)
 
     limits: dict[str, Any] = {**PRIVATE, "concurrency_limit": MAX_ASKING}
-    words.words.select(look_back, session, words.heat, trigger_mode="always_last", **limits)
+    pointed_at = [session, gr.Textbox(visible="hidden")]
+    words.words.select(look_back, pointed_at, words.heat, trigger_mode="always_last", js=WORD, **limits)
     checks = words.check.select(check, session, words.checked, trigger_mode="multiple", **limits)
     checks.then(None, words.checked, None, js=CHECKED)
 

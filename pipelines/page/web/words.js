@@ -2,18 +2,18 @@
 // server. Arrows walk the words. What it looked at is shown beside the answer of the server too, small, where the picture
 // is scrolled out of sight.
 const RESTS_MS = 120;
+const ASKED = "gb-asked"; // a class, which the framework takes away as it puts another answer into the same elements
 let resting = null;
-let shown = null;
 
 function rest(event) {
   const word = event.target.closest?.("[data-tokens]");
   clearTimeout(resting);
-  if (!word || word === shown) return;
+  if (!word || word.classList.contains(ASKED)) return;
   resting = setTimeout(() => {
-    shown?.classList.remove("gb-asked");
-    shown = word;
-    word.classList.add("gb-asked");
-    trigger("select", { index: word.dataset.tokens, value: "" });
+    element.querySelector(`.${ASKED}`)?.classList.remove(ASKED);
+    word.classList.add(ASKED);
+    glassbox.word = word.dataset.tokens;
+    trigger("select");
   }, RESTS_MS);
 }
 
