@@ -165,7 +165,7 @@ def test_on_a_full_disk_what_is_opened_again_and_what_is_dragged_over_are_told(
         monkeypatch.setattr(handlers, "uploads", lambda: tmp_path)
     session = Session(rounds=[Round(Draft("What?", (picture,)), Reply("A square."))])
     claims(session.rounds)  # what reads files cannot be started on such a disk, and would be what is told
-    dragged = gr.SelectData(None, {"index": 0, "value": {"medium": 0, "box": [0, 0, 500, 500]}})
+    dragged = {"medium": 0, "box": [0, 0, 500, 500]}
     with full_disk():
         seen, *_ = page_outcome.redraw(session)
         _, told = page_turns.point_at(session, dragged)

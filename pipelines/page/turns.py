@@ -23,6 +23,9 @@ from pipelines.types import UserError
 
 COMPOSE = "() => glassbox.compose()"
 """Runs in the browser: what was brought into the composer is gone on with there."""
+PART = "(asking) => [asking, glassbox.part]"
+"""Runs in the browser as a part begins to be cut out, which may have waited for another one: the framework sends both
+with the event of the first, and so with its part."""
 
 
 def wire_turns(
@@ -34,7 +37,8 @@ def wire_turns(
         pane.leave_edit.click(leave_edit, session, [pane.composer, pane.line], **AT_ONCE),
     ):
         brought.then(None, None, None, js=COMPOSE)
-    pane.pointed.select(point_at, session, [pane.pointed, pane.line], **AT_ONCE)
+    marked, about = [session, gr.JSON(visible="hidden")], [pane.pointed, pane.line]
+    pane.pointed.select(point_at, marked, about, trigger_mode="always_last", js=PART, **AT_ONCE)
     pane.pointed.click(point_at_nothing, session, pane.pointed, **AT_ONCE)
     return [
         pane.chat.undo(undoing(host), [session, pane.composer], view, **PRIVATE),
@@ -70,10 +74,10 @@ def leave_edit(session: Session) -> tuple[Any, ...]:
     return parts.ready_composer(session.take_returned() or Draft("")), line
 
 
-def point_at(session: Session, marked: gr.SelectData) -> tuple[Any, ...]:
+def point_at(session: Session, marked: object) -> tuple[Any, ...]:
     """Make the next question about a part of what is shown."""
     try:
-        session.pointed = point(pointing_of(marked.value, len(session.files)), session.files, Shelf(uploads()))
+        session.pointed = point(pointing_of(marked, len(session.files)), session.files, Shelf(uploads()))
     except UserError as error:
         return pointed_html(session.pointed), status.failed(str(error), session.editing, can_go_on=session.can_go_on)
     return pointed_html(session.pointed), gr.skip()

@@ -45,10 +45,10 @@ const spanOf = (surface, xs) => xs.map((x) => x * Number(surface.dataset.length)
 function take(surface, { xs, ys }) {
   const medium = Number(surface.closest("section").dataset.medium);
   const time = surface.closest("[data-time]")?.dataset.time;
-  const value = surface.matches(".gb-timeline")
+  glassbox.part = surface.matches(".gb-timeline")
     ? { medium, span: spanOf(surface, xs) }
     : { medium, box: [xs[0], ys[0], xs[1], ys[1]].map((side) => 1000 * side), time_s: time && Number(time) };
-  trigger("select", { index: 0, value });
+  trigger("select");
 }
 
 function end(event) {
