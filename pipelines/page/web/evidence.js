@@ -72,7 +72,9 @@ function zoom(number) {
 }
 
 // The player's clock is the file's, which in a clip that was cut may begin later than at 0; its sound may lead the picture.
-const beginOf = (player) => Number(player.dataset.begin ?? 0) + Number(player.dataset.lead);
+// A player goes on into the next answer about its clip, without the attributes that it got here.
+const begins = new WeakMap(), wanted = new WeakMap();
+const beginOf = (player) => (begins.get(player) ?? 0) + Number(player.dataset.lead);
 
 function seek(timeS) {
   const section = panel()?.querySelector("video") ? panel() : element.querySelector("section:has(video)");
@@ -81,8 +83,12 @@ function seek(timeS) {
   choose(section.dataset.medium);
   player.pause();
   if (player.readyState) player.currentTime = timeS + beginOf(player);
-  else player.dataset.wanted = timeS;
+  else wanted.set(player, timeS);
   showTime(section, timeS);
+}
+
+function tellFailed(player) {
+  player.closest(".gb-player").classList.toggle("gb-failed", player.error !== null);
 }
 
 // The line on the timeline, and the frame of the strip that is shown at that time.
@@ -136,9 +142,12 @@ element.addEventListener("keydown", (event) => {
 element.addEventListener("timeupdate", ({ target: player }) => {
   showTime(player.closest("section"), player.currentTime - beginOf(player));
 }, true);
-element.addEventListener("error", (event) => event.target.closest?.(".gb-player")?.classList.add("gb-failed"), true);
+element.addEventListener("error", ({ target }) => target.matches?.("video") && tellFailed(target), true);
 element.addEventListener("loadedmetadata", ({ target: player }) => {
-  player.closest(".gb-player").classList.remove("gb-failed");
-  player.dataset.begin = player.currentTime;
-  if ("wanted" in player.dataset) player.currentTime = Number(player.dataset.wanted) + beginOf(player);
+  tellFailed(player);
+  begins.set(player, player.currentTime);
+  if (wanted.has(player)) player.currentTime = wanted.get(player) + beginOf(player);
+  wanted.delete(player);
 }, true);
+element.addEventListener("emptied", ({ target: player }) => wanted.delete(player), true);  // another clip's
+watch("value", () => all("video").forEach(tellFailed));

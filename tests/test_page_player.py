@@ -1,0 +1,78 @@
+"""The player of a clip in a real browser, which goes on into the next answer about the clip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser_steps import OpenPage, ask, choose_fast, wait_for_end
+from tests.media_makers import write_clip
+from tests.page_server import SAY, PageServer
+from tests.test_page_evidence import say
+
+pytestmark = pytest.mark.browser
+AT_A_SECOND = """() => {
+    const player = document.querySelector("#evidence video");
+    return !player.seeking && Math.abs(player.currentTime - 1.5) < 0.01;
+}"""
+"""Of a clip that begins half a second late."""
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    """A clip on disk whose first frame is at half a second, as where it was cut out of a longer one."""
+    times_ms = [500 + 40 * number for number in range(50)]
+    return write_clip(tmp_path / "late.mp4", frames=50, times_ms=times_ms, size=(320, 240))
+
+
+def ask_on(page: Page) -> None:
+    """Have the scripted page answer another question about the same clip."""
+    ask(page, f'{SAY}At 0:01 it turns.\n\n{{"00:01.00 - 00:01.50": "it turns"}}')
+    expect(page.locator("#chat .user-row")).to_have_count(2)
+    wait_for_end(page, "Done")
+    expect(page.locator("#evidence .gb-events button")).to_be_visible()
+
+
+def test_a_clip_that_begins_late_is_sought_right_after_another_question(
+    scripted_server: PageServer, open_page: OpenPage, late: Path
+) -> None:
+    """Where it begins was forgotten with the answer before."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It turns.", late)
+    page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
+    ask_on(page)
+    page.locator("#chat").get_by_text("0:01", exact=True).click()
+    page.wait_for_function(AT_A_SECOND)
+
+
+def test_a_time_is_sought_that_was_pressed_before_the_clip_was_there_and_the_next_answer(
+    scripted_server: PageServer, open_page: OpenPage, late: Path
+) -> None:
+    page = open_page(scripted_server)
+    choose_fast(page)
+    held: list[Route] = []
+    page.route("**/late.mp4", lambda route: held.append(route))
+    say(page, "It turns at 0:01.", late)
+    page.locator("#chat").get_by_text("0:01", exact=True).click()
+    ask_on(page)
+    for route in held:
+        route.continue_()
+    page.unroute("**/late.mp4")
+    page.wait_for_function(AT_A_SECOND)
+
+
+def test_a_clip_that_cannot_be_played_is_told_of_at_every_answer(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The sentence went at the next one, and left a black player."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It turns.", write_clip(tmp_path / "clip.avi", size=(320, 240)))
+    told = page.get_by_text("This browser cannot play the file.")
+    expect(told).to_be_visible()
+    ask_on(page)
+    expect(told).to_be_visible()
+    expect(page.locator("#evidence video")).to_be_hidden()
