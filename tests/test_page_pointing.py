@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser_steps import OpenPage, choose_fast
-from tests.page_server import PageServer
+from tests.page_server import SAY, PageServer
 from tests.test_page_evidence import drag, say
 
 pytestmark = pytest.mark.browser
@@ -29,3 +29,18 @@ def test_the_next_question_is_about_the_part_that_was_dragged_last(
     drag(page, stage, (0.6, 0.6), (0.9, 0.9))
     held[0].continue_()
     expect(page.locator("#pointed")).to_contain_text("In this region [600, 600, 900, 900]")
+
+
+def test_an_answer_that_comes_while_keys_mark_a_part_is_drawn(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """What left the keys took away what the framework was about to, which then drew half of the answer."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    say(page, "It is a square.", picture)
+    page.fill("#composer textarea", f'{SAY}[{{"bbox_2d": [100, 100, 300, 400], "label": "ball"}}]')
+    page.get_by_role("button", name="Mark a part").press("Enter")
+    expect(page.locator(".gb-by-keys")).to_be_focused()
+    page.locator("#composer .submit-button").dispatch_event("click")
+    expect(page.locator("#evidence .gb-chip")).to_contain_text("ball")
+    expect(page.locator(".gb-by-keys, #evidence .gb-band")).to_have_count(0)

@@ -85,8 +85,9 @@ function markByKeys(button) {
   const keys = document.createElement("span"), place = document.createElement("span");
   let part = middle(surface);
   const draw = () => { show(surface, part); place.textContent = told(surface, part); };
+  const blurred = () => queueMicrotask(leave);  // once whoever takes the keys off the page is done
   const leave = () => {
-    keys.removeEventListener("blur", leave);
+    keys.removeEventListener("blur", blurred);
     for (const shown of [keys, place]) shown.remove();
     clearBands();
   };
@@ -94,7 +95,7 @@ function markByKeys(button) {
   keys.ariaLabel = keys.textContent = glassbox.say(
     "Arrows move the part, with Shift they resize it. Enter takes it, Escape leaves it.");
   Object.assign(place, { className: "gb-spoken", role: "status" });
-  keys.addEventListener("blur", leave);
+  keys.addEventListener("blur", blurred);
   keys.addEventListener("keydown", (event) => {
     const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
     if (event.defaultPrevented || (x === undefined && !["Enter", "Escape"].includes(event.key))) return;
