@@ -52,10 +52,12 @@ function take(surface, { xs, ys }) {
 }
 
 function end(event) {
-  if (!drag) return;
-  if (wasDragged && event.type === "pointerup") take(drag.surface, marked(event));
-  else if (wasDragged) clearBands();
+  if (event.pointerId !== drag?.pointerId) return;
+  const { surface } = drag, part = marked(event);
   drag = null;
+  if (wasDragged && event.type === "pointerup" && surface.isConnected) take(surface, part);
+  else if (wasDragged) clearBands();
+  setTimeout(() => { wasDragged = false; });  // no click follows the drag of a finger
 }
 
 // Half of what is seen of the surface, in its middle.
@@ -119,14 +121,13 @@ function markByKeys(button) {
 }
 
 document.addEventListener("pointerdown", (event) => {
-  const surface = surfaceAt(event);
+  const surface = event.isPrimary ? surfaceAt(event) : null;
+  if (surface || drag) clearBands();  // a second finger ends what the first one marked
   wasDragged = false;
-  if (!surface) return;
-  clearBands();
-  drag = { surface, x: event.clientX, y: event.clientY };
+  drag = surface && { surface, pointerId: event.pointerId, x: event.clientX, y: event.clientY };
 });
 document.addEventListener("pointermove", (event) => {
-  if (!drag) return;
+  if (event.pointerId !== drag?.pointerId) return;
   wasDragged ||= Math.hypot(event.clientX - drag.x, event.clientY - drag.y) >= LEAST_DRAG_PX;
   if (wasDragged) show(drag.surface, marked(event));
 });
