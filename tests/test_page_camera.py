@@ -30,3 +30,26 @@ def test_a_photo_and_a_clip_go_from_the_camera_into_the_composer(
     expect(page.locator("#costs li").nth(1)).to_contain_text("clip.webm")
     expect(page.locator("#costs li").nth(1)).to_contain_text("visual tokens")
     expect(page.locator("#camera dialog")).to_be_hidden()
+
+
+ASKED_AND_ASKED_AGAIN = """async () => {
+    const { mediaDevices } = navigator, found = mediaDevices.getUserMedia.bind(mediaDevices), streams = [];
+    const [dialog, camera, close] = ["dialog", ".gb-camera", "[data-act=close]"]
+        .map((one) => document.querySelector(`#camera ${one}`));
+    mediaDevices.getUserMedia = (wanted) => streams[streams.push(found(wanted)) - 1];
+    for (const button of [camera, close, camera]) button.click();
+    const tracks = (await Promise.all(streams)).flatMap((stream) => stream.getTracks());
+    const closed = new Promise((resolve) => dialog.addEventListener("close", resolve));
+    close.click();
+    await closed;
+    return tracks.map((track) => track.readyState);
+}"""
+"""Opens the camera, closes it while the browser still asks, opens it once more, and closes it."""
+
+
+def test_a_camera_that_was_opened_again_is_off_once_it_is_closed(
+    scripted_server: PageServer, open_page: OpenPage
+) -> None:
+    """What came for the first opening stayed on until the page was left."""
+    page = open_page(scripted_server)
+    assert page.evaluate(ASKED_AND_ASKED_AGAIN) == ["ended", "ended"]

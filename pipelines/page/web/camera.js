@@ -29,7 +29,7 @@ async function open() {
   dialog.showModal();
   try {
     const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    if (!dialog.open) return found.getTracks().forEach((track) => track.stop());
+    if (!dialog.open || stream) return found.getTracks().forEach((track) => track.stop()); // one of two openings is enough
     view.srcObject = stream = found;
   } catch {
     told.textContent = say("No camera can be used: allow it for this page, or add a file.");
