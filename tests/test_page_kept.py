@@ -171,6 +171,48 @@ def test_a_deletion_that_was_not_meant_is_left_by_a_press_elsewhere(
     expect(delete).to_have_text("Delete")
 
 
+def test_a_title_that_is_typed_stays_while_the_list_changes(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """It was gone with the end of an answer."""
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, f"{SAY}It is red.")
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    open_library(page)
+    page.fill("#composer textarea", f"{SAY}It is blue.")
+    count = page.locator("#kept li").count()
+    page.locator("#kept [data-act=rename]").first.click()
+    field = page.locator("#kept .gb-rename")
+    field.fill("Holiday in June")
+    page.locator("#composer .submit-button").dispatch_event("click")
+    expect(page.locator("#kept li")).to_have_count(count + 1)
+    expect(field).to_be_focused()
+    field.press("Enter")
+    expect(page.locator("#kept li").nth(1)).to_contain_text("Holiday in June")
+
+
+def test_a_button_that_asks_again_is_named_after_the_row_that_it_is_in(
+    keeping_server: PageServer, open_page: OpenPage
+) -> None:
+    """Where the list changed meanwhile it took the name of the conversation that was there before."""
+    page = open_page(keeping_server)
+    choose_fast(page)
+    answered(page, f"{SAY}It is red.")
+    page.click("#new-chat")
+    expect(page.locator("#chat .user-row")).to_have_count(0)
+    open_library(page)
+    page.fill("#composer textarea", f"{SAY}It is blue.")
+    count = page.locator("#kept li").count()
+    delete = page.locator("#kept [data-act=delete]").first
+    delete.click()
+    expect(delete).to_have_text("Delete for good?")
+    page.locator("#composer .submit-button").dispatch_event("click")
+    expect(page.locator("#kept li")).to_have_count(count + 1)
+    delete.click()
+    page.click("#about b")
+    expect(delete).to_have_accessible_name(f"Delete: {SAY}It is blue.")
+
+
 def test_a_conversation_is_exported_imported_and_shared(
     keeping_server: PageServer, open_page: OpenPage, picture: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ element.addEventListener("click", (event) => {
   if (!button) return;
   const row = button.closest("li"), id = row.dataset.id, act = button.dataset.act;
   const tell = (more) => trigger("select", { index: 0, value: { act, id, ...more } });
-  if (act === "rename") return rename(row, (title) => tell({ title }));
+  if (act === "rename") return rename(row, id, (title) => tell({ title }));
   if (act === "link") return copyLink(id, button);
   if (act === "delete" && !button.classList.contains("gb-sure")) return askAgain(button);
   tell({});
@@ -20,15 +20,18 @@ function fold() {
   toggle.focus();
 }
 
+// The fields in which titles are typed, by the conversations whose rows they are in.
+const renaming = new Map();
+
 // Pressed again, the button takes what was typed.
-function rename(row, done) {
-  const typed = row.querySelector(".gb-rename");
-  if (typed) return typed.commit();
-  const title = row.querySelector(".gb-title"), field = document.createElement("input");
-  field.value = title.querySelector("span").textContent;
+function rename(row, id, done) {
+  if (renaming.has(id)) return renaming.get(id).commit();
+  const field = document.createElement("input");
+  let title = null;
+  field.value = row.querySelector(".gb-title span").textContent;
   field.className = "gb-rename";
   field.setAttribute("aria-label", glassbox.say("New title"));
-  const leave = () => { if (field.isConnected) field.replaceWith(title); title.focus(); };
+  const leave = () => { renaming.delete(id); field.replaceWith(title); title.focus(); };
   field.commit = () => { const name = field.value.trim(); leave(); if (name) done(name); };
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
@@ -36,10 +39,24 @@ function rename(row, done) {
     if (event.key === "Enter") field.commit();
     if (event.key === "Escape") leave();
   });
-  title.replaceWith(field);
+  field.putInto = (place) => { title = place.querySelector(".gb-title"); title.replaceWith(field); };
+  field.putInto(row);
+  renaming.set(id, field);
   field.focus();
   field.select();
 }
+
+// A list that changes is drawn over them, in rows that are other conversations' by then.
+let focused = null;
+document.addEventListener("focusin", ({ target }) => { focused = target; });
+watch("value", () => {
+  for (const [id, field] of renaming) {
+    const row = element.querySelector(`li[data-id="${CSS.escape(id)}"]`);
+    if (row) field.putInto(row);
+    else renaming.delete(id);
+  }
+  if (focused?.matches(".gb-rename") && document.activeElement === document.body) focused.focus();
+});
 
 function copyLink(id, button) {
   const link = `${location.origin}${location.pathname}?conversation=${encodeURIComponent(id)}`;
@@ -58,8 +75,9 @@ function askAgain(button) {
   button.classList.add("gb-sure");
   tell(button, sure, `${sure} ${title}`);
   button.focus(); // Safari gives a button that is pressed no focus to lose
-  button.addEventListener("blur", () => {
+  button.onblur = () => {
+    if (!button.classList.contains("gb-sure")) return; // the list changed, and it may be another conversation's
     button.classList.remove("gb-sure");
     tell(button, before, name);
-  }, { once: true });
+  };
 }
