@@ -136,3 +136,26 @@ def test_the_other_side_speaks_german_and_leaves_what_a_model_said(
     expect(page.locator("#replies .gb-asked")).to_have_text("Hello, what can you do?")
     page.get_by_role("button", name="Beide sind gut").click()
     expect(page.locator("#compare-line")).to_contain_text("Ihre Stimme ist gespeichert: Beide sind gut.")
+
+
+def test_a_thought_that_was_opened_stays_open_while_the_other_model_answers(
+    page_server: PageServer, open_page: OpenPage
+) -> None:
+    """It closed with the next words of either."""
+    thinks = Stream([*said("Let me see.", name="reasoning_content")[:1], *said("A circle")])
+    with dialect_server(thinks, Stream([*said("A circle")[:1], HELD]), model="other") as server:
+        page = open_page(page_server)
+        page.click("#turn-over")
+        expect(page.locator("#turn-over")).to_have_attribute("aria-pressed", "true")
+        for name in ("Model A", "Model B"):
+            page.get_by_label(name).fill(f"other@{server.base_url}")
+            page.get_by_label(name).press("Enter")
+        page.fill("#compare-composer textarea", "What is it?")
+        page.click("#compare-composer .submit-button")
+        sides = page.locator("#replies .gb-side")
+        expect(sides.last).to_contain_text("A circle", timeout=SLOW_MS)
+        sides.first.get_by_text("Thought").click()
+        page.keyboard.press("Escape")
+        expect(page.locator("#compare-line")).to_contain_text("Stopped by you.")
+        expect(page.locator("#compare-composer .submit-button")).to_be_visible()
+        expect(sides.first.get_by_text("Let me see.")).to_be_visible()

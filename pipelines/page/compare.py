@@ -15,7 +15,7 @@ import gradio as gr
 from pipelines.compare.votes import Choice, Vote, keep, kept
 from pipelines.conversation import Draft
 from pipelines.page import components as parts
-from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE, html, question_box
+from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE, html, question_box, script
 from pipelines.page.host import Host, uploads
 from pipelines.page.outcome import show_past, undrawn_html
 from pipelines.present import ballot, status
@@ -68,7 +68,7 @@ def compare_pane() -> ComparePane:
         line = html(status.line(), "compare-line")
         with gr.Row(elem_id="vote"):
             buttons = {choice: gr.Button(text, size="sm", min_width=90) for choice, text in ballot.CHOICES.items()}
-        replies = html(EMPTY, "replies")
+        replies = html(EMPTY, "replies", script("folds.js"))
         with gr.Accordion("Votes", open=False, elem_id="votes"):
             votes = html(ballot.EMPTY, "ballot")
     return ComparePane(models, prices, composer, line, replies, buttons, votes)
