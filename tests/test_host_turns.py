@@ -53,6 +53,19 @@ def test_the_second_begins_when_the_first_has_ended() -> None:
     thread.join()
 
 
+def test_what_is_asked_about_an_answer_has_a_share_too() -> None:
+    """Up to 32 checks of marks at once stood beside the questions, of one page."""
+    turns = Turns(2)
+    with turns.place(HOME) as running, turns.beside(HOME):
+        assert list(turns.wait(running)) == [], "it takes no turn from the questions"
+        for asked in (turns.beside(HOME), turns.beside(Visitor("b", HOME.address))):
+            with pytest.raises(UserError, match="as many questions here as it may"), asked:
+                pass
+        with turns.beside(Visitor("c", "elsewhere")):
+            pass
+    assert turns.num_questions == 0
+
+
 def test_one_address_has_a_share() -> None:
     turns = Turns(2)
     with turns.place(Visitor("a", "x")), turns.place(Visitor("b", "x")):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_steps import OpenPage, ask, shoot, wait_for_end
+from tests.browser_steps import OpenPage, ask, choose_fast, shoot, wait_for_end
 from tests.page_server import QUEUED, SCRIPTED, TOO_LARGE, PageServer
 
 pytestmark = pytest.mark.browser
@@ -53,6 +53,24 @@ def test_the_place_in_the_queue_is_told_and_can_be_left(
     shoot(page, "desk-queue")
     page.click("#composer .stop-button")
     wait_for_end(page, "Stopped by you")
+
+
+def test_a_check_beyond_the_quota_is_told_and_can_be_asked_again(
+    strict_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    first, second = open_page(strict_server), open_page(strict_server)
+    choose_fast(first)
+    ask(first, "Where?", picture)
+    wait_for_end(first, "Done")
+    ask(second, "Hello")
+    expect(second.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
+    check = first.locator("#evidence .gb-check").first
+    check.click()
+    expect(check).to_have_text("Your address has as many questions here as it may (1): wait until one has ended.")
+    second.click("#composer .stop-button")
+    wait_for_end(second, "Stopped by you")
+    check.click()
+    expect(check).to_have_text("cannot be checked")
 
 
 def test_a_used_up_quota_is_told_and_the_question_stays(

@@ -17,10 +17,10 @@ MEGABYTE = 1_000_000
 class Policy:
     """Limits. `hosts` are the names that the server answers to besides addresses and localhost; None: to all.
 
-    `max_per_address` counts questions that are answered or wait, `quota_bytes` what all uploads may take on the disk.
-    Uploads are deleted once they are `keep_uploads_s` old, and the conversation of who has closed the page is forgotten
-    after `keep_left_s`, unless it is kept on disk. Where they `may_change_model`, visitors may have another model
-    loaded for all of them, and downloaded first.
+    `max_per_address` counts questions that are answered or wait, and those about an answer, `quota_bytes` what all
+    uploads may take on the disk. Uploads are deleted once they are `keep_uploads_s` old, and the conversation of who
+    has closed the page is forgotten after `keep_left_s`, unless it is kept on disk. Where they `may_change_model`,
+    visitors may have another model loaded for all of them, and downloaded first.
     """
 
     is_public: bool

@@ -1,7 +1,8 @@
 """Whose turn it is among the questions of one visitor, how many one address may ask, and the end of them all.
 
-One question of a session runs and one waits for it; the engine's own queue comes after that. When the server is about
-to end, nobody begins any more, and those who run are stopped, each with a word.
+One question of a session runs and one waits for it; the engine's own queue comes after that. What is asked about an
+answer, as whether a mark of it is right, runs beside them and counts for the address alone. When the server is about to
+end, nobody begins any more, and those who run are stopped, each with a word.
 """
 
 from __future__ import annotations
@@ -62,19 +63,28 @@ class Turns:
         """A place for one question. Raises UserError where the visitor has as many as it may, or the server ends."""
         turn = Turn(visitor)
         with self._changed:
-            mine = self._sessions.get(visitor.session, [])
-            if self.is_ending:
-                raise UserError(ENDING)
-            if len(mine) >= 2:
+            if len(self._sessions.get(visitor.session, [])) >= 2:
                 raise UserError(SESSION_FULL)
-            if self._addresses[visitor.address] >= self.max_per_address:
-                raise UserError(ADDRESS_FULL.format(count=self.max_per_address))
+            self._come(visitor.address)
             self._sessions.setdefault(visitor.session, []).append(turn)
-            self._addresses[visitor.address] += 1
         try:
             yield turn
         finally:
             self._leave(turn)
+
+    @contextmanager
+    def beside(self, visitor: Visitor) -> Iterator[None]:
+        """A place among those of the address for what is asked about an answer, whatever else its session asks.
+
+        Raises UserError where the address has as many as it may, or the server ends.
+        """
+        with self._changed:
+            self._come(visitor.address)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._go(visitor.address)
 
     def wait(self, turn: Turn) -> Iterator[None]:
         """Yield now and then until it is the turn of a question. Raises UserError where the server ends first."""
@@ -120,7 +130,17 @@ class Turns:
             self._sessions[session].remove(turn)
             if not self._sessions[session]:
                 del self._sessions[session]
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
+            self._go(address)
             self._changed.notify_all()
+
+    def _come(self, address: str) -> None:
+        if self.is_ending:
+            raise UserError(ENDING)
+        if self._addresses[address] >= self.max_per_address:
+            raise UserError(ADDRESS_FULL.format(count=self.max_per_address))
+        self._addresses[address] += 1
+
+    def _go(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]

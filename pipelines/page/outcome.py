@@ -29,6 +29,7 @@ CHECKED = """(told) => {
   const button = document.querySelector(`#evidence [data-check="${Number(told?.number)}"]`);
   if (!button) return;
   button.textContent = told.told;
+  button.disabled = !told.may_come_again;
   const chip = button.closest(".gb-chip");
   chip.classList.toggle("gb-doubtful", told.is_doubtful);
   chip.querySelector(".gb-show span").dataset.doubtful = glassbox.say("doubtful");
@@ -122,10 +123,18 @@ def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
     """Show where the model looked at a word that is pointed at, and check the marks that are to be checked."""
 
     def look_back(asking: Session, places: str) -> str:
-        return looking_back.where_it_looked(asking, places, host.model)
+        try:
+            with host.turns.beside(host.visitor()):
+                return looking_back.where_it_looked(asking, places, host.model)
+        except UserError as error:
+            return undrawn_html(error)
 
     def check(asking: Session, mark: gr.SelectData) -> looking_back.Checked:
-        return looking_back.checked(asking, mark.index, host.model)
+        try:
+            with host.turns.beside(host.visitor()):
+                return looking_back.checked(asking, mark.index, host.model)
+        except UserError as error:
+            return {"number": str(mark.index), "told": str(error), "is_doubtful": False, "may_come_again": True}
 
     limits: dict[str, Any] = {**PRIVATE, "concurrency_limit": MAX_ASKING}
     pointed_at = [session, gr.Textbox(visible="hidden")]
