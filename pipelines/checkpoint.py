@@ -54,7 +54,6 @@ class Checkpoint(Vision):
             template=_read_template(folder),
             picture_limits=picture.limits(),
             clip_limits=clip.limits(),
-            sample_fps=clip.number("fps", 2.0),
             min_frames=int(clip.number("min_frames", 4)),
             max_frames=int(clip.number("max_frames", 768)),
             image_token_id=int(config.number("image_token_id")),

@@ -74,18 +74,18 @@ def footage_guarded(
         yield _moving(path, reading.begun(choose, lambda _done, _total: None))
 
 
-def probe_guarded(path: Path, should_stop: Callable[[], bool] | None = None, pool: Pool = POOL) -> Probe:
+def probe_guarded(path: Path, pool: Pool = POOL) -> Probe:
     """As `pipelines.media.opening.probe`, by a worker."""
     if not IS_POSSIBLE:
-        return opening.probe(path, should_stop)
-    with _reading(path, ("probe", "pyav", False), should_stop or _never, pool) as reading:
+        return opening.probe(path)
+    with _reading(path, ("probe", "pyav", False), _never, pool) as reading:
         return reading.probe()
 
 
-def make_ready(pool: Pool = POOL) -> None:
+def make_ready() -> None:
     """Start a worker beside whatever else starts, so that the first file does not wait for it."""
     if IS_POSSIBLE:
-        threading.Thread(target=pool.warm, daemon=True, name="workers").start()
+        threading.Thread(target=POOL.warm, daemon=True, name="workers").start()
 
 
 class _Reading:

@@ -11,6 +11,7 @@ from html import escape
 
 from pipelines.compare.votes import Choice, Contender, Vote
 from pipelines.present.figures.history_file import Value, as_csv
+from pipelines.present.figures.past import short
 from pipelines.present.figures.waterfall import download
 
 EMPTY = '<div class="gb-past gb-empty"><p>Votes appear here, for you to take along.</p></div>'
@@ -22,7 +23,6 @@ CHOICES: dict[Choice, str] = {
 }
 """As the buttons say it, in their order."""
 MAX_SHOWN = 20
-MAX_WORDS = 60
 
 
 def votes_html(votes: Sequence[Vote]) -> str:
@@ -53,9 +53,8 @@ def as_json_file(votes: Sequence[Vote]) -> str:
 
 def _row(vote: Vote) -> str:
     words = " ".join(vote.question.split())
-    short = words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 1]}…"
     models = "".join(f'<td translate="no">{escape(side.model)}</td>' for side in (vote.first, vote.second))
-    asked = f'<span translate="no" title="{escape(words)}">{escape(short)}</span>'
+    asked = f'<span translate="no" title="{escape(words)}">{escape(short(words))}</span>'
     return f'<tr><th scope="row">{asked}</th>{models}<td>{CHOICES[vote.choice]}</td></tr>'
 
 

@@ -32,11 +32,11 @@ def marks_by_frame(clip: Clip, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
     return dict(sorted(found.items()))
 
 
-def chosen_frames(num_frames: int, marked: Sequence[int], limit: int = MAX_THUMBNAILS) -> list[int]:
-    """Which frames to show: all up to `limit`, else `limit` evenly spread ones and those with marks."""
-    if num_frames <= limit:
+def chosen_frames(num_frames: int, marked: Sequence[int]) -> list[int]:
+    """Which frames to show: all up to `MAX_THUMBNAILS`, else so many evenly spread ones and those with marks."""
+    if num_frames <= MAX_THUMBNAILS:
         return list(range(num_frames))
-    spread = {round(place * (num_frames - 1) / (limit - 1)) for place in range(limit)}
+    spread = {round(place * (num_frames - 1) / (MAX_THUMBNAILS - 1)) for place in range(MAX_THUMBNAILS)}
     return sorted(spread | set(marked))
 
 

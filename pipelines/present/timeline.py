@@ -30,7 +30,7 @@ def timeline(events: Sequence[Event], marks: Sequence[Mark], duration_s: float) 
     followed = [_track_svg(track, length_s, len(spans) + lane) for lane, track in enumerate(by_label)]
     height = LANE_PX * max(1, len(spans) + len(followed)) + 4
     return (
-        f'<div class="gb-time-scale"><svg class="gb-timeline" data-length="{exact(length_s)}" height="{height}"'
+        f'<div><svg class="gb-timeline" data-length="{exact(length_s)}" height="{height}"'
         f' role="img" aria-label="{escape(_spoken(events, by_label))}">{"".join(spans)}{"".join(followed)}'
         f'<rect class="gb-chosen" height="100%" width="0"/><line class="gb-playhead" x1="0" x2="0" y2="100%"/></svg>'
         f'<p class="gb-scale" aria-hidden="true"><span>0 s</span><span>{seconds(length_s)}</span></p></div>'

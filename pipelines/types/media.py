@@ -130,7 +130,7 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class Vision:
-    """What bounds how a model sees: the pixels of a picture and of a clip, and the frames that a clip is sampled to.
+    """What bounds how a model sees: the pixels of a picture and of a clip, and how many frames of a clip.
 
     One that `gives_ids`, as a model's `Checkpoint` does, also makes token ids of what is asked, and counts them before.
     """
@@ -138,7 +138,6 @@ class Vision:
     gives_ids: ClassVar[bool] = False
     picture_limits: Limits
     clip_limits: Limits
-    sample_fps: float
     min_frames: int
     max_frames: int
 

@@ -35,7 +35,7 @@ from pipelines.types import (
     Work,
 )
 
-VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 2.0, 4, 768)
+VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 4, 768)
 """Qwen3.5's own limits, but a small picture travels as it is: the server enlarges it where its model wants that."""
 TIMEOUT_S = 300.0
 TICK_S = 0.05

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import httpx2
 import openai
 
-from pipelines.engine.remote.messages import ClipForm, Json, Sent
+from pipelines.engine.remote.messages import ClipForm, Sent
 from pipelines.engine.remote.reading import Reading
 from pipelines.engine.remote.refusals import TOO_LONG, is_blind, message_of
 from pipelines.engine.remote.server import Server
-from pipelines.types import Settings
+from pipelines.types import Json, Settings
 
 MAX_RETRIES = 2
 MAX_WAIT_S = 10.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -20,11 +20,10 @@ import torch
 from PIL import Image
 
 from pipelines.inputs import Frames
-from pipelines.types import Message
+from pipelines.types import Json, Message
 
 ClipForm = Literal["frames", "jpegs", "mp4"]
 """Timed pictures; one item of JPEGs with their times beside it (vLLM); one small MP4 of the frames (SGLang)."""
-Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 
 MAX_LOSSLESS_PIXELS = 256 * 256
 JPEG_QUALITY = 95
