@@ -1,8 +1,8 @@
 """A checkpoint folder, as far as early fusion must know it: tokenizer, template, limits, special tokens.
 
 The folder has the form of a hub checkpoint of Qwen3.5 (`config.json`, `tokenizer.json`, `chat_template.jinja`,
-`preprocessor_config.json`, `video_preprocessor_config.json`, and where there is one `generation_config.json`). Nothing
-here loads weights.
+`preprocessor_config.json`, `video_preprocessor_config.json`, and where there is one `generation_config.json`), or that
+of what transformers 5 saves, with one `processor_config.json` in the place of those two. Nothing here loads weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipelines.types import Json, Limits, Message, Tool, UserError, Vision
 
 MODEL_TYPES = ("qwen3_5", "qwen3_5_moe")
 """Dense models and mixtures of experts, which differ in the feed-forward part of their layers alone."""
-GENERATION = "generation_config.json"
+GENERATION, PROCESSOR = "generation_config.json", "processor_config.json"
 END_OF_TURN = "<|im_end|>"
 
 
@@ -46,9 +46,9 @@ class Checkpoint(Vision):
         config = _Object.read(folder, "config.json")
         if config.text("model_type") not in MODEL_TYPES:
             raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
-        text, picture = config.object("text_config"), _Object.read(folder, "preprocessor_config.json")
-        tokenizer = _read_tokenizer(folder)
-        clip = _Object.read(folder, "video_preprocessor_config.json")
+        text, tokenizer = config.object("text_config"), _read_tokenizer(folder)
+        picture = _read_processor(folder, "image_processor", "preprocessor_config.json")
+        clip = _read_processor(folder, "video_processor", "video_preprocessor_config.json")
         return cls(
             tokenizer=tokenizer,
             template=_read_template(folder),
@@ -132,6 +132,13 @@ class _Object:
         """Pixel limits, under `size` as the present form has them."""
         size = self.object("size")
         return Limits(int(size.number("shortest_edge")), int(size.number("longest_edge")))
+
+
+def _read_processor(folder: Path, key: str, file: str) -> _Object:
+    """What bounds media of a kind: a part of processor_config.json, which transformers asks first too, else a file."""
+    if (folder / PROCESSOR).is_file() and (saved := _Object.read(folder, PROCESSOR).object(key)).values:
+        return saved
+    return _Object.read(folder, file)
 
 
 def _read_tokenizer(folder: Path) -> Tokenizer:

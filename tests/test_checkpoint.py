@@ -1,0 +1,45 @@
+"""A checkpoint's files: in each form that is published or saved, and which are refused, in a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.checkpoint import Checkpoint
+from pipelines.models import DEMO_FOLDER
+from pipelines.types import Limits
+
+PARTS = {"image_processor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DEMO_FOLDER, tmp_path / "finetune"))
+
+
+def together(folder: Path) -> dict[str, dict[str, object]]:
+    """What bounds media, as transformers 5 writes it into one file."""
+    return {part: json.loads((folder / file).read_text(encoding="utf-8")) for part, file in PARTS.items()}
+
+
+def test_a_finetune_as_transformers_5_saves_it_is_bounded_as_its_model(folder: Path) -> None:
+    """It was told to be no whole checkpoint: neither of the two files is written any more."""
+    (folder / "processor_config.json").write_text(json.dumps(together(folder)))
+    for file in PARTS.values():
+        (folder / file).unlink()
+    saved, demo = Checkpoint.open(folder), Checkpoint.open(DEMO_FOLDER)
+    assert (saved.picture_limits, saved.clip_limits) == (demo.picture_limits, demo.clip_limits)
+    assert (saved.sample_fps, saved.min_frames, saved.max_frames) == (2, 4, 16)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_saved_together_goes_before_the_older_files(part: str, folder: Path) -> None:
+    bounds = together(folder)[part] | {"size": {"shortest_edge": 1024, "longest_edge": 2048}}
+    (folder / "processor_config.json").write_text(json.dumps({part: bounds}))
+    saved, demo = Checkpoint.open(folder), Checkpoint.open(DEMO_FOLDER)
+    given = {"image_processor": saved.picture_limits, "video_processor": saved.clip_limits}
+    before = {"image_processor": demo.picture_limits, "video_processor": demo.clip_limits}
+    assert given == before | {part: Limits(1024, 2048)}
