@@ -15,8 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from jinja2 import Template, TemplateError
-from jinja2.ext import loopcontrols
+from jinja2 import Template, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
@@ -151,14 +152,26 @@ def _read_tokenizer(folder: Path) -> Tokenizer:
         raise UserError(f'"{folder.name}" cannot be read: tokenizer.json is damaged; download it again.') from error
 
 
+class _Generation(Extension):
+    """The tag `generation`, by which templates for training mark what the assistant said: all that is in it stays."""
+
+    tags = {"generation"}  # noqa: RUF012 - as jinja2 has it
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """What stands between it and its end, with names of its own as in transformers."""
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
+
+
 def _read_template(folder: Path) -> Template:
-    """The chat template, in the sandbox and with the globals that transformers gives it."""
+    """The chat template, in the sandbox and with the tags and globals that transformers gives it."""
     file = folder / "chat_template.jinja"
     source = file.read_text(encoding="utf-8") if file.is_file() else ""
     source = source or _Object.read(folder, "tokenizer_config.json").text("chat_template")
     if not source:
         raise UserError(f'"{folder.name}" is not a whole checkpoint: chat_template.jinja is missing.')
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    extensions: list[type[Extension]] = [loopcontrols, _Generation]
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))
     environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
     try:

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Limits
+from pipelines.types import Limits, Message
 
 PARTS = {"image_processor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
 
@@ -43,3 +44,21 @@ def test_what_is_saved_together_goes_before_the_older_files(part: str, folder: P
     given = {"image_processor": saved.picture_limits, "video_processor": saved.clip_limits}
     before = {"image_processor": demo.picture_limits, "video_processor": demo.clip_limits}
     assert given == before | {part: Limits(1024, 2048)}
+
+
+def test_a_template_for_training_renders_as_in_transformers(folder: Path) -> None:
+    """The tag by which it marks what the assistant said was told as damage."""
+    marked = """{% set name = "outer" %}
+{% for message in messages %}
+    {% generation %}
+        {% set name = "inner" %}
+        {{- message.content + name }}
+    {% endgeneration %}
+    {{- name }}
+{% endfor %}
+"""
+    (folder / "chat_template.jinja").write_text(marked)
+    messages: list[Message] = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+    (expected,), _ = render_jinja_template(conversations=[messages], chat_template=marked)
+    assert "Helloinner" in expected
+    assert Checkpoint.open(folder).render(messages, enable_thinking=True) == expected
