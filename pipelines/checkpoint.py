@@ -42,11 +42,13 @@ class Checkpoint(Vision):
     context_tokens: int
 
     @classmethod
-    def open(cls, folder: Path) -> Checkpoint:
-        """Read a folder. Raises UserError where a file is missing, damaged or of another kind of model."""
-        config = _Object.read(folder, "config.json")
-        if config.text("model_type") not in MODEL_TYPES:
-            raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
+    def open(cls, path: Path, name: str | None = None) -> Checkpoint:
+        """Read a folder, which people know by `name` where that is not its own.
+
+        Raises UserError where a file is missing, damaged or of another kind of model.
+        """
+        folder = _Folder(path, name or path.name)
+        config = _read_config(folder)
         text, tokenizer = config.object("text_config"), _read_tokenizer(folder)
         picture = _read_processor(folder, "image_processor", "preprocessor_config.json")
         clip = _read_processor(folder, "video_processor", "video_preprocessor_config.json")
@@ -98,6 +100,22 @@ class Checkpoint(Vision):
         return found
 
 
+def check_config(path: Path, name: str) -> None:
+    """Raise UserError where a folder that people know by `name` has no config.json of a model that can be run."""
+    _read_config(_Folder(path, name))
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Where a checkpoint is, and what people know it by: at the hub's cache its folder is named for a commit."""
+
+    path: Path
+    name: str
+
+    def __truediv__(self, file: str) -> Path:
+        return self.path / file
+
+
 @dataclass(frozen=True)
 class _Object:
     """A JSON object of a file of the checkpoint, read key by key with errors that name the file."""
@@ -106,7 +124,7 @@ class _Object:
     values: Mapping[str, Json]
 
     @classmethod
-    def read(cls, folder: Path, file: str) -> _Object:
+    def read(cls, folder: _Folder, file: str) -> _Object:
         try:
             values = json.loads((folder / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -135,14 +153,21 @@ class _Object:
         return Limits(int(size.number("shortest_edge")), int(size.number("longest_edge")))
 
 
-def _read_processor(folder: Path, key: str, file: str) -> _Object:
+def _read_config(folder: _Folder) -> _Object:
+    config = _Object.read(folder, "config.json")
+    if config.text("model_type") not in MODEL_TYPES:
+        raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
+    return config
+
+
+def _read_processor(folder: _Folder, key: str, file: str) -> _Object:
     """What bounds media of a kind: a part of processor_config.json, which transformers asks first too, else a file."""
     if (folder / PROCESSOR).is_file() and (saved := _Object.read(folder, PROCESSOR).object(key)).values:
         return saved
     return _Object.read(folder, file)
 
 
-def _read_tokenizer(folder: Path) -> Tokenizer:
+def _read_tokenizer(folder: _Folder) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise UserError(f'"{folder.name}" is not a whole checkpoint: tokenizer.json is missing.')
@@ -163,7 +188,7 @@ class _Generation(Extension):
         return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
 
-def _read_template(folder: Path) -> Template:
+def _read_template(folder: _Folder) -> Template:
     """The chat template, in the sandbox and with the tags and globals that transformers gives it."""
     file = folder / "chat_template.jinja"
     source = file.read_text(encoding="utf-8") if file.is_file() else ""
@@ -184,7 +209,7 @@ def _refuse(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _eos_ids(folder: Path, config: _Object, tokenizer: Tokenizer) -> Iterator[int]:
+def _eos_ids(folder: _Folder, config: _Object, tokenizer: Tokenizer) -> Iterator[int]:
     """Ids that end a reply: whatever a file of the folder says does, and what ends a turn in the chat template.
 
     Qwen/Qwen3.5-2B and 4B have no generation_config.json, and their config.json names the end of a document alone.

@@ -169,6 +169,26 @@ def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_
 
 
 @pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        pytest.param(b'{"model_type": "llama"}', "is not a Qwen3.5 checkpoint", id="another model"),
+        pytest.param(b"{", "cannot be read: config.json is damaged", id="damaged config"),
+        pytest.param(None, "is not a whole checkpoint: config.json is missing", id="no config"),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_its_weights_come(
+    config: bytes | None, sentence: str, tmp_path: Path, hub: HubServer
+) -> None:
+    """All of it came first, and then it was told by a commit in the place of its name."""
+    files = {file: data for file, data in hub.files.items() if file != "config.json"}
+    hub.files = files if config is None else {**files, "config.json": config}
+    refused = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith(f'"Qwen/Qwen3.5-0.8B" {sentence}')
+    assert not [file for file in hub.fetched if file.endswith(".safetensors")]
+
+
+@pytest.mark.parametrize(
     ("refusal", "sentence"),
     [
         pytest.param((401, "GatedRepo"), 'The hub does not give "Qwen/Qwen3.5-0.8B" to this', id="not signed in"),

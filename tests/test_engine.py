@@ -136,18 +136,21 @@ def test_damaged_weights_are_one_sentence_and_never_random(damage: Callable[[Pat
         pytest.param("chat_template.jinja", "{% if %}", "chat_template.jinja is damaged", id="damaged template"),
         pytest.param("chat_template.jinja", None, "chat_template.jinja is missing", id="no template"),
         pytest.param("preprocessor_config.json", "{}", "holds no usable", id="no limits"),
+        pytest.param("generation_config.json", "{", "generation_config.json is damaged", id="damaged generation"),
     ],
 )
 def test_a_checkpoint_that_is_not_whole_is_one_sentence(
     file: str, content: str | None, sentence: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "broken"
+    """It called the model by its folder, which is named for a commit where the model comes from the hub."""
+    folder = tmp_path / ("a" * 40)
     shutil.copytree(DEMO_FOLDER, folder)
     (folder / file).unlink()
     if content is not None:
         (folder / file).write_text(content)
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=sentence) as told:
         LocalEngine.load(folder, "broken")
+    assert str(told.value).startswith(('"broken" ', "The checkpoint's "))
 
 
 @pytest.mark.parametrize("said", [None, {}, {"eos_token_id": 1180}], ids=["none", "from-config", "documents"])

@@ -17,6 +17,7 @@ from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
 from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, telling_of_disk
+from pipelines.checkpoint import check_config
 from pipelines.disk import is_full
 from pipelines.types import UserError
 
@@ -109,8 +110,9 @@ def downloaded(model: HubModel) -> Path | None:
 def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None) -> Path:
     """The folder of a model, with what of it is missing here fetched first; `tell` hears how far that is.
 
-    Raises UserError for a model that is not there or not given, and where connection or disk do not suffice, and
-    Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from there.
+    Raises UserError for a model that is not there, not given or none that can be run, and where connection or disk do
+    not suffice, and Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from
+    there.
     """
     from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
@@ -126,8 +128,12 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
     with telling_of_disk(model.hub_id):
         try:
             found = _files(model)
-            # the weights come last, as by them a model is told to be here
-            snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES, ignore_patterns=WEIGHTS)
+            # the weights come last, as by them a model is told to be here, and what cannot be run is told before them
+            rest = snapshot_download(
+                model.hub_id, revision=model.revision, allow_patterns=FILES, ignore_patterns=WEIGHTS
+            )
+            if found.commit:
+                check_config(Path(rest), model.hub_id)
             _fetch_large(model, found, tell or (lambda _: None), stop or Flag())
             folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
             if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):

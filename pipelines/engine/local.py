@@ -92,7 +92,7 @@ class LocalEngine:
     @classmethod
     def load(cls, folder: Path, name: str, placement: Placement | None = None, weights: WeightFormat = "full") -> Self:
         """Load a checkpoint folder; see `pipelines.engine.loading`."""
-        checkpoint = Checkpoint.open(folder)
+        checkpoint = Checkpoint.open(folder, name)
         placement = placement or choose_placement(folder, weights)
         check_weights(weights, placement.device)
         model = load_model(folder, name, placement)
