@@ -45,7 +45,7 @@ class Checkpoint(Vision):
     def open(cls, path: Path, name: str | None = None) -> Checkpoint:
         """Read a folder, which people know by `name` where that is not its own.
 
-        Raises UserError where a file is missing, damaged or of another kind of model.
+        Raises UserError where a file is missing, damaged or of another kind of model or weights.
         """
         folder = _Folder(path, name or path.name)
         config = _read_config(folder)
@@ -157,6 +157,11 @@ def _read_config(folder: _Folder) -> _Object:
     config = _Object.read(folder, "config.json")
     if config.text("model_type") not in MODEL_TYPES:
         raise UserError(f'"{folder.name}" is not a Qwen3.5 checkpoint: its config.json names another model type.')
+    if any(part.values.get("quantization_config") for part in (config, config.object("text_config"))):
+        raise UserError(
+            f'"{folder.name}" holds quantised weights, which are not read here: take the 16-bit checkpoint that it was '
+            "made from, and --weights int8 where memory is short."
+        )
     return config
 
 

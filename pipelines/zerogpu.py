@@ -140,8 +140,8 @@ class ZeroGpuEngine:
         """
         placement = placement or (LENT if torch.cuda.is_available() else choose_placement(folder))
         on_host = Placement("cpu", placement.dtype, placement.device_name, placement.num_threads)
-        model = load_model(folder, name, on_host).to(placement.device)
         checkpoint = Checkpoint.open(folder, name)
+        model = load_model(folder, name, on_host).to(placement.device)
         facts = placement.device_name, placement.dtype_name, checkpoint.context_tokens
         info = EngineInfo(name, *facts, engine="lent")
         weight_bytes = sum(weight.nbytes for weight in model.parameters())

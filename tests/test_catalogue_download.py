@@ -172,6 +172,11 @@ def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_
     ("config", "sentence"),
     [
         pytest.param(b'{"model_type": "llama"}', "is not a Qwen3.5 checkpoint", id="another model"),
+        pytest.param(
+            b'{"model_type": "qwen3_5", "quantization_config": {"quant_method": "awq"}}',
+            "holds quantised weights",
+            id="quantised",
+        ),
         pytest.param(b"{", "cannot be read: config.json is damaged", id="damaged config"),
         pytest.param(None, "is not a whole checkpoint: config.json is missing", id="no config"),
     ],

@@ -10,8 +10,9 @@ import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from pipelines.checkpoint import Checkpoint
+from pipelines.engine import LocalEngine
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Limits, Message
+from pipelines.types import Limits, Message, UserError
 
 PARTS = {"image_processor": "preprocessor_config.json", "video_processor": "video_preprocessor_config.json"}
 
@@ -34,6 +35,17 @@ def test_a_finetune_as_transformers_5_saves_it_is_bounded_as_its_model(folder: P
     saved, demo = Checkpoint.open(folder), Checkpoint.open(DEMO_FOLDER)
     assert (saved.picture_limits, saved.clip_limits) == (demo.picture_limits, demo.clip_limits)
     assert (saved.sample_fps, saved.min_frames, saved.max_frames) == (2, 4, 16)
+
+
+@pytest.mark.parametrize("inside", [None, "text_config"], ids=["of the model", "of its text"])
+@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "compressed-tensors", "fp8", "modelopt"])
+def test_quantised_weights_are_refused_in_a_sentence(method: str, inside: str | None, folder: Path) -> None:
+    """Most ended in a traceback, and some answered wrongly: transformers reads the numbers without their scales."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (config[inside] if inside else config)["quantization_config"] = {"quant_method": method}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r'^"told" holds quantised weights, .*: take the 16-bit checkpoint'):
+        LocalEngine.load(folder, "told")
 
 
 @pytest.mark.parametrize("part", PARTS)
