@@ -34,7 +34,7 @@ def test_a_finetune_as_transformers_5_saves_it_is_bounded_as_its_model(folder: P
         (folder / file).unlink()
     saved, demo = Checkpoint.open(folder), Checkpoint.open(DEMO_FOLDER)
     assert (saved.picture_limits, saved.clip_limits) == (demo.picture_limits, demo.clip_limits)
-    assert (saved.sample_fps, saved.min_frames, saved.max_frames) == (2, 4, 16)
+    assert (saved.min_frames, saved.max_frames) == (4, 16)
 
 
 @pytest.mark.parametrize("inside", [None, "text_config"], ids=["of the model", "of its text"])
