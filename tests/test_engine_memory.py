@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,8 +18,9 @@ from pipelines.engine.slots import LEAST_CAPACITY
 from pipelines.fusion import fuse
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Request, UserError
-from tests.engine_cases import GREEDY, ask, inputs_of, kept_busy, oracle, result_of, run, until_asked
+from pipelines.types import Request, Token, UserError
+from tests.engine_cases import GREEDY, ask, ignore, inputs_of, kept_busy, oracle, result_of, run, until_asked
+from tests.imitated_gpu import imitate, lend
 
 
 def asked_together(pool: ThreadPoolExecutor, engine: LocalEngine, *prompts: ModelInputs) -> list[Future[list[int]]]:
@@ -115,6 +117,49 @@ def test_a_prompt_that_there_is_no_room_for_spares_the_replies_that_run(
     assert running[-1] > 0
     short = replace(GREEDY, max_new_tokens=5)
     assert run(engine, long, short) == oracle(engine, long, 5)
+
+
+@pytest.mark.parametrize("has_gpu", [False, True], ids=["CPU", "imitated GPU"])
+def test_a_reply_that_becomes_longer_than_there_is_room_for_ends_alone(
+    engine: LocalEngine, has_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended all that ran beside it, too, whose rows had room. On a GPU a step is still to be read meanwhile."""
+    long = fuse(*ask("Hello " * 248), engine.checkpoint, True)
+    beside, slots = inputs_of(engine, "clip"), engine.scheduler.stack.slots
+    wanted, expected = oracle(engine, beside, 80), oracle(engine, long, 80)
+    assert long.num_tokens < LEAST_CAPACITY < long.num_tokens + len(expected) - 1
+    if has_gpu:
+        imitate(monkeypatch)
+        lend(engine, has_kernels=True)
+    real, lengths, got = slots._zeros, list[list[int]](), list[int]()
+
+    def failing(shape: tuple[int, ...]) -> torch.Tensor:
+        if shape[2] > LEAST_CAPACITY:
+            lengths.append(slots.lengths[:2])
+            raise torch.OutOfMemoryError
+        return real(shape)
+
+    def follow() -> None:
+        for step in engine.generate(long, GREEDY, ignore, threading.Event()):
+            if isinstance(step, Token):
+                got.append(step.id)
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(slots, "_zeros", failing)
+        with kept_busy(engine):
+            ended = pool.submit(follow)
+            until_asked(engine, 1)
+            other = pool.submit(run, engine, beside)
+            until_asked(engine, 2)
+        with pytest.raises(UserError, match="ran out of memory"):
+            ended.result()
+        assert other.result() == wanted
+    [(full, other_length)] = lengths
+    assert full == LEAST_CAPACITY
+    assert beside.num_tokens < other_length < LEAST_CAPACITY
+    assert len(got) > 1
+    assert got == expected[: len(got)]
+    assert run(engine, long) == expected
 
 
 def test_a_reply_that_there_is_no_memory_to_keep_ends_as_it_would(

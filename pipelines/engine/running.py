@@ -57,14 +57,25 @@ class Running:
         for job in self.jobs:
             job.enter(Work("others"))
 
+    def reserve(self) -> None:
+        """Have the slots hold one more token of every row, where a step is about to begin."""
+        if self._may_begin:
+            self._slots.reserve(max(self._slots.lengths[: len(self.jobs)]) + 1)
+
+    @property
+    def without_room(self) -> list[Job]:
+        """Those whose rows are full."""
+        return [job for row, job in enumerate(self.jobs) if self._slots.lengths[row] >= self._slots.capacity]
+
     def step(self) -> None:
         """One token for every row.
 
         A GPU gets the next step before the tokens of this one are read, so that it never waits for what is done with
         them. It was in vain for a row that ends with its token: nothing of it is kept.
         """
+        may_begin = self._may_begin
         pending, self._pending = self._pending, None
-        if self.jobs and (pending is None or self._may_run_ahead(pending)):
+        if may_begin:
             self._pending = self._launched(pending)
         if pending is None and not self.runs_ahead:
             pending, self._pending = self._pending, None
@@ -89,9 +100,11 @@ class Running:
         if not self.jobs:
             self._pending = None
 
-    def _may_run_ahead(self, pending: _Pending) -> bool:
+    @property
+    def _may_begin(self) -> bool:
         """Whether no reply is at its last token, which is never fed: a state behind it could not be gone on from."""
-        return not any(job.is_last for job in pending.jobs if job in self.jobs)
+        pending = self._pending.jobs if self._pending else []
+        return bool(self.jobs) and not any(job.is_last for job in pending if job in self.jobs)
 
     def _launched(self, pending: _Pending | None) -> _Pending:
         """Begin a step for all rows, behind a step whose tokens are still to be read."""

@@ -271,6 +271,10 @@ class Scheduler:
         if self._beginning and self._running.jobs:
             self._beginning[0].enter(Work("others"))
         try:
+            self._running.reserve()
+        except Exception as error:
+            self._recover(error, self._running.without_room)
+        try:
             self._running.step()
         except Exception as error:
             self._recover(error, list(self._running.jobs))

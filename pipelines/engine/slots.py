@@ -2,15 +2,15 @@
 
 transformers' caches count one length for all rows, and its continuous batching refuses linear attention. So these are
 ours: key and value buffers [rows, heads, capacity, head_dim] of the full-attention layers, which grow one layer at a
-time, and the convolution and recurrent states [rows, ...] of the linear ones. These never grow: the states of all
-layers are one tensor, so that a row is copied in few operations, each of which costs the host of a GPU some
-microseconds.
+time, so that a single one is there twice meanwhile, and the convolution and recurrent states [rows, ...] of the linear
+ones. These never grow: the states of all layers are one tensor, so that a row is copied in few operations, each of
+which costs the host of a GPU some microseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,21 +85,44 @@ class SlotCache:
         while capacity < num_tokens:
             capacity *= 2
         capacity = min(capacity, max(num_tokens, self._config.max_position_embeddings))
-        states = self._states or self._linear_states()
-        of_linear, layers = zip(*states, strict=True), []
-        for index, is_linear in enumerate(self.is_linear):
-            held = self.layers[index] if self.layers else None
-            layers.append(next(of_linear) if is_linear else self._grown(held, capacity))
-        self._states, self.layers, self.capacity = states, layers, capacity
-        self._number_places()
-
-    def _number_places(self) -> None:
-        """Number the places of all rows and heads [rows, heads], as if keys were one long list of vectors."""
+        first = torch.arange(self.rows * self._config.num_key_value_heads, device=self._device) * capacity
+        numbers = torch.arange(capacity, device=self._device)
+        if not self.capacity:
+            self._begin()
         self.generation += 1
-        heads = self._config.num_key_value_heads
-        first = torch.arange(self.rows * heads, device=self._device) * self.capacity
-        self.first_places = first.view(self.rows, heads)
-        self._numbers = torch.arange(self.capacity, device=self._device)
+        self._full, self._lists = [], []  # they would hold what is copied
+        try:
+            for index, is_linear in enumerate(self.is_linear):
+                if not is_linear:
+                    self.layers[index] = self._grown(self.layers[index], capacity)
+        except Exception:
+            self._take_back()
+            raise
+        # the places of all rows and heads [rows, heads], as if keys were one long list of vectors
+        self.first_places = first.view(self.rows, -1)
+        self._numbers, self.capacity = numbers, capacity
+        self._list_places()
+
+    def _begin(self) -> None:
+        """Have the states, and caches of no capacity."""
+        states = self._linear_states()
+        of_linear = zip(*states, strict=True)
+        empty = self._zeros(self._shape(0))
+        self._states = states
+        self.layers = [next(of_linear) if is_linear else (empty, empty) for is_linear in self.is_linear]
+
+    def _take_back(self) -> None:
+        """Have the capacity of before, as not all caches have grown."""
+        if not self.capacity:
+            self.release()
+            return
+        for index, is_linear in enumerate(self.is_linear):
+            if not is_linear:
+                keys, values = self.layers[index]
+                self.layers[index] = _shortened(keys, self.capacity), _shortened(values, self.capacity)
+        self._list_places()
+
+    def _list_places(self) -> None:
         self._full = [pair for pair, is_linear in zip(self.layers, self.is_linear, strict=True) if not is_linear]
         self._lists = [
             (keys.view(-1, keys.shape[-1]), values.view(-1, values.shape[-1])) for keys, values in self._full
@@ -168,14 +191,14 @@ class SlotCache:
         """Keys and values [heads, length, head_dim] of each layer with full attention, in a row."""
         return [tensor[row].narrow(1, 0, length) for pair in self._full for tensor in pair]
 
-    def _grown(self, old: tuple[torch.Tensor, torch.Tensor] | None, capacity: int) -> tuple[torch.Tensor, torch.Tensor]:
-        config = self._config
-        shape = (self.rows, config.num_key_value_heads, capacity, config.head_dim)
-        new = self._zeros(shape), self._zeros(shape)
-        if old is not None:
-            for tensor, before in zip(new, old, strict=True):
-                tensor[:, :, : before.shape[2]] = before
-        return new
+    def _grown(self, pair: tuple[torch.Tensor, torch.Tensor], capacity: int) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = (self._zeros(self._shape(capacity)) for _ in pair)
+        for new, old in zip((keys, values), pair, strict=True):
+            new[:, :, : self.capacity] = old
+        return keys, values
+
+    def _shape(self, capacity: int) -> tuple[int, int, int, int]:
+        return self.rows, self._config.num_key_value_heads, capacity, self._config.head_dim
 
     def _linear_states(self) -> States:
         config, layers = self._config, sum(self.is_linear)
@@ -187,3 +210,23 @@ class SlotCache:
 
     def _zeros(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+
+def _shortened(cache: torch.Tensor, capacity: int) -> torch.Tensor:
+    """The first `capacity` places of each row and head [rows, heads, places, head_dim].
+
+    They move within the memory that they have, as there may be none to be had; with some, the rest is given back.
+    """
+    rows, heads, size, dim = cache.shape
+    if size == capacity:
+        return cache
+    places = cache.view(-1, dim)
+    for number in range(1, rows * heads):
+        before, now, distance = number * size, number * capacity, number * (size - capacity)
+        for start in range(0, capacity, distance):  # no more at once, or what is read would be written meanwhile
+            count = min(distance, capacity - start)
+            places[now + start :][:count] = places[before + start :][:count]
+    short = places[: rows * heads * capacity].view(rows, heads, capacity, dim)
+    with suppress(RuntimeError):
+        return short.clone()
+    return short
