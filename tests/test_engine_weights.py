@@ -5,19 +5,20 @@ from __future__ import annotations
 import builtins
 import json
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from transformers import Qwen3_5Config
 
 from pipelines.demo.examples import agrees
-from pipelines.engine import LocalEngine, kernels, local, placement, weights
+from pipelines.engine import LocalEngine, kernels, local, placement, stack, weights
 from pipelines.engine.kernels import kernels_of
 from pipelines.engine.packed import PackedInt8, can_pack_int8
 from pipelines.engine.placement import choose_placement
 from pipelines.engine.reference import ReferenceEngine
 from pipelines.engine.roofline import real_bytes
-from pipelines.engine.rows import bytes_of_row, kept_for, rows_for
+from pipelines.engine.rows import bytes_of_row, choose_rows, kept_for, rows_for
 from pipelines.engine.traces import HAS_TORCHSCRIPT
 from pipelines.engine.weights import check_weights, joined
 from pipelines.fusion import fuse
@@ -248,6 +249,22 @@ def test_rows_are_as_many_as_half_of_the_free_memory_holds(free_gib: float, is_g
 @pytest.mark.parametrize(("free_gib", "kept_gib"), [(0, 0.5), (8, 0.5), (16, 1), (64, 4)])
 def test_a_sixteenth_of_the_free_memory_keeps_conversations(free_gib: int, kept_gib: float) -> None:
     assert kept_for(free_gib * 2**30) == kept_gib * 2**30
+
+
+def test_rows_are_chosen_for_what_the_quantised_weights_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were for what those of 16 bits left: two for the 9B on 24 GB, where there is room for eight."""
+    num_bytes = list[int]()
+
+    def chosen(model: Any) -> int:
+        num_bytes.append(real_bytes(model.lm_head.weight))
+        return choose_rows(model)
+
+    monkeypatch.setattr(stack, "choose_rows", chosen)
+    engine = LocalEngine.load(DEMO_FOLDER, "demo", weights="int8")
+    head = engine.model.lm_head
+    assert num_bytes == [real_bytes(head.weight)]
+    assert num_bytes[0] < 2 * head.in_features * head.out_features
+    assert engine.scheduler.stack.slots.rows == choose_rows(engine.model) + 1
 
 
 def test_the_bytes_of_a_row_are_those_of_its_slot(int8_engine: LocalEngine) -> None:

@@ -27,11 +27,13 @@ class LeanStack:
     """The layers of a `qwen3_5` or `qwen3_5_moe` text model over its slots.
 
     `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time.
+    It gets its `slots` once the weights are held as they will be: how many there are depends on what that leaves.
     """
 
-    def __init__(self, model: Any, slots: SlotCache, weights: Held = "full") -> None:
+    slots: SlotCache
+
+    def __init__(self, model: Any, weights: Held = "full") -> None:
         text = model.model.language_model
-        self._slots = slots
         self.embed, self.head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
         self.rotary = Rotary(text.rotary_emb, text.config.head_dim)
         self.has_experts = hasattr(text.config, "num_experts")
@@ -39,7 +41,7 @@ class LeanStack:
         num_full = 0
         for index, layer in enumerate(text.layers):
             mixer: GatedDelta | Attention
-            if slots.is_linear[index]:
+            if text.config.layer_types[index] == "linear_attention":
                 mixer = GatedDelta(layer.linear_attn, index, weights)
             else:
                 mixer = Attention(layer.self_attn, num_full, self.rotary, weights)
@@ -54,7 +56,7 @@ class LeanStack:
         """
         tokens, held, positions = given
         hidden = F.embedding(tokens, self.embed)
-        rows = Rows(self._slots, held, self.rotary.turns(positions, hidden.dtype), window)
+        rows = Rows(self.slots, held, self.rotary.turns(positions, hidden.dtype), window)
         for layer in self.layers:
             hidden = layer(hidden, rows)
         return self.head(self.norm(hidden))
@@ -76,7 +78,7 @@ class LeanStack:
         """
         held, count = numbers
         turns = self.rotary.turns(positions, self.embed.dtype)
-        return PieceSpan(slots or self._slots, row, num_tokens, (held, count), turns, window, keep)
+        return PieceSpan(slots or self.slots, row, num_tokens, (held, count), turns, window, keep)
 
     def piece(self, hidden: torch.Tensor, span: PieceSpan, rest: Rest = no_rest) -> torch.Tensor:
         """The last hidden state [1, hidden] of a piece of a prompt with the embeddings `hidden` [tokens, hidden]."""

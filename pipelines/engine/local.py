@@ -23,7 +23,7 @@ from pipelines.engine.memory import is_out_of_memory
 from pipelines.engine.placement import Placement, choose_placement
 from pipelines.engine.presets import GREEDY, preset
 from pipelines.engine.roofline import measure
-from pipelines.engine.rows import choose_kept, choose_rows
+from pipelines.engine.rows import choose_kept
 from pipelines.engine.scheduler import Scheduler
 from pipelines.engine.snapshots import Snapshots
 from pipelines.engine.stack import Stack
@@ -72,7 +72,7 @@ class LocalEngine:
         check_weights(weights, model.device)
         check_model(weights, model.config.text_config)
         held = held_as(weights, model) if self.tells_of_steps else weights
-        stack = Stack(model, (max_running or choose_rows(model)) + 1, held)
+        stack = Stack(model, max_running and max_running + 1, held)
         tower = Tower(model)
         if self.tells_of_steps:
             stack.use_kernels()

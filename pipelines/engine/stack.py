@@ -18,6 +18,7 @@ from pipelines.engine.pieces import PIECE_TOKENS
 from pipelines.engine.places import Keep, PieceSpan
 from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
+from pipelines.engine.rows import choose_rows
 from pipelines.engine.sampler import AHEAD, Choice, Chosen, Stepped, pick
 from pipelines.engine.sending import sent
 from pipelines.engine.slots import RowState, SlotCache
@@ -31,16 +32,16 @@ WARM_TOKENS = 4096
 
 
 class Stack:
-    """The text layers, the head and the slots of one model."""
+    """The text layers, the head and the slots of one model: of so many `rows`, or as many as there is room for."""
 
-    def __init__(self, model: Any, rows: int, weights: Held = "full") -> None:
+    def __init__(self, model: Any, rows: int | None = None, weights: Held = "full") -> None:
         self.model = model
         self.device: torch.device = model.device
         embed = model.model.language_model.embed_tokens.weight
         self._dtype, self._hidden_size = embed.dtype, embed.shape[1]
-        self.slots = self.new_slots(rows)
         self.num_prefilled = 0
-        self.lean = LeanStack(model, self.slots, weights)
+        self.lean = LeanStack(model, weights)
+        self.slots = self.lean.slots = self.new_slots(rows or choose_rows(model) + 1)
         self.graphs = Graphs(self.lean, self.slots) if self.device.type == "cuda" else None
         is_traced = can_trace(self.device, weights, has_experts=self.lean.has_experts)
         self._traces = StepTraces(self.lean, self.slots, is_traced=is_traced)
