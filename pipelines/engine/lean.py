@@ -17,6 +17,7 @@ from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
+from pipelines.engine.placement import Put, stay
 from pipelines.engine.places import Keep, PieceSpan, Rotary, Rows
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import SlotCache, Window
@@ -27,19 +28,25 @@ class LeanStack:
     """The layers of a `qwen3_5` or `qwen3_5_moe` text model over its slots.
 
     `has_experts` says that which weights are read depends on the tokens: on a CPU such a step is another one each time.
+    Each part of the model is `put` where it belongs just before its weights are joined, which may make them smaller.
     It gets its `slots` once the weights are held as they will be: how many there are depends on what that leaves.
     """
 
     slots: SlotCache
 
-    def __init__(self, model: Any, weights: Held = "full") -> None:
+    def __init__(self, model: Any, weights: Held = "full", put: Put = stay) -> None:
         text = model.model.language_model
-        self.embed, self.head = text.embed_tokens.weight.detach(), joined([model.lm_head], weights)
+        put(model.lm_head)  # the largest of all comes while nothing else is there
+        self.head = joined([model.lm_head], weights)
+        for part in (text.embed_tokens, text.rotary_emb, text.norm):
+            put(part)
+        self.embed = text.embed_tokens.weight.detach()
         self.rotary = Rotary(text.rotary_emb, text.config.head_dim)
         self.has_experts = hasattr(text.config, "num_experts")
         self.layers: list[Layer] = []
         num_full = 0
         for index, layer in enumerate(text.layers):
+            put(layer)
             mixer: GatedDelta | Attention
             if text.config.layer_types[index] == "linear_attention":
                 mixer = GatedDelta(layer.linear_attn, index, weights)

@@ -22,16 +22,19 @@ TOO_LARGE = '"{name}" does not fit on {device}: choose a smaller model.'
 DAMAGED = 'The weights of "{name}" are missing or damaged: download the checkpoint again.'
 
 
-def load_model(folder: Path, name: str, placement: Placement) -> Any:
-    """The model of a folder. Raises UserError where its weights are not whole or their memory is not to be had."""
+def load_model(folder: Path, name: str, placement: Placement, *, is_staged: bool = False) -> Any:
+    """The model of a folder. Raises UserError where its weights are not whole or their memory is not to be had.
+
+    One that `is_staged` has its weights as they are stored, which on a host are read when they are used.
+    """
     _quieten()
     if placement.num_threads:
         torch.set_num_threads(placement.num_threads)
     try:
         model, loaded = _class_of(folder).from_pretrained(
             folder,
-            dtype=placement.dtype,
-            device_map=placement.device_map,
+            dtype="auto" if is_staged else placement.dtype,
+            device_map="cpu" if is_staged else placement.device_map,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -20,7 +20,7 @@ from pipelines.engine.job import Job
 from pipelines.engine.kernels import kernels_of
 from pipelines.engine.loading import TOO_LARGE, load_model
 from pipelines.engine.memory import is_out_of_memory
-from pipelines.engine.placement import Placement, choose_placement
+from pipelines.engine.placement import Placement, choose_placement, stay
 from pipelines.engine.presets import GREEDY, preset
 from pipelines.engine.roofline import measure
 from pipelines.engine.rows import choose_kept
@@ -69,10 +69,11 @@ class LocalEngine:
         self.checkpoint = checkpoint
         self.vision: Vision = checkpoint
         self.model = model
-        check_weights(weights, model.device)
+        check_weights(weights, placement.device)
         check_model(weights, model.config.text_config)
         held = held_as(weights, model) if self.tells_of_steps else weights
-        stack = Stack(model, max_running and max_running + 1, held)
+        put = placement.put if placement.is_staged(weights) else stay
+        stack = Stack(model, max_running and max_running + 1, held, put)
         tower = Tower(model)
         if self.tells_of_steps:
             stack.use_kernels()
@@ -95,7 +96,7 @@ class LocalEngine:
         checkpoint = Checkpoint.open(folder, name)
         placement = placement or choose_placement(folder, weights)
         check_weights(weights, placement.device)
-        model = load_model(folder, name, placement)
+        model = load_model(folder, name, placement, is_staged=placement.is_staged(weights))
         try:
             return cls(model, checkpoint, name, placement, weights=weights)
         except Exception as error:

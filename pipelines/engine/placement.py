@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pipelines.engine.packed import can_pack_int8
 from pipelines.types import WeightFormat
@@ -21,6 +23,13 @@ BF16_MAJOR = 8
 
 SPREAD = "balanced"
 """In accelerate's words: the layers shared out over all GPUs, each running its own in turn."""
+
+Put = Callable[[nn.Module], None]
+"""Brings a part of a model to where it belongs."""
+
+
+def stay(module: nn.Module) -> None:
+    """Leave it where it is."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,20 @@ class Placement:
     def dtype_name(self) -> str:
         """As `bfloat16`."""
         return str(self.dtype).removeprefix("torch.")
+
+    def is_staged(self, weights: WeightFormat) -> bool:
+        """Whether weights in that format are loaded into the host's memory first, and `put` where they belong in parts.
+
+        In eight bits they may fit a device that they would not fit as they are.
+        """
+        return weights != "full" and self.device_map != SPREAD
+
+    def put(self, module: nn.Module) -> None:
+        """Bring a part of a model there, its weights in their number format; buffers keep theirs."""
+        for weight in module.parameters():
+            if weight.is_floating_point():
+                weight.data = weight.data.to(self.device, self.dtype)
+        module.to(self.device)
 
 
 def device_of(index: int = 0) -> torch.device:

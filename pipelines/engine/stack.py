@@ -15,6 +15,7 @@ import torch
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.lean import LeanStack
 from pipelines.engine.pieces import PIECE_TOKENS
+from pipelines.engine.placement import Put, stay
 from pipelines.engine.places import Keep, PieceSpan
 from pipelines.engine.prefill_view import PrefillView
 from pipelines.engine.rest import Rest, no_rest
@@ -34,13 +35,13 @@ WARM_TOKENS = 4096
 class Stack:
     """The text layers, the head and the slots of one model: of so many `rows`, or as many as there is room for."""
 
-    def __init__(self, model: Any, rows: int | None = None, weights: Held = "full") -> None:
+    def __init__(self, model: Any, rows: int | None = None, weights: Held = "full", put: Put = stay) -> None:
         self.model = model
+        self.lean = LeanStack(model, weights, put)
+        put(model.model.visual)
         self.device: torch.device = model.device
-        embed = model.model.language_model.embed_tokens.weight
-        self._dtype, self._hidden_size = embed.dtype, embed.shape[1]
+        self._dtype, self._hidden_size = self.lean.embed.dtype, self.lean.embed.shape[1]
         self.num_prefilled = 0
-        self.lean = LeanStack(model, weights)
         self.slots = self.lean.slots = self.new_slots(rows or choose_rows(model) + 1)
         self.graphs = Graphs(self.lean, self.slots) if self.device.type == "cuda" else None
         is_traced = can_trace(self.device, weights, has_experts=self.lean.has_experts)

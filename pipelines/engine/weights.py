@@ -37,6 +37,8 @@ CACHED_BYTES = 4 * 2**20
 """The largest matrix that a CPU finds in its cache at every step."""
 WIDENED_BYTES = 256 * 2**20
 """Int8 weights that are widened at once on a GPU."""
+QUANTISED_NUMBERS = 2**24
+"""Weights that are quantised at once on a GPU: several numbers of four bytes stand for each meanwhile."""
 FEW_ROWS = 16
 """Up to so many a CPU is quicker with weights of bf16 at the left of the product."""
 
@@ -98,6 +100,8 @@ def joined(linears: Sequence[Any], held: Held) -> Matrix:
         dense = dense.t().contiguous().t()
     elif held == "packed":
         return _packed(linears, PackedFloat(dense))
+    if held == "int8" and dense.device.type == "cuda":
+        return _widened(linears, *_int8_in_parts(dense))
     weight = dense if is_full else _QUANTISE[held](dense)
     if held == "int8" and can_pack_int8(dense.device):
         return _packed(linears, PackedInt8(weight.qdata, weight.scale.flatten().float()))  # type: ignore[attr-defined]
@@ -109,8 +113,6 @@ def joined(linears: Sequence[Any], held: Held) -> Matrix:
         return Matrix(partial(_bf16_product, weight) if is_bf16 else plain, weight)
     numbers: torch.Tensor = weight.qdata  # type: ignore[attr-defined]
     scale: torch.Tensor = weight.scale.flatten().to(dense.dtype)  # type: ignore[attr-defined]
-    if held == "int8" and dense.device.type == "cuda":
-        return Matrix(partial(_widened_product, numbers, scale), numbers, scale)
     is_int8 = held == "int8" and _has_int8_product(weight)
     return Matrix(partial(_int8_product, numbers, scale) if is_int8 else plain, numbers, scale)
 
@@ -149,6 +151,14 @@ def _packed(linears: Sequence[Any], product: PackedFloat | PackedInt8) -> Matrix
         linear.weight = nn.Parameter(own, requires_grad=False)
         linear.forward = _Part(whole, start, end)
     return whole
+
+
+def _widened(linears: Sequence[Any], numbers: torch.Tensor, scale: torch.Tensor) -> Matrix:
+    """The layers multiply by their parts of the same numbers in the same way."""
+    for linear, (start, end) in zip(linears, _bounds(linears), strict=True):
+        linear.weight = nn.Parameter(numbers[start:end], requires_grad=False)
+        linear.forward = partial(_widened_product, numbers[start:end], scale[start:end])
+    return Matrix(partial(_widened_product, numbers, scale), numbers, scale)
 
 
 def _is_better_turned(weight: torch.Tensor) -> bool:
@@ -201,6 +211,15 @@ def _int8(weight: torch.Tensor) -> torch.Tensor:
     quantisation = _torchao()
     quantised: torch.Tensor = quantisation.Int8Tensor.from_hp(weight, quantisation.PerRow())
     return quantised
+
+
+def _int8_in_parts(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Numbers and scales of weights, which are quantised some rows at a time."""
+    rows = max(QUANTISED_NUMBERS // weight.shape[1], 1)
+    parts: list[Any] = [_int8(part) for part in weight.split(rows)]  # type: ignore[no-untyped-call]
+    return torch.cat([part.qdata for part in parts]), torch.cat([part.scale for part in parts]).flatten().to(
+        weight.dtype
+    )
 
 
 def _fp8(weight: torch.Tensor) -> torch.Tensor:
