@@ -124,6 +124,24 @@ def test_int8_numbers_are_widened_part_by_part_on_a_gpu(monkeypatch: pytest.Monk
         assert torch.allclose(weights._widened_product(numbers, scale, values), exact, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("num_bytes", [2**20, 16 * 2560 * 2], ids=["at once", "in parts"])
+def test_int8_numbers_are_scaled_before_the_product_where_it_would_be_infinite(
+    num_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fp16, which ends at 65,504, an output of 50 was: of a row as the 4B has, by what lies along it."""
+    monkeypatch.setattr(weights, "WIDENED_BYTES", num_bytes)
+    torch.manual_seed(0)
+    linears = [torch.nn.Linear(2560, outputs, bias=False).half() for outputs in (30, 34)]
+    dense = torch.cat([linear.weight.detach() for linear in linears]).normal_(std=0.02)
+    values = (dense[:3].float() * 50).half()
+    exact = values.float() @ dense.float().T
+    product = weights._widened(linears, *weights._int8_in_parts(dense))
+    assert exact.max() > 45
+    assert torch.allclose(product(values).float(), exact, atol=0.1)
+    parts = torch.cat([linear(values[None]) for linear in linears], dim=-1)
+    assert torch.allclose(parts[0].float(), exact, atol=0.1)
+
+
 @pytest.mark.skipif(not can_pack_int8(CPU), reason="this CPU does not multiply int8")
 @pytest.mark.parametrize("rows", [1, 2, 5, 300])
 def test_a_packed_product_loses_hardly_anything_beside_its_weights(rows: int) -> None:

@@ -193,9 +193,15 @@ def _int8_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tens
 def _widened_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """By int8 numbers in the values' format, some outputs at a time: the head of a large vocabulary would be wide."""
     most = max(WIDENED_BYTES // (weight.shape[1] * values.element_size()), 1)
-    parts: Sequence[torch.Tensor] = weight.split(most)  # type: ignore[no-untyped-call]
-    products = [F.linear(values, part.to(values.dtype)) for part in parts]
-    return (products[0] if len(products) == 1 else torch.cat(products, -1)) * scales
+    parts = zip(weight.split(most), scales.split(most), strict=True)  # type: ignore[no-untyped-call]
+    products = [_scaled_product(numbers, scale, values) for numbers, scale in parts]
+    return products[0] if len(products) == 1 else torch.cat(products, -1)
+
+
+def _scaled_product(numbers: torch.Tensor, scale: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    if values.dtype == torch.float16:  # the product of the numbers alone, some 1,000 times as large, is infinite there
+        return F.linear(values, numbers * scale[:, None])
+    return F.linear(values, numbers.to(values.dtype)) * scale
 
 
 def _has_int8_product(weight: torch.Tensor) -> bool:
