@@ -54,8 +54,9 @@ class LocalEngine:
     """A `qwen3_5` or `qwen3_5_moe` model on this machine."""
 
     engine_name: EngineName = "local"
-    tells_of_steps = True
-    """Whether its steps are announced where they are done; else they are timed as their tokens come, by the host."""
+    runs_own_steps = True
+    """Whether the steps are this engine's: weights held for them, its kernels, and times where they are done. Else all of
+    it is transformers', and steps are timed as their tokens come, by the host."""
 
     def __init__(
         self,
@@ -71,20 +72,20 @@ class LocalEngine:
         self.model = model
         check_weights(weights, placement.device)
         check_model(weights, model.config.text_config)
-        held = held_as(weights, model) if self.tells_of_steps else weights
+        held = held_as(weights, model) if self.runs_own_steps else weights
         put = placement.put if placement.is_staged(weights) else stay
         stack = Stack(model, max_running and max_running + 1, held, put)
         tower = Tower(model)
-        if self.tells_of_steps:
+        if self.runs_own_steps:
             stack.use_kernels()
             tower.use_kernels()
         has_experts = hasattr(model.config.text_config, "num_experts")
         kernels = kernels_of(
-            model.device, held, has_experts=has_experts, replays=self.tells_of_steps, is_fused=stack.has_kernels
+            model.device, held, has_experts=has_experts, replays=self.runs_own_steps, is_fused=stack.has_kernels
         )
         facts = (placement.device_name, placement.dtype_name, checkpoint.context_tokens)
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
-        self.clock: Clock = CudaClock() if placement.is_cuda and self.tells_of_steps else HostClock()
+        self.clock: Clock = CudaClock() if placement.is_cuda and self.runs_own_steps else HostClock()
         chunk_tokens = GPU_CHUNK_TOKENS if model.device.type == "cuda" else CHUNK_TOKENS
         self.scheduler = Scheduler(stack, tower, Snapshots(choose_kept(model)), chunk_tokens, self.told)
         self._measuring = Lock()

@@ -33,7 +33,7 @@ class ReferenceEngine(LocalEngine):
 
     engine_name = "reference"
     _generating = Lock()
-    tells_of_steps = False
+    runs_own_steps = False
 
     def warm_up(self) -> None:
         """Do the measuring alone: the steps are those of `generate`."""
