@@ -40,9 +40,9 @@ from pipelines.page.asking import wire_asking
 from pipelines.page.components import AT_ONCE, PRIVATE
 from pipelines.page.copying import copying
 from pipelines.page.doors import shut_doors
-from pipelines.page.host import Host, uploads
+from pipelines.page.host import Host
 from pipelines.page.launch import launch
-from pipelines.page.outcome import redraw, shown, wire_outcome
+from pipelines.page.outcome import redraw, wire_outcome
 from pipelines.page.programs import offer
 from pipelines.page.settings import settings_pane, show_costs, wire_settings
 from pipelines.page.turns import filling, wire_turns
@@ -94,13 +94,9 @@ def build(host: Host) -> gr.Blocks:
             kept=kept_settings,
             settings_shown=settings_shown,
             system=settings.named("system"),
-            show=shown,
             followers=followers,
-            redraw=redraw,
-            leave=host.leave_for_another,
-            uploads=uploads,
         )
-        page_library.wire_library(kept, host.archive, whole, changes)
+        page_library.wire_library(kept, host, whole, changes)
         kept.here.change(page_takeaway.put_away, None, files, **AT_ONCE)
         pane.chat.example_select(filling(started), [session, pane.composer], pane.composer, **AT_ONCE)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from pipelines.archive import Archive
-from pipelines.conversation import Draft
 from pipelines.page.components import AT_ONCE, PRIVATE, html, script
+from pipelines.page.host import Host, uploads
+from pipelines.page.outcome import redraw, shown
 from pipelines.present.choices import Choices
 from pipelines.present.listing import Pressed, Remembered
 from pipelines.serving.keeping import Done, Keeping, save
@@ -22,11 +22,11 @@ CLICK_EXPORT = "() => setTimeout(() => document.querySelector('#export-file')?.c
 
 @dataclass(frozen=True)
 class View:
-    """What shows a conversation: the page's session and the components that `show` gives values for.
+    """What shows a conversation: the page's session and the components that `outcome.shown` gives values for.
 
     `system` is where the system prompt of the next question stands: of a conversation that is opened, its own. `kept`
     are the settings that the visitor's browser keeps, and `settings_shown` is when they are there. What takes longer to
-    show of a conversation that is opened follows in those that `redraw` gives values for.
+    show of a conversation that is opened follows in the `followers`, which `outcome.redraw` gives values for.
     """
 
     session: gr.State
@@ -35,11 +35,7 @@ class View:
     kept: gr.BrowserState
     settings_shown: gr.events.Dependency
     system: Sequence[Any]
-    show: Callable[[Session], tuple[Any, ...]]
     followers: Sequence[Any]
-    redraw: Callable[[Session], tuple[Any, ...]]
-    leave: Callable[[Session, Draft], Draft | None]
-    uploads: Callable[[], Path]
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,10 @@ def library() -> Library:
     return Library(sidebar, search, listing, upload, download, here)
 
 
-def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence[gr.events.Dependency]) -> None:
+def wire_library(parts: Library, host: Host, view: View, changes: Sequence[gr.events.Dependency]) -> None:
     """Let the sidebar open, rename, export and delete conversations, and follow what `changes` the open one."""
-    keeping = Keeping(archive, view.leave, view.uploads)
+    archive = host.archive
+    keeping = Keeping(archive, host.leave_for_another, uploads)
 
     def listed(search: str, session: Session) -> tuple[Any, ...]:
         """The list and the open conversation's id, as both are now."""
@@ -81,16 +78,16 @@ def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence
         if wanted is not None and archive.is_on:
             done = keeping.do(wanted, session, message, Choices.kept(settings).system)
         file = gr.DownloadButton(value=done.file) if done.file else gr.skip()
-        return *shown(view, done), file, *listed(search, done.session)
+        return *told(view, done), file, *listed(search, done.session)
 
     def take_in(path: str, search: str, session: Session, message: dict[str, Any]) -> tuple[Any, ...]:
         done = keeping.take_in(path, session, message) if archive.is_on else Done(session)
-        return *shown(view, done), *listed(search, done.session)
+        return *told(view, done), *listed(search, done.session)
 
     def restore(text: str, session: Session) -> tuple[Any, ...]:
         """Show what this tab held before it was loaded again."""
         done = keeping.restore(Remembered.of_json(text), session)
-        return *shown(view, done), gr.Sidebar(visible=archive.is_on), *listed("", done.session)
+        return *told(view, done), gr.Sidebar(visible=archive.is_on), *listed("", done.session)
 
     remembered = gr.Textbox(visible="hidden")
     outputs = [parts.listing, parts.here]
@@ -118,7 +115,7 @@ def wire_library(parts: Library, archive: Archive, view: View, changes: Sequence
         **PRIVATE,
     )
     parts.search.change(listed, [parts.search, view.session], outputs, **AT_ONCE)
-    parts.here.change(view.redraw, view.session, list(view.followers), **PRIVATE)
+    parts.here.change(redraw, view.session, list(view.followers), **PRIVATE)
     parts.here.change(None, parts.here, None, js="(id) => glassbox.remember(id)")
 
 
@@ -128,11 +125,11 @@ def keep(archive: Archive, session: Session) -> None:
         gr.Warning(warning)
 
 
-def shown(view: View, done: Done) -> tuple[Any, ...]:
+def told(view: View, done: Done) -> tuple[Any, ...]:
     """The session, the page and the system prompt after something was done; a person is told what went wrong."""
     for warning in done.warnings:
         gr.Warning(warning)
     system = gr.skip() if done.system is None else done.system
     if not done.is_shown:
         return *(gr.skip() for _ in (view.session, *view.components)), system
-    return done.session, *view.show(done.session), system
+    return done.session, *shown(done.session), system
