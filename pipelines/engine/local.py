@@ -55,8 +55,9 @@ class LocalEngine:
 
     engine_name: EngineName = "local"
     runs_own_steps = True
-    """Whether the steps are this engine's: weights held for them, its kernels, and times where they are done. Else all of
-    it is transformers', and steps are timed as their tokens come, by the host."""
+    """Whether the steps are this engine's: weights held for them, its kernels, and times where they are done.
+
+    Else all of it is transformers', and steps are timed as their tokens come, by the host."""
 
     def __init__(
         self,
