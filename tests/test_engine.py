@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.engine import Kept, LocalEngine
-from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, preset
+from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, named_preset, preset
 from pipelines.engine.reference import _all
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
@@ -99,6 +99,23 @@ def test_a_seed_repeats_a_sampled_reply(engine: LocalEngine) -> None:
 )
 def test_presets_follow_the_model_cards(hidden_size: int, thinking: bool, has_media: bool, expected: Sampling) -> None:
     assert preset(hidden_size, thinking=thinking, has_media=has_media) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("Qwen/Qwen3.5-4B", THINKING),
+        ("Qwen3.5-0.8B-Q8_0.gguf", THINKING_PRECISE),
+        ("qwen3.5:2b", THINKING_PRECISE),
+        ("somebody/qwen-3.5-9b-finetuned", THINKING),
+        ("Qwen/Qwen3.5-2B-A1B", THINKING),
+        ("Qwen/Qwen3-VL-4B", None),
+        ("Qwen3.5-Plus", None),
+        ("m", None),
+    ],
+)
+def test_a_name_tells_the_card(model: str, expected: Sampling | None) -> None:
+    assert named_preset(model, thinking=True, has_media=True) == expected
 
 
 def without_weights(folder: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.engine.presets import FAST
 from pipelines.engine.remote.engine import RemoteEngine
 from pipelines.models import DEMO, Running, load_engine
 from pipelines.present.figures.rates import reported
@@ -148,6 +149,15 @@ def test_a_conversation_goes_out_as_it_stands(picture: Path) -> None:
     assert kind == "data:image/png;base64"
     sent = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     assert np.array_equal(sent, np.asarray(Image.open(picture)))
+
+
+def test_a_server_is_told_the_sampling_of_the_models_card(picture: Path) -> None:
+    """Servers draw as they please from a checkpoint that has no generation_config.json, as those of the 2B and 4B."""
+    with dialect_server(Stream(said("Blue.")), model="Qwen/Qwen3.5-4B", owned_by="vllm") as server:
+        ask(server, picture, thinking=False)
+    (body,) = server.asked
+    told = body["temperature"], body["top_p"], body["top_k"], body["presence_penalty"]
+    assert told == (FAST.temperature, FAST.top_p, FAST.top_k, FAST.presence_penalty)
 
 
 def test_a_large_picture_goes_at_the_size_that_was_chosen(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pipelines.types import Sampling
 
 GREEDY = Sampling()
@@ -12,6 +14,11 @@ FAST_TEXT_LARGE = Sampling(temperature=1.0, top_p=1.0, top_k=40, presence_penalt
 FAST_TEXT_SMALL = Sampling(temperature=1.0, top_p=1.0, top_k=20, presence_penalty=2.0)
 SMALL_HIDDEN_SIZE = 2048
 """Hidden size of the 2B: up to it, the cards advise the values for the small models."""
+SMALL_B = 2.0
+"""The same in billions of parameters, as names tell them."""
+_NAME = re.compile(
+    r"qwen-?3\.5[-_:](?P<size>[0-9]{1,3}(?:\.[0-9])?)b(?P<mixture>-a[0-9]+b)?(?![0-9a-z])", re.IGNORECASE
+)
 
 
 def preset(hidden_size: int, *, thinking: bool, has_media: bool, is_mixture: bool = False) -> Sampling:
@@ -20,6 +27,19 @@ def preset(hidden_size: int, *, thinking: bool, has_media: bool, is_mixture: boo
     A mixture of experts is narrow, and none of the small ones.
     """
     is_small = hidden_size <= SMALL_HIDDEN_SIZE and not is_mixture
+    return _advised(is_small=is_small, thinking=thinking, has_media=has_media)
+
+
+def named_preset(model: str, *, thinking: bool, has_media: bool) -> Sampling | None:
+    """The card's values for a model of that name, as "Qwen/Qwen3.5-4B"; None where it tells no size of Qwen3.5."""
+    found = _NAME.search(model)
+    if found is None:
+        return None
+    is_small = float(found["size"]) <= SMALL_B and not found["mixture"]
+    return _advised(is_small=is_small, thinking=thinking, has_media=has_media)
+
+
+def _advised(*, is_small: bool, thinking: bool, has_media: bool) -> Sampling:
     if thinking:
         return THINKING_PRECISE if is_small and has_media else THINKING
     if has_media:

@@ -13,6 +13,7 @@ from pipelines.engine.presets import (
     GREEDY,
     THINKING,
     THINKING_PRECISE,
+    named_preset,
     preset,
 )
 from pipelines.types import Sampling
@@ -35,8 +36,8 @@ Fields = tuple[float, float, int, float, float, float]
 def filling(name: str, model: str, *, thinking: bool) -> Fields | None:
     """What a preset puts into the fields; None where they stay as they are.
 
-    What the card advises depends on the model's size, which is known of the published ones, and shown here as for a
-    question about a picture or a clip. The shipped model always takes the likeliest token.
+    What the card advises depends on the model's size, which is known of the published ones by their names, and shown
+    here as for a question about a picture or a clip. The shipped model always takes the likeliest token.
     """
     if name in PRESETS:
         return _fields(PRESETS[name])
@@ -45,7 +46,10 @@ def filling(name: str, model: str, *, thinking: bool) -> Fields | None:
     if model == DEMO:
         return _fields(GREEDY)
     shapes = [known.shape for known in KNOWN if known.name == model]
-    return _fields(preset(shapes[0].hidden, thinking=thinking, has_media=True)) if shapes else None
+    if shapes:
+        return _fields(preset(shapes[0].hidden, thinking=thinking, has_media=True))
+    named = named_preset(model, thinking=thinking, has_media=True)
+    return _fields(named) if named else None
 
 
 def chosen(name: str, fields: Fields) -> Sampling | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import httpx2
 import openai
 
+from pipelines.engine.presets import named_preset
 from pipelines.engine.remote.messages import ClipForm, Sent
 from pipelines.engine.remote.reading import Reading
 from pipelines.engine.remote.refusals import TOO_LONG, is_blind, message_of
@@ -114,8 +115,14 @@ class Habits:
         return replace(form, clips="frames") if ask.has_clip and not named else form
 
     def _wished(self, ask: Ask) -> dict[str, Json]:
-        """What is sent where nothing speaks against it. Without a sampling of the user's the server has its own."""
-        sampling = ask.settings.sampling
+        """What is sent where nothing speaks against it.
+
+        Without a sampling of the user's it is that of the model's card, and the server's own where the model's name
+        does not tell that it has one: what a server has for a checkpoint without generation_config.json is no card's.
+        """
+        sampling = ask.settings.sampling or named_preset(
+            self._server.model, thinking=ask.thinking, has_media=ask.has_media
+        )
         wished: dict[str, Json] = {
             "max_tokens": ask.max_new_tokens,
             "stream_options": {"include_usage": True},
