@@ -87,6 +87,22 @@ def test_a_line_that_was_cut_off_is_asked_again(folder: Path, tmp_path: Path) ->
         assert len({line["file"] for line in lines}) == len(lines) == 12
 
 
+def test_another_file_of_the_same_name_is_not_taken_for_answered(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pictures of another folder were passed over where they had the names of those before."""
+    out, other = tmp_path / "results.jsonl", tmp_path / "other"
+    arguments = ["-q", HOW_MANY, "--thinking", "off", "--out", str(out)]
+    assert main(["batch", str(folder / "odd"), *arguments]) == 0
+    before = out.read_bytes()
+    shutil.copytree(folder / "odd", other)
+    assert main(["batch", str(other), *arguments]) == 0, "a folder may have been moved"
+    Image.new("RGB", (90, 70), "red").save(other / "01.png")
+    assert main(["batch", str(other), *arguments]) == 2
+    assert '"results.jsonl" holds the answer about another file "01.png": choose another' in capsys.readouterr().err
+    assert out.read_bytes() == before
+
+
 def test_what_fails_is_a_line_and_can_be_asked_again(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -295,7 +311,7 @@ def test_a_file_of_results_has_one_writer_one_model_and_one_way_of_asking(tmp_pa
     with pytest.raises(UserError, match="with other settings"):
         Results(tmp_path / "r.jsonl", Settings(thinking=False))
     with Results(tmp_path / "r.jsonl", Settings()) as results:
-        assert results.done == {("a\udcff.png", "What?")}
+        assert results.left([item]) == []
         results.check_model("demo")
         with pytest.raises(UserError, match="another model"):
             results.check_model("4B")
@@ -311,7 +327,7 @@ def test_a_retry_that_is_refused_keeps_the_errors_and_one_that_is_not_keeps_the_
         Results(link, Settings(thinking=False), retry=True)
     assert len(lines_of(tmp_path / "r.jsonl")) == 1
     with Results(link, Settings(), retry=True) as results:
-        assert (results.done, results.num_errors) == (set(), 0)
+        assert (results.left([item]), results.num_errors) == ([item], 0)
     assert link.is_symlink()
     assert lines_of(tmp_path / "r.jsonl") == []
 

@@ -29,6 +29,14 @@ class Item:
     question: str
 
     @property
+    def num_bytes(self) -> int | None:
+        """How large the file is; None where it is not there."""
+        try:
+            return self.path.stat().st_size
+        except (OSError, ValueError):
+            return None
+
+    @property
     def copy_name(self) -> str:
         """The path of its marked copy below the folder of the copies: no two items share one, and none lies outside.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +29,13 @@ Asked = dict[str, object]
 
 
 class Line(TypedDict):
-    """What every line says: what was asked of which model and how, and what went wrong, if anything."""
+    """What every line says: what was asked of which model and how, and what went wrong, if anything.
+
+    `bytes` is how large the file was, by which another one of its name is told; None where it was not there.
+    """
 
     file: str
+    bytes: int | None
     question: str
     error: str | None
     model: str
@@ -56,6 +60,7 @@ def failed(item: Item, model: str, settings: Settings, sentence: str) -> Line:
     """The line of an item that could not be answered."""
     return {
         "file": item.file,
+        "bytes": item.num_bytes,
         "question": item.question,
         "error": sentence,
         "model": model,
@@ -86,7 +91,7 @@ class Results:
     def __init__(self, path: Path, settings: Settings, *, retry: bool = False) -> None:
         self._path = path
         self._asked: Asked = json.loads(json.dumps(asked_of(settings)))
-        self.done: set[Key] = set()
+        self.done: dict[Key, int | None] = {}
         self.num_errors = 0
         self._models: set[str] = set()
         self._file = self._open()
@@ -115,6 +120,17 @@ class Results:
         except (ValueError, KeyError, TypeError) as error:
             raise self._foreign() from error
 
+    def left(self, items: Sequence[Item]) -> list[Item]:
+        """The items that are not done. Raises UserError where the answer about one is that about another file."""
+        for item in items:
+            before, now = self.done.get((item.file, item.question)), item.num_bytes
+            if before is not None and now is not None and before != now:
+                raise UserError(
+                    f'"{self._path.name}" holds the answer about another file "{item.file}": choose another --out, or '
+                    "take that line out."
+                )
+        return [item for item in items if (item.file, item.question) not in self.done]
+
     def check_model(self, model: str) -> None:
         """Raise UserError where another model answered before."""
         if self._models - {model}:
@@ -131,14 +147,14 @@ class Results:
         self._note(line)
 
     def _read(self) -> None:
-        self.done, self.num_errors, self._models = set(), 0, set()
+        self.done, self.num_errors, self._models = {}, 0, set()
         for line in self.lines():
             self._note(line)
 
     def _note(self, line: Line) -> None:
         if line["settings"] != self._asked:
             raise self._other()
-        self.done.add((line["file"], line["question"]))
+        self.done[line["file"], line["question"]] = line.get("bytes") if line["error"] is None else None
         self._models.add(line["model"])
         self.num_errors += line["error"] is not None
 

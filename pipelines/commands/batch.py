@@ -48,7 +48,7 @@ def run_command(options: argparse.Namespace) -> int:
     written = {f"--{name}": getattr(options, name) for name in ("out", "csv", "coco", "marked")}
     check_apart(written, [options.source, *(item.path for item in items)])
     with Results(options.out, settings, retry=options.retry) as results:
-        left = [item for item in items if (item.file, item.question) not in results.done]
+        left = results.left(items)
         num_before = len(items) - len(left)
         if left:
             if options.marked:
