@@ -21,8 +21,14 @@ NEVER_ON_THE_PAGE = (
 ERRORS = ("UserError", "ServerFailedError", "TooLittleMemoryError", "RenewedError", "Undecoded")
 SAY_AN_ERROR = ("_by_status", "_unreached", "_begin_beside", "_set_aside")
 """Functions that make the sentence of an error which is raised elsewhere."""
-PATHS_ALONE = ("give a file, not an address", "is not a file:", "There is no file", "decord has no build")
-"""Said of paths and options, which the page does not take."""
+PATHS_ALONE = (
+    "give a file, not an address",
+    "is not a file:",
+    "There is no file",
+    "decord has no build",
+    "pull it again",
+)
+"""Said of paths, options and commands, which the page does not take."""
 
 
 def test_the_page_speaks_six_languages() -> None:
