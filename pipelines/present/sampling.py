@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 
-from pipelines.catalogue.known import DEMO, KNOWN
+from pipelines.catalogue.known import DEMO, HUB_IDS
 from pipelines.engine.presets import (
     FAST,
     FAST_TEXT_LARGE,
@@ -14,7 +14,6 @@ from pipelines.engine.presets import (
     THINKING,
     THINKING_PRECISE,
     named_preset,
-    preset,
 )
 from pipelines.types import Sampling
 
@@ -36,8 +35,8 @@ Fields = tuple[float, float, int, float, float, float]
 def filling(name: str, model: str, *, thinking: bool) -> Fields | None:
     """What a preset puts into the fields; None where they stay as they are.
 
-    What the card advises depends on the model's size, which is known of the published ones by their names, and shown
-    here as for a question about a picture or a clip. The shipped model always takes the likeliest token.
+    What the card advises depends on the model's size, as its name tells it, and is shown here as for a question about
+    a picture or a clip. The shipped model always takes the likeliest token.
     """
     if name in PRESETS:
         return _fields(PRESETS[name])
@@ -45,10 +44,7 @@ def filling(name: str, model: str, *, thinking: bool) -> Fields | None:
         return None
     if model == DEMO:
         return _fields(GREEDY)
-    shapes = [known.shape for known in KNOWN if known.name == model]
-    if shapes:
-        return _fields(preset(shapes[0].hidden, thinking=thinking, has_media=True))
-    named = named_preset(model, thinking=thinking, has_media=True)
+    named = named_preset(HUB_IDS.get(model, model), thinking=thinking, has_media=True)
     return _fields(named) if named else None
 
 
