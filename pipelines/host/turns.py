@@ -63,7 +63,7 @@ class Turns:
         """A place for one question. Raises UserError where the visitor has as many as it may, or the server ends."""
         turn = Turn(visitor)
         with self._changed:
-            if len(self._sessions.get(visitor.session, [])) >= 2:
+            if len(self._sessions.get(visitor.session, [])) >= 2 and not self.is_ending:
                 raise UserError(SESSION_FULL)
             self._come(visitor.address)
             self._sessions.setdefault(visitor.session, []).append(turn)

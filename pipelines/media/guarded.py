@@ -6,6 +6,7 @@ bringing them to size stays on this side, so that a worker needs to know of deco
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +113,9 @@ class _Reading:
                     self._take(choose(self._times(count), duration_s))
                 case ["decoding", int(num_frames)]:
                     on_progress(0, num_frames)
-                case ["clip", float(duration_s), int(num_frames), float(lead_s)] if 0 < num_frames <= MAX_CLIP_FRAMES:
+                case ["clip", float(duration_s), int(num_frames), float(lead_s)] if (
+                    0 < num_frames <= MAX_CLIP_FRAMES and math.isfinite(lead_s)
+                ):
                     return Footage(duration_s, num_frames, self._frames(num_frames), lead_s)
                 case _:
                     break
