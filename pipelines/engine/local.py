@@ -114,7 +114,7 @@ class LocalEngine:
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
         """The model card's values; greedy where the checkpoint's own generation_config says that nothing is drawn.
 
-        Qwen/Qwen3.5-2B and 4B have none, and so say nothing: the small ones are warned of loops if not drawn from.
+        Qwen/Qwen3.5-2B and 4B have none, and so say nothing.
         """
         if self.model.generation_config.do_sample is False:
             return GREEDY

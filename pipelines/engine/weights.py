@@ -199,7 +199,7 @@ def _widened_product(weight: torch.Tensor, scales: torch.Tensor, values: torch.T
 
 
 def _scaled_product(numbers: torch.Tensor, scale: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    if values.dtype == torch.float16:  # the product of the numbers alone, some 1,000 times as large, is infinite there
+    if values.dtype == torch.float16:  # the product of the numbers alone may be infinite there
         return F.linear(values, numbers * scale[:, None])
     return F.linear(values, numbers.to(values.dtype)) * scale
 

@@ -26,7 +26,7 @@ LOOK_S = 1.0
 LOOSE_S = 40.0
 """For a session without an open page and without a conversation: a program's, or of a page that was only looked at.
 
-A page opens its stream after its first events, on a busy machine and a slow line some 20 s after.
+A page opens its stream after its first events, on a busy machine and a slow line long after.
 """
 MAX_SESSIONS = 500
 """Beyond, those go whose page is not open, and who were away longest."""
