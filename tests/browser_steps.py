@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pipelines.present.examples import Example, load_examples
-from tests.page_server import ROOT
+from tests.page_server import ROOT, SAY
 
 DESK, PHONE = (1440, 900), (390, 844)
 OpenPage = Callable[..., Page]
@@ -64,6 +64,29 @@ def wait_for_end(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.locator("#status [role=status]")).to_contain_text(text, timeout=SLOW_MS)
     expect(page.locator("#composer textarea")).to_be_editable()
     expect(page.locator("#composer .submit-button")).to_be_visible()
+
+
+def say(page: Page, answer: str, *files: Path) -> None:
+    """Have the scripted page give that answer about the files, without a thought, and wait until it has."""
+    rows = page.locator("#chat .bot-row")
+    count = rows.count()
+    for file in files:
+        add(page, file)
+    ask(page, SAY + answer)
+    expect(rows).to_have_count(count + 1)
+    wait_for_end(page, "Done")
+
+
+def drag(page: Page, on: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag from one place to the other, each as shares of the width and height of what is dragged over."""
+    on.scroll_into_view_if_needed()
+    frame = on.bounding_box()
+    assert frame is not None
+    places = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=4)
+    page.mouse.up()
 
 
 SETTLED = """() => Promise.race([

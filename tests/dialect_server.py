@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from pipelines.engine.remote.engine import RemoteEngine
+from pipelines.run import answer
+from pipelines.types import Request, Result, Settings
 
 Chunk = dict[str, Any]
 HELD = {"held": True}
@@ -178,3 +183,11 @@ def dialect_server(
     finally:
         server.close()
         thread.join()
+
+
+def ask(server: DialectServer, *files: Path, timeout_s: float = 30.0, **settings: Any) -> Result:
+    """The whole answer of a server to a question about files."""
+    engine = RemoteEngine.connect(server.base_url, timeout_s=timeout_s)
+    *_, result = answer(Request("What is it?", files, Settings(**settings)), engine)
+    assert isinstance(result, Result)
+    return result

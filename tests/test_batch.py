@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import resource
 import shutil
 import subprocess
 import sys
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,15 +16,8 @@ from pycocotools.coco import COCO
 
 from pipelines.__main__ import main
 from pipelines.batch.items import Item, find_items
-from pipelines.batch.lines import Results, failed
-from pipelines.batch.tables import csv_text
-from pipelines.commands.batch import _write
-from pipelines.disk import write_whole
-from pipelines.present.burnt import burnt
-from pipelines.present.coco import Annotated, coco
-from pipelines.present.overlay import Mark
-from pipelines.types import Region, Settings, UserError
-from tests.archive_values import full_disk
+from pipelines.types import UserError
+from tests.batch_values import lines_of
 from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +28,6 @@ RED_CIRCLES = (
     "Locate every instance that belongs to the following categories: 'red circle'. "
     "Report bbox coordinates in JSON format."
 )
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture
@@ -206,16 +192,6 @@ def test_a_copy_that_cannot_be_written_later_ends_the_run_and_the_next_one_makes
     assert copy.is_file()
 
 
-@pytest.mark.parametrize("letter", ["a", "字", "\udce9"])
-def test_a_long_name_leaves_room_for_what_its_copy_adds(letter: str, tmp_path: Path) -> None:
-    size = len(os.fsencode(letter))
-    names = [Item(f"in/{letter * (251 // size)}{end}", tmp_path, "What?").copy_name for end in (".png", ".mp4")]
-    assert len(set(names)) == 2
-    for name in names:
-        (tmp_path / "in").mkdir(exist_ok=True)
-        (tmp_path / f"{name}.12345.678s.png").touch()
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -292,46 +268,6 @@ def test_links_that_lead_in_a_ring_are_told(
     assert len(find_items(Path("in"), "What?", Path("round.csv"))) == 12
 
 
-@pytest.mark.parametrize(
-    "content", [b"dear diary", b'{"answer": 42}\n', b"[1]\n", b'{"file": "a", "question": "b"}\n', b"\xff\xfe"]
-)
-def test_a_file_of_something_else_is_left_as_it_is(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "diary.txt").write_bytes(content)
-    with pytest.raises(UserError, match="holds something else"):
-        Results(tmp_path / "diary.txt", Settings())
-    assert (tmp_path / "diary.txt").read_bytes() == content
-
-
-def test_a_file_of_results_has_one_writer_one_model_and_one_way_of_asking(tmp_path: Path) -> None:
-    item = Item("a\udcff.png", tmp_path / "a.png", "What?")
-    with Results(tmp_path / "r.jsonl", Settings()) as results:
-        results.append(failed(item, "demo", Settings(), "No."))
-        with pytest.raises(UserError, match="Another batch"):
-            Results(tmp_path / "r.jsonl", Settings())
-    with pytest.raises(UserError, match="with other settings"):
-        Results(tmp_path / "r.jsonl", Settings(thinking=False))
-    with Results(tmp_path / "r.jsonl", Settings()) as results:
-        assert results.left([item]) == []
-        results.check_model("demo")
-        with pytest.raises(UserError, match="another model"):
-            results.check_model("4B")
-
-
-def test_a_retry_that_is_refused_keeps_the_errors_and_one_that_is_not_keeps_the_link(tmp_path: Path) -> None:
-    """It dropped them before it saw that they were asked with other settings, and put a file where a link was."""
-    item, link = Item("a.png", tmp_path / "a.png", "What?"), tmp_path / "link.jsonl"
-    link.symlink_to(tmp_path / "r.jsonl")
-    with Results(link, Settings()) as results:
-        results.append(failed(item, "demo", Settings(), "No."))
-    with pytest.raises(UserError, match="with other settings"):
-        Results(link, Settings(thinking=False), retry=True)
-    assert len(lines_of(tmp_path / "r.jsonl")) == 1
-    with Results(link, Settings(), retry=True) as results:
-        assert (results.left([item]), results.num_errors) == ([item], 0)
-    assert link.is_symlink()
-    assert lines_of(tmp_path / "r.jsonl") == []
-
-
 def test_a_name_that_is_no_text_is_written_escaped(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,19 +287,6 @@ def test_a_name_that_is_no_text_is_written_escaped(
     assert json.loads(printed.read_text(encoding="utf-8"))["file"] == "caf\udce9.png"
 
 
-def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "r.csv"
-    path.write_text("before")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # of this process, in bytes
-    try:
-        with pytest.raises(UserError, match="cannot be written"):
-            _write(path, "x" * 1000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert path.read_text() == "before"
-
-
 @pytest.mark.parametrize("copies", ["in", ".", "in/even/.."])
 def test_copies_among_the_files_themselves_are_refused(
     copies: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -372,60 +295,6 @@ def test_copies_among_the_files_themselves_are_refused(
     monkeypatch.chdir(folder.parent)
     with pytest.raises(UserError, match='would lie among the files of "in"'):
         find_items(Path("in"), "What?", Path(copies))
-
-
-def test_a_disk_that_is_full_is_told_and_the_run_can_go_on(tmp_path: Path) -> None:
-    path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # of this process, in bytes
-    try:
-        with Results(path, Settings()) as results, pytest.raises(UserError, match="cannot be written"):
-            results.append(line)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    with Results(path, Settings()) as results:
-        assert not results.done
-        results.append(line)
-        assert list(results.lines()) == [json.loads(json.dumps(line))]
-
-
-def test_what_a_full_disk_cuts_off_is_not_left_beside_what_was_there(tmp_path: Path) -> None:
-    table, fresh = tmp_path / "t.csv", tmp_path / "c.json"
-    table.write_text("before")
-    for path in (table, fresh):
-        with full_disk(), pytest.raises(OSError, match="large"):
-            write_whole(path, "x" * 1000)
-    assert list(tmp_path.iterdir()) == [table]
-    assert table.read_text() == "before"
-    path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
-    answer: Any = {**line, "error": None, "answer": "x" * 1000}
-    with Results(path, Settings()) as results:
-        results.append(answer)
-        results.append(line)
-    whole = path.read_bytes()
-    with full_disk(), pytest.raises(UserError, match="cannot be written"):
-        Results(path, Settings(), retry=True)
-    assert path.read_bytes() == whole
-    assert sorted(tmp_path.iterdir()) == [path, table]
-
-
-def test_a_device_keeps_no_results() -> None:
-    with pytest.raises(UserError, match="cannot be written"):
-        Results(Path("/dev/full"), Settings())
-
-
-def test_no_copy_lies_outside_of_its_folder_or_over_another() -> None:
-    there = ("a.png", "../a.png", "/a.png", "../../etc/a.png", "b/../a.png", "C:/a.png")
-    files = (
-        *there,
-        *(file.replace("/", "\\") for file in there[1:]),
-        "//server/share/a.png",
-        "\\\\server\\share\\a.png",
-    )
-    names = [Item(file, Path(file), question).copy_name for file in files for question in ("What?", "Where?")]
-    assert len(set(names)) == len(names)
-    for system in (PurePosixPath, PureWindowsPath):
-        assert not any(system(name).anchor or ".." in system(name).parts or ":" in name for name in names)
 
 
 def test_copies_hidden_files_and_other_content_are_not_asked_about(folder: Path) -> None:
@@ -440,35 +309,3 @@ def test_copies_hidden_files_and_other_content_are_not_asked_about(folder: Path)
     assert files == sorted(files)
     assert {"no-ending", "z.mp4"} <= set(files)
     assert len(files) == 14
-
-
-def test_a_table_holds_nothing_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
-    item = Item("=1+1.png", tmp_path, "@SUM(A1)")
-    text = csv_text([failed(item, "-demo", Settings(), '=HYPERLINK("http://example.com")')])
-    [row] = list(csv.DictReader(text.splitlines()))
-    assert [row[key] for key in ("file", "question", "model")] == ["'=1+1.png", "'@SUM(A1)", "'-demo"]
-    assert row["error"].startswith("'=")
-
-
-def test_points_are_keypoints() -> None:
-    regions = (Region("cup", point=(500, 250)), Region("", box=(0, 0, 1000, 500)))
-    made = coco([Annotated("a.png", 200, 100, regions), Annotated("b.png", 10, 10, ())])
-    point, box = made["annotations"]
-    assert (point["keypoints"], point["num_keypoints"]) == ([100.0, 25.0, 2], 1)
-    assert (box["bbox"], box["area"]) == ([0.0, 0.0, 200.0, 50.0], 10000.0)
-    assert [category["name"] for category in made["categories"]] == ["cup", "thing"]
-    assert [image["file_name"] for image in made["images"]] == ["a.png", "b.png"]
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 400), (64, 48), (2000, 1500)])
-def test_marks_of_every_place_fit_pictures_of_every_size(size: tuple[int, int]) -> None:
-    rgb = np.zeros((size[1], size[0], 3), np.uint8)
-    regions = [
-        Region("x" * 300, box=(0, 0, 1000, 1000)),
-        Region("字 <b>", point=(1000, 0)),
-        Region("", box=(5, 5, 5, 5)),
-    ]
-    picture = burnt(rgb, [Mark(number, region) for number, region in enumerate(regions, 1)])
-    assert picture.size == size
-    assert np.asarray(picture).any()
-    assert not rgb.any()

@@ -51,26 +51,25 @@ def test_a_port_where_something_listens_is_told_as_taken(tmp_path: Path) -> None
     assert run.stderr.splitlines()[-1] == sentence
 
 
-def test_an_address_of_another_machine_is_not_told_as_a_taken_port(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        pytest.param(ELSEWHERE, "Port {port} of {address} cannot be opened (", id="another machine's"),
+        pytest.param(MANY, "This machine cannot reach the page at {address} (", id="many machines'"),
+    ],
+)
+def test_an_address_that_serves_no_page_is_told_as_such(address: str, sentence: str, tmp_path: Path) -> None:
+    """The one was told as a taken port, the other was a traceback: it can be opened, and the page asks itself there."""
     with socket.create_server((LOCAL, 0)) as server:
         free = server.getsockname()[1]
-    run = start(tmp_path, ELSEWHERE, free)
+    run = start(tmp_path, address, free)
     assert run.returncode == 2
-    assert run.stderr.splitlines()[-1].startswith(f"Port {free} of {ELSEWHERE} cannot be opened (")
+    assert run.stderr.splitlines()[-1].startswith(sentence.format(port=free, address=address))
 
 
 def test_a_port_without_the_right_to_it_is_told_in_the_words_of_the_system() -> None:
     sentence = told(PermissionError(13, "Permission denied"), LOCAL, 80, "--port")
     assert sentence == f"Port 80 of {LOCAL} cannot be opened (Permission denied): choose another with --port."
-
-
-def test_an_address_at_which_nothing_can_be_reached_is_told_as_such(tmp_path: Path) -> None:
-    """It was a traceback: a port can be opened at an address of many machines, and the page asked itself there."""
-    with socket.create_server((LOCAL, 0)) as server:
-        free = server.getsockname()[1]
-    run = start(tmp_path, MANY, free)
-    assert run.returncode == 2
-    assert run.stderr.splitlines()[-1].startswith(f"This machine cannot reach the page at {MANY} (")
 
 
 @pytest.mark.parametrize("text", ["[::1]", "::1", "LOCALHOST"])

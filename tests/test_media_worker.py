@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -365,11 +365,11 @@ def test_a_worker_is_started_without_the_environment_of_the_server(pool: Pool) -
 
 def wait_for_end(number: int) -> None:
     """Wait until a process is gone."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline_s:
-        try:
-            os.kill(number, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"process {number} is still there")
+    try:
+        process = os.pidfd_open(number)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([process], [], [], PATIENCE_S)[0], f"process {number} is still there"
+    finally:
+        os.close(process)

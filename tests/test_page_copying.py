@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser_steps import OpenPage, ask, choose_fast, wait_for_end
-from tests.page_server import SAY, PageServer
+from tests.browser_steps import OpenPage, choose_fast, say
+from tests.page_server import PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -22,14 +22,6 @@ NO_SECURE_CONTEXT = """() => {
     document.addEventListener("copy", () => { window.copied = document.activeElement.value; });
 }"""
 """As a browser has it on a page that came over plain http from another machine."""
-
-
-def say(page: Page, answer: str, file: Path | None = None) -> None:
-    rows = page.locator("#chat .bot-row")
-    count = rows.count()
-    ask(page, SAY + answer, file)
-    expect(rows).to_have_count(count + 1)
-    wait_for_end(page, "Done")
 
 
 @pytest.mark.parametrize("is_secure", [True, False], ids=["https", "plain http"])

@@ -23,7 +23,19 @@ from pipelines.demo.scoring import iou
 from pipelines.fusion import sample_frames
 from pipelines.present.album import report_html
 from pipelines.present.claims import claims
-from tests.browser_steps import DESK, PHONE, SETTLED, OpenPage, add, ask, choose_fast, example, shoot, wait_for_end
+from tests.browser_steps import (
+    DESK,
+    PHONE,
+    SETTLED,
+    OpenPage,
+    ask,
+    choose_fast,
+    drag,
+    example,
+    say,
+    shoot,
+    wait_for_end,
+)
 from tests.media_makers import number_in
 from tests.media_makers import write_clip as write_coded_clip
 from tests.page_server import SAY, PageServer
@@ -44,14 +56,6 @@ def clip(tmp_path: Path) -> Path:
     times_s = tuple(frame / CLIP_FPS for frame in range(CLIP_FRAMES))
     write_clip(tmp_path / "clip.mp4", draw_clip(random.Random(5), CLIP_SIZE, times_s).rgb)
     return tmp_path / "clip.mp4"
-
-
-def say(page: Page, answer: str, *files: Path) -> None:
-    """Have the scripted page give that answer about the files."""
-    for file in files:
-        add(page, file)
-    ask(page, SAY + answer)
-    wait_for_end(page, "Done")
 
 
 def drawn_boxes(page: Page) -> list[list[float]]:
@@ -77,10 +81,6 @@ def lit(page: Page) -> set[str]:
         "[...document.querySelectorAll('.gb-lit')].map(one => one.getAttribute('href') ?? one.classList[0])"
     )
     return set(found)
-
-
-def current_time(page: Page) -> float:
-    return float(page.evaluate("document.querySelector('#evidence video').currentTime"))
 
 
 def expect_seek(page: Page, at: Locator, time_s: float) -> None:
@@ -396,18 +396,6 @@ def test_wide_and_tall_pictures_keep_their_marks(
     say(page, '[{"bbox_2d": [100, 200, 900, 800], "label": "wall"}]', tmp_path / "long.png")
     assert drawn_boxes(page)[0] == pytest.approx([100, 200, 900, 800], abs=30)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-
-
-def drag(page: Page, on: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drag from one place to the other, each as shares of the width and height of what is dragged over."""
-    on.scroll_into_view_if_needed()
-    frame = on.bounding_box()
-    assert frame is not None
-    places = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (start, end)]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    page.mouse.move(*places[1], steps=4)
-    page.mouse.up()
 
 
 def test_a_dragged_box_changes_the_answer(page_server: PageServer, open_page: OpenPage) -> None:

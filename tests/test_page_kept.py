@@ -171,8 +171,8 @@ def test_a_deletion_that_was_not_meant_is_left_by_a_press_elsewhere(
     expect(delete).to_have_text("Delete")
 
 
-def test_a_title_that_is_typed_stays_while_the_list_changes(keeping_server: PageServer, open_page: OpenPage) -> None:
-    """It was gone with the end of an answer."""
+def about_to_ask_anew(keeping_server: PageServer, open_page: OpenPage) -> Page:
+    """A page with its list open, and in a new chat a question that is not sent yet."""
     page = open_page(keeping_server)
     choose_fast(page)
     answered(page, f"{SAY}It is red.")
@@ -180,6 +180,12 @@ def test_a_title_that_is_typed_stays_while_the_list_changes(keeping_server: Page
     expect(page.locator("#chat .user-row")).to_have_count(0)
     open_library(page)
     page.fill("#composer textarea", f"{SAY}It is blue.")
+    return page
+
+
+def test_a_title_that_is_typed_stays_while_the_list_changes(keeping_server: PageServer, open_page: OpenPage) -> None:
+    """It was gone with the end of an answer."""
+    page = about_to_ask_anew(keeping_server, open_page)
     count = page.locator("#kept li").count()
     page.locator("#kept [data-act=rename]").first.click()
     field = page.locator("#kept .gb-rename")
@@ -195,13 +201,7 @@ def test_a_button_that_asks_again_is_named_after_the_row_that_it_is_in(
     keeping_server: PageServer, open_page: OpenPage
 ) -> None:
     """Where the list changed meanwhile it took the name of the conversation that was there before."""
-    page = open_page(keeping_server)
-    choose_fast(page)
-    answered(page, f"{SAY}It is red.")
-    page.click("#new-chat")
-    expect(page.locator("#chat .user-row")).to_have_count(0)
-    open_library(page)
-    page.fill("#composer textarea", f"{SAY}It is blue.")
+    page = about_to_ask_anew(keeping_server, open_page)
     count = page.locator("#kept li").count()
     delete = page.locator("#kept [data-act=delete]").first
     delete.click()

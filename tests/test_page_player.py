@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser_steps import OpenPage, ask, choose_fast, wait_for_end
+from tests.browser_steps import OpenPage, choose_fast, say
 from tests.media_makers import write_clip
-from tests.page_server import SAY, PageServer
-from tests.test_page_evidence import say
+from tests.page_server import PageServer
 
 pytestmark = pytest.mark.browser
 AT_A_SECOND = """() => {
@@ -27,20 +26,23 @@ def late(tmp_path: Path) -> Path:
     return write_clip(tmp_path / "late.mp4", frames=50, times_ms=times_ms, size=(320, 240))
 
 
+@pytest.fixture
+def fast_page(scripted_server: PageServer, open_page: OpenPage) -> Page:
+    """An open page that is answered without a thought."""
+    page = open_page(scripted_server)
+    choose_fast(page)
+    return page
+
+
 def ask_on(page: Page) -> None:
     """Have the scripted page answer another question about the same clip."""
-    ask(page, f'{SAY}At 0:01 it turns.\n\n{{"00:01.00 - 00:01.50": "it turns"}}')
-    expect(page.locator("#chat .user-row")).to_have_count(2)
-    wait_for_end(page, "Done")
+    say(page, 'At 0:01 it turns.\n\n{"00:01.00 - 00:01.50": "it turns"}')
     expect(page.locator("#evidence .gb-events button")).to_be_visible()
 
 
-def test_a_clip_that_begins_late_is_sought_right_after_another_question(
-    scripted_server: PageServer, open_page: OpenPage, late: Path
-) -> None:
+def test_a_clip_that_begins_late_is_sought_right_after_another_question(fast_page: Page, late: Path) -> None:
     """Where it begins was forgotten with the answer before."""
-    page = open_page(scripted_server)
-    choose_fast(page)
+    page = fast_page
     say(page, "It turns.", late)
     page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
     ask_on(page)
@@ -49,10 +51,9 @@ def test_a_clip_that_begins_late_is_sought_right_after_another_question(
 
 
 def test_a_time_is_sought_that_was_pressed_before_the_clip_was_there_and_the_next_answer(
-    scripted_server: PageServer, open_page: OpenPage, late: Path
+    fast_page: Page, late: Path
 ) -> None:
-    page = open_page(scripted_server)
-    choose_fast(page)
+    page = fast_page
     held: list[Route] = []
     page.route("**/late.mp4", lambda route: held.append(route))
     say(page, "It turns at 0:01.", late)
@@ -64,12 +65,9 @@ def test_a_time_is_sought_that_was_pressed_before_the_clip_was_there_and_the_nex
     page.wait_for_function(AT_A_SECOND)
 
 
-def test_a_clip_that_cannot_be_played_is_told_of_at_every_answer(
-    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
-) -> None:
+def test_a_clip_that_cannot_be_played_is_told_of_at_every_answer(fast_page: Page, tmp_path: Path) -> None:
     """The sentence went at the next one, and left a black player."""
-    page = open_page(scripted_server)
-    choose_fast(page)
+    page = fast_page
     say(page, "It turns.", write_clip(tmp_path / "clip.avi", size=(320, 240)))
     told = page.get_by_text("This browser cannot play the file.")
     expect(told).to_be_visible()

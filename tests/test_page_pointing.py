@@ -9,10 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from pipelines.page.components import STYLES
-from tests.browser_steps import SLOW_MS, OpenPage, choose_fast
+from tests.browser_steps import SLOW_MS, OpenPage, choose_fast, drag, say
 from tests.conftest import ARGUMENTS, CHROMIUM
 from tests.page_server import ROOT, SAY, PageServer
-from tests.test_page_evidence import drag, say
 
 pytestmark = pytest.mark.browser
 CLIP = ROOT / "assets" / "examples" / "moving-circle.mp4"

@@ -17,6 +17,16 @@ from tests.page_server import SAY, PageServer
 pytestmark = pytest.mark.browser
 
 
+def described(page_server: PageServer, open_page: OpenPage) -> Page:
+    """A page with a picture that the model has described, word by word."""
+    page = open_page(page_server, DESK)
+    choose_fast(page)
+    ask(page, "Describe the picture.", example("png").path)
+    wait_for_end(page, "Done")
+    page.locator("#words button").first.click()
+    return page
+
+
 def test_the_model_looks_closer_and_answers(page_server: PageServer, open_page: OpenPage, tmp_path: Path) -> None:
     """The call, the part with its frame on the original, and the answer behind it."""
     case = make_cases("zoom", 1)[0]
@@ -112,11 +122,7 @@ def looked_at(page: Page) -> str:
 
 def test_the_map_is_that_of_the_word_that_was_pointed_at_last(page_server: PageServer, open_page: OpenPage) -> None:
     """What waited for the look back at another word looked back at that one again, and showed it as its own."""
-    page = open_page(page_server, DESK)
-    choose_fast(page)
-    ask(page, "Describe the picture.", example("png").path)
-    wait_for_end(page, "Done")
-    page.locator("#words button").first.click()
+    page = described(page_server, open_page)
     words = page.locator("#by-word [data-tokens]")
     words.last.hover()
     wanted = looked_at(page)
@@ -133,11 +139,7 @@ def test_the_map_is_that_of_the_word_that_was_pointed_at_last(page_server: PageS
 
 def test_a_word_of_the_next_answer_tells_where_the_model_looked(page_server: PageServer, open_page: OpenPage) -> None:
     """The word in the place of the one that was pointed at before counted as pointed at already."""
-    page = open_page(page_server, DESK)
-    choose_fast(page)
-    ask(page, "Describe the picture.", example("png").path)
-    wait_for_end(page, "Done")
-    page.locator("#words button").first.click()
+    page = described(page_server, open_page)
     word = page.locator("#by-word [data-tokens]").first
     word.hover()
     looked_at(page)
@@ -152,11 +154,7 @@ def test_a_word_of_the_next_answer_tells_where_the_model_looked(page_server: Pag
 
 def test_the_keyboard_walks_the_words(page_server: PageServer, open_page: OpenPage) -> None:
     """Only a pointer reached them."""
-    page = open_page(page_server, DESK)
-    choose_fast(page)
-    ask(page, "Describe the picture.", example("png").path)
-    wait_for_end(page, "Done")
-    page.locator("#words button").first.click()
+    page = described(page_server, open_page)
     words = page.locator("#by-word [data-tokens]")
     page.locator("#by-word .gb-tint").focus()
     page.keyboard.press("Tab")
