@@ -84,7 +84,7 @@ def check(item: Media, region: Region, engine: Engine, settings: Settings, stop:
     if not vision.gives_ids:
         return None
     try:
-        part = grounded(Zoom(0, _around(region)).crop(_still(item, region.time_s)))
+        part = grounded(Zoom(0, _around(region)).crop(_still(item, region.at_s)))
     except Refused:
         raise UserError("This mark is too thin to be checked by itself.") from None
     question = QUESTION.format(with_article(region.label[:MAX_LABEL] or "anything"))
@@ -167,14 +167,14 @@ def grounded(part: Picture) -> Picture:
 
 
 def _around(region: Region) -> Box:
-    x1, y1, x2, y2 = region.box or (*(region.point or (0.0, 0.0)),) * 2
+    x1, y1, x2, y2 = region.corners
     wide, high = ((x2 - x1) * MARGIN, (y2 - y1) * MARGIN) if region.box else (POINT_SIDE / 2, POINT_SIDE / 2)
     return max(x1 - wide, 0.0), max(y1 - high, 0.0), min(x2 + wide, 1000.0), min(y2 + high, 1000.0)
 
 
-def _still(item: Media, time_s: float | None) -> Picture:
+def _still(item: Media, time_s: float) -> Picture:
     """The picture, or the frame of a clip that is nearest to a time."""
     if isinstance(item, Clip):
-        at = int(np.abs(np.asarray(item.times_s) - (time_s or 0.0)).argmin())
+        at = int(np.abs(np.asarray(item.times_s) - time_s).argmin())
         return Picture(item.name, item.rgb[at])
     return item

@@ -69,7 +69,7 @@ def _images(told: Answer) -> Iterator[Annotated]:
         return
     by_time: dict[float, list[Region]] = {}
     for region in regions:
-        near_s = min(times_s, key=lambda time_s: abs(time_s - (region.time_s or 0.0)))
+        near_s = min(times_s, key=lambda time_s: abs(time_s - region.at_s))
         by_time.setdefault(near_s, []).append(region)
     for time_s, of_frame in sorted(by_time.items()):
         yield Annotated(told["file"], width, height, tuple(of_frame), time_s)

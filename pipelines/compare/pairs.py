@@ -105,7 +105,7 @@ def nearness(first: Region, second: Region) -> float:
 
     Places in different media or at different times are not alike at all.
     """
-    apart_s = abs((first.time_s or 0.0) - (second.time_s or 0.0))
+    apart_s = abs(first.at_s - second.at_s)
     if first.media_index != second.media_index or apart_s > SAME_TIME_S:
         return 0.0
     if first.box is not None and second.box is not None:
@@ -133,10 +133,8 @@ def _paired(first: Sequence[Region], second: Sequence[Region]) -> list[tuple[int
 
 
 def _middle(region: Region) -> tuple[float, float]:
-    if region.box is not None:
-        x1, y1, x2, y2 = region.box
-        return (x1 + x2) / 2, (y1 + y2) / 2
-    return region.point or (0.0, 0.0)
+    x1, y1, x2, y2 = region.corners
+    return (x1 + x2) / 2, (y1 + y2) / 2
 
 
 def _boxed(reply: Reply) -> list[Region]:

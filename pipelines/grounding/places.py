@@ -132,5 +132,5 @@ def _on_scale(values: list[float]) -> list[float]:
 
 
 def _is_near(one: Region, other: Region) -> bool:
-    pairs = zip(one.box or one.point or (), other.box or other.point or (), strict=True)
+    pairs = zip(one.numbers, other.numbers, strict=True)
     return all(abs(a - b) <= _NEAR for a, b in pairs)

@@ -106,7 +106,7 @@ def _medium(claimed: Claimed, medium: int, should_stop: Stop | None) -> str:
 def _marks(marks: Sequence[Mark]) -> str:
     rows = "".join(
         f"<tr><td>{mark.number}</td><td>{escape(mark.label)}</td>"
-        f"<td>{', '.join(f'{value:g}' for value in mark.region.box or mark.region.point or ())}</td>"
+        f"<td>{mark.region.place}</td>"
         f"<td>{'' if mark.region.time_s is None else seconds(mark.region.time_s)}</td></tr>"
         for mark in marks
     )

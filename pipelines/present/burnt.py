@@ -62,6 +62,6 @@ def _tag(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], letter_px
 
 def _corners(mark: Mark, size: tuple[int, int]) -> tuple[float, float, float, float]:
     """x1, y1, x2, y2 in px; both corners of a point are the point."""
-    x1, y1, x2, y2 = mark.region.box or (*(mark.region.point or (0.0, 0.0)),) * 2
+    x1, y1, x2, y2 = mark.region.corners
     width, height = size[0] / 1000, size[1] / 1000
     return x1 * width, y1 * height, x2 * width, y2 * height

@@ -46,7 +46,7 @@ class Claimed:
 
     def times_of(self, medium: int) -> list[float]:
         """When there are marks on a clip, in seconds, ascending; one without a time lies on the first frame."""
-        return sorted({mark.region.time_s or 0.0 for mark in self.marks_of(medium)})
+        return sorted({mark.region.at_s for mark in self.marks_of(medium)})
 
     @property
     def shown(self) -> list[int]:
@@ -62,9 +62,9 @@ class Claimed:
         for medium in self.shown:
             item, regions = self.probes[medium], [mark.region for mark in self.marks_of(medium)]
             is_clip = isinstance(item, ProbedClip)
-            times = sorted({region.time_s or 0.0 for region in regions}) if is_clip else [None]
+            times = sorted({region.at_s for region in regions}) if is_clip else [None]
             for time_s in times:
-                here = tuple(one for one in regions if time_s is None or (one.time_s or 0.0) == time_s)
+                here = tuple(one for one in regions if time_s is None or one.at_s == time_s)
                 found.append(Annotated(item.name, item.width, item.height, here, time_s))
         return found
 
@@ -105,8 +105,8 @@ def marked_frames(
     probed = claimed.probes[medium]
     assert isinstance(probed, ProbedClip)
     times_s = claimed.times_of(medium)[:limit]
-    marks = [mark for mark in claimed.marks_of(medium) if (mark.region.time_s or 0.0) in times_s]
-    numbered = [(shown_at(probed.times_s, mark.region.time_s or 0.0), mark) for mark in marks]
+    marks = [mark for mark in claimed.marks_of(medium) if mark.region.at_s in times_s]
+    numbered = [(shown_at(probed.times_s, mark.region.at_s), mark) for mark in marks]
     waiting = deque(sorted(numbered, key=lambda pair: pair[0]))
     with footage(claimed.files[medium], AtTimes(tuple(times_s or [0.0])).choose, should_stop) as moving:
         for frame in moving.frames:

@@ -101,7 +101,7 @@ def _image(number: int, image: Annotated) -> CocoImage:
 
 
 def _annotation(number: int, image_id: int, category_id: int, region: Region, image: Annotated) -> CocoAnnotation:
-    x1, y1, x2, y2 = region.box or ((*region.point, *region.point) if region.point else (0.0,) * 4)
+    x1, y1, x2, y2 = region.corners
     left, top = _px(x1, image.width), _px(y1, image.height)
     width, height = _px(x2 - x1, image.width), _px(y2 - y1, image.height)
     told: CocoAnnotation = {

@@ -106,7 +106,7 @@ def _missing(place: tuple[int, int], answered: Answered, frame_at: FrameAt) -> s
     """A frame of a patch, where the strip shows none of it."""
     number, patch = place
     times_s, regions = answered.times_s[number], answered.grounding.regions
-    marked = [nearest(times_s, one.time_s or 0.0) for one in regions if one.media_index == number]
+    marked = [nearest(times_s, one.at_s) for one in regions if one.media_index == number]
     if {2 * patch, 2 * patch + 1} & set(chosen_frames(len(times_s), marked)):
         return ""
     time_s = times_s[2 * patch]

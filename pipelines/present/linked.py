@@ -168,7 +168,7 @@ def stands_alone(answer: str, block: Block) -> bool:
 def _placed(answer: str, block: Block, targets: list[str]) -> str:
     """What takes the place of data: a table where it stands alone, and links inside of a sentence."""
     if not stands_alone(answer, block):
-        held = [_held(marks_link([number]), f"{number} {name_of(region)}", targets) for number, region in block.regions]
+        held = [_held(marks_link([number]), f"{number} {region.name}", targets) for number, region in block.regions]
         held += [_held(time_link(event.start_s, event.end_s), span_of(event), targets) for event in block.events]
         return ", ".join(held)
     return "\n\n" + _held(_table(block, answer[block.start : block.end]), "", targets) + "\n\n"
@@ -178,7 +178,7 @@ def _table(block: Block, raw: str) -> str:
     """The data as a table, and as the model wrote it, folded away."""
     linked = [(number, marks_link([number]), region) for number, region in block.regions[:MAX_ROWS]]
     rows = [
-        f"| [{number}]({link}) | [{escaped(name_of(region))}]({link}) | {_where(region)} |"
+        f"| [{number}]({link}) | [{escaped(region.name)}]({link}) | {_where(region)} |"
         for number, link, region in linked
     ]
     rows += [
@@ -199,20 +199,9 @@ def _folded(raw: str) -> str:
 
 
 def _where(region: Region) -> str:
-    place = place_of(region)
     if region.time_s is None:
-        return place
-    return f"{place} at [{region.time_s:g} s]({time_link(region.time_s, region.time_s)})"
-
-
-def place_of(region: Region) -> str:
-    """Its numbers, 0 to 1000."""
-    return ", ".join(f"{value:g}" for value in region.box or region.point or ())
-
-
-def name_of(region: Region) -> str:
-    """Its label in one line, or what it is."""
-    return " ".join(region.label.split()) or ("box" if region.box else "point")
+        return region.place
+    return f"{region.place} at [{region.time_s:g} s]({time_link(region.time_s, region.time_s)})"
 
 
 def span_of(event: Event) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from pipelines.present.moments import exact
-from pipelines.types import Box, Region
+from pipelines.types import Region
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ class Mark:
     @property
     def label(self) -> str:
         """What the model calls it, or what it is."""
-        return " ".join(self.region.label.split()) or ("box" if self.region.box else "point")
+        return self.region.name
 
     @property
     def colours(self) -> tuple[str, str]:
@@ -123,13 +123,13 @@ def marks_svg(marks: Sequence[Mark], *, is_labelled: bool = True) -> str:
 
 
 def _area(mark: Mark) -> float:
-    x1, y1, x2, y2 = mark.region.box or (0.0, 0.0, 0.0, 0.0)
+    x1, y1, x2, y2 = mark.region.corners
     return (x2 - x1) * (y2 - y1)
 
 
 def _shape_svg(mark: Mark) -> str:
-    shape = _box_svg(mark.region.box, mark) if mark.region.box else _point_svg(mark)
-    place = " ".join(f"{value:g}" for value in mark.region.box or mark.region.point or ())
+    shape = _box_svg(mark) if mark.region.box else _point_svg(mark)
+    place = " ".join(f"{value:g}" for value in mark.region.numbers)
     classes = f"gb-mark{' gb-dashed' * (mark.side == 'B')}"
     return (
         f'<g class="{classes}" data-marks="{mark.number}" data-place="{place}"><title>{escape(mark.label)}</title>'
@@ -145,14 +145,14 @@ def _name_svg(mark: Mark, has_label: bool) -> str:
     )
 
 
-def _box_svg(box: Box, mark: Mark) -> str:
-    x1, y1, x2, y2 = box
+def _box_svg(mark: Mark) -> str:
+    x1, y1, x2, y2 = mark.region.corners
     place = f'x="{x1 / 10:.2f}%" y="{y1 / 10:.2f}%" width="{(x2 - x1) / 10:.2f}%" height="{(y2 - y1) / 10:.2f}%"'
     return f'<rect class="gb-casing" {place}/><rect class="gb-box" {place} stroke="{mark.colours[0]}"/>'
 
 
 def _point_svg(mark: Mark) -> str:
-    x, y = mark.region.point or (0.0, 0.0)
+    x, y, _, _ = mark.region.corners
     place = f'cx="{x / 10:.2f}%" cy="{y / 10:.2f}%"'
     return f'<circle class="gb-point" {place} r="7" fill="{mark.colours[0]}"/>'
 
@@ -163,11 +163,11 @@ def _tag_svg(mark: Mark, text: str) -> str:
     Of two answers the second has its own at the lower edge, as both mark the same things.
     """
     colour, ink = mark.colours
-    x1, y1, x2, y2 = mark.region.box or (*(mark.region.point or (0.0, 0.0)), 0.0, 0.0)
+    x1, y1, x2, y2 = mark.region.corners
     gap_px = 0 if mark.region.box else 11
     width_px = round(_width_px(text) + 12)
     is_right = x1 > 550
-    x = max(x1, x2) if is_right else x1
+    x = x2 if is_right else x1
     left_px = -width_px - gap_px if is_right else gap_px
     top_px = (-TAG_HEIGHT_PX if y1 > 90 else 0) if mark.region.box else -TAG_HEIGHT_PX // 2
     if mark.side == "B" and mark.region.box:

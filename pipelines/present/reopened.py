@@ -58,7 +58,7 @@ def _opened(last: Claimed, medium: int, seen: Sequence[Seen]) -> Media:
     probed, path = last.probes[medium], last.files[medium]
     if isinstance(probed, ProbedPicture):
         return open_once(path, AtTimes(()))
-    marked_s = tuple(mark.region.time_s or 0.0 for mark in last.marks_of(medium))
+    marked_s = tuple(mark.region.at_s for mark in last.marks_of(medium))
     if not seen or not seen[medium].times_s:
         return open_once(path, AtTimes(_spread(probed.duration_s) + marked_s, _reduced(probed)))
     times_s, sight = seen[medium].times_s, seen[medium].sight

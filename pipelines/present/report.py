@@ -41,10 +41,8 @@ def look_as_text(look: Look) -> str:
 
 
 def _words(region: Region) -> str:
-    numbers = ", ".join(f"{value:g}" for value in region.box or region.point or ())
-    kind = "box" if region.box is not None else "point"
     when = "" if region.time_s is None else f" at {region.time_s:.2f} s"
-    return f"{region.label or 'place'}: {kind} ({numbers}) of 1000 in item {region.media_index + 1}{when}"
+    return f"{region.label or 'place'}: {region.kind} ({region.place}) of 1000 in item {region.media_index + 1}{when}"
 
 
 def _times(result: Result) -> str:

@@ -16,7 +16,7 @@ from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
 from pipelines.present.figures.rates import called_otherwise
 from pipelines.present.frames import marked_figures
-from pipelines.present.linked import NOTHING_NAMED, is_empty_list, name_of
+from pipelines.present.linked import NOTHING_NAMED, is_empty_list
 from pipelines.present.overlay import SIDES, Mark, data_uri, figure
 from pipelines.present.shelf import Shelf
 from pipelines.present.status import UNANSWERED
@@ -160,7 +160,7 @@ def _answer(name: str, result: Result, parts: Sequence[Part] | None, partners: C
 
     def named(number: int, region: Region) -> tuple[str, str]:
         is_own = partners is not None and number <= MAX_REGIONS and number - 1 not in partners
-        label = escape(name_of(region))
+        label = escape(region.name)
         return f"{name}{number}", f"<mark>{label}</mark>" if is_own else label
 
     nothing = f'<p class="gb-note">{NOTHING_NAMED}</p>' if is_empty_list(result.answer) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from pipelines.present.linked import MAX_ROWS, Block, blocks_of, name_of, place_of, span_of, stands_alone
+from pipelines.present.linked import MAX_ROWS, Block, blocks_of, span_of, stands_alone
 from pipelines.types import Grounding, Region
 
 
@@ -42,9 +42,9 @@ def _table(block: Block, named: Callable[[int, Region], tuple[str, str]] | None)
     regions = block.regions if named is not None else ()
     rows = []
     for number, region in regions[:MAX_ROWS]:
-        mark, label = named(number, region) if named is not None else ("", escape(name_of(region)))
+        mark, label = named(number, region) if named is not None else ("", escape(region.name))
         when = "" if region.time_s is None else f" at {region.time_s:g} s"
-        rows.append((mark, label, place_of(region) + when))
+        rows.append((mark, label, region.place + when))
     rows += [("", escape(event.label) or "event", span_of(event)) for event in block.events[:MAX_ROWS]]
     num_more = len(regions) + len(block.events) - len(rows)
     rows += [("", f"and {num_more:,} more", "")] if num_more else []

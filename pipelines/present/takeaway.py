@@ -100,11 +100,12 @@ def table(claimed: Claimed) -> str:
         medium, region = mark.region.media_index, mark.region
         is_known = medium < len(claimed.probes)
         name = claimed.probes[medium].name if is_known else ""
-        place = region.box or (*(region.point or (0.0, 0.0)),) * 2
         size = (claimed.probes[medium].width, claimed.probes[medium].height) * 2 if is_known else ()
-        pixels = [round(value * side / 1000, 1) for value, side in zip(place, size, strict=False)]
+        pixels = [round(value * side / 1000, 1) for value, side in zip(region.corners, size, strict=False)]
         time_s = "" if region.time_s is None else region.time_s
-        writer.writerow([mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *place, *pixels])
+        writer.writerow(
+            [mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *region.corners, *pixels]
+        )
     for event in claimed.events:
         name = claimed.probes[event.media_index].name if event.media_index < len(claimed.probes) else ""
         writer.writerow(["", as_cell(event.label), as_cell(name), event.media_index + 1, event.start_s, event.end_s])

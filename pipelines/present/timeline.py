@@ -41,7 +41,7 @@ def timeline(events: Sequence[Event], marks: Sequence[Mark], duration_s: float) 
 def tracks(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
     """The marks at times by their label, in the order of their times."""
     found: dict[str, list[Mark]] = {}
-    for mark in sorted((one for one in marks if one.region.time_s is not None), key=lambda one: one.region.time_s or 0):
+    for mark in sorted((one for one in marks if one.region.time_s is not None), key=lambda one: one.region.at_s):
         found.setdefault(mark.label, []).append(mark)
     return found
 
@@ -57,10 +57,10 @@ def _span_svg(event: Event, length_s: float, lane: int) -> str:
 
 def _track_svg(track: Sequence[Mark], length_s: float, lane: int) -> str:
     """A line from the first place to the last, and a dot for each, in the colour of its mark."""
-    places = [(mark, min(100.0, 100 * (mark.region.time_s or 0.0) / length_s)) for mark in track]
+    places = [(mark, min(100.0, 100 * mark.region.at_s / length_s)) for mark in track]
     y = 3 + LANE_PX * lane + (LANE_PX - 4) / 2
     dots = "".join(
-        f'<circle class="gb-mark" data-marks="{mark.number}" data-time="{exact(mark.region.time_s or 0.0)}"'
+        f'<circle class="gb-mark" data-marks="{mark.number}" data-time="{exact(mark.region.at_s)}"'
         f' cx="{x:.2f}%" cy="{y:g}" r="5" fill="{mark.colours[0]}">'
         f'<title translate="no">{escape(mark.label)}</title></circle>'
         for mark, x in places

@@ -7,6 +7,7 @@ from the start of the clip.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in 0 to 1000, with x1 <= x2 and y1 <= y2."""
@@ -32,6 +33,34 @@ class Region:
     def __post_init__(self) -> None:
         if (self.box is None) == (self.point is None):
             raise ValueError("a region is either a box or a point")
+
+    @property
+    def kind(self) -> Literal["box", "point"]:
+        return "box" if self.box else "point"
+
+    @property
+    def name(self) -> str:
+        """Its label in one line, or what it is."""
+        return " ".join(self.label.split()) or self.kind
+
+    @property
+    def at_s(self) -> float:
+        """When it is in a clip; without a time it is where the clip begins."""
+        return self.time_s or 0.0
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Four of a box, two of a point."""
+        return self.box or self.point or ()
+
+    @property
+    def place(self) -> str:
+        return ", ".join(f"{number:g}" for number in self.numbers)
+
+    @property
+    def corners(self) -> Box:
+        """Those of the box; of a point both are the point."""
+        return self.box or (*(self.point or (0.0, 0.0)),) * 2  # one of both is there
 
 
 @dataclass(frozen=True)
