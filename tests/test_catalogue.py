@@ -239,6 +239,20 @@ def test_each_of_unlike_gpus_has_its_own_number_format(monkeypatch: pytest.Monke
     assert choose_placement(DEMO_FOLDER, is_spread=True).dtype == torch.float16
 
 
+def test_a_large_model_behind_a_small_one_has_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had the one that the small one takes: on the page, whatever was chosen in the place of the shipped model."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(GB)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    first = choose_placement(tmp_path)
+    torch.set_num_threads(choose_placement(DEMO_FOLDER).num_threads)  # as loading it does
+    behind = choose_placement(tmp_path)
+    torch.set_num_threads(before)
+    assert behind == first
+
+
 def test_an_apple_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

@@ -18,6 +18,9 @@ SMALL_BYTES = 200 * 2**20
 threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
 
 
+ALL_THREADS = torch.get_num_threads()
+"""As many as torch likes: asked for before a small model takes one, which all of the process has from then on."""
+
 BF16_MAJOR = 8
 """Compute capability of NVIDIA's GPUs that multiply bf16; of AMD's, all that torch runs on do."""
 
@@ -108,7 +111,7 @@ def choose_placement(
     if device.type == "mps":
         return Placement("mps", dtype_of(device), f"Apple GPU ({platform.machine()})")
     is_small = sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL_BYTES
-    num_threads = 1 if is_small else torch.get_num_threads()
+    num_threads = 1 if is_small else ALL_THREADS
     if is_small and (weights == "full" or can_pack_int8(device)):
         dtype = torch.float32
     else:
