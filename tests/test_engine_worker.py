@@ -5,8 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from dataclasses import replace
+
+import torch
 
 from pipelines.engine import LocalEngine
+from pipelines.engine.placement import choose_placement
 from pipelines.engine.worker import LastingThread
 from pipelines.models import DEMO_FOLDER
 
@@ -66,3 +70,18 @@ def test_an_engine_rests_between_two_requests_and_keeps_its_thread() -> None:
     thread.join(PATIENCE_S)
     assert gone() is None
     assert not thread.is_alive()
+
+
+def test_an_engine_has_the_threads_that_suit_it_beside_one_that_has_others() -> None:
+    """What was loaded last, to be compared, decided for both: a large model ran on the one thread of a small one."""
+    before = torch.get_num_threads()
+    placement = choose_placement(DEMO_FOLDER)
+    large, small = (
+        LocalEngine.load(DEMO_FOLDER, "demo", replace(placement, num_threads=number))
+        for number in (2, placement.num_threads)
+    )
+    counts = [engine.scheduler.between(torch.get_num_threads) for engine in (large, small, large)]
+    for engine in (large, small):
+        engine.scheduler.close()
+    torch.set_num_threads(before)
+    assert counts == [2, 1, 2]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from transformers import Qwen3_5ForConditionalGeneration, Qwen3_5MoeForConditionalGeneration
 from transformers.utils import logging
@@ -28,8 +27,7 @@ def load_model(folder: Path, name: str, placement: Placement, *, is_staged: bool
     One that `is_staged` has its weights as they are stored, which on a host are read when they are used.
     """
     _quieten()
-    if placement.num_threads:
-        torch.set_num_threads(placement.num_threads)
+    placement.claim_threads()
     try:
         model, loaded = _class_of(folder).from_pretrained(
             folder,

@@ -70,7 +70,7 @@ class LocalEngine:
     ) -> None:
         self.checkpoint = checkpoint
         self.vision: Vision = checkpoint
-        self.model = model
+        self.model, self.placement = model, placement
         check_weights(weights, placement.device)
         check_model(weights, model.config.text_config)
         held = held_as(weights, model) if self.runs_own_steps else weights
@@ -88,7 +88,8 @@ class LocalEngine:
         self.info = EngineInfo(name, *facts, kernels, self.engine_name)
         self.clock: Clock = CudaClock() if placement.is_cuda and self.runs_own_steps else HostClock()
         chunk_tokens = GPU_CHUNK_TOKENS if model.device.type == "cuda" else CHUNK_TOKENS
-        self.scheduler = Scheduler(stack, tower, Snapshots(choose_kept(model)), chunk_tokens, self.told)
+        snapshots = Snapshots(choose_kept(model))
+        self.scheduler = Scheduler(stack, tower, snapshots, chunk_tokens, self.told, placement.claim_threads)
         self._measuring = Lock()
         self._roofline: Roofline | None = None
 

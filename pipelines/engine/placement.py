@@ -19,7 +19,7 @@ threads that wait for each other at each launch lose most of their speed as soon
 
 
 ALL_THREADS = torch.get_num_threads()
-"""As many as torch likes: asked for before a small model takes one, which all of the process has from then on."""
+"""As many as torch likes: asked for before a small model takes one, which each new thread has from then on."""
 
 BF16_MAJOR = 8
 """Compute capability of NVIDIA's GPUs that multiply bf16; of AMD's, all that torch runs on do."""
@@ -65,6 +65,14 @@ class Placement:
         In eight bits they may fit a device that they would not fit as they are.
         """
         return weights != "full" and self.device_map != SPREAD
+
+    def claim_threads(self) -> None:
+        """Give the calling thread as many as suit the model: torch has a number for each that calls it.
+
+        One that begins has the number which any other asked for last.
+        """
+        if self.num_threads:
+            torch.set_num_threads(self.num_threads)
 
     def put(self, module: nn.Module) -> None:
         """Bring a part of a model there, its weights in their number format; buffers keep theirs."""

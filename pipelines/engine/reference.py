@@ -99,6 +99,7 @@ class ReferenceEngine(LocalEngine):
         flags: tuple[Flag, ...],
     ) -> None:
         streamer = _Streamer(outbox)
+        self.placement.claim_threads()
         try:
             with suppress(Stopped), self._turn(flags):  # a stop is the reader's to tell of
                 enter(Work("prefill", inputs.num_tokens))

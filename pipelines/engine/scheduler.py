@@ -53,7 +53,8 @@ def _close_all() -> None:
 class Scheduler:
     """Runs jobs on a stack of `rows` + 1 slots, of which the last is where prompts are prefilled.
 
-    `refuse` makes the error that a person is told of one that the model's device raised, as running out of memory.
+    `refuse` makes the error that a person is told of one that the model's device raised, as running out of memory;
+    `prepare` readies the thread for the model.
     """
 
     def __init__(
@@ -63,10 +64,11 @@ class Scheduler:
         snapshots: Snapshots,
         chunk_tokens: int,
         refuse: Callable[[Exception], Exception],
+        prepare: Callable[[], None],
     ) -> None:
         self.stack, self.tower, self.snapshots = stack, tower, snapshots
         self.chunk_tokens = chunk_tokens
-        self._refuse = refuse
+        self._refuse, self._prepare = refuse, prepare
         self._gauge = Gauge(stack.device)
         self._anticipated = Anticipated(stack, snapshots)
         self._errands = Errands()
@@ -140,6 +142,7 @@ class Scheduler:
 
     def _serve(self) -> None:
         device = self.stack.device
+        self._prepare()
         # states fade into numbers so small that a CPU is slow at each of them: they become 0
         torch.set_flush_denormal(True)
         # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
