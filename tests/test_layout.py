@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STORES = {"buffers", "cache", "digests"}
 FOUNDATION = STORES | {
     "opencv",
+    "allotted",
     "types",
     "inputs",
     "checkpoint",
@@ -32,6 +33,7 @@ AROUND = {"host", "archive", "compare"}
 SHOWN = {"present", "serving"}
 MAY_IMPORT = {
     "types": set[str](),
+    "allotted": set[str](),
     "buffers": set[str](),
     "opencv": set[str](),
     "inputs": {"buffers", "opencv", "types"},

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from pipelines.allotted import num_processors
 from pipelines.engine.packed import can_pack_int8
 from pipelines.types import WeightFormat
 
@@ -18,8 +19,9 @@ SMALL_BYTES = 200 * 2**20
 threads that wait for each other at each launch lose most of their speed as soon as the machine has other work."""
 
 
-ALL_THREADS = torch.get_num_threads()
-"""As many as torch likes: asked for before a small model takes one, which each new thread has from then on."""
+ALL_THREADS = min(torch.get_num_threads(), num_processors())
+"""As many as torch likes, which knows of no container: asked for before a small model takes one, which each new thread
+has from then on."""
 
 BF16_MAJOR = 8
 """Compute capability of NVIDIA's GPUs that multiply bf16; of AMD's, all that torch runs on do."""

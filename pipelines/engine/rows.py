@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from pipelines.allotted import free_memory
+
 ROWS = (8, 4, 2)
 CPU_ROWS = 4
 """On a CPU more rows take each other's time."""
@@ -58,6 +60,4 @@ def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what torch keeps, as of weights that are held in eight bits now, is free too
         return int(torch.cuda.mem_get_info(device)[0])
-    import psutil  # a GPU host may be without it
-
-    return int(psutil.virtual_memory().available)
+    return free_memory()

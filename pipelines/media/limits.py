@@ -6,7 +6,7 @@ none is met by what a phone, a camera or a screen recorder writes.
 
 from __future__ import annotations
 
-import os
+from pipelines.allotted import num_processors
 
 MAX_FILE_BYTES = 2 * 1024**3
 """Reading every packet of a clip takes seconds at this size, and no upload is larger."""
@@ -23,7 +23,7 @@ MAX_DECODED_PIXELS = 16 * 1024**2
 MAX_CLIP_FRAMES = 500_000
 """In a file: more than four hours at 30 frames a second. The time of each is held in memory."""
 
-DECODER_THREADS = min(4, os.cpu_count() or 1)
+DECODER_THREADS = min(4, num_processors())
 """Each thread holds frames of its own, so a machine with many cores would need many times the memory."""
 
 MAX_EXACT_FRAMES = 3_000
@@ -32,7 +32,7 @@ MAX_EXACT_FRAMES = 3_000
 MIN_SKIPPED_FRAMES = 30
 """Fewer frames than this are decoded and dropped; a jump to the next keyframe costs about as much."""
 
-MAX_WORKERS = max(2, min(4, os.cpu_count() or 1))
+MAX_WORKERS = max(2, min(4, num_processors()))
 """Files that are read at the same time, each by a process of its own; two at least, as one is kept from long work."""
 
 WORKER_BYTES = 900 * 1024**2
