@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import LocalEngine
@@ -57,7 +58,7 @@ class Pair:
 
 def pair_of(name: str, model: Any, peer: Any, picture_pixels: int, weights: WeightFormat = "full") -> Pair:
     """Ours on `model` and `generate` on `peer`; replies have no end of their own."""
-    placement = choose_placement(DEMO_FOLDER)
+    placement = replace(choose_placement(DEMO_FOLDER), num_threads=torch.get_num_threads())  # as whoever measures has
     checkpoint = replace(Checkpoint.open(DEMO_FOLDER), eos_token_ids=frozenset[int](), context_tokens=32_768)
     peer.generation_config.eos_token_id = None
     theirs = ReferenceEngine(peer, checkpoint, name, placement)
