@@ -25,12 +25,14 @@ import torch
 from PIL import Image
 
 from pipelines.checkpoint import Checkpoint
-from pipelines.fusion import ClipLook, Limits, expand_prompt, patchify_clip, patchify_picture, sample_frames
+from pipelines.fusion import ClipLook, expand_prompt, sample_frames
 from pipelines.fusion.fuse import encode
 from pipelines.fusion.prompt import expand
+from pipelines.fusion.resizing import clip_frames, picture_frame
+from pipelines.inputs import cut
 from pipelines.media import open_media
 from pipelines.models import DEMO_FOLDER
-from pipelines.types import Clip, Picture
+from pipelines.types import Clip, Limits, Picture
 
 ONE_MEGAPIXEL = Limits(65_536, 1_048_576)
 OFFICIAL = Limits(65_536, 16_777_216)
@@ -69,7 +71,7 @@ def clip_of(path: Path) -> object:
     """Our way: exact frames by time stamp, each resized as it comes, then patches."""
     clip = opened(path)
     assert isinstance(clip, Clip)
-    return patchify_clip(clip.rgb, SMALL_CLIP)
+    return cut(clip_frames(clip.rgb, SMALL_CLIP))
 
 
 def clip_by_decord(path: Path) -> object:
@@ -77,7 +79,7 @@ def clip_by_decord(path: Path) -> object:
     import decord
 
     reader = decord.VideoReader(str(path), num_threads=1)
-    return patchify_clip(reader.get_batch(spread(len(reader), NUM_FRAMES)).asnumpy(), SMALL_CLIP)
+    return cut(clip_frames(reader.get_batch(spread(len(reader), NUM_FRAMES)).asnumpy(), SMALL_CLIP))
 
 
 def frames_by_opencv(path: Path, num_frames: int) -> np.ndarray:
@@ -106,7 +108,7 @@ def works(folder: Path) -> dict[str, dict[str, Work]]:
     def photo() -> object:
         picture = opened(jpeg)
         assert isinstance(picture, Picture)
-        return patchify_picture(picture.rgb, ONE_MEGAPIXEL)
+        return cut(picture_frame(picture.rgb, ONE_MEGAPIXEL))
 
     small, large = picture_processor(ONE_MEGAPIXEL), picture_processor(OFFICIAL)
     return {
@@ -115,18 +117,18 @@ def works(folder: Path) -> dict[str, dict[str, Work]]:
             "Pillow + transformers": lambda: small(Image.open(jpeg).convert("RGB")),
         },
         "1216 x 896 uint8 to patches": {
-            "ours": lambda: patchify_picture(rgb, OFFICIAL),
+            "ours": lambda: cut(picture_frame(rgb, OFFICIAL)),
             "transformers": lambda: large(rgb),
         },
         "32 exact frames of 60 s of 1080p H.264": {
             "ours": lambda: clip_of(minute),
             "decord": lambda: clip_by_decord(minute),
-            "OpenCV by index": lambda: patchify_clip(frames_by_opencv(minute, NUM_FRAMES), SMALL_CLIP),
+            "OpenCV by index": lambda: cut(clip_frames(frames_by_opencv(minute, NUM_FRAMES), SMALL_CLIP)),
         },
         "the same without B-frames": {
             "ours": lambda: clip_of(plain),
             "decord": lambda: clip_by_decord(plain),
-            "OpenCV by index": lambda: patchify_clip(frames_by_opencv(plain, NUM_FRAMES), SMALL_CLIP),
+            "OpenCV by index": lambda: cut(clip_frames(frames_by_opencv(plain, NUM_FRAMES), SMALL_CLIP)),
         },
         "64 frames of an hour (ours: keyframes nearby)": {
             "ours": lambda: opened(hour, HOUR_FRAMES, OFFICIAL_CLIP),

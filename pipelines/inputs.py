@@ -33,14 +33,6 @@ Grid = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Patches:
-    """`values` float32 [t * h * w, 1536] in -1 to 1, and the grid (t, h, w) in patches."""
-
-    values: torch.Tensor
-    grid_thw: Grid
-
-
-@dataclass(frozen=True, eq=False)
 class Frames:
     """A medium as the model sees it.
 
@@ -184,11 +176,11 @@ def num_visual_tokens(grid: Grid) -> int:
 
 def patches_of(media: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor | None:
     """The patches of media after each other, float32 [N, 1536], cut on `device`; None without media."""
-    return torch.cat([cut(frames.to(device)).values for frames in media]) if media else None
+    return torch.cat([cut(frames.to(device)) for frames in media]) if media else None
 
 
-def cut(frames: torch.Tensor) -> Patches:
-    """Normalise and cut uint8 [T, 3, H, W] into patches, on the device that holds them.
+def cut(frames: torch.Tensor) -> torch.Tensor:
+    """Normalise and cut uint8 [T, 3, H, W] into patches, float32 [N, 1536], on the device that holds them.
 
     T is even, or 1 for a still, whose frame fills both places of its patches; H and W are multiples of 32. The values
     are (x - 127.5) / 127.5 in float32, and a patch holds 2 frames x 16 x 16 pixels; the four patches of one visual
@@ -197,8 +189,7 @@ def cut(frames: torch.Tensor) -> Patches:
     t, h, w = grid_of(frames)
     shape = (t, len(frames) // t, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
     blocks = frames.reshape(shape)
-    values = _on_cpu(blocks) if frames.device.type == "cpu" else _on_device(blocks)
-    return Patches(values, (t, h, w))
+    return _on_cpu(blocks) if frames.device.type == "cpu" else _on_device(blocks)
 
 
 def _on_device(blocks: torch.Tensor) -> torch.Tensor:

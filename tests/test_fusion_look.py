@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
-from pipelines.fusion import look_of, patchify_clip, sample_frames
+from pipelines.fusion import look_of, sample_frames
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
+from pipelines.fusion.resizing import clip_frames
 from pipelines.media import Look, open_media
 from pipelines.media.guarded import open_guarded
 from pipelines.media.nearby import _moved
@@ -105,10 +106,9 @@ def test_a_clip_is_seen_as_the_reference_sees_its_full_frames(tmp_path: Path, of
     seen, full = open_media(path, look), open_media(path, At())
     assert isinstance(seen, Clip)
     assert (seen.width, seen.height, full.rgb.shape[1:3]) == (1284, 724, (724, 1284))
-    expected = patchify_clip(full.rgb, look.limits)
-    height, width = seen.rgb.shape[1:3]
-    assert expected.grid_thw == (5, height // 16, width // 16)
-    assert patchify_clip(seen.rgb, look.limits).values.equal(expected.values)
+    expected = clip_frames(full.rgb, look.limits)
+    assert expected.shape == (10, 3, *seen.rgb.shape[1:3])
+    assert clip_frames(seen.rgb, look.limits).equal(expected)
 
 
 def test_what_is_foreseen_by_number_and_budget_is_what_is_seen(tmp_path: Path, official: Checkpoint) -> None:

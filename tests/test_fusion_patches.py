@@ -11,15 +11,14 @@ import torch
 from PIL import Image
 
 from pipelines.fusion import (
-    Limits,
     mean_times,
-    patchify_clip,
-    patchify_picture,
     resize_clip,
     resize_picture,
     sample_frames,
 )
-from pipelines.inputs import _on_cpu, _on_device, cut, num_visual_tokens
+from pipelines.fusion.resizing import clip_frames, picture_frame
+from pipelines.inputs import _on_cpu, _on_device, cut, grid_of, num_visual_tokens
+from pipelines.types import Limits
 from tests import golden
 
 PICTURE = Limits(65_536, 16_777_216)
@@ -60,17 +59,17 @@ def test_frames_and_times_are_those_of_the_reference() -> None:
 @pytest.mark.parametrize("case", golden.read("images.json"), ids=lambda case: case["file"])
 def test_pictures_equal_the_reference_bit_for_bit(case: dict[str, Any]) -> None:
     rgb = np.asarray(Image.open(golden.FOLDER / case["file"]).convert("RGB"))
-    patches = patchify_picture(rgb, PICTURE)
-    assert list(patches.grid_thw) == case["grid_thw"]
-    assert sha256(patches.values) == case["sha256_float32"]
+    frame = picture_frame(rgb, PICTURE)
+    assert list(grid_of(frame)) == case["grid_thw"]
+    assert sha256(cut(frame)) == case["sha256_float32"]
 
 
 @pytest.mark.parametrize("case", golden.read("videos.json"), ids=lambda case: case["frames"])
 def test_clips_equal_the_reference_bit_for_bit(case: dict[str, Any]) -> None:
     with np.load(golden.FOLDER / "videos.npz") as frames:
-        patches = patchify_clip(frames[case["frames"]], CLIP)
-    assert list(patches.grid_thw) == case["grid_thw"]
-    assert sha256(patches.values) == case["sha256_float32"]
+        seen = clip_frames(frames[case["frames"]], CLIP)
+    assert list(grid_of(seen)) == case["grid_thw"]
+    assert sha256(cut(seen)) == case["sha256_float32"]
 
 
 @pytest.mark.parametrize(
@@ -90,28 +89,26 @@ def test_a_picture_is_brought_within_the_limits(
 def test_one_frame_has_no_reference_size_but_still_makes_a_clip() -> None:
     with pytest.raises(ValueError, match="at least 2 frames"):
         resize_clip(1, 64, 64, CLIP)
-    assert patchify_clip(np.zeros((1, 64, 64, 3), np.uint8), CLIP).grid_thw == (1, 4, 4)
+    assert grid_of(clip_frames(np.zeros((1, 64, 64, 3), np.uint8), CLIP)) == (1, 4, 4)
 
 
 def test_a_frame_of_a_clip_has_at_most_768_visual_tokens() -> None:
-    patches = patchify_clip(np.zeros((2, 1080, 1920, 3), np.uint8), CLIP)
-    assert 700 < num_visual_tokens(patches.grid_thw) <= 768
+    frames = clip_frames(np.zeros((2, 1080, 1920, 3), np.uint8), CLIP)
+    assert 700 < num_visual_tokens(grid_of(frames)) <= 768
 
 
 def test_the_four_patches_of_a_visual_token_follow_each_other() -> None:
     """A 64 x 32 picture whose 16-px tiles are numbered: rows of patches go through one 32-px block, then the next."""
     tiles = np.arange(8, dtype=np.uint8).reshape(4, 2)
     rgb = np.repeat(np.kron(tiles, np.ones((16, 16), np.uint8))[..., None], 3, -1)
-    values = patchify_picture(rgb, Limits(1, 10**6)).values
+    values = cut(picture_frame(rgb, Limits(1, 10**6)))
     assert (values[:, 0] * 127.5 + 127.5).round().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
     assert values.shape == (8, 1536)
 
 
 def test_an_odd_clip_repeats_its_last_frame() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
-    odd, even = patchify_clip(rgb, CLIP), patchify_clip(np.concatenate([rgb, rgb[-1:]]), CLIP)
-    assert odd.grid_thw == even.grid_thw
-    assert torch.equal(odd.values, even.values)
+    assert torch.equal(clip_frames(rgb, CLIP), clip_frames(np.concatenate([rgb, rgb[-1:]]), CLIP))
 
 
 def test_frames_of_a_short_clip_are_all_taken() -> None:
@@ -132,4 +129,4 @@ def test_a_device_cuts_as_the_processor_does(num_frames: int) -> None:
     frames = torch.randint(0, 256, (num_frames, 3, 96, 64), dtype=torch.uint8)
     blocks = frames.reshape(max(num_frames // 2, 1), min(num_frames, 2), 3, 3, 2, 16, 2, 2, 16)
     assert torch.equal(_on_device(blocks), _on_cpu(blocks))
-    assert torch.equal(_on_cpu(blocks), cut(frames).values)
+    assert torch.equal(_on_cpu(blocks), cut(frames))

@@ -92,7 +92,7 @@ class Tower:
         """Pixels go to the device as they are, and are normalised and cut there."""
         self.num_runs += 1
         enter(Work("send", medium=medium, num_units=frames.pixels.nbytes))
-        patches = cut(frames.pixels.to(self._device)).values
+        patches = cut(frames.pixels.to(self._device))
         grid = grid_of(frames.pixels)
         enter(Work("vision", num_visual_tokens(grid), medium))
         places = self._places.get(grid[1:], lambda: self._layers.places(grid))

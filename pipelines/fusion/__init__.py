@@ -4,17 +4,13 @@ from pipelines.fusion.estimate import estimate
 from pipelines.fusion.frames import mean_times, sample_frames
 from pipelines.fusion.fuse import fuse, inputs_for
 from pipelines.fusion.look import ClipLook, SpanLook, look_of
-from pipelines.fusion.patches import patchify_clip, patchify_picture
 from pipelines.fusion.prompt import expand_prompt
-from pipelines.fusion.sights import resized, seen_pixels, sights
+from pipelines.fusion.resizing import resized
+from pipelines.fusion.sights import seen_pixels, sights
 from pipelines.fusion.sizes import refused, resize_clip, resize_picture
-from pipelines.inputs import Patches
-from pipelines.types import Limits
 
 __all__ = [
     "ClipLook",
-    "Limits",
-    "Patches",
     "SpanLook",
     "estimate",
     "expand_prompt",
@@ -22,8 +18,6 @@ __all__ = [
     "inputs_for",
     "look_of",
     "mean_times",
-    "patchify_clip",
-    "patchify_picture",
     "refused",
     "resize_clip",
     "resize_picture",

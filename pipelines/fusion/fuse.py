@@ -14,8 +14,8 @@ import torch
 from pipelines.cache import Cache
 from pipelines.checkpoint import Checkpoint
 from pipelines.fusion.frames import mean_times
-from pipelines.fusion.patches import clip_size, paired, picture_frame, resize
 from pipelines.fusion.prompt import Pads, Piece, expand, neutralise
+from pipelines.fusion.resizing import clip_frames, paired, picture_frame, resize
 from pipelines.fusion.sizes import refused
 from pipelines.inputs import Frames, ModelInputs, grid_of
 from pipelines.types import Clip, Limits, Media, Message, Picture, Tool, UserError, Vision
@@ -131,10 +131,10 @@ def _of_picture(item: Picture, vision: Vision) -> torch.Tensor:
 
 
 def _of_clip(item: Clip, vision: Vision) -> torch.Tensor:
-    num_frames, height, width = item.rgb.shape[:3]
-    is_fitted = item.file_size is not None
-    size = (height, width) if is_fitted else clip_size(num_frames, height, width, vision.clip_limits)
-    return paired(resize(item.rgb, size))
+    if item.file_size is None:
+        return clip_frames(item.rgb, vision.clip_limits)
+    height, width = item.rgb.shape[1:3]  # of its opening
+    return paired(resize(item.rgb, (height, width)))
 
 
 def _token_types(input_ids: torch.Tensor, checkpoint: Checkpoint) -> torch.Tensor:

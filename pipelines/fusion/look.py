@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
-from pipelines.fusion.patches import clip_size, resize
+from pipelines.fusion.resizing import clip_size, resized
 from pipelines.fusion.sizes import FACTOR
 from pipelines.inputs import FRAMES
 from pipelines.types import Limits, Settings, Vision
@@ -47,9 +47,7 @@ class ClipLook:
 
     def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
         """One of `num_frames` frames, uint8 [height, width, 3], at the size at which it is seen; raises as `size`."""
-        frame = resize(rgb[None], self.size(rgb.shape[0], rgb.shape[1], num_frames))
-        seen: NDArray[np.uint8] = frame[0].permute(1, 2, 0).numpy()
-        return seen
+        return resized(rgb, self.size(rgb.shape[0], rgb.shape[1], num_frames))
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,7 @@ class SpanLook:
 
     def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
         """One of `num_frames` frames at the size at which it is seen; raises as `ClipLook.size`."""
-        frame = resize(rgb[None], clip_size(num_frames, rgb.shape[0], rgb.shape[1], self.limits))
-        seen: NDArray[np.uint8] = frame[0].permute(1, 2, 0).numpy()
-        return seen
+        return resized(rgb, clip_size(num_frames, rgb.shape[0], rgb.shape[1], self.limits))
 
 
 def look_of(settings: Settings, vision: Vision) -> ClipLook:

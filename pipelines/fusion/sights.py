@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pipelines.fusion.patches import resize
+from pipelines.fusion.resizing import resize
 from pipelines.inputs import ModelInputs, grid_of, num_visual_tokens
 from pipelines.types import Clip, Media, Picture, Sight
 
@@ -35,12 +35,6 @@ def seen_pixels(item: Media, sight: Sight) -> NDArray[np.uint8]:
     frames = item.rgb[None] if isinstance(item, Picture) else item.rgb[:MAX_SHOWN_FRAMES]
     seen: NDArray[np.uint8] = resize(frames, (sight.height, sight.width)).permute(0, 2, 3, 1).contiguous().numpy()
     return seen
-
-
-def resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A frame uint8 [H, W, 3] in another size (height, width), as the model would get it."""
-    frame: NDArray[np.uint8] = resize(rgb[None], size)[0].permute(1, 2, 0).contiguous().numpy()
-    return frame
 
 
 def _sight(num_frames: int, frames: torch.Tensor) -> Sight:

@@ -1,7 +1,7 @@
-"""From pixels to patches: bicubic resize, then what `pipelines.inputs` does of normalising and cutting.
+"""Pictures and clips at the size at which the model sees them; `pipelines.inputs` cuts them into patches.
 
-The steps of the official processors, bit for bit: antialiased bicubic on uint8 (`torch.nn.functional.interpolate` is
-what torchvision calls), `(x - 127.5) / 127.5` in float32, then patches of 2 frames x 16 x 16 pixels.
+As the official processors do it, bit for bit: antialiased bicubic on uint8 (`torch.nn.functional.interpolate` is what
+torchvision calls).
 """
 
 from __future__ import annotations
@@ -12,30 +12,24 @@ import numpy as np
 import torch
 
 from pipelines.fusion.sizes import cap_frame, resize_clip, resize_picture
-from pipelines.inputs import FRAMES, Patches, cut
+from pipelines.inputs import FRAMES
 from pipelines.types import Limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def patchify_picture(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
-    """Resize and cut uint8 [H, W, 3]. Raises ValueError where the reference refuses the shape."""
-    return cut(picture_frame(rgb, limits))
-
-
-def patchify_clip(rgb: NDArray[np.uint8], limits: Limits) -> Patches:
-    """Resize and cut uint8 [T, H, W, 3], with at most 768 visual tokens a frame; an odd T repeats the last frame.
-
-    A clip of one frame, which the reference refuses, is taken as two equal ones. Raises ValueError for other shapes
-    that the reference refuses.
-    """
-    return cut(paired(resize(rgb, clip_size(len(rgb), rgb.shape[1], rgb.shape[2], limits))))
-
-
 def picture_frame(rgb: NDArray[np.uint8], limits: Limits) -> torch.Tensor:
     """A picture [H, W, 3] as the model sees it: uint8 [1, 3, height, width]. Raises ValueError as `resize_picture`."""
     return resize(rgb[None], resize_picture(rgb.shape[0], rgb.shape[1], limits))
+
+
+def clip_frames(rgb: NDArray[np.uint8], limits: Limits) -> torch.Tensor:
+    """A clip [T, H, W, 3] as the model sees it: uint8 [T, 3, height, width], T even. Raises ValueError as `clip_size`.
+
+    A clip of one frame, which the reference refuses, is taken as two equal ones.
+    """
+    return paired(resize(rgb, clip_size(len(rgb), rgb.shape[1], rgb.shape[2], limits)))
 
 
 def clip_size(num_frames: int, height: int, width: int, limits: Limits) -> tuple[int, int]:
@@ -56,3 +50,9 @@ def resize(rgb: NDArray[np.uint8], size: tuple[int, int]) -> torch.Tensor:
     if tuple(frames.shape[2:]) == size:
         return frames
     return torch.nn.functional.interpolate(frames, size=size, mode="bicubic", antialias=True)
+
+
+def resized(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A frame uint8 [H, W, 3] at `size` (height, width), as the model gets it."""
+    frame: NDArray[np.uint8] = resize(rgb[None], size)[0].permute(1, 2, 0).contiguous().numpy()
+    return frame
