@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from gradio import exceptions, processing_utils, queueing, route_utils, routes, 
 from gradio.data_classes import PredictBody
 from gradio.route_utils import GradioMultiPartParser
 from gradio.state_holder import StateHolder
+from gradio_client import utils as client_utils
 from pydantic import field_validator
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
@@ -21,6 +23,8 @@ from pipelines.present.composer import NOT_UPLOADED
 
 MAX_NAME_CHARACTERS = 128
 """Of a session; those that a page draws have eleven."""
+MAX_SHOWN = 80
+"""Characters of a name that whoever wrote a program made up."""
 
 
 def shut_doors() -> None:
@@ -32,12 +36,14 @@ def shut_doors() -> None:
     utils.is_static_file = is_static
     processing_utils.async_ssrf_protected_download = refuse_url
     StateHolder.delete_all_expired_state = keep_all
+    client_utils.construct_args = arrange_or_tell
+    gr.Blocks.validate_inputs = count_or_tell
     vars(routes)["CustomCORSMiddleware"] = Unshared  # a host in the network would let every other site read
 
 
 async def refuse_url(url: str, *_: object, **__: object) -> str:
     """Stand in for Gradio's download of whatever URL a client names as its file."""
-    raise gr.Error(f"{url[:80]} cannot be read: add the picture or the clip itself.", print_exception=False)
+    raise gr.Error(f"{url[:MAX_SHOWN]} cannot be read: add the picture or the clip itself.", print_exception=False)
 
 
 tell_listener = queueing.Queue.send_message
@@ -85,6 +91,38 @@ def is_static(value: Any) -> bool:
         return bool(find_static(value))
     except OSError:
         return False
+
+
+arrange = client_utils.construct_args
+
+
+def arrange_or_tell(parameters: Sequence[Mapping[str, Any]], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+    """Stand in for Gradio's bringing of named values into their order, and say which name is wrong or missing."""
+    try:
+        return list(arrange(parameters, args, named))
+    except TypeError as error:
+        names = [str(one["parameter_name"]) for one in parameters]
+        takes = f"this tool takes {', '.join(names) or 'nothing'}."
+        if unknown := [name for name in named if name not in names]:
+            raise HTTPException(400, f'There is no setting "{unknown[0][:MAX_SHOWN]}": {takes}') from error
+        needed = (str(one["parameter_name"]) for one in parameters if not one["parameter_has_default"])
+        missing = next(name for name in needed if name not in named)
+        raise HTTPException(400, f'The value of "{missing}" is missing: {takes}') from error
+
+
+count = gr.Blocks.validate_inputs
+
+
+def count_or_tell(page: gr.Blocks, function: Any, values: list[Any]) -> None:
+    """Stand in for Gradio's count of values that come without their names, whose error nobody was told."""
+    try:
+        count(page, function, values)
+    except ValueError as error:
+        sentence = (
+            f"There are {len(values)} values where {len(function.inputs)} belong: send all of them, in their order, or "
+            "by their names to /call/v2."
+        )
+        raise gr.Error(sentence, print_exception=False) from error
 
 
 class Called(PredictBody):  # type: ignore[misc]

@@ -1,19 +1,13 @@
-"""The tools for programs, as endpoints of the page's server.
-
-Importing this module changes what Gradio answers to a call that does not fit its tool: it was a fault of the server.
-"""
+"""The tools for programs, as endpoints of the page's server."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import wraps
-from typing import Any
 
 import gradio as gr
-from fastapi import HTTPException
-from gradio_client import utils
 
 from pipelines.host.gate import Refusal
 from pipelines.host.headers import Application, Receive, Scope, Send
@@ -28,43 +22,6 @@ from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
 CALL = re.compile(r"(/gradio_api)?/call/(v2/)?(?P<tool>[^/]*)/?")
-MAX_SHOWN = 80
-"""Characters of a name that whoever wrote a program made up."""
-
-arrange = utils.construct_args
-
-
-def arrange_or_tell(parameters: Sequence[Mapping[str, Any]], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-    """Stand in for Gradio's bringing of named values into their order, and say which name is wrong or missing."""
-    try:
-        return list(arrange(parameters, args, named))
-    except TypeError as error:
-        names = [str(one["parameter_name"]) for one in parameters]
-        takes = f"this tool takes {', '.join(names) or 'nothing'}."
-        if unknown := [name for name in named if name not in names]:
-            raise HTTPException(400, f'There is no setting "{unknown[0][:MAX_SHOWN]}": {takes}') from error
-        needed = (str(one["parameter_name"]) for one in parameters if not one["parameter_has_default"])
-        missing = next(name for name in needed if name not in named)
-        raise HTTPException(400, f'The value of "{missing}" is missing: {takes}') from error
-
-
-count = gr.Blocks.validate_inputs
-
-
-def count_or_tell(page: gr.Blocks, function: Any, values: list[Any]) -> None:
-    """Stand in for Gradio's count of values that come without their names, whose error nobody was told."""
-    try:
-        count(page, function, values)
-    except ValueError as error:
-        sentence = (
-            f"There are {len(values)} values where {len(function.inputs)} belong: send all of them, in their order, or "
-            "by their names to /call/v2."
-        )
-        raise gr.Error(sentence, print_exception=False) from error
-
-
-utils.construct_args = arrange_or_tell
-gr.Blocks.validate_inputs = count_or_tell
 
 
 class Named:
