@@ -12,8 +12,6 @@ from pipelines.types import UserError
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEMO = "demo"
 DEMO_FOLDER = ROOT / "assets" / "demo-model"
-SMALL_HIDDEN = 2048
-"""Up to the 2B, the cards say that a model answers without a thought by default."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,10 @@ class KnownModel:
 
     @property
     def thinks(self) -> bool:
-        """Whether its card lets it think by default. The shipped model was taught to, and mixtures are narrow."""
-        return self.name == DEMO or self.shape.hidden > SMALL_HIDDEN or self.shape.experts > 0
+        """Whether its card lets it think by default, as those of the small do not. The shipped model was taught to."""
+        from pipelines.engine.presets import is_small  # torch takes seconds
+
+        return self.name == DEMO or not is_small(self.shape.hidden, is_mixture=self.shape.experts > 0)
 
 
 def _qwen(name: str, text: tuple[int, ...], vision: tuple[int, ...], *, is_tied: bool = True) -> KnownModel:

@@ -21,13 +21,14 @@ _NAME = re.compile(
 )
 
 
-def preset(hidden_size: int, *, thinking: bool, has_media: bool, is_mixture: bool = False) -> Sampling:
-    """The card's values for a model of `hidden_size`, for a question with or without pictures and clips.
+def is_small(hidden_size: int, *, is_mixture: bool) -> bool:
+    """Whether a model is one of the small ones of the cards; a mixture of experts is narrow, and none of them."""
+    return hidden_size <= SMALL_HIDDEN_SIZE and not is_mixture
 
-    A mixture of experts is narrow, and none of the small ones.
-    """
-    is_small = hidden_size <= SMALL_HIDDEN_SIZE and not is_mixture
-    return _advised(is_small=is_small, thinking=thinking, has_media=has_media)
+
+def preset(hidden_size: int, *, thinking: bool, has_media: bool, is_mixture: bool = False) -> Sampling:
+    """The card's values for a model of `hidden_size`, for a question with or without pictures and clips."""
+    return _advised(small=is_small(hidden_size, is_mixture=is_mixture), thinking=thinking, has_media=has_media)
 
 
 def named_preset(model: str, *, thinking: bool, has_media: bool) -> Sampling | None:
@@ -35,13 +36,13 @@ def named_preset(model: str, *, thinking: bool, has_media: bool) -> Sampling | N
     found = _NAME.search(model)
     if found is None:
         return None
-    is_small = float(found["size"]) <= SMALL_B and not found["mixture"]
-    return _advised(is_small=is_small, thinking=thinking, has_media=has_media)
+    small = float(found["size"]) <= SMALL_B and not found["mixture"]
+    return _advised(small=small, thinking=thinking, has_media=has_media)
 
 
-def _advised(*, is_small: bool, thinking: bool, has_media: bool) -> Sampling:
+def _advised(*, small: bool, thinking: bool, has_media: bool) -> Sampling:
     if thinking:
-        return THINKING_PRECISE if is_small and has_media else THINKING
+        return THINKING_PRECISE if small and has_media else THINKING
     if has_media:
         return FAST
-    return FAST_TEXT_SMALL if is_small else FAST_TEXT_LARGE
+    return FAST_TEXT_SMALL if small else FAST_TEXT_LARGE
