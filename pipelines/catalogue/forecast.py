@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS
-from pipelines.catalogue.shape import Format, Shape
+from pipelines.catalogue.shape import Format, Shape, gigabytes
 
 IN_USE_TOKENS = 1_024
 """Tokens of the conversation for which a rate is told."""
@@ -30,10 +30,10 @@ def forecast(name: str, shape: Shape, form: Format, called: str) -> str:
     """
     if shape.parameters < SMALL_PARAMETERS:
         return ""
-    memory = shape.memory_bytes(form, TOKENS, VISITORS) / 1e9
+    memory = gigabytes(shape.memory_bytes(form, TOKENS, VISITORS))
     rate = tokens_per_s(shape, form)
     return (
-        f"{name} in {called} takes {memory:.1f} GB with a conversation of {TOKENS:,} tokens, and gives at most "
+        f"{name} in {called} takes {memory} with a conversation of {TOKENS:,} tokens, and gives at most "
         f"{as_rate(rate)} tokens a second, by what the device reads as busy as it is now."
     )
 

@@ -23,6 +23,11 @@ ACTIVATION_BYTES = 10**9
 """What a prompt's activations and the device's own libraries take, roughly, on top of weights and caches."""
 
 
+def gigabytes(num_bytes: int) -> str:
+    """A size in words."""
+    return f"{num_bytes / 1e9:.1f} GB"
+
+
 @dataclass(frozen=True)
 class Shape:
     """The sizes that a config tells. `experts` is 0 in a dense model."""

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from pipelines.batch.items import Item, find_items
 from pipelines.batch.lines import why
-from pipelines.commands.output import say, whole_json
+from pipelines.commands.output import aligned, say, whole_json
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
 from pipelines.options import add_settings, add_weights, price, settings_of
@@ -134,9 +134,7 @@ def ask(item: Item, engine: Engine, settings: Settings) -> Asked:
 
 def table(asked: Sequence[tuple[Item, Pair]], names: Sequence[str], prices: Sequence[float]) -> str:
     """A row for each question, what both come to, and the answers that differ."""
-    rows, pairs = [HEAD, *(_row(*one) for one in asked)], [pair for _, pair in asked]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines, pairs = aligned([HEAD, *(_row(*one) for one in asked)]), [pair for _, pair in asked]
     same = sum(pair.is_same for pair in pairs)
     overlaps = [pair.overlap for pair in pairs if pair.overlap is not None]
     boxes = f"; boxes lie on each other by {fmean(overlaps):.2f}" if overlaps else ""

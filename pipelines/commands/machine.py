@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, model_in
+from pipelines.catalogue.shape import gigabytes
 from pipelines.commands.finding import Finding
 
 if TYPE_CHECKING:
@@ -66,12 +67,10 @@ def _memory(name: str) -> Finding:
     from pipelines.catalogue.device import this_device
 
     device, shape = this_device(), model_in(DEMO_FOLDER, DEMO).shape
-    told = f"{device.free_bytes / 1e9:.1f} GB free on {device.name}"
+    told = f"{gigabytes(device.free_bytes)} free on {device.name}"
     if device.fitting(shape, TOKENS, VISITORS) is None:
-        needed = device.held(shape).memory_bytes(device.form, TOKENS, VISITORS) / 1e9
-        return Finding(
-            name, told, f"The shipped model needs {needed:.1f} GB, and there are {told}: end other programs."
-        )
+        needed = gigabytes(device.held(shape).memory_bytes(device.form, TOKENS, VISITORS))
+        return Finding(name, told, f"The shipped model needs {needed}, and there are {told}: end other programs.")
     return Finding(name, told)
 
 

@@ -11,8 +11,8 @@ from pipelines.catalogue.choosing import TOKENS, VISITORS, here
 from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
 from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
-from pipelines.catalogue.shape import FORMATS, Format, Shape
-from pipelines.commands.output import say
+from pipelines.catalogue.shape import FORMATS, Format, Shape, gigabytes
+from pipelines.commands.output import aligned, say
 from pipelines.disk import expanded
 from pipelines.types import Sampling, UserError
 
@@ -71,7 +71,9 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
     for model in models:
         shape, held = model.shape, device.held(model.shape)
         needs = [
-            NOTHING if form == "int8" and shape.experts else _size(held.memory_bytes(form, num_tokens, num_visitors))
+            NOTHING
+            if form == "int8" and shape.experts
+            else gigabytes(held.memory_bytes(form, num_tokens, num_visitors))
             for form in FORMATS
         ]
         form = device.fitting(shape, num_tokens, num_visitors)
@@ -80,15 +82,15 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
         count = _parameters(shape.parameters) + (
             f", {_parameters(shape.active_parameters)} active" * bool(shape.experts)
         )
-        download = _size(shape.download_bytes) if model.hub_id else NOTHING
+        download = gigabytes(shape.download_bytes) if model.hub_id else NOTHING
         told = (form or "no", *rates, "yes" if is_here else "no", "yes" if model.thinks else "no")
         rows.append((model.name, count, download, *needs, *told))
     about = (
-        f"{device.name}, {_size(device.free_bytes)} free. Memory counted from the configs for {num_visitors} "
+        f"{device.name}, {gigabytes(device.free_bytes)} free. Memory counted from the configs for {num_visitors} "
         f"visitor{'s' * (num_visitors != 1)} of {num_tokens:,} tokens, with 1 GB for activations; not measured. Tokens "
         f"a second are the most that its memory lets through, in {device.form} and in int8, as busy as it is now."
     )
-    return "\n".join([*_aligned(rows), "", *_presets(models), "", about])
+    return "\n".join([*aligned(rows), "", *_presets(models), "", about])
 
 
 def _presets(models: Sequence[KnownModel]) -> list[str]:
@@ -117,18 +119,9 @@ def _sampling(sampling: Sampling) -> str:
     return " / ".join(f"{number:g}" for number in numbers)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def _parameters(count: int) -> str:
     return f"{count / 1e9:.2f} B" if count >= 10**8 else f"{count / 1e6:.1f} M"
 
 
 def _rate(shape: Shape, form: Format) -> str:
     return NOTHING if shape.parameters < SMALL_PARAMETERS else as_rate(tokens_per_s(shape, form))
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB"

@@ -9,7 +9,7 @@ from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.forecast import as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
-from pipelines.catalogue.shape import Format
+from pipelines.catalogue.shape import Format, gigabytes
 from pipelines.types import WeightFormat
 
 
@@ -96,11 +96,6 @@ def _offer(model: KnownModel, present: str, device: Device, *, is_here: bool) ->
         is_here=is_here,
         is_present=model.name == present,
     )
-
-
-def gigabytes(num_bytes: int) -> str:
-    """A size in words."""
-    return f"{num_bytes / 1e9:.1f} GB"
 
 
 def _count(parameters: int) -> str:
