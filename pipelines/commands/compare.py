@@ -108,7 +108,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 def _wait_until_freed(engine: weakref.ref[Engine]) -> None:
     """Return when an engine that nobody wants any more is gone: its thread may still be at the end of its work."""
-    from pipelines.serving.model import free_memory
+    from pipelines.engine.memory import free_memory
 
     until_s = time.monotonic() + LINGERS_S
     free_memory()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from pipelines.asides import anticipate, check_claim, gaze
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine
+from pipelines.engine.memory import free_memory
 from pipelines.host.arrivals import Arrivals
 from pipelines.host.policy import PRIVATE_HOST
 from pipelines.media import make_ready
@@ -206,14 +206,3 @@ def _free_soon() -> None:
     freeing = threading.Timer(SOON_S, free_memory)
     freeing.daemon = True
     freeing.start()
-
-
-def free_memory() -> None:
-    """Give the memory of engines that nobody holds any more back to the device."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()

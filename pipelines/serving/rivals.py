@@ -21,9 +21,10 @@ from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, model_in
 from pipelines.compare.places import split
 from pipelines.disk import expanded
 from pipelines.engine import Engine
+from pipelines.engine.memory import free_memory
 from pipelines.models import Running, load_engine
 from pipelines.serving.loading import TICK_S, Load, Work
-from pipelines.serving.model import Model, free_memory
+from pipelines.serving.model import Model
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
