@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.catalogue.choosing import AUTO, choose
-from pipelines.catalogue.download import HubModel, Tell, at_hub, download, downloaded
+from pipelines.catalogue.download import HubModel, at_hub, download, downloaded
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, HUB_IDS, model_in
 from pipelines.catalogue.shape import Format
 from pipelines.disk import expanded
@@ -44,7 +45,7 @@ class Running:
         return self.engine == "openai" or bool(self.base_url)
 
 
-def load_engine(name: str, running: Running | None = None, tell: Tell = _silently) -> Engine:
+def load_engine(name: str, running: Running | None = None, tell: Callable[[str], None] = _silently) -> Engine:
     """The engine for a model's name. `tell` is told what a single one will take and give, before it is loaded.
 
     Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
@@ -84,7 +85,7 @@ def _told(name: str) -> str:
     return next((known for known, hub_id in HUB_IDS.items() if at_hub(name) == HubModel(hub_id)), name)
 
 
-def _foretell(folder: Path, told: str, running: Running, tell: Tell) -> None:
+def _foretell(folder: Path, told: str, running: Running, tell: Callable[[str], None]) -> None:
     """Tell what a model will take and give, where its config can be read; if not, the loading says so."""
     import torch
 

@@ -17,7 +17,7 @@ import torch
 
 from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
-from pipelines.catalogue.download import Fetched, HubModel, Told, download
+from pipelines.catalogue.download import Fetched, Follow, HubModel, download
 from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step, progress
@@ -314,9 +314,9 @@ def test_what_does_not_fit_is_not_loaded() -> None:
 def test_a_model_that_is_not_here_is_downloaded_first(checkpoint: Checkpoint) -> None:
     asked: list[HubModel] = []
 
-    def bring(model: HubModel, tell: Told, _stop: Flag) -> Path:
+    def bring(model: HubModel, follow: Follow, _stop: Flag) -> Path:
         asked.append(model)
-        tell(Fetched(10**9, 4 * 10**9))
+        follow(Fetched(10**9, 4 * 10**9))
         return Path()
 
     swapping = Swapping(Model("demo"), machine(bring))
@@ -326,8 +326,8 @@ def test_a_model_that_is_not_here_is_downloaded_first(checkpoint: Checkpoint) ->
 
 
 def test_a_download_tells_how_far_it_is_and_stops_when_it_is_cancelled() -> None:
-    def bring(_model: HubModel, tell: Told, stop: Flag) -> Path:
-        tell(Fetched(10**9, 4 * 10**9))
+    def bring(_model: HubModel, follow: Follow, stop: Flag) -> Path:
+        follow(Fetched(10**9, 4 * 10**9))
         assert stop.wait(30)
         raise Stopped
 
@@ -344,7 +344,7 @@ def test_a_download_that_was_left_stays_stopped_when_the_next_one_begins() -> No
     stops: list[Flag] = []
     come = threading.Semaphore(0)
 
-    def bring(_model: HubModel, _tell: Told, stop: Flag) -> Path:
+    def bring(_model: HubModel, _follow: Follow, stop: Flag) -> Path:
         stops.append(stop)
         come.release()
         raise Stopped

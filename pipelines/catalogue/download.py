@@ -31,7 +31,6 @@ GATED = (
     "`hf auth login`."
 )
 READ_BYTES = 2**22
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class Fetched:
         return f"{self.done / 1e9:.2f} of {self.total / 1e9:.2f} GB"
 
 
-Told = Callable[[Fetched], None]
+Follow = Callable[[Fetched], None]
+"""Hears, again and again, how far a download is."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def downloaded(model: HubModel) -> Path | None:
     return next((version.snapshot_path for version in fitting if is_whole(version.snapshot_path)), None)
 
 
-def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None) -> Path:
-    """The folder of a model, with what of it is missing here fetched first; `tell` hears how far that is.
+def download(model: HubModel, follow: Follow | None = None, stop: Flag | None = None) -> Path:
+    """The folder of a model, with what of it is missing here fetched first; `follow` hears how far that is.
 
     Raises UserError for a model that is not there, not given or none that can be run, and where connection or disk do
     not suffice, and Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from
@@ -135,7 +135,7 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
             )
             if found.commit:
                 check_config(Path(rest), model.hub_id)
-            _fetch_large(model, found, tell or (lambda _: None), stop or Flag())
+            _fetch_large(model, found, follow or (lambda _: None), stop or Flag())
             folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
             if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
                 # without a connection the hub's library gives what it has, and be that a config alone
@@ -158,7 +158,7 @@ def download(model: HubModel, tell: Told | None = None, stop: Flag | None = None
             ) from error
 
 
-def _fetch_large(model: HubModel, found: _Found, tell: Told, stop: Flag) -> None:
+def _fetch_large(model: HubModel, found: _Found, follow: Follow, stop: Flag) -> None:
     """Bring the large files into the hub's cache, where its library finds them: its own would begin each anew.
 
     Without symbolic links, as on Windows, that is the folder of the commit: of what lies elsewhere it makes a copy.
@@ -182,19 +182,19 @@ def _fetch_large(model: HubModel, found: _Found, tell: Told, stop: Flag) -> None
     _check_disk(sum(file.size for file in missing) - sum(part.stat().st_size for part in here if part.exists()))
     done = sum(file.size for file in large) - sum(file.size for file in missing)
     for file in missing:
-        fetch(file, places[file.name], lambda came, before=done: tell(Fetched(before + came, total)), stop)  # type: ignore[misc]
+        fetch(file, places[file.name], lambda came, before=done: follow(Fetched(before + came, total)), stop)  # type: ignore[misc]
         done += file.size
     if stop.is_set():
         raise Stopped
 
 
-def pull(model: HubModel, tell: Tell, told: Told | None = None) -> Path:
+def pull(model: HubModel, tell: Callable[[str], None], follow: Follow | None = None) -> Path:
     """Download a model and check every file of weights against what the hub says of it.
 
-    `tell` hears what is done, and `told` how far the download is. Raises UserError as `download`, where the hub cannot
+    `tell` hears what is done, `follow` how far the download is. Raises UserError as `download`, where the hub cannot
     be asked, and for a file that is not what it should be; that one is removed, so that the next pull fetches it anew.
     """
-    folder = download(model, told)
+    folder = download(model, follow)
     found = _files(model)
     if not found.files:
         raise UserError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.catalogue.choosing import IsHere, here
 from pipelines.catalogue.device import Device, memory_in_use, this_device
-from pipelines.catalogue.download import Fetched, HubModel, Told, download
+from pipelines.catalogue.download import Fetched, Follow, HubModel, download
 from pipelines.catalogue.known import KNOWN
 from pipelines.catalogue.transfer import Stopped
 from pipelines.present.offers import Offer, offers
@@ -20,7 +20,7 @@ from pipelines.serving.model import Model
 from pipelines.types import UserError
 
 LOGGER = logging.getLogger(__name__)
-Bring = Callable[[HubModel, Told, threading.Event], Path]
+Bring = Callable[[HubModel, Follow, threading.Event], Path]
 
 
 @dataclass(frozen=True)
