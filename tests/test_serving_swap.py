@@ -27,7 +27,7 @@ from pipelines.host.policy import policy_of
 from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
 from pipelines.run import answer
-from pipelines.serving.loading import LeftError, Work
+from pipelines.serving.loading import LeftError, Load, Work
 from pipelines.serving.model import Model
 from pipelines.serving.swapping import Bring, Machine, Swapping
 from pipelines.types import Delta, Deltas, Request, Result, Sampling, Settings, UserError
@@ -240,13 +240,14 @@ def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.Mo
     assert [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)] == [0, 0]
 
 
-def here(name: str) -> Swapping:
+def here(name: str, load: Load = load_engine) -> Swapping:
     """A page that may change its model, on a device with room for every one, where only the 0.8B is downloaded."""
-    return Swapping(Model(name), machine())
+    return Swapping(Model(name), machine(load=load))
 
 
-def machine(bring: Bring = download, free_bytes: int = 10**11) -> Machine:
-    return Machine(lambda: Device("GPU", free_bytes), lambda known: Path() if known.name == "0.8B" else None, bring)
+def machine(bring: Bring = download, free_bytes: int = 10**11, load: Load = load_engine) -> Machine:
+    device = Device("GPU", free_bytes)
+    return Machine(lambda: device, lambda known: Path() if known.name == "0.8B" else None, bring, load)
 
 
 def names(swapping: Swapping) -> list[str]:
@@ -254,9 +255,9 @@ def names(swapping: Swapping) -> list[str]:
 
 
 def test_a_page_offers_what_is_here(checkpoint: Checkpoint) -> None:
-    swapping = here("demo")
+    swapping = here("demo", lambda name, _: named(name, checkpoint))
     assert names(swapping) == ["demo", "0.8B", "2B", "4B", "9B"]
-    *steps, last = swapping.swap("0.8B", lambda name, _: named(name, checkpoint))
+    *steps, last = swapping.swap("0.8B")
     assert all("Loading 0.8B" in step for step in steps)
     assert "0.8B answers from now on." in last
     assert names(swapping) == ["0.8B", "demo", "2B", "4B", "9B"]
@@ -272,21 +273,22 @@ def test_a_loading_that_fails_is_told_and_can_be_tried_again() -> None:
     def fail(name: str, running: Running) -> Engine:
         raise UserError(f'"{name}" does not fit ({running.weights}).')
 
-    swapping = here("demo")
+    swapping = here("demo", fail)
     for _ in range(2):
-        assert "&quot;0.8B&quot; does not fit (full)." in "".join(swapping.swap("0.8B", fail))
+        assert "&quot;0.8B&quot; does not fit (full)." in "".join(swapping.swap("0.8B"))
 
 
 def test_one_loads_at_a_time_and_can_be_cancelled(checkpoint: Checkpoint) -> None:
-    may_load, swapping = Flag(), here("demo")
+    may_load = Flag()
 
     def load(name: str, running: Running) -> Engine:  # noqa: ARG001 - as `load_engine`
         assert may_load.wait(30)
         return named(name, checkpoint)
 
-    first = swapping.swap("0.8B", load)
+    swapping = here("demo", load)
+    first = swapping.swap("0.8B")
     next(first)
-    assert "Another model is on its way" in "".join(swapping.swap("0.8B", load))
+    assert "Another model is on its way" in "".join(swapping.swap("0.8B"))
     swapping.cancel()
     assert "demo stays." in list(first)[-1]
     may_load.set()
@@ -319,8 +321,8 @@ def test_a_model_that_is_not_here_is_downloaded_first(checkpoint: Checkpoint) ->
         follow(Fetched(10**9, 4 * 10**9))
         return Path()
 
-    swapping = Swapping(Model("demo"), machine(bring))
-    *_, last = swapping.swap("2B", lambda name, _: named(name, checkpoint))
+    swapping = Swapping(Model("demo"), machine(bring, load=lambda name, _: named(name, checkpoint)))
+    *_, last = swapping.swap("2B")
     assert asked == [HubModel("Qwen/Qwen3.5-2B")]
     assert "2B answers from now on." in last
 

@@ -13,6 +13,7 @@ from pipelines.catalogue.device import Device, memory_in_use, this_device
 from pipelines.catalogue.download import Fetched, Follow, HubModel, download
 from pipelines.catalogue.known import KNOWN
 from pipelines.catalogue.transfer import Stopped
+from pipelines.models import load_engine
 from pipelines.present.offers import Offer, offers
 from pipelines.present.status import SERVER_FAULT, failed, line
 from pipelines.serving.loading import Load, Work
@@ -30,6 +31,7 @@ class Machine:
     device: Callable[[], Device] = this_device
     is_here: IsHere = here
     bring: Bring = download
+    load: Load = load_engine
 
 
 class Swapping:
@@ -46,14 +48,14 @@ class Swapping:
             return []
         return offers(self._model.load().info.model, self._machine.device(), self._machine.is_here)
 
-    def swap(self, name: str | None, load: Load | None = None) -> Iterator[str]:
+    def swap(self, name: str | None) -> Iterator[str]:
         """The status line as another model is downloaded, loaded, and takes over; what goes wrong is told there."""
         if not self._running.acquire(blocking=False):
             yield failed("Another model is on its way: wait for it, or cancel it.")
             return
         self._cancel = cancel = threading.Event()  # its own: what was left before may still be about to stop
         try:
-            yield from self._steps(name, load, cancel)
+            yield from self._steps(name, cancel)
         except UserError as error:
             yield failed(str(error))
         except Exception:
@@ -67,7 +69,7 @@ class Swapping:
         """Leave the model as it is."""
         self._cancel.set()
 
-    def _steps(self, name: str | None, load: Load | None, cancel: threading.Event) -> Iterator[str]:
+    def _steps(self, name: str | None, cancel: threading.Event) -> Iterator[str]:
         found = {offer.name: offer for offer in self.offered()}
         offer = found.get(name or "")
         if offer is None:
@@ -80,7 +82,7 @@ class Swapping:
         if not offer.is_here:
             yield from self._download(offer, cancel)
         if not cancel.is_set():
-            yield from self._load(offer, load, cancel)
+            yield from self._load(offer, cancel)
 
     def _download(self, offer: Offer, cancel: threading.Event) -> Iterator[str]:
         """Bring a model; what came of it stays where that is cancelled."""
@@ -96,10 +98,9 @@ class Swapping:
                 f"The download of {offer.name} was cancelled{far}: what came is kept, and it goes on from there."
             )
 
-    def _load(self, offer: Offer, load: Load | None, cancel: threading.Event) -> Iterator[str]:
+    def _load(self, offer: Offer, cancel: threading.Event) -> Iterator[str]:
         present, before = self._model.load().info.model, memory_in_use()
-        given = [load] if load else []
-        for spent_s in self._model.swap(offer.name, cancel, *given, weights=offer.weights):
+        for spent_s in self._model.swap(offer.name, cancel, self._machine.load, weights=offer.weights):
             taken = min(max(memory_in_use() - before, 0), offer.weight_bytes)
             far = f" · {taken / 1e9:.1f} of {offer.weight_bytes / 1e9:.1f} GB · {spent_s:.1f} s"
             yield line(f"Loading {offer.name}", far, "busy")
