@@ -23,31 +23,26 @@ class Replicas:
     """Engines that stand in for one another."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
-        self._engines = list(engines)
+        self.engines = tuple(engines)
         self._num_running = [0] * len(engines)
         self._places: dict[str, int] = {}
         self._lock = threading.Lock()
 
     @property
-    def engines(self) -> tuple[Engine, ...]:
-        """All of them."""
-        return tuple(self._engines)
-
-    @property
     def info(self) -> EngineInfo:
         """The first engine's, with the number of replicas."""
-        first = self._engines[0].info
-        return replace(first, device=f"{len(self._engines)} replicas, each on {first.device}")
+        first = self.engines[0].info
+        return replace(first, device=f"{len(self.engines)} replicas, each on {first.device}")
 
     @property
     def vision(self) -> Vision:
         """All see alike."""
-        return self._engines[0].vision
+        return self.engines[0].vision
 
     @property
     def clock(self) -> Clock:
         """What times the stages; all are of one kind."""
-        return self._engines[0].clock
+        return self.engines[0].clock
 
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
@@ -55,33 +50,33 @@ class Replicas:
         """Have the conversation's own engine answer."""
         place = self._take(inputs.conversation)
         try:
-            yield from self._engines[place].generate(inputs, settings, enter, stop, hurry)
+            yield from self.engines[place].generate(inputs, settings, enter, stop, hurry)
         finally:
             with self._lock:
                 self._num_running[place] -= 1
 
     def roofline(self) -> Roofline | None:
         """The first engine's: all run on the same kind of device."""
-        return self._engines[0].roofline()
+        return self.engines[0].roofline()
 
     def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
         """Where the conversation's own engine looked."""
-        return self._engines[self._place_of(inputs.conversation)].gaze(inputs, stop)
+        return self.engines[self._place_of(inputs.conversation)].gaze(inputs, stop)
 
     def score(self, inputs: ModelInputs, continuations: Sequence[str], stop: Flag) -> list[float] | None:
         """As the conversation's own engine scores them."""
-        return self._engines[self._place_of(inputs.conversation)].score(inputs, continuations, stop)
+        return self.engines[self._place_of(inputs.conversation)].score(inputs, continuations, stop)
 
     def anticipate(self, inputs: ModelInputs) -> None:
         """Told to the conversation's own engine."""
-        self._engines[self._place_of(inputs.conversation)].anticipate(inputs)
+        self.engines[self._place_of(inputs.conversation)].anticipate(inputs)
 
     def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation, wherever it is."""
         with self._lock:
             place = self._places.pop(conversation, None)
         if place is not None:
-            self._engines[place].forget(conversation)
+            self.engines[place].forget(conversation)
 
     def _place_of(self, conversation: str) -> int:
         with self._lock:
@@ -92,7 +87,7 @@ class Replicas:
         with self._lock:
             place = self._places.get(conversation)
             if place is None:
-                place = min(range(len(self._engines)), key=self._num_running.__getitem__)
+                place = min(range(len(self.engines)), key=self._num_running.__getitem__)
             if conversation:
                 self._places.pop(conversation, None)
                 self._places[conversation] = place
