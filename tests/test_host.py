@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy
-from pipelines.host.gate import address_of, is_upload
+from pipelines.host.asgi import address_of
+from pipelines.host.gate import is_upload
 from pipelines.host.policy import is_local, is_private, policy_of
 from pipelines.types import Settings
 

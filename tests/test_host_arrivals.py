@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.host.arrivals import MAX_KEPT, Arrivals, ArrivalWatch
-from pipelines.host.headers import Receive, Scope, Send
+from pipelines.host.asgi import Receive, Scope, Send
 from pipelines.types import Upload
 
 UPLOAD = {"type": "http", "method": "POST", "path": "/gradio_api/upload"}

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+from pipelines.host.asgi import Application, Message, Receive, Scope, Send
 from pipelines.host.gate import is_upload
-from pipelines.host.headers import Application, Message, Receive, Scope, Send
 from pipelines.types import Upload
 
 MAX_KEPT = 4096

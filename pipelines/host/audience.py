@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple, TypeVar, cast
 from urllib.parse import parse_qs
 
-from pipelines.host.headers import Application, Receive, Scope, Send
+from pipelines.host.asgi import Application, Receive, Scope, Send
 
 Item = TypeVar("Item")
 PAGE = re.compile(r"/heartbeat/([^/]+)/?$")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 
-from pipelines.host.headers import Application, Message, Receive, Scope, Send
+from pipelines.host.asgi import Application, Message, Receive, Scope, Send
 
 GZIP_WINDOW = zlib.MAX_WBITS | 16
 STREAM = b"text/event-stream"

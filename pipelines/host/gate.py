@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipelines.disk import is_full
-from pipelines.host.headers import Application, Message, Receive, Scope, Send
+from pipelines.host.asgi import Application, Message, Receive, Scope, Send, address_of, route_of
 from pipelines.host.policy import MEGABYTE, Policy
 from pipelines.host.room import Room
 from pipelines.host.values import Values
@@ -201,29 +201,9 @@ class Unshared:
         await self._app(scope, receive, send)
 
 
-def address_of(scope: Scope, trusts_proxy: bool) -> str:
-    """Where a request comes from; behind a proxy, what that wrote last into `X-Forwarded-For`.
-
-    A visitor may send such a header too: a proxy writes its own behind that, into the same line or on one more.
-    """
-    if trusts_proxy:
-        told = [value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
-        if told:
-            return str(told[-1].decode("latin-1").rpartition(",")[2].strip())
-    client = scope.get("client")
-    return str(client[0]) if client else ""
-
-
 def is_upload(scope: Scope) -> bool:
     """Whether a request brings files."""
     return UPLOAD.match(route_of(scope)) is not None
-
-
-def route_of(scope: Scope) -> str:
-    """The path of a request as the page's framework looks it up: below the one that the page is served at, if any."""
-    path = str(scope["path"])
-    below = path.removeprefix(str(scope.get("root_path", "")))
-    return below if below.startswith("/") else path
 
 
 def _site(origin: str) -> str:

@@ -6,14 +6,8 @@ Scripts and styles may be inline, and scripts may be evaluated, because the page
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from pipelines.host.asgi import Application, Message, Receive, Scope, Send
 
 LOGGER = logging.getLogger(__name__)
 POLICY = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Literal, get_args
 
-from pipelines.host.headers import Application, Receive, Scope, Send
+from pipelines.host.asgi import Application, Receive, Scope, Send, route_of
 from pipelines.types import UserError
 
 Login = Literal["none", "huggingface"]
@@ -62,19 +62,14 @@ class SignedIn:
             await self._ask(scope, send)
 
     def _knows(self, scope: Scope) -> bool:
-        if _path(scope) in OPEN:
+        if route_of(scope).rstrip("/") in OPEN:
             return True
         told = (scope.get("session") or {}).get("oauth_info") or {}
         return bool(told.get("userinfo")) and told.get("expires_at", float("inf")) > self._now_s()
 
     async def _ask(self, scope: Scope, send: Send) -> None:
-        is_page = scope["method"] == "GET" and not _path(scope)
+        is_page = scope["method"] == "GET" and not route_of(scope).rstrip("/")
         kind, text = ("text/html", PAGE) if is_page else ("text/plain", SENTENCE)
         headers = [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 401, "headers": headers})
         await send({"type": "http.response.body", "body": text.encode()})
-
-
-def _path(scope: Scope) -> str:
-    """The path behind that of the application, without the stroke at its end."""
-    return str(scope["path"]).removeprefix(str(scope.get("root_path", ""))).rstrip("/")

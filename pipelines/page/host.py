@@ -13,7 +13,7 @@ from gradio.context import LocalContext
 from pipelines.archive import Archive
 from pipelines.conversation import Draft
 from pipelines.host import Audience, Policy, Turns, Visitor
-from pipelines.host.gate import address_of
+from pipelines.host.asgi import address_of
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
 from pipelines.serving.session import Session

@@ -9,8 +9,8 @@ from functools import wraps
 
 import gradio as gr
 
+from pipelines.host.asgi import Application, Receive, Scope, Send, route_of
 from pipelines.host.gate import Refusal
-from pipelines.host.headers import Application, Receive, Scope, Send
 from pipelines.host.turns import ENDING
 from pipelines.page.components import MAX_ASKING
 from pipelines.page.host import Host, uploads
@@ -33,7 +33,7 @@ class Named:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on. Raises Refusal for a call of a tool that is not there."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            match = CALL.fullmatch(str(scope["path"]).removeprefix(str(scope.get("root_path", ""))))
+            match = CALL.fullmatch(route_of(scope))
             if match and match["tool"] not in self._tools:
                 raise Refusal(404, f"There is no such tool: call one of {', '.join(self._tools)}.")
         await self._app(scope, receive, send)

@@ -12,7 +12,8 @@ import gradio as gr
 from starlette.requests import Request
 
 from pipelines.host import Policy
-from pipelines.host.gate import MAX_BODY_BYTES, address_of
+from pipelines.host.asgi import address_of
+from pipelines.host.gate import MAX_BODY_BYTES
 
 MAX_WAITING = 256
 MAX_OF_ADDRESS = 64
