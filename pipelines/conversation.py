@@ -136,6 +136,11 @@ class Round:
         return Turn(self.draft.question, self.draft.files, self.reply.answer)
 
 
+def files_of(rounds: Sequence[Round]) -> tuple[Path, ...]:
+    """The files of rounds, in the order in which the model gets them."""
+    return tuple(path for past in rounds for path in past.draft.files)
+
+
 def subjects(rounds: Sequence[Round]) -> Iterator[int]:
     """The medium that each question is about."""
     counts = [len(past.draft.files) for past in rounds]

@@ -18,8 +18,7 @@ from pipelines.present.evidence import EMPTY, Given, evidence_html
 from pipelines.present.reopened import reopened
 from pipelines.present.shelf import Shelf
 from pipelines.run import answer
-from pipelines.serving.exchange import replied
-from pipelines.serving.session import chat_of
+from pipelines.serving.exchange import chat_of, replied
 from pipelines.types import Clip, Grounding, Request, Result
 from tests.media_makers import write_clip
 

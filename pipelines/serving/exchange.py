@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from pipelines.conversation import Reply
+from pipelines.conversation import Reply, Round, subjects
 from pipelines.grounding import parse_grounding
-from pipelines.present.chat import ChatMessage, answered, said, thinking, thought
+from pipelines.present.chat import ChatMessage, answered, asked, said, thinking, thought
 from pipelines.present.closer import looked
 from pipelines.present.status import THOUGHT_ENDS, UNANSWERED, doing, ended
 from pipelines.types import Arrival, Delta, Look, Progress, Record, Result
@@ -106,6 +106,14 @@ def chain(looks: Iterable[Look]) -> list[ChatMessage]:
             shown.append(thought(look.reasoning))
         shown.append(looked(look, number))
     return shown
+
+
+def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
+    """The messages of what was asked and answered."""
+    chat: list[ChatMessage] = []
+    for past, current in zip(rounds, subjects(rounds), strict=True):
+        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply, current)]
+    return chat
 
 
 def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:

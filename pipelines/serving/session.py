@@ -10,29 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.archive import Kept
-from pipelines.conversation import CutOff, Draft, Reply, Round, subjects
+from pipelines.conversation import CutOff, Draft, Reply, Round, files_of
 from pipelines.present.answered import Answered
 from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.figures.history import History
 from pipelines.present.pointing import Pointed
-from pipelines.serving.exchange import replied
+from pipelines.serving.exchange import chat_of
 from pipelines.types import Record, Request, Result, Settings
 
 PATIENCE_S = 2.0
 """For what was stopped to end, before whoever stopped it goes on."""
-
-
-def chat_of(rounds: Sequence[Round]) -> list[ChatMessage]:
-    """The messages of what was asked and answered."""
-    chat: list[ChatMessage] = []
-    for past, current in zip(rounds, subjects(rounds), strict=True):
-        chat += [asked(past.draft.question, past.draft.files), *replied(past.reply, current)]
-    return chat
-
-
-def files_of(rounds: Sequence[Round]) -> tuple[Path, ...]:
-    """The files of rounds, in the order in which the model gets them."""
-    return tuple(path for past in rounds for path in past.draft.files)
 
 
 @dataclass(frozen=True, eq=False)
