@@ -17,7 +17,7 @@ from pipelines.fusion import SpanLook, look_of, refused, sights
 from pipelines.grounding import parse_grounding
 from pipelines.inputs import ModelInputs
 from pipelines.media import open_once
-from pipelines.messages import fused, kind_of
+from pipelines.messages import fused
 from pipelines.timing import Stopwatch
 from pipelines.types import (
     LONG_SYSTEM,
@@ -171,8 +171,7 @@ class Answering:
         self._reply.settle(is_whole=is_whole, may_think=self._request.settings.thinking)
         written, inputs, tokens = self._reply.written, self._inputs, self._tokens
         seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
-        kinds = [kind_of(item) for item in self._media]
-        ends_s = [item.duration_s if isinstance(item, Clip) else 0.0 for item in self._media]
+        kinds, ends_s = [item.kind for item in self._media], [item.duration_s for item in self._media]
         grounding = parse_grounding(written.remark, kinds, self._current(), ends_s)
         return Result(
             engine=self._engine.info,

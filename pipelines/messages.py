@@ -9,7 +9,7 @@ from pipelines import tools
 from pipelines.engine import Engine
 from pipelines.fusion import inputs_for
 from pipelines.inputs import ModelInputs
-from pipelines.types import Clip, ContentPart, Look, Media, MediaKind, Message, Request, Result, Turn
+from pipelines.types import Clip, ContentPart, Look, Media, Message, Request, Result, Turn
 
 
 def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], engine: Engine) -> ModelInputs:
@@ -42,11 +42,6 @@ def messages_of(request: Request, media: tuple[Media, ...]) -> list[Message]:
         messages.append({"role": "assistant", "content": turn.answer})
     messages.append(_ask(list(kinds), request.question))
     return messages
-
-
-def kind_of(item: Media) -> MediaKind:
-    """What a medium is."""
-    return "clip" if isinstance(item, Clip) else "picture"
 
 
 def _ask(kinds: list[str], question: str) -> Message:

@@ -19,7 +19,7 @@ from pipelines.present.coco import Annotated
 from pipelines.present.evidence import shown_media
 from pipelines.present.moments import AtTimes, shown_at
 from pipelines.present.overlay import Mark
-from pipelines.types import Event, MediaKind, Probe, ProbedClip
+from pipelines.types import Event, Probe, ProbedClip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +77,7 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
     for past, about in zip(rounds, subjects(rounds), strict=True):
         files += past.draft.files
         probes += tuple(probe(path) for path in past.draft.files)
-        kinds: list[MediaKind] = ["clip" if isinstance(item, ProbedClip) else "picture" for item in probes]
-        ends_s = [item.duration_s if isinstance(item, ProbedClip) else 0.0 for item in probes]
+        kinds, ends_s = [item.kind for item in probes], [item.duration_s for item in probes]
         grounding = parse_grounding(past.reply.answer, kinds, about, ends_s)
         marks = tuple(Mark(number, region) for number, region in enumerate(grounding.regions, 1))
         found.append(Claimed(past, files, probes, marks, grounding.events))

@@ -74,7 +74,7 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
     bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
-    longest_s = max((item.duration_s for item in result.media if isinstance(item, Clip)), default=0.0)
+    longest_s = max((item.duration_s for item in result.media), default=0.0)
     is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
     nothing = "" if is_grounded else f'<p class="gb-note">{NOTHING_NAMED}</p>'
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'

@@ -29,6 +29,8 @@ class Picture:
     rgb: NDArray[np.uint8]
     content: str = ""
     is_animated: bool = False
+    kind: ClassVar[MediaKind] = "picture"
+    duration_s: ClassVar[float] = 0.0
 
     @property
     def height(self) -> int:
@@ -58,6 +60,7 @@ class Clip:
     file_size: tuple[int, int] | None = None
     content: str = ""
     lead_s: float = 0.0
+    kind: ClassVar[MediaKind] = "clip"
 
     def __post_init__(self) -> None:
         if not len(self.rgb) == len(self.times_s) == len(self.indices):
@@ -83,6 +86,8 @@ class ProbedPicture:
     width: int
     height: int
     is_animated: bool = False
+    kind: ClassVar[MediaKind] = "picture"
+    duration_s: ClassVar[float] = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class ProbedClip:
     height: int
     times_s: Sequence[float]
     duration_s: float
+    kind: ClassVar[MediaKind] = "clip"
 
 
 Probe = ProbedPicture | ProbedClip
