@@ -11,7 +11,7 @@ from pipelines.batch.items import Item
 from pipelines.disk import try_folder
 from pipelines.present.burnt import burnt
 from pipelines.present.frames import marks_by_frame
-from pipelines.present.overlay import Mark
+from pipelines.present.overlay import numbered
 from pipelines.types import Clip, Region, Result, UserError
 
 
@@ -27,7 +27,7 @@ def check_copies(folder: Path) -> None:
 def drawn(item: Item, result: Result, folder: Path) -> dict[Path, Image]:
     """The copies of an item by their paths: none without places, and of a clip those of its frames that have some."""
     medium = result.media[0]
-    marks = [Mark(number, region) for number, region in enumerate(_here(result), 1)]
+    marks = numbered(_here(result))
     if not isinstance(medium, Clip):
         pictures = {".png": burnt(medium.rgb, marks)} if marks else {}
     else:

@@ -17,7 +17,7 @@ from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark, data_uri, figure
 from pipelines.present.tabled import tabled_html
 from pipelines.present.timeline import seconds, timeline
-from pipelines.types import Grounding, ProbedClip, UserError
+from pipelines.types import ProbedClip, UserError
 
 STYLE = Path(__file__).with_name("album.css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -71,8 +71,7 @@ def _round(number: int, claimed: Claimed, should_stop: Stop | None) -> str:
 def _answer(claimed: Claimed) -> str:
     """The answer with the data folded away of which a table is below."""
     answer = claimed.round.reply.answer
-    found = Grounding(tuple(mark.region for mark in claimed.marks), claimed.events)
-    shown = tabled_html(answer, found, lambda start, end: _text(answer[start:end]), None)
+    shown = tabled_html(answer, claimed.grounding, lambda start, end: _text(answer[start:end]), None)
     nothing = f"<p>{NOTHING_NAMED}</p>" if is_empty_list(answer) else ""
     return f"{shown or _text('(no answer)')}{nothing}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from pipelines.media import footage, probe
 from pipelines.present.coco import Annotated
 from pipelines.present.evidence import shown_media
 from pipelines.present.moments import AtTimes, shown_at
-from pipelines.present.overlay import Mark
-from pipelines.types import Event, Probe, ProbedClip
+from pipelines.present.overlay import Mark, numbered
+from pipelines.types import Event, Grounding, Probe, ProbedClip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,12 @@ class Claimed:
     round: Round
     files: tuple[Path, ...]
     probes: tuple[Probe, ...]
-    marks: tuple[Mark, ...]
-    events: tuple[Event, ...]
+    grounding: Grounding
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        """The places, by their numbers."""
+        return numbered(self.grounding.regions)
 
     def marks_of(self, medium: int) -> list[Mark]:
         """The marks on the medium of that index."""
@@ -42,7 +47,7 @@ class Claimed:
 
     def events_of(self, medium: int) -> list[Event]:
         """The events in the clip of that index."""
-        return [event for event in self.events if event.media_index == medium]
+        return [event for event in self.grounding.events if event.media_index == medium]
 
     def times_of(self, medium: int) -> list[float]:
         """When there are marks on a clip, in seconds, ascending; one without a time lies on the first frame."""
@@ -52,8 +57,7 @@ class Claimed:
     def shown(self) -> list[int]:
         """The media that the page showed with the answer."""
         draft = self.round.draft
-        named = {mark.region.media_index for mark in self.marks} | {event.media_index for event in self.events}
-        return shown_media(len(self.files), len(draft.files), named, draft.about)
+        return shown_media(len(self.files), len(draft.files), self.grounding.media_indices, draft.about)
 
     @property
     def annotated(self) -> list[Annotated]:
@@ -61,9 +65,7 @@ class Claimed:
         found: list[Annotated] = []
         for medium in self.shown:
             item, regions = self.probes[medium], [mark.region for mark in self.marks_of(medium)]
-            is_clip = isinstance(item, ProbedClip)
-            times = sorted({region.at_s for region in regions}) if is_clip else [None]
-            for time_s in times:
+            for time_s in self.times_of(medium) if isinstance(item, ProbedClip) else [None]:
                 here = tuple(one for one in regions if time_s is None or one.at_s == time_s)
                 found.append(Annotated(item.name, item.width, item.height, here, time_s))
         return found
@@ -79,8 +81,7 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
         probes += tuple(probe(path) for path in past.draft.files)
         kinds, ends_s = [item.kind for item in probes], [item.duration_s for item in probes]
         grounding = parse_grounding(past.reply.answer, kinds, about, ends_s)
-        marks = tuple(Mark(number, region) for number, region in enumerate(grounding.regions, 1))
-        found.append(Claimed(past, files, probes, marks, grounding.events))
+        found.append(Claimed(past, files, probes, grounding))
     return found
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pipelines.present.frames import marked_figures, strip
 from pipelines.present.linked import NOTHING_NAMED, clip_times
 from pipelines.present.moments import exact
-from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure
+from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure, numbered
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import seen_html, seen_in_words
 from pipelines.present.timeline import seconds, timeline
@@ -66,7 +66,7 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     """The pane for an answer."""
     if not result.media:
         return EMPTY
-    marks = [Mark(number, region) for number, region in enumerate(result.grounding.regions, 1)]
+    marks = numbered(result.grounding.regions)
     named = result.grounding.media_indices
     shown = shown_media(len(result.media), given.num_new_media, named, given.about)
     in_front = shown[-1] if given.about is None else given.about

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -78,6 +78,11 @@ class Mark:
     def colours(self) -> tuple[str, str]:
         """The mark's colour, and the ink on it."""
         return SIDES.get(self.side) or PALETTE[(self.number - 1) % len(PALETTE)]
+
+
+def numbered(regions: Iterable[Region], side: str = "") -> tuple[Mark, ...]:
+    """The marks of the places of an answer, or of one of two."""
+    return tuple(Mark(number, region, side) for number, region in enumerate(regions, 1))
 
 
 def data_uri(rgb: NDArray[np.uint8], max_side_px: int = MAX_SIDE_PX) -> str:

@@ -18,7 +18,7 @@ from pipelines.present.evidence import EMPTY, Exhibit, Given, evidence_html
 from pipelines.present.frames import chosen_frames, nearest
 from pipelines.present.moments import AtTimes
 from pipelines.present.shelf import Shelf
-from pipelines.types import Clip, Grounding, Media, Picture, ProbedClip, ProbedPicture, Request, Settings, UserError
+from pipelines.types import Clip, Media, Picture, ProbedClip, ProbedPicture, Request, Settings, UserError
 
 NUM_FRAMES, MAX_SIDE_PX = 16, 960
 """Frames, and their longer side, of a clip of which it is not known how it was seen."""
@@ -43,14 +43,13 @@ def _drawn(rounds: Sequence[Round], shelf: Shelf) -> tuple[str, Answered]:
     seen = seen if len(seen) == len(last.files) else ()
     media = tuple(_opened(last, medium, seen) for medium in range(len(last.files)))
     draft, reply = last.round.draft, last.round.reply
-    grounding = Grounding(tuple(mark.region for mark in last.marks), last.events)
-    exhibit = Exhibit(media, tuple(one.sight for one in seen), grounding, reply.answer)
+    exhibit = Exhibit(media, tuple(one.sight for one in seen), last.grounding, reply.answer)
     about = draft.about if draft.about is not None and draft.about < len(media) else None
     given = Given(len(draft.files), about, last.files, shelf, seen_pixels if _are_whole(media, seen) else None)
     turns = tuple(past.turn for past in rounds[:-1])
     request = Request(draft.question, draft.files, Settings(), turns, about=about)
     times_s = {number: item.times_s for number, item in enumerate(media) if isinstance(item, Clip)}
-    return evidence_html(exhibit, given), Answered(request, grounding, times_s)
+    return evidence_html(exhibit, given), Answered(request, last.grounding, times_s)
 
 
 def _opened(last: Claimed, medium: int, seen: Sequence[Seen]) -> Media:

@@ -17,7 +17,7 @@ from pipelines.present.figures.pair import pair_table
 from pipelines.present.figures.rates import called_otherwise
 from pipelines.present.frames import marked_figures
 from pipelines.present.linked import NOTHING_NAMED, is_empty_list
-from pipelines.present.overlay import SIDES, Mark, data_uri, figure
+from pipelines.present.overlay import SIDES, Mark, data_uri, figure, numbered
 from pipelines.present.shelf import Shelf
 from pipelines.present.status import UNANSWERED
 from pipelines.present.tabled import tabled_html
@@ -63,11 +63,8 @@ def drawn_html(comparison: Comparison, shelf: Shelf | None) -> str:
     if pair is None or not results:
         return ""
     media = next((result.media for result in results if result.media), ())
-    marks = [
-        Mark(number, region, name)
-        for name, reply in zip(NAMES, (pair.first, pair.second), strict=True)
-        for number, region in enumerate(regions_of(reply)[:MAX_DRAWN], 1)
-    ]
+    replies = zip(NAMES, (pair.first, pair.second), strict=True)
+    marks = [mark for name, reply in replies for mark in numbered(regions_of(reply)[:MAX_DRAWN], name)]
     events = [reply.grounding.events if isinstance(reply, Result) else () for reply in (pair.first, pair.second)]
     named = {mark.region.media_index for mark in marks} | {event.media_index for event in chain(*events)}
     figures = "".join(_medium_html(index, media, marks, events, shelf) for index in shown_media(len(media), 0, named))

@@ -84,7 +84,7 @@ def marks_as_coco(claimed: Claimed, folder: Path) -> list[Path]:
 
 def marks_as_table(claimed: Claimed, folder: Path) -> list[Path]:
     """Write the places and the events as CSV: coordinates of 0 to 1000, and px of the upright original."""
-    if not (claimed.marks or claimed.events):
+    if not (claimed.marks or claimed.grounding.events):
         raise UserError(NOTHING_MARKED)
     path = folder / "marks.csv"
     path.write_text(table(claimed), encoding="utf-8-sig", newline="")
@@ -106,7 +106,7 @@ def table(claimed: Claimed) -> str:
         writer.writerow(
             [mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *region.corners, *pixels]
         )
-    for event in claimed.events:
+    for event in claimed.grounding.events:
         name = claimed.probes[event.media_index].name if event.media_index < len(claimed.probes) else ""
         writer.writerow(["", as_cell(event.label), as_cell(name), event.media_index + 1, event.start_s, event.end_s])
     return text.getvalue()
