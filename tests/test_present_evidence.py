@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipelines.present.evidence import EMPTY, Given, evidence_html, shown_media
-from pipelines.present.frames import chosen_frames, marks_by_frame, nearest_frame
+from pipelines.present.frames import chosen_frames, marks_by_frame
 from pipelines.present.overlay import MAX_LABELLED, MAX_MARKS, Mark, data_uri, figure, marks_svg
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import exact_uri
@@ -165,7 +165,8 @@ def test_a_place_in_a_clip_is_drawn_on_the_nearest_frame_large_and_small() -> No
 
 @pytest.mark.parametrize(("time_s", "frame"), [(None, 0), (-1.0, 0), (0.6, 1), (99.0, 4)])
 def test_nearest_frame(time_s: float | None, frame: int) -> None:
-    assert nearest_frame(clip(5, fps=2.0), time_s) == frame
+    place = Region("ball", point=(1, 1), time_s=time_s)
+    assert list(marks_by_frame(clip(5, fps=2.0), marks(place))) == [frame]
 
 
 def test_marks_are_gathered_by_frame_in_order() -> None:

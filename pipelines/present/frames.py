@@ -14,11 +14,6 @@ THUMBNAIL_PX = 320
 LARGE_PX = 960
 
 
-def nearest_frame(clip: Clip, time_s: float | None) -> int:
-    """The sampled frame next to a time; the first one for a place without a time."""
-    return 0 if time_s is None else nearest(clip.times_s, time_s)
-
-
 def nearest(times_s: Sequence[float], time_s: float) -> int:
     """Which of some times is next to one."""
     return min(range(len(times_s)), key=lambda number: abs(times_s[number] - time_s))
@@ -28,7 +23,7 @@ def marks_by_frame(clip: Clip, marks: Sequence[Mark]) -> dict[int, list[Mark]]:
     """The marks on the frame nearest to the time of each, in the order of the frames."""
     found: dict[int, list[Mark]] = {}
     for mark in marks:
-        found.setdefault(nearest_frame(clip, mark.region.time_s), []).append(mark)
+        found.setdefault(nearest(clip.times_s, mark.region.at_s), []).append(mark)
     return dict(sorted(found.items()))
 
 
