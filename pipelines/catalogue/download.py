@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -115,8 +116,26 @@ def download(model: HubModel, follow: Follow | None = None, stop: Flag | None = 
     not suffice, and Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from
     there.
     """
-    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
+
+    with telling_of_disk(model.hub_id), _telling_of_hub(model):
+        found = _files(model)
+        # the weights come last, as by them a model is told to be here, and what cannot be run is told before them
+        rest = snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES, ignore_patterns=WEIGHTS)
+        if found.commit:
+            check_config(Path(rest), model.hub_id)
+        _fetch_large(model, found, follow or (lambda _: None), stop or Flag())
+        folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
+        if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
+            # without a connection the hub's library gives what it has, and be that a config alone
+            raise FileNotFoundError(f"not all of {model.hub_id} is here")
+        return folder
+
+
+@contextmanager
+def _telling_of_hub(model: HubModel) -> Iterator[None]:
+    """What the hub refuses, and a connection that fails, as a sentence."""
+    from httpx2 import HTTPError
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -126,36 +145,23 @@ def download(model: HubModel, follow: Follow | None = None, stop: Flag | None = 
         RevisionNotFoundError,
     )
 
-    with telling_of_disk(model.hub_id):
-        try:
-            found = _files(model)
-            # the weights come last, as by them a model is told to be here, and what cannot be run is told before them
-            rest = snapshot_download(
-                model.hub_id, revision=model.revision, allow_patterns=FILES, ignore_patterns=WEIGHTS
-            )
-            if found.commit:
-                check_config(Path(rest), model.hub_id)
-            _fetch_large(model, found, follow or (lambda _: None), stop or Flag())
-            folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
-            if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
-                # without a connection the hub's library gives what it has, and be that a config alone
-                raise FileNotFoundError(f"not all of {model.hub_id} is here")
-            return folder
-        except RevisionNotFoundError as error:
-            raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
-        except GatedRepoError as error:
+    try:
+        yield
+    except RevisionNotFoundError as error:
+        raise UserError(f'"{model.hub_id}" has no revision "{model.revision}": check it.') from error
+    except GatedRepoError as error:
+        raise UserError(GATED.format(name=model.hub_id)) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise
+        if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
             raise UserError(GATED.format(name=model.hub_id)) from error
-        except (RepositoryNotFoundError, HFValidationError) as error:
-            raise UserError(f'The hub has no model "{model.hub_id}", or it is not public: check the name.') from error
-        except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
-            if isinstance(error, OSError) and is_full(error):
-                raise
-            if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
-                raise UserError(GATED.format(name=model.hub_id)) from error
-            raise UserError(
-                f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '
-                "free disk space, or use --model demo."
-            ) from error
+        raise UserError(
+            f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '
+            "free disk space, or use --model demo."
+        ) from error
 
 
 def _fetch_large(model: HubModel, found: _Found, follow: Follow, stop: Flag) -> None:
