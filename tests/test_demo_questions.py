@@ -186,12 +186,12 @@ def test_what_the_page_and_the_tools_ask_is_among_what_is_taught(tmp_path: Path)
         words = point(pointing, [clip], shelf).words
         assert NUMBERED.sub("#", words) in {NUMBERED.sub("#", question) for question in asked[part]}
     assert asked["picture"] >= {
-        questions.detecting("red circle"), questions.pointing("triangle"), questions.describing(is_clip=False),
-        questions.reading(is_clip=False),
+        questions.detecting("red circle"), questions.pointing("triangle"), questions.describing("picture"),
+        questions.reading("picture"),
     }  # fmt: skip
     assert asked["clip"] >= {
-        questions.spotting(""), questions.spotting("red star"), questions.describing(is_clip=True),
-        questions.reading(is_clip=True),
+        questions.spotting(""), questions.spotting("red star"), questions.describing("clip"),
+        questions.reading("clip"),
     }  # fmt: skip
 
 

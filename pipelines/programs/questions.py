@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.types import UserError
+from pipelines.types import MediaKind, UserError
 
 BOXES = "Locate every instance that belongs to the following categories: {}. Report bbox coordinates in JSON format."
 POINTS = "Point to the {}. Report point coordinates in JSON format."
@@ -31,18 +31,14 @@ def spotting(what: str) -> str:
     return SPANS.format(what.strip()) if what.strip() else EVENTS
 
 
-def describing(*, is_clip: bool) -> str:
+def describing(kind: MediaKind) -> str:
     """For a description."""
-    return DESCRIBE.format(_noun(is_clip))
+    return DESCRIBE.format(kind)
 
 
-def reading(*, is_clip: bool) -> str:
+def reading(kind: MediaKind) -> str:
     """For the text that is written."""
-    return READ.format(_noun(is_clip))
-
-
-def _noun(is_clip: bool) -> str:
-    return "clip" if is_clip else "picture"
+    return READ.format(kind)
 
 
 def _named(what: str) -> str:

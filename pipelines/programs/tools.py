@@ -18,7 +18,7 @@ from pipelines.present.told import Told
 from pipelines.programs import questions
 from pipelines.programs.stream import stream
 from pipelines.serving.model import Model
-from pipelines.types import ProbedClip, Request, Settings, UserError
+from pipelines.types import Request, Settings, UserError
 
 
 class ToldModel(TypedDict):
@@ -55,17 +55,17 @@ class Tools:
 
     def events(self, path: Path, what: str, *, thinking: bool) -> Iterator[Told]:
         """When what is named is visible in a clip, or all events."""
-        if not _is_clip(path):
+        if probe(path).kind != "clip":
             raise UserError("Events are found in clips, and this file is a picture: send a clip.")
         yield from self._about(path, questions.spotting(what), thinking)
 
     def describe(self, path: Path, *, thinking: bool) -> Iterator[Told]:
         """A description."""
-        yield from self._about(path, questions.describing(is_clip=_is_clip(path)), thinking)
+        yield from self._about(path, questions.describing(probe(path).kind), thinking)
 
     def read(self, path: Path, *, thinking: bool) -> Iterator[Told]:
         """The text that is written."""
-        yield from self._about(path, questions.reading(is_clip=_is_clip(path)), thinking)
+        yield from self._about(path, questions.reading(probe(path).kind), thinking)
 
     def models(self) -> list[ToldModel]:
         """The model that answers here, then the others that the program knows by name."""
@@ -79,10 +79,6 @@ class Tools:
 
     def _about(self, path: Path, question: str, thinking: bool) -> Iterator[Told]:
         yield from self.ask(question, [path], Settings(thinking=thinking))
-
-
-def _is_clip(path: Path) -> bool:
-    return isinstance(probe(path), ProbedClip)
 
 
 def _told(model: KnownModel | None, name: str) -> ToldModel:
