@@ -31,7 +31,7 @@ def num_processors(mounted: Path = MOUNTED, membership: Path = MEMBERSHIP) -> in
     return min(found)
 
 
-def free_memory(mounted: Path = MOUNTED, membership: Path = MEMBERSHIP) -> int:
+def available_bytes(mounted: Path = MOUNTED, membership: Path = MEMBERSHIP) -> int:
     """Bytes that it can still have: of those that the machine has free, as many as its groups may use."""
     import psutil  # a GPU host may be without it
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.allotted import free_memory, num_processors
+from pipelines.allotted import available_bytes, num_processors
 
 MB = 10**6
 
@@ -63,7 +63,7 @@ def mounted(folder: Path, membership: str, files: Mapping[str, str]) -> tuple[Pa
 )
 def test_a_group_bounds_memory_and_processors(tmp_path: Path, membership: str, files: Mapping[str, str]) -> None:
     groups = mounted(tmp_path, membership, files)
-    assert free_memory(*groups) == 30 * MB
+    assert available_bytes(*groups) == 30 * MB
     assert num_processors(*groups) == 1
 
 
@@ -79,13 +79,13 @@ def test_a_group_bounds_memory_and_processors(tmp_path: Path, membership: str, f
 def test_without_a_bound_the_machine_counts(tmp_path: Path, files: Mapping[str, str]) -> None:
     groups = mounted(tmp_path, "0::/\n", files)
     assert num_processors(*groups) == len(os.sched_getaffinity(0))
-    assert free_memory(*groups) > psutil.virtual_memory().total // 50
+    assert available_bytes(*groups) > psutil.virtual_memory().total // 50
 
 
 def test_where_nothing_is_told_of_groups_the_machine_counts(tmp_path: Path) -> None:
     assert num_processors(tmp_path, tmp_path / "none") >= 1
-    assert free_memory(tmp_path, tmp_path / "none") > 0
+    assert available_bytes(tmp_path, tmp_path / "none") > 0
 
 
 def test_a_group_that_is_full_leaves_nothing(tmp_path: Path) -> None:
-    assert free_memory(*mounted(tmp_path, "0::/\n", {"memory.max": "10", "memory.current": "12"})) == 0
+    assert available_bytes(*mounted(tmp_path, "0::/\n", {"memory.max": "10", "memory.current": "12"})) == 0

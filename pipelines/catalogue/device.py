@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipelines.allotted import free_memory
+from pipelines.allotted import available_bytes
 from pipelines.catalogue.shape import Format, Shape
 
 
@@ -49,7 +49,7 @@ def this_device() -> Device:
     if device.type == "cuda":
         free = int(torch.cuda.mem_get_info(device)[0])
         return Device(torch.cuda.get_device_name(device), free, form, torch.cuda.device_count())
-    free = free_memory()
+    free = available_bytes()
     if device.type == "mps":
         return Device("Apple GPU", min(free, int(torch.mps.recommended_max_memory())), form)
     return Device("CPU", free, form, has_own_head=should_pack_float(device, dtype))

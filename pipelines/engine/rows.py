@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pipelines.allotted import free_memory
+from pipelines.allotted import available_bytes
 
 ROWS = (8, 4, 2)
 CPU_ROWS = 4
@@ -60,4 +60,4 @@ def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what torch keeps, as of weights that are held in eight bits now, is free too
         return int(torch.cuda.mem_get_info(device)[0])
-    return free_memory()
+    return available_bytes()
