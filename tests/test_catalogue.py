@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +19,10 @@ from benchmarks.fits import SHAPES, cache_bytes, count_parameters
 from pipelines.__main__ import main
 from pipelines.catalogue.choosing import choose
 from pipelines.catalogue.device import Device
+from pipelines.catalogue.forecast import _bytes_per_s
 from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import shape_of
-from pipelines.engine import LocalEngine
+from pipelines.engine import LocalEngine, placement, roofline
 from pipelines.engine.placement import SPREAD, choose_placement, must_spread
 from pipelines.models import Running, _told, load_engine
 from pipelines.page.models import is_shipped
@@ -251,6 +253,23 @@ def test_a_large_model_behind_a_small_one_has_all_threads(tmp_path: Path, monkey
     behind = choose_placement(tmp_path)
     torch.set_num_threads(before)
     assert behind == first
+
+
+def test_a_rate_is_measured_with_the_threads_of_a_large_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page offers large ones beside the shipped one, and told what they would give on the one thread of that."""
+    real, counts, before = roofline.best_s, set[int](), torch.get_num_threads()
+
+    def noted(work: Callable[[], object], device: torch.device) -> float:
+        counts.add(torch.get_num_threads())
+        return real(work, device)
+
+    monkeypatch.setattr(roofline, "best_s", noted)
+    monkeypatch.setattr(placement, "ALL_THREADS", 2)
+    torch.set_num_threads(1)
+    _bytes_per_s.__wrapped__(1)
+    behind = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert (counts, behind) == ({2}, 1)
 
 
 def test_an_apple_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,13 @@ def as_rate(rate: float) -> str:
 def _bytes_per_s(num_bytes: int) -> float:
     import torch  # takes seconds
 
-    from pipelines.engine.placement import device_of
+    from pipelines.engine.placement import ALL_THREADS, device_of
     from pipelines.engine.roofline import bandwidth
 
-    with torch.inference_mode():
-        return bandwidth(device_of(), num_bytes)
+    before = torch.get_num_threads()
+    torch.set_num_threads(ALL_THREADS)  # which it would have; a small one that is loaded has set one
+    try:
+        with torch.inference_mode():
+            return bandwidth(device_of(), num_bytes)
+    finally:
+        torch.set_num_threads(before)
