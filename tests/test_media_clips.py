@@ -406,6 +406,14 @@ def test_the_index_of_a_variable_rate(tmp_path: Path) -> None:
     assert clip.times_s == pytest.approx([time_ms / 1000 for time_ms in times_ms], abs=0.0011)
 
 
+def test_the_last_of_reordered_slides_stays_as_long_as_a_player_shows_it(tmp_path: Path) -> None:
+    """It stayed for as long as it is until another one is decoded."""
+    times_ms = range(0, 10_000, 2000)
+    clip = opened(write_clip(tmp_path / "slides.mp4", frames=5, times_ms=times_ms, size=(256, 192)), step=1)
+    assert clip.times_s == (0.0, 2.0, 4.0, 6.0, 8.0)
+    assert clip.duration_s == pytest.approx(8 + FRAME_S)
+
+
 def test_times_are_what_number_over_rate_gives(tmp_path: Path) -> None:
     """Rounded to tenths they are told to the model, and a last digit may turn 0.15 into 0.2."""
     clip = opened(write_clip(tmp_path / "a.mp4", rate=20), step=1)

@@ -22,6 +22,7 @@ from pipelines.types import UserError
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 _DEFAULT_RATE = Fraction(25)
 NUM_COMPARED = 64
@@ -132,9 +133,15 @@ def _from_packets(source: Source, name: str) -> Timeline | None:
     if keys != sorted(keys) or 2 * len(shown) <= len(stamps):
         return None
     unit_s = source.stream.time_base or 1 / _DEFAULT_RATE
-    last_s = float(last[1] * unit_s) or _mean_gap_s(shown, unit_s) or float(1 / _rate(source))
+    last_s = float(_stay(source.stream, *last) * unit_s) or _mean_gap_s(shown, unit_s) or float(1 / _rate(source))
     lead_s = 0.0 if is_avi else _lead_s(source, shown[0] * unit_s)
     return Timeline(shown, () if is_avi else keys, unit_s, last_s, counted=is_avi, lead_s=lead_s)
+
+
+def _stay(stream: VideoStream, stamp: int, duration: int) -> int:
+    """How long the last frame stays. Where frames are reordered, its packet tells when the next one is decoded."""
+    end = (stream.start_time or 0) + (stream.duration or 0)
+    return min(duration, end - stamp) if end > stamp else duration
 
 
 def _check_count(num_frames: int, name: str) -> None:
