@@ -188,6 +188,13 @@ def test_recordings_one_after_the_other(tmp_path: Path) -> None:
     assert clip.times_s == pytest.approx([number * FRAME_S for number in range(80)], abs=0.002)
 
 
+def test_a_short_recording_and_a_longer_one_behind_it(tmp_path: Path) -> None:
+    """Both begin with their only keyframe, at the same time: of what both have a time for, half was lost."""
+    path, longer = write_clip(tmp_path / "clip.ts", frames=15), write_clip(tmp_path / "longer.ts")
+    path.write_bytes(path.read_bytes() + longer.read_bytes())
+    assert numbers(opened(path, step=1)) == [*range(15), *range(40)]
+
+
 def test_animated_gif_is_a_clip(tmp_path: Path) -> None:
     frames = [Image.fromarray(coded_frame(number)) for number in range(5)]
     path = tmp_path / "moving.gif"

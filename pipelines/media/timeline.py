@@ -130,7 +130,7 @@ def _from_packets(source: Source, name: str) -> Timeline | None:
             stamps.append(stamp)
             last = max(last, (stamp, max(packet.duration or 0, 0)))
     shown = sorted(set(stamps))
-    if keys != sorted(keys) or 2 * len(shown) <= len(stamps):
+    if keys != sorted(set(keys)) or 2 * len(shown) <= len(stamps):
         return None
     unit_s = source.stream.time_base or 1 / _DEFAULT_RATE
     last_s = float(_stay(source.stream, *last) * unit_s) or _mean_gap_s(shown, unit_s) or float(1 / _rate(source))
