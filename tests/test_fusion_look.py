@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
-from pipelines.fusion import look_of, sample_frames
+from pipelines.fusion import SpanLook, look_of, sample_frames
 from pipelines.fusion.frames import frames_by_number, frames_by_rate
 from pipelines.fusion.resizing import clip_frames
 from pipelines.media import Look, open_media
@@ -67,6 +68,15 @@ def test_a_still_moment_gives_its_places_to_others() -> None:
     taken = frames_by_number(times, 6)
     assert len(taken) == 6
     assert {0, 4, 5, 9} <= set(taken)
+
+
+def test_a_span_begins_with_the_frame_that_is_shown_then() -> None:
+    """Of slides the one that fills most of a span was left out where another came up before its end."""
+    slides = [0.0, 10.0, 20.0, 30.0]
+    look = partial(SpanLook, num_frames=4, limits=Limits(4_096, 25_165_824))
+    spans = [(5, 12), (12, 15), (10, 20), (35, 40), (0, 40)]
+    chosen = [look(start_s, end_s).choose(slides, 40.0) for start_s, end_s in spans]
+    assert chosen == [[0, 1], [1], [1, 2], [3], [0, 1, 2, 3]]
 
 
 def test_no_frames_and_no_rate_are_refused() -> None:

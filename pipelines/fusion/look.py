@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -61,12 +62,11 @@ class SpanLook:
     may_move: ClassVar[bool] = True
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:  # noqa: ARG002
-        """The numbers of the frames to take; where none is shown first within the span, the one shown at its start."""
-        within = [number for number, time_s in enumerate(times_s) if self.start_s <= time_s <= self.end_s]
-        if not within:
-            return [max((number for number, time_s in enumerate(times_s) if time_s <= self.start_s), default=0)]
-        chosen = frames_by_number([times_s[number] for number in within], min(self.num_frames, len(within)))
-        return [within[number] for number in chosen]
+        """The numbers of the frames to take, of those shown within the span; the first came up by its start."""
+        first = max(0, bisect_right(times_s, self.start_s) - 1)
+        end = max(first + 1, bisect_right(times_s, self.end_s))
+        chosen = frames_by_number(times_s[first:end], self.num_frames)
+        return [first + number for number in chosen]
 
     def fit(self, rgb: NDArray[np.uint8], num_frames: int) -> NDArray[np.uint8]:
         """One of `num_frames` frames at the size at which it is seen; raises as `ClipLook.size`."""
