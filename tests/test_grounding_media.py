@@ -91,3 +91,11 @@ def test_a_place_knows_where_it_stands() -> None:
     assert second is not None
     assert answer[slice(*second)] == "<ref>dog</ref><box>(500,600),(700,800)</box>"
     assert [event.source for event in parse_grounding(answer).events] == [None]
+
+
+@pytest.mark.parametrize("answer", ["[[5.0, 8.0], [9, 9.5]]", "[5.0, 8.0]"])
+def test_bare_pairs_about_a_clip_may_be_times(answer: str) -> None:
+    """Asked when something happens, a model gave the ends of spans, which were drawn as points in a corner."""
+    assert not parse_grounding(answer, ["clip"], ends_s=[10.0]).regions
+    assert parse_grounding(answer, ["picture"]).regions
+    assert parse_grounding("[[512, 300]]", ["clip"], ends_s=[10.0]).regions

@@ -71,6 +71,11 @@ class Context:
         time_s = time_s if time_s is not None and self.naming.holds(media_index, time_s) else None
         return Region(clean_label(label), box, point, media_index, time_s, self.source)
 
+    def may_be_span(self, values: list[float]) -> bool:
+        """Whether two numbers that nothing calls a point may be times: of a clip, and within its length."""
+        medium = self.naming.current if self.media_index is None else self.media_index
+        return bool(self.naming.kinds) and self.naming.holds(medium, max(values))
+
     def event(self, one_s: float, other_s: float, label: str) -> Event:
         """A span with its ends in order and its label cleaned."""
         start_s, end_s = sorted((one_s, other_s))

@@ -97,7 +97,7 @@ class _Reader:
                 work.extend(reversed(self._listing(node, context)))
 
     def _listing(self, node: Listing, context: Context) -> list[tuple[Node, Context]]:
-        groups = _groups(node, context.bare) if node.is_closed else []
+        groups = _groups(node, context) if node.is_closed else []
         self.regions.extend(context.region(group, context.label) for group in groups if places.is_seen(group))
         inner = _in_listing(node, context)
         return [] if groups else [(item, inner) for item in node.items]
@@ -119,15 +119,16 @@ class _Reader:
         return nested
 
 
-def _groups(node: Listing, bare: Bare) -> list[list[float]]:
+def _groups(node: Listing, context: Context) -> list[list[float]]:
     """The places that a list is by itself."""
     if node.closer in _TAG_SIZES:
         return places.coordinates(node, _TAG_SIZES[node.closer])
     values = places.numbers(node.texts)
-    if not values or bare in ("none", "data"):
+    if not values or context.bare in ("none", "data"):
         return []
-    if bare == "any":
-        return places.chunks(values, 4) or places.chunks(values, 2)
+    if context.bare == "any":
+        pairs = (pair for pair in places.chunks(values, 2) if not context.may_be_span(pair))
+        return places.chunks(values, 4) or [*pairs]
     return [values] if len(values) == 4 and places.is_plausible_box(values) else []
 
 
