@@ -344,6 +344,7 @@ NOTHING = {
     "ratios": "Mix 2:1 to 3:1; it is 16:9 - 21:9.",
     "verses": "Genesis 1:1-2:3",
     "a length of time": "It waits for 3 to 5 seconds, and the pause lasts about 2-3 s.",
+    "a length told behind": "It is 3 to 5 seconds long, and 2-3 s later it turns. Es rollt 3 bis 5 Sekunden lang.",
     "a length in Chinese": "动作持续3到5秒。",
     "hours of a day": "Open 9:00 am - 5:30 pm.",
     "a box without an area": "It is [5, 5, 5, 5].",

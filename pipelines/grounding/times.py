@@ -62,7 +62,8 @@ _LASTING = re.compile(
     r"(?:\s+(?:about|around|roughly|approximately|another|only|just))?|持续|持續|历时|長さ)\s*$",
     re.IGNORECASE,
 )
-"""What makes of two numbers of seconds a length of time."""
+_LONG = re.compile(r"[^\S\r\n]{0,4}(?:long|later|apart|lang|später)\b", re.IGNORECASE)
+"""What makes of two numbers of seconds a length of time, before them or behind."""
 _REACH = 32
 _DECADE = re.compile(r"(?:1[0-9]|20)[0-9]0")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -166,9 +167,10 @@ def _is_range(found: re.Match[str], prose: str) -> bool:
 
 
 def _is_length(found: re.Match[str], prose: str) -> bool:
-    """Whether it is told how long something takes, and not when it is: "for 3 to 5 seconds"."""
+    """Whether it is told how long something takes, and not when it is: "for 3 to 5 seconds", "3 to 5 seconds long"."""
     is_plain = not (found["m1"] or found["m2"])
-    return is_plain and bool(_LASTING.search(prose, max(0, found.start() - _REACH), found.start()))
+    is_lasting = _LASTING.search(prose, max(0, found.start() - _REACH), found.start())
+    return is_plain and bool(is_lasting or _LONG.match(prose, found.end()))
 
 
 def _is_clear(found: re.Match[str], which: str) -> bool:
