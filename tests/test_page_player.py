@@ -19,11 +19,16 @@ AT_A_SECOND = """() => {
 """Of a clip that begins half a second late."""
 
 
-@pytest.fixture
-def late(tmp_path: Path) -> Path:
+def write_late(path: Path) -> Path:
     """A clip on disk whose first frame is at half a second, as where it was cut out of a longer one."""
     times_ms = [500 + 40 * number for number in range(50)]
-    return write_clip(tmp_path / "late.mp4", frames=50, times_ms=times_ms, size=(320, 240))
+    return write_clip(path, frames=50, times_ms=times_ms, size=(320, 240))
+
+
+@pytest.fixture
+def late(tmp_path: Path) -> Path:
+    """Such a clip, of which its player tells where it begins."""
+    return write_late(tmp_path / "late.mp4")
 
 
 @pytest.fixture
@@ -46,6 +51,15 @@ def test_a_clip_that_begins_late_is_sought_right_after_another_question(fast_pag
     say(page, "It turns.", late)
     page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
     ask_on(page)
+    page.locator("#chat").get_by_text("0:01", exact=True).click()
+    page.wait_for_function(AT_A_SECOND)
+
+
+def test_a_clip_whose_player_begins_at_0_is_sought_from_its_first_frame(fast_page: Page, tmp_path: Path) -> None:
+    """Of a Matroska file Chromium says 0, though its first frame is later, and all was sought early by that much."""
+    page = fast_page
+    say(page, "It turns at 0:01.", write_late(tmp_path / "late.mkv"))
+    page.wait_for_function("document.querySelector('#evidence video').readyState > 1")
     page.locator("#chat").get_by_text("0:01", exact=True).click()
     page.wait_for_function(AT_A_SECOND)
 

@@ -71,10 +71,10 @@ function zoom(number) {
   canvas.scrollIntoView({ block: "nearest" });
 }
 
-// The player's clock is the file's, which in a clip that was cut may begin later than at 0; its sound may lead the picture.
+// The player's clock is the file's, in which the first frame may come later than at 0, or behind a sound. That frame tells
+// when it comes; the player says where it begins, which may be 0 until then, and of some files is for good.
 // A player goes on into the next answer about its clip, without the attributes that it got here.
 const begins = new WeakMap(), wanted = new WeakMap();
-const beginOf = (player) => (begins.get(player) ?? 0) + Number(player.dataset.lead);
 
 function seek(timeS) {
   const section = panel()?.querySelector("video") ? panel() : element.querySelector("section:has(video)");
@@ -82,8 +82,8 @@ function seek(timeS) {
   if (!player) return;
   choose(section.dataset.medium);
   player.pause();
-  if (player.readyState) player.currentTime = timeS + beginOf(player);
-  else wanted.set(player, timeS);
+  wanted.set(player, timeS);
+  if (player.readyState) player.currentTime = timeS + (begins.get(player) ?? 0);
   showTime(section, timeS);
 }
 
@@ -140,14 +140,17 @@ element.addEventListener("keydown", (event) => {
   next.focus();
 });
 element.addEventListener("timeupdate", ({ target: player }) => {
-  showTime(player.closest("section"), player.currentTime - beginOf(player));
+  showTime(player.closest("section"), player.currentTime - (begins.get(player) ?? 0));
 }, true);
 element.addEventListener("error", ({ target }) => target.matches?.("video") && tellFailed(target), true);
+element.addEventListener("loadstart", ({ target: player }) => {
+  begins.delete(player);
+  player.requestVideoFrameCallback?.((_now, { mediaTime }) => wanted.has(player) || begins.set(player, mediaTime));
+}, true);
 element.addEventListener("loadedmetadata", ({ target: player }) => {
   tellFailed(player);
-  begins.set(player, player.currentTime);
-  if (wanted.has(player)) player.currentTime = wanted.get(player) + beginOf(player);
-  wanted.delete(player);
+  if (!begins.has(player)) begins.set(player, player.currentTime + Number(player.dataset.lead));
+  if (wanted.has(player)) player.currentTime = wanted.get(player) + begins.get(player);
 }, true);
 element.addEventListener("emptied", ({ target: player }) => wanted.delete(player), true);  // another clip's
 watch("value", () => all("video").forEach(tellFailed));
