@@ -204,6 +204,17 @@ def test_animated_gif_is_a_clip(tmp_path: Path) -> None:
     assert clip.times_s == pytest.approx([0.0, 0.1, 0.4, 0.5, 0.7])
 
 
+def test_a_gif_that_asks_for_more_than_browsers_do_is_timed_as_they_show_it(tmp_path: Path) -> None:
+    """Ten frames that last a second in every browser were told as a tenth of one."""
+    frames = [Image.fromarray(coded_frame(number)) for number in range(5)]
+    path = tmp_path / "fast.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[10, 20, 10, 0, 10])
+    clip = opened(path, step=1)
+    assert numbers(clip) == list(range(5))
+    assert clip.times_s == pytest.approx([0.0, 0.1, 0.12, 0.22, 0.32])
+    assert clip.duration_s == pytest.approx(0.42)
+
+
 def test_transparent_gif_is_over_white(tmp_path: Path) -> None:
     first, second = (Image.new("RGBA", (32, 32), (0, 0, 0, 0)) for _ in range(2))
     second.paste((255, 0, 0, 255), (0, 0, 16, 32))

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +74,7 @@ def read_timeline(open_clip: Opener, name: str) -> Timeline:
     frames, and takes a constant rate. Raises UserError for more than `MAX_CLIP_FRAMES`, and whatever `open_clip`
     raises.
     """
-    for read in (_from_index, _from_packets):
+    for read in (_from_index, _from_delays, _from_packets):
         with open_clip() as source:
             timeline = read(source, name)
         if timeline is not None:
@@ -109,6 +109,20 @@ def _from_index(source: Source, name: str) -> Timeline | None:
     last_s = float(max(0, end - stamps[-1]) * unit_s) or _mean_gap_s(stamps, unit_s) or float(1 / _rate(source))
     keys = [entry.timestamp for entry in entries if entry.is_keyframe]
     return Timeline(stamps, keys, unit_s, last_s, lead_s=_lead_s(source, stamps[0] * unit_s))
+
+
+def _from_delays(source: Source, name: str) -> Timeline | None:
+    """The times of a GIF as browsers show it: a frame that is to stay for a hundredth of a second stays for a tenth."""
+    if source.container.format.name != "gif":
+        return None
+    delays: list[int] = []
+    for packet in source.packets():
+        if packet.size:
+            _check_count(len(delays) + 1, name)
+            delays.append(packet.duration or 0)
+    stays = [delay if delay > 1 else 10 for delay in delays]
+    begins = [0, *accumulate(stays)][:-1]
+    return Timeline(begins, (), Fraction(1, 100), stays[-1] / 100 if stays else 0.0, counted=True)
 
 
 def _from_packets(source: Source, name: str) -> Timeline | None:
