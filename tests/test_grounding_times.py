@@ -115,5 +115,8 @@ def test_what_is_far_behind_the_end_of_a_clip_is_none_of_its_times() -> None:
         assert parse_grounding(answer, kinds, 0, [0.0, 12.0]) == Grounding()
         assert parse_grounding(answer, kinds, 0, [0.0, 0.0]).events
         assert parse_grounding(answer, ["clip", "clip"], 0, [12.0, 900.0]).events[0].media_index == 1
+    for answer in ("Between 0:01 and 5:00 it counts down.", '[{"start": 1, "end": 300, "label": "it counts down"}]'):
+        assert parse_grounding(answer, kinds, 0, [0.0, 12.0]) == Grounding()
+        assert parse_grounding(answer, ["clip", "clip"], 0, [12.0, 900.0]).events[0].media_index == 1
     assert parse_grounding(place, kinds, 0, [0.0, 12.0]) == CAT_A
     assert parse_grounding("It turns 0:13 - 0:15.", kinds, 0, [0.0, 12.0]).events == (Event(13, 15, "It turns", 1),)

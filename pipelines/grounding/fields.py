@@ -79,7 +79,7 @@ class Context:
     def event(self, one_s: float, other_s: float, label: str) -> Event:
         """A span with its ends in order and its label cleaned."""
         start_s, end_s = sorted((one_s, other_s))
-        medium = self.naming.clip(self.media_index, start_s, is_by_name=self.is_by_name)
+        medium = self.naming.clip(self.media_index, end_s, is_by_name=self.is_by_name)
         return Event(start_s, end_s, clean_label(label), medium, self.source)
 
 

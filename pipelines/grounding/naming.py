@@ -113,13 +113,13 @@ class Naming:
             return self.current
         return next((clip for clip in self._clips() if self.holds(clip, time_s)), self.current)
 
-    def clip(self, named: int | None, time_s: float, *, is_by_name: bool) -> int:
-        """The medium of a span at that time, where the answer `named` one.
+    def clip(self, named: int | None, end_s: float, *, is_by_name: bool) -> int:
+        """The medium of a span that ends then, where the answer `named` one.
 
         What is no clip has no times: an index is then one of something else, but what is called by its name is meant.
         """
         is_meant = named is not None and (is_by_name or self.is_clip(named))
-        return named if named is not None and is_meant else self.unnamed(time_s)
+        return named if named is not None and is_meant else self.unnamed(end_s)
 
     def _clips(self) -> Iterator[int]:
         order = [*range(self.current, len(self.kinds)), *range(min(self.current, len(self.kinds)))]

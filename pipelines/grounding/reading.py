@@ -65,7 +65,7 @@ def read(salvaged: Salvage, naming: Naming) -> Grounding:
         context = Context(may_be, root.label, media_index=named, is_by_name=is_by_name, naming=naming, source=source)
         reader.read(root.node, context)
     spans = reader.events or _told(salvaged, naming)
-    events = (event for event in spans if naming.holds(event.media_index, event.start_s))
+    events = (event for event in spans if naming.holds(event.media_index, event.end_s))
     return Grounding(tuple(places.without_repeats(reader.regions)), tuple(dict.fromkeys(events)))
 
 
@@ -75,7 +75,7 @@ def _told(salvaged: Salvage, naming: Naming) -> Iterator[Event]:
     for line, heading in naming.of_lines(lines):
         for sentence, (start_s, end_s, label) in times.told_spans(line):
             named = naming.of_sentence(sentence, heading)
-            yield Event(start_s, end_s, clean_label(label), naming.clip(named, start_s, is_by_name=True))
+            yield Event(start_s, end_s, clean_label(label), naming.clip(named, end_s, is_by_name=True))
 
 
 class _Reader:
