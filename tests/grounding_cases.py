@@ -126,6 +126,7 @@ BOXES = {
     "swapped corners": ('[{"bbox_2d": [300, 400, 100, 200], "label": "cat"}]', CAT_A),
     "outside the scale": ('[{"bbox_2d": [-5, 20, 1200, 99999], "label": "cat"}]', boxes(("cat", (0, 20, 1000, 1000)))),
     "fractions": ('[{"bbox_2d": [0.1, 0.25, 0.5, 1], "label": "cat"}]', boxes(("cat", (100, 250, 500, 1000)))),
+    "fractions a little off": ('[{"bbox_2d": [-0.01, 0.25, 0.5, 1.02]}]', boxes(("", (0, 250, 500, 1000)))),
     "whole zeros and ones are no fractions": ('[{"bbox_2d": [0, 0, 1, 1]}]', boxes(("", (0, 0, 1, 1)))),
     "box as an object": ('[{"bbox_2d": {"x1": 100, "y1": 200, "x2": 300, "y2": 400}, "label": "cat"}]', CAT_A),
     "corners in the item": ('[{"label": "cat", "xmin": 100, "ymin": 200, "xmax": 300, "ymax": 400}]', CAT_A),

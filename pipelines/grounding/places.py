@@ -127,7 +127,8 @@ def _around(points: Iterable[list[float]]) -> list[float]:
 
 
 def _on_scale(values: list[float]) -> list[float]:
-    is_fraction = all(0 <= value <= 1 for value in values) and any(value % 1 for value in values)
+    slack = _MARGIN / 1000
+    is_fraction = all(-slack <= value <= 1 + slack for value in values) and any(value % 1 for value in values)
     return [min(1000.0, max(0.0, value * 1000 if is_fraction else value)) for value in values]
 
 
