@@ -40,7 +40,7 @@ def traced(path: Path | None, record: Callable[[], Record | None]) -> Iterator[N
     if path is None:
         yield
         return
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # it tells of its start and its end otherwise
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # up to 5 it tells of its start and its end
     import torch
     from torch._C._profiler import _ExperimentalConfig
     from torch.profiler import ProfilerActivity, profile

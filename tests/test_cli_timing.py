@@ -41,10 +41,14 @@ def test_a_refused_question_has_its_times_and_its_sentence(tmp_path: Path, capsy
     assert '"none.png"' in shown.err.splitlines()[-1]
 
 
-def test_a_trace_holds_the_stages_and_what_torch_ran_in_them(picture: Path, tmp_path: Path) -> None:
+def test_a_trace_holds_the_stages_and_what_torch_ran_in_them(
+    picture: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Between its stages stood what torch tells of its profiler."""
     file = tmp_path / "trace.json"
     arguments = ["-q", QUESTION, "--thinking", "off", "--max-new-tokens", "4", "--trace", str(file)]
     assert main(["ask", str(picture), *arguments]) == 0
+    assert all(line.endswith(" ...") for line in capfd.readouterr().err.splitlines())
     events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
     stages = {event["name"]: event for event in events if event.get("cat") == "stage"}
     assert {"open", "vision", "prefill", "answer"} <= stages.keys()
