@@ -106,6 +106,7 @@ def _ask(options: argparse.Namespace) -> int:
                     told = whole_json(as_json(step)) if options.json else as_text(step, has_times=not options.timing)
                     console.finish(told)
         finally:
+            console.leave()
             if options.timing and console.record is not None:
                 table = timing_text(console.record, engine.roofline())
                 if options.json:
@@ -174,6 +175,12 @@ class _Console:
         """Print what comes after the reply."""
         self._clear()
         say(f"\n{text}" if self._channel else text)
+        self._channel = None
+
+    def leave(self) -> None:
+        """End the line of a reply that broke off: what is told next would follow in it, or wipe it off a terminal."""
+        if self._channel:
+            say("")
 
     @property
     def _end(self) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipelines.__main__ import main
 from pipelines.present.preview import FIRST_FRAME
+from tests.dialect_server import CUT, Stream, delta, dialect_server
 from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -261,6 +262,13 @@ def test_json_holds_a_name_that_is_no_text(picture: Path, capsys: pytest.Capture
     named = picture.rename(picture.with_name("caf\udce9.png"))
     assert main(["ask", str(named), "-q", "What is it?", "--thinking", "off", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["media"][0]["name"] == named.name
+
+
+def test_a_reply_that_breaks_off_keeps_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal the sentence of what went wrong was written over it."""
+    with dialect_server(Stream([delta({"content": "Two and"}), CUT])) as server:
+        assert main(["ask", "-q", "How many?", "--base-url", server.base_url]) == 2
+    assert capsys.readouterr().out == "Thought\nTwo and\n"
 
 
 def test_a_hub_id_that_cannot_be_had_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
