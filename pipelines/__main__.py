@@ -32,6 +32,7 @@ INTERRUPTED = 130
 CLOSED_PIPE = 141
 """As a shell tells of a program that a closed pipe ended."""
 HEADINGS: dict[Channel, str] = {"reasoning": "Thought", "answer": "Answer", "tool_call": "Tool call"}
+NO_THOUGHT = "The server told no thought apart: what stands above is the answer."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +105,7 @@ def _ask(options: argparse.Namespace) -> int:
                     console.tell(look_as_text(step))
                 elif isinstance(step, Result):
                     told = whole_json(as_json(step)) if options.json else as_text(step, has_times=not options.timing)
-                    console.finish(told)
+                    console.finish(told, has_answer=bool(step.answer))
         finally:
             console.leave()
             if options.timing and console.record is not None:
@@ -171,9 +172,11 @@ class _Console:
         say(f"\n\n{text}", end="")
         self._channel = "tool_call"
 
-    def finish(self, text: str) -> None:
-        """Print what comes after the reply."""
+    def finish(self, text: str, *, has_answer: bool) -> None:
+        """Print what comes after the reply; what was taken for a thought up to its end may be the answer."""
         self._clear()
+        if has_answer and self._channel == "reasoning":
+            text = f"\n{NO_THOUGHT}\n{text}"
         say(f"\n{text}" if self._channel else text)
         self._channel = None
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines.__main__ import main
 from pipelines.present.preview import FIRST_FRAME
-from tests.dialect_server import CUT, Stream, delta, dialect_server
+from tests.dialect_server import CUT, Stream, delta, dialect_server, said
 from tests.media_makers import write_clip
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -262,6 +262,14 @@ def test_json_holds_a_name_that_is_no_text(picture: Path, capsys: pytest.Capture
     named = picture.rename(picture.with_name("caf\udce9.png"))
     assert main(["ask", str(named), "-q", "What is it?", "--thinking", "off", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["media"][0]["name"] == named.name
+
+
+def test_an_answer_that_a_server_does_not_tell_from_a_thought(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that models without a thought say stood under "Thought", and nothing told that it was the answer."""
+    with dialect_server(Stream(said("Two", "."))) as server:
+        assert main(["ask", "-q", "How many?", "--base-url", server.base_url]) == 0
+    told = "Thought\nTwo.\n\nThe server told no thought apart: what stands above is the answer.\n"
+    assert capsys.readouterr().out.startswith(told)
 
 
 def test_a_reply_that_breaks_off_keeps_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:
