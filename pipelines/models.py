@@ -41,8 +41,8 @@ class Running:
 
     @property
     def is_remote(self) -> bool:
-        """Whether a server runs it."""
-        return self.engine == "openai" or bool(self.base_url)
+        """Whether a server runs it; an empty address was meant to be one."""
+        return self.engine == "openai" or self.base_url is not None
 
 
 def load_engine(name: str, running: Running | None = None, tell: Callable[[str], None] = _silently) -> Engine:
@@ -51,7 +51,7 @@ def load_engine(name: str, running: Running | None = None, tell: Callable[[str],
     Raises UserError for an unknown name, a checkpoint or a server that cannot be had, or what the device has not.
     """
     running = running or Running()
-    if running.engine == "reference" and running.base_url:
+    if running.engine == "reference" and running.is_remote:
         raise UserError("The reference runs here and asks no server: leave out --base-url, or --engine reference.")
     if running.is_remote:
         return _connect(name, running.base_url or os.environ.get("OPENAI_BASE_URL"), running.timeout_s)

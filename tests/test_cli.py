@@ -153,12 +153,15 @@ def test_a_wrong_file_is_one_sentence_and_exit_code_2(
             "The reference runs here and asks no server",
             id="reference at a server",
         ),
+        pytest.param(["-q", "Hello", "--base-url", ""], "Which server is to answer?", id="empty address"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where the address of a server was empty, as of a variable that nobody set, the shipped model answered."""
     monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     assert main(["ask", *arguments]) == 2
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
