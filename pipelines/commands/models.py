@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipelines.catalogue.choosing import TOKENS, VISITORS, here
 from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
@@ -13,7 +12,7 @@ from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape, gigabytes
 from pipelines.commands.output import aligned, say
-from pipelines.disk import expanded
+from pipelines.disk import expanded, resolved
 from pipelines.types import Sampling, UserError
 
 NOTHING = "–"
@@ -66,7 +65,7 @@ def table(num_tokens: int, num_visitors: int, folders: list[str]) -> str:
 
     device = this_device()
     models = [KnownModel(DEMO, "", model_in(DEMO_FOLDER, DEMO).shape), *KNOWN]
-    models += [model_in(expanded(folder), Path(folder).name) for folder in folders]
+    models += [model_in(folder, resolved(folder).name) for folder in map(expanded, folders)]
     rows = [HEAD]
     for model in models:
         shape, held = model.shape, device.held(model.shape)
