@@ -272,7 +272,9 @@ def test_an_answer_that_a_server_does_not_tell_from_a_thought(capsys: pytest.Cap
     with dialect_server(Stream(said("Two", "."))) as server:
         assert main(["ask", "-q", "How many?", "--base-url", server.base_url]) == 0
     told = "Thought\nTwo.\n\nThe server told no thought apart: what stands above is the answer.\n"
-    assert capsys.readouterr().out.startswith(told)
+    shown = capsys.readouterr().out
+    assert shown.startswith(told)
+    assert "  tokens: 0 reasoning, 2 answer\n" in shown
 
 
 def test_a_reply_that_breaks_off_keeps_its_last_line(capsys: pytest.CaptureFixture[str]) -> None:

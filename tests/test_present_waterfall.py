@@ -178,9 +178,11 @@ def test_what_is_given_can_be_downloaded() -> None:
 
 
 def test_a_server_is_timed_from_here() -> None:
+    """One that does not tell how long the prompt was had one of 0 tokens."""
     told = record(engine=EngineInfo("m", "vLLM", "", 0, server="http://127.0.0.1:1/v1"))
     assert "timed from here" in waterfall_html(told)
     assert dict(figures(told))["prompt"] == "20 tokens"
+    assert "prompt" not in dict(figures(replace(told, tokens=replace(told.tokens, text=0))))
 
 
 def test_a_gpu_that_is_lent_is_timed_by_the_process_that_holds_it() -> None:

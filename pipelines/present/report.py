@@ -55,8 +55,10 @@ def _times(result: Result) -> str:
             rows.append(f"  {stage:<8}{timing.stage_ms[stage]:>10.1f} ms{f'{speed:>10.1f} tok/s' if speed else ''}")
     first = timing.time_to_first_token_ms
     rows.append(f"  {'total':<8}{timing.total_ms:>10.1f} ms{'' if first is None else f'   first token {first:.1f} ms'}")
-    prompt = f"{tokens.text} prompt" if engine.server else f"{tokens.text} text, {tokens.visual} visual"
-    rows.append(f"  tokens: {prompt}, {tokens.reasoning} reasoning, {tokens.answer} answer")
+    prompt = f"{tokens.text} text, {tokens.visual} visual, "
+    if engine.server:  # which may not tell
+        prompt = f"{tokens.text} prompt, " if tokens.text else ""
+    rows.append(f"  tokens: {prompt}{tokens.reasoning} reasoning, {tokens.answer} answer")
     rows.append(f"  {engine.model} on {engine.place}, timed by {timing.clock}")
     rows += [f" {told}"] if (told := reported(result)) else []
     return "\n".join(rows)

@@ -197,9 +197,9 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
-def _prompt(record: Record) -> str:
-    if record.engine.server:  # it counts them as one
-        return f"{record.tokens.text:,} tokens"
+def _prompt(record: Record) -> str | None:
+    if record.engine.server:  # it counts them as one, where it tells
+        return f"{record.tokens.text:,} tokens" if record.tokens.text else None
     return f"{record.tokens.text:,} text + {record.tokens.visual:,} visual tokens"
 
 
