@@ -20,7 +20,7 @@ if __name__ == "__main__":
 
 from pipelines.commands import batch, compare, doctor, models
 from pipelines.commands.output import Unread, harmless, open_streams, say, whole_json
-from pipelines.options import add_model, add_settings, check_apart, load_chosen, settings_of
+from pipelines.options import add_model, add_price, add_settings, check_apart, load_chosen, settings_of
 from pipelines.present.figures.timing_text import timing_text
 from pipelines.present.report import as_json, as_text, look_as_text
 from pipelines.present.status import DOING
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--timing", action="store_true", help="print where the time went (with --json to stderr)")
     ask.add_argument("--trace", type=Path, metavar="FILE", help="write a Chrome trace, kernels included; it is slower")
     add_settings(ask)
+    add_price(ask, "of the machine, to tell with --timing what the request cost")
     ask.set_defaults(run=_ask)
     many = commands.add_parser("batch", help="ask about every picture and clip of a folder or a list")
     batch.add_command(many)

@@ -83,7 +83,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
     add("--seed", type=int, default=0, help="of the sampling")
     add("--system", default="", metavar="TEXT", help="comes before every question, as what the model is to be like")
-    add("--price-per-hour", type=price, default=0.0, metavar="P", help="of the machine, to tell what a request cost")
+    parser.set_defaults(price_per_hour=Settings.price_per_hour)  # asked for by `add_price` alone
+
+
+def add_price(parser: argparse.ArgumentParser, told: str) -> None:
+    """What the machine costs, where a command has a place to tell what came of it."""
+    parser.add_argument("--price-per-hour", type=price, default=Settings.price_per_hour, metavar="P", help=told)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

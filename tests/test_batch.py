@@ -217,6 +217,13 @@ def test_a_wrong_call_is_one_sentence(
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_no_price_is_asked_for_where_no_cost_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It went into the settings of each line, and nothing came of it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", str(folder), "-q", "What?", "--out", "r.jsonl", "--price-per-hour", "2"])
+    assert "unrecognized arguments: --price-per-hour 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -24,7 +24,7 @@ from pipelines.batch.lines import why
 from pipelines.commands.output import aligned, say, whole_json
 from pipelines.compare.pairs import Pair, Reply, answer_of
 from pipelines.compare.places import check, load
-from pipelines.options import add_settings, add_weights, price, settings_of
+from pipelines.options import add_price, add_settings, add_weights, price, settings_of
 from pipelines.present.figures.rates import cost_of, decode_rate, in_digits
 from pipelines.present.told import Told, told
 from pipelines.types import Result, Settings
@@ -80,6 +80,7 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print a line of JSON for each question instead of the table")
     add_weights(parser)
     add_settings(parser)
+    add_price(parser, "of the machine, to tell below the table what an answer cost; --prices where theirs differ")
 
 
 def run_command(options: argparse.Namespace) -> int:
