@@ -69,7 +69,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add("--max-thinking-tokens", type=positive, metavar="N", help="then the answer begins")
     add("--fps", type=positive_number, default=Settings.sample_fps, help="frames a second taken from a clip")
     add("--frames", type=positive, metavar="N", help="just so many of a clip, instead of --fps")
-    add("--max-frames", type=positive, default=Settings.max_frames, metavar="N", help="with --fps")
+    add("--max-frames", type=positive, default=Settings.max_frames, metavar="N", help="of a clip at most")
     add(
         "--max-clip-tokens",
         type=positive,
