@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +47,23 @@ def test_a_file_of_results_has_one_writer_one_model_and_one_way_of_asking(tmp_pa
 
 
 def test_a_retry_that_is_refused_keeps_the_errors_and_one_that_is_not_keeps_the_link(tmp_path: Path) -> None:
-    """It dropped them before it saw that they were asked with other settings, and put a file where a link was."""
+    """It dropped them before it saw that they were asked with other settings, and put a file where a link was.
+
+    Those about other files, as of another folder, were dropped too, and not asked about.
+    """
     item, link = Item("a.png", tmp_path / "a.png", "What?"), tmp_path / "link.jsonl"
     link.symlink_to(tmp_path / "r.jsonl")
     with Results(link, Settings()) as results:
         results.append(failed(item, "demo", Settings(), "No."))
+        results.append(failed(replace(item, file="b.png"), "demo", Settings(), "No."))
     with pytest.raises(UserError, match="with other settings"):
-        Results(link, Settings(thinking=False), retry=True)
-    assert len(lines_of(tmp_path / "r.jsonl")) == 1
-    with Results(link, Settings(), retry=True) as results:
-        assert (results.left([item]), results.num_errors) == ([item], 0)
+        Results(link, Settings(thinking=False)).drop_errors([item])
+    assert len(lines_of(tmp_path / "r.jsonl")) == 2
+    with Results(link, Settings()) as results:
+        results.drop_errors([item])
+        assert (results.left([item]), results.num_errors) == ([item], 1)
     assert link.is_symlink()
-    assert lines_of(tmp_path / "r.jsonl") == []
+    assert [line["file"] for line in lines_of(tmp_path / "r.jsonl")] == ["b.png"]
 
 
 def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> None:
@@ -96,14 +102,15 @@ def test_what_a_full_disk_cuts_off_is_not_left_beside_what_was_there(tmp_path: P
             write_whole(path, "x" * 1000)
     assert list(tmp_path.iterdir()) == [table]
     assert table.read_text() == "before"
-    path, line = tmp_path / "r.jsonl", failed(Item("a", Path("a"), "What?"), "demo", Settings(), "No.")
+    path, item = tmp_path / "r.jsonl", Item("a", Path("a"), "What?")
+    line = failed(item, "demo", Settings(), "No.")
     answer: Any = {**line, "error": None, "answer": "x" * 1000}
     with Results(path, Settings()) as results:
         results.append(answer)
         results.append(line)
     whole = path.read_bytes()
-    with full_disk(), pytest.raises(UserError, match="cannot be written"):
-        Results(path, Settings(), retry=True)
+    with full_disk(), pytest.raises(UserError, match="cannot be written"), Results(path, Settings()) as results:
+        results.drop_errors([item])
     assert path.read_bytes() == whole
     assert sorted(tmp_path.iterdir()) == [path, table]
 

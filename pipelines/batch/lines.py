@@ -84,11 +84,11 @@ def answered(item: Item, settings: Settings, told: Told, marked: list[str]) -> A
 class Results:
     """The file of a batch's results: what is done already, and the place for what is to come.
 
-    It is locked while it is open. `retry` drops the lines that are errors. Raises UserError where it is in use,
-    holds something else or answers with other settings, or cannot be written.
+    It is locked while it is open. Raises UserError where it is in use, holds something else or answers with other
+    settings, or cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Settings, *, retry: bool = False) -> None:
+    def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
         self._asked: Asked = json.loads(json.dumps(asked_of(settings)))
         self.done: dict[Key, int | None] = {}
@@ -98,9 +98,6 @@ class Results:
         try:
             self._cut_off_rest()
             self._read()
-            if retry and self.num_errors:  # what is refused is left as it is
-                self._drop_errors()
-                self._read()
         except BaseException:
             self._file.close()
             raise
@@ -119,6 +116,30 @@ class Results:
             yield from map(_line_of, self._file)
         except (ValueError, KeyError, TypeError) as error:
             raise self._foreign() from error
+
+    def drop_errors(self, items: Sequence[Item]) -> None:
+        """Write the file anew without the errors of these items; until it is whole, the old one stays."""
+        if not self.num_errors:
+            return
+        place = self._path.resolve()  # a link stays one
+        fresh, again = place.with_name(f"{place.name}.new"), {(item.file, item.question) for item in items}
+        try:
+            with fresh.open("wb") as file:
+                file.writelines(
+                    _bytes_of(line)
+                    for line in self.lines()
+                    if line["error"] is None or (line["file"], line["question"]) not in again
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            self._file.close()
+            fresh.replace(place)
+        except OSError as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise self._unwritable() from error
+        self._file = self._open()
+        self._read()
 
     def left(self, items: Sequence[Item]) -> list[Item]:
         """The items that are not done. Raises UserError where the answer about one is that about another file."""
@@ -182,23 +203,6 @@ class Results:
             if not last.startswith(START[: len(last)]):
                 raise self._foreign()
             self._file.truncate(size - len(last))
-
-    def _drop_errors(self) -> None:
-        """Write the file anew without its errors; until it is whole, the old one stays."""
-        place = self._path.resolve()  # a link stays one
-        fresh = place.with_name(f"{place.name}.new")
-        try:
-            with fresh.open("wb") as file:
-                file.writelines(_bytes_of(line) for line in self.lines() if line["error"] is None)
-                file.flush()
-                os.fsync(file.fileno())
-            self._file.close()
-            fresh.replace(place)
-        except OSError as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            raise self._unwritable() from error
-        self._file = self._open()
 
     def _unwritable(self) -> UserError:
         return UserError(f'"{self._path.name}" cannot be written: check its folder and the free disk space.')

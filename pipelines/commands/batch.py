@@ -47,7 +47,9 @@ def run_command(options: argparse.Namespace) -> int:
     items = find_items(options.source, options.question, options.marked)
     written = {f"--{name}": getattr(options, name) for name in ("out", "csv", "coco", "marked")}
     check_apart(written, [options.source, *(item.path for item in items)])
-    with Results(options.out, settings, retry=options.retry) as results:
+    with Results(options.out, settings) as results:
+        if options.retry:
+            results.drop_errors(items)
         left = results.left(items)
         num_before = len(items) - len(left)
         if left:
