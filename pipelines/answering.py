@@ -220,8 +220,7 @@ class Answering:
         return self._reply.counts(self._inputs, self._num_before, kept, reported)
 
     def _current(self) -> int:
-        counts = [len(turn.media) for turn in self._request.history] + [len(self._request.media)]
-        return subject(counts, self._request.about)
+        return subject([*self._request.history, self._request])
 
     def _open(self, number: int, path: Path) -> Media:
         self._enter(Work("open", medium=number))

@@ -133,7 +133,7 @@ class Round:
     @property
     def turn(self) -> Turn:
         """The exchange as the model is told it: without the reasoning."""
-        return Turn(self.draft.question, self.draft.files, self.reply.answer)
+        return Turn(self.draft.question, self.draft.files, self.reply.answer, self.draft.about)
 
 
 def files_of(rounds: Sequence[Round]) -> tuple[Path, ...]:
@@ -143,6 +143,6 @@ def files_of(rounds: Sequence[Round]) -> tuple[Path, ...]:
 
 def subjects(rounds: Sequence[Round]) -> Iterator[int]:
     """The medium that each question is about."""
-    counts = [len(past.draft.files) for past in rounds]
-    for at, past in enumerate(rounds):
-        yield subject(counts[: at + 1], past.draft.about)
+    turns = [past.turn for past in rounds]
+    for at in range(len(turns)):
+        yield subject(turns[: at + 1])

@@ -127,21 +127,25 @@ def test_marks_lie_on_their_own_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_media", "num_new", "marked", "shown"),
+    ("num_media", "num_new", "marked", "subject", "shown"),
     [
-        pytest.param(3, 1, (), [2], id="what came with the question"),
-        pytest.param(3, 1, (0,), [0, 2], id="and what has a mark"),
-        pytest.param(3, 0, (), [2], id="the last one where nothing is new"),
-        pytest.param(3, 0, (1,), [1], id="only what has a mark"),
-        pytest.param(1, 1, (7,), [0], id="a place in a picture that is not there"),
+        pytest.param(3, 1, (), 2, [2], id="what came with the question"),
+        pytest.param(3, 1, (0,), 2, [0, 2], id="and what has a mark"),
+        pytest.param(3, 1, (), 1, [1, 2], id="and what has the part that came"),
+        pytest.param(3, 0, (), 1, [1], id="what it is about where nothing is new"),
+        pytest.param(3, 0, (1,), 2, [1], id="only what has a mark"),
+        pytest.param(1, 1, (7,), 0, [0], id="a place in a picture that is not there"),
+        pytest.param(2, 0, (), 7, [1], id="about a picture that is not there"),
     ],
 )
-def test_media_worth_a_look(num_media: int, num_new: int, marked: tuple[int, ...], shown: list[int]) -> None:
-    assert shown_media(num_media, num_new, marked) == shown
+def test_media_worth_a_look(
+    num_media: int, num_new: int, marked: tuple[int, ...], subject: int, shown: list[int]
+) -> None:
+    assert shown_media(num_media, num_new, marked, subject) == shown
 
 
 def test_what_the_question_points_at_is_in_front() -> None:
-    html = evidence_html(result(picture(name="a.png"), picture(name="part.png")), Given(1, about=0))
+    html = evidence_html(result(picture(name="a.png"), picture(name="part.png")), Given(1, subject=0))
     assert re.findall(r'aria-selected="(\w+)" tabindex="-?\d">(.*?)<', html) == [
         ("true", "Picture 1"),
         ("false", "Picture 2"),

@@ -54,7 +54,7 @@ def test_the_pane_is_drawn_as_it_was(archive: Archive, tmp_path: Path, picture: 
     result = told(files)
     again = kept(archive, [Round(Draft("Where?", files), Reply.of(result))], shelf.folder)
     pane, answered = reopened(again, shelf)
-    given = Given(2, None, again[0].draft.files, shelf, seen_pixels)
+    given = Given(2, 0, again[0].draft.files, shelf, seen_pixels)
     assert pane == evidence_html(result, given)
     assert "blue square" in pane
     assert answered is not None
@@ -108,6 +108,9 @@ def test_the_last_answer_is_shown_with_the_files_of_all(
     assert [region.media_index for region in answered.grounding.regions] == [0]
     assert answered.request.history == (again[0].turn,)
     assert pane.count("<section") == 2
+    pane, _ = reopened([*again, Round(Draft("And now?"), Reply("It stays."))], Shelf(tmp_path / "uploads"))
+    assert "<h2>Clip 1 " in pane, "the question after it is about the same clip, and not about the part"
+    assert pane.count("<section") == 1
 
 
 def test_of_many_frames_those_are_opened_that_are_shown(archive: Archive, tmp_path: Path) -> None:

@@ -160,8 +160,13 @@ def test_a_place_belongs_to_the_picture_that_came_last(checkpoint: Checkpoint, p
         request = Request("Where?", () if history else (picture,), Settings(thinking=False), history)
         (region,) = result_of(request, engine).grounding.regions
         assert region.media_index == media_index
-    pointed = Request("Where?", (picture,), Settings(thinking=False), turns, about=1)
-    assert result_of(pointed, engine).grounding.regions[0].media_index == 1
+    pointed = Request("Where?", (picture,), Settings(thinking=False), turns, about=0)
+    assert result_of(pointed, engine).grounding.regions[0].media_index == 0
+    followed = (*turns, Turn("What is in this region?", (picture,), "A circle.", about=0))
+    later = Request(
+        "Where?", (), Settings(thinking=False), followed
+    )  # its places were drawn on the part that was cut out
+    assert result_of(later, engine).grounding.regions[0].media_index == 0
 
 
 def test_a_question_about_no_picture_needs_none(checkpoint: Checkpoint) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from pipelines.conversation import subjects
 from pipelines.fusion import seen_pixels
 from pipelines.page import components as parts
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
@@ -76,8 +77,8 @@ def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: No
     seen, times = session.drawn or (evidence.EMPTY, waterfall.EMPTY)
     result = session.result
     if result is not None:
-        about, shelf = session.rounds[-1].draft.about, Shelf(uploads())
-        given = evidence.Given(session.num_new_media, about, session.files, shelf, seen_pixels)
+        *_, current = subjects(session.rounds)
+        given = evidence.Given(session.num_new_media, current, session.files, Shelf(uploads()), seen_pixels)
         try:
             seen = evidence.evidence_html(result, given)
         except UserError as error:

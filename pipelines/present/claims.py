@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Claimed:
-    """One answer: its round, all files of the conversation up to it, and what it names in them."""
+    """One answer: its round, the medium it is about, all files up to it, and what it names in them."""
 
     round: Round
+    subject: int
     files: tuple[Path, ...]
     probes: tuple[Probe, ...]
     grounding: Grounding
@@ -57,7 +58,7 @@ class Claimed:
     def shown(self) -> list[int]:
         """The media that the page showed with the answer."""
         draft = self.round.draft
-        return shown_media(len(self.files), len(draft.files), self.grounding.media_indices, draft.about)
+        return shown_media(len(self.files), len(draft.files), self.grounding.media_indices, self.subject)
 
     @property
     def annotated(self) -> list[Annotated]:
@@ -76,12 +77,12 @@ def claims(rounds: Sequence[Round]) -> list[Claimed]:
     found: list[Claimed] = []
     files: tuple[Path, ...] = ()
     probes: tuple[Probe, ...] = ()
-    for past, about in zip(rounds, subjects(rounds), strict=True):
+    for past, current in zip(rounds, subjects(rounds), strict=True):
         files += past.draft.files
         probes += tuple(probe(path) for path in past.draft.files)
         kinds, ends_s = [item.kind for item in probes], [item.duration_s for item in probes]
-        grounding = parse_grounding(past.reply.answer, kinds, about, ends_s)
-        found.append(Claimed(past, files, probes, grounding))
+        grounding = parse_grounding(past.reply.answer, kinds, current, ends_s)
+        found.append(Claimed(past, current, files, probes, grounding))
     return found
 
 

@@ -50,13 +50,13 @@ class Exhibit:
 class Given:
     """What a pane is drawn from besides the result.
 
-    The last `num_new_media` media came with the question, and it points at a part of `about`. `files` are those of all
+    The last `num_new_media` media came with the question, which is about the medium `subject`. `files` are those of all
     media, in their order, and `shelf` is where the page finds them; without these, pictures are reduced and lie in the
     page itself, and no clip plays. `seen_pixels` gives what the model got of a medium; without it that is not shown.
     """
 
     num_new_media: int
-    about: int | None = None
+    subject: int = 0
     files: tuple[Path, ...] = ()
     shelf: Shelf | None = None
     seen_pixels: SeenPixels | None = None
@@ -68,8 +68,8 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
         return EMPTY
     marks = numbered(result.grounding.regions)
     named = result.grounding.media_indices
-    shown = shown_media(len(result.media), given.num_new_media, named, given.about)
-    in_front = shown[-1] if given.about is None else given.about
+    shown = shown_media(len(result.media), given.num_new_media, named, given.subject)
+    in_front = given.subject if given.subject in shown else shown[-1]
     first = next((index for index in shown if any(mark.region.media_index == index for mark in marks)), in_front)
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
     bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
@@ -80,9 +80,14 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
-def shown_media(num_media: int, num_new: int, named: Iterable[int], about: int | None = None) -> list[int]:
-    """The media worth a look: those of the question and the one it is about, those `named`, and never none."""
-    wanted = {*range(num_media - num_new, num_media), *named, about}
+def shown_media(num_media: int, num_new: int, named: Iterable[int], subject: int) -> list[int]:
+    """The media worth a look, never none: those of the question and those `named`.
+
+    The `subject` is shown too where the question brought other media, and where nothing is named.
+    """
+    wanted = {*range(num_media - num_new, num_media), *named}
+    if num_new or not wanted:
+        wanted.add(subject)
     return [index for index in range(num_media) if index in wanted] or [*range(num_media)][-1:]
 
 

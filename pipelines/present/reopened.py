@@ -45,7 +45,7 @@ def _drawn(rounds: Sequence[Round], shelf: Shelf) -> tuple[str, Answered]:
     draft, reply = last.round.draft, last.round.reply
     exhibit = Exhibit(media, tuple(one.sight for one in seen), last.grounding, reply.answer)
     about = draft.about if draft.about is not None and draft.about < len(media) else None
-    given = Given(len(draft.files), about, last.files, shelf, seen_pixels if _are_whole(media, seen) else None)
+    given = Given(len(draft.files), last.subject, last.files, shelf, seen_pixels if _are_whole(media, seen) else None)
     turns = tuple(past.turn for past in rounds[:-1])
     request = Request(draft.question, draft.files, Settings(), turns, about=about)
     times_s = {number: item.times_s for number, item in enumerate(media) if isinstance(item, Clip)}

@@ -67,7 +67,9 @@ def drawn_html(comparison: Comparison, shelf: Shelf | None) -> str:
     marks = [mark for name, reply in replies for mark in numbered(regions_of(reply)[:MAX_DRAWN], name)]
     events = [reply.grounding.events if isinstance(reply, Result) else () for reply in (pair.first, pair.second)]
     named = {mark.region.media_index for mark in marks} | {event.media_index for event in chain(*events)}
-    figures = "".join(_medium_html(index, media, marks, events, shelf) for index in shown_media(len(media), 0, named))
+    figures = "".join(
+        _medium_html(index, media, marks, events, shelf) for index in shown_media(len(media), 0, named, 0)
+    )
     return f"{figures}{_places_html(marks, pair)}"
 
 

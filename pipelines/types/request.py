@@ -107,11 +107,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Turn:
-    """An earlier exchange: the question, the media files that came with it, and the answer without its reasoning."""
+    """An earlier exchange: the question, the media files that came with it, and the answer without its reasoning.
+
+    `about` is the medium that the question says it is about.
+    """
 
     question: str
     media: tuple[Path, ...]
     answer: str
+    about: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,11 @@ class Request:
         return tuple(path for turn in self.history for path in turn.media) + self.media
 
 
-def subject(counts: Sequence[int], about: int | None) -> int:
-    """The medium that the last of some questions is about: the one it says, or the first of those that came last.
+def subject(asked: Sequence[Turn | Request]) -> int:
+    """The medium that the last of some questions is about: the one it says, or the first that came with it.
 
-    `counts` are the files that came with each question; media count from 0 over all of them.
+    One that neither says it nor brings any is about what the question before it was about. Media count from 0 over all.
     """
-    last = max((at for at, count in enumerate(counts) if count), default=0)
-    return sum(counts[:last]) if about is None else about
+    last = max((at for at, one in enumerate(asked) if one.media or one.about is not None), default=0)
+    about = asked[last].about
+    return sum(len(one.media) for one in asked[:last]) if about is None else about
