@@ -123,7 +123,8 @@ def replied(reply: Reply, current: int = 0) -> list[ChatMessage]:
     """
     shown = chain(reply.looks)
     if reply.reasoning.strip():
-        shown.append(thought(reply.reasoning, reply.thought_s, reply.num_thought_tokens))
+        took = () if reply.looks else (reply.thought_s, reply.num_thought_tokens)  # all of its thoughts together
+        shown.append(thought(reply.reasoning, *took))
         if reply.thought_end is not None:
             shown.append(said(f"*{THOUGHT_ENDS[reply.thought_end]}*"))
     if reply.answer.strip():
