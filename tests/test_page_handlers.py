@@ -124,6 +124,20 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
 
 
+def test_a_question_about_a_part_is_compared_with_the_picture_that_it_is_a_part_of() -> None:
+    """Both models got the cut-out alone, with the place that it has in the whole."""
+    whole, part = Path("whole.png"), Path("part.png")
+    session = Session(rounds=[Round(Draft("What is it?", (whole,)), Reply("A circle."))])
+    for draft, files in (
+        (Draft("In this region: Why?", (part,), 0), [whole, part]),
+        (Draft("And here?", (part,)), [part]),
+        (Draft("Why?"), [whole]),
+    ):
+        rounds = [*session.rounds, Round(draft, Reply("So it is."))]
+        filled = page_compare.filled(EMPTY, EMPTY, Session(rounds=rounds))
+        assert [Path(file["path"]).name for file in filled.value["files"]] == [path.name for path in files]
+
+
 def compared(engine: ScriptedEngine, *prices: float | None, files: Sequence[str] = ()) -> tuple[Comparison, Session]:
     """Two questions to the same model, with the price of the settings at 5, as far as they come with nobody there."""
     host, comparison, session = Host.of(Model(engine=engine)), Comparison(), Session()

@@ -158,7 +158,8 @@ def filled(chat: dict[str, Any] | None, own: dict[str, Any] | None, session: Ses
         return gr.skip()
     if not draft.question.strip() and not draft.files and session.rounds:
         draft = session.rounds[-1].draft
-        draft = draft if draft.files else Draft(draft.question, session.files)
+        is_whole = draft.files and draft.about is None  # else what it is about came before
+        draft = draft if is_whole else Draft(draft.question, session.files)
     return gr.MultimodalTextbox(value=composed(draft))
 
 
