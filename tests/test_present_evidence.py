@@ -229,6 +229,12 @@ def test_several_media_have_tabs_and_the_one_with_marks_is_in_front() -> None:
     assert "tablist" not in evidence_html(result(picture()), Given(1))
 
 
+def test_the_clip_with_the_events_is_in_front() -> None:
+    """The picture beside it was, in which nothing is named."""
+    html = evidence_html(result(picture(), clip(), events=(Event(0.5, 1.0, "it turns", media_index=1),)), Given(2))
+    assert re.findall(r'aria-selected="true" tabindex="0">(.*?)<', html) == ["Clip 1"]
+
+
 def test_a_picture_is_served_in_its_full_size(tmp_path: Path) -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     shelf = Shelf(tmp_path)
