@@ -88,4 +88,4 @@ class Grounding:
     @property
     def media_indices(self) -> tuple[int, ...]:
         """The media in which something is named, in the order of the places and then of the events."""
-        return tuple(one.media_index for one in (*self.regions, *self.events))
+        return (*(one.media_index for one in self.regions), *(one.media_index for one in self.events))
