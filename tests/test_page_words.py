@@ -112,6 +112,9 @@ def test_what_was_looked_at_is_beside_the_words_where_the_picture_is_out_of_sigh
     page.locator("#evidence").evaluate("evidence => evidence.scrollIntoView()")
     words.first.dispatch_event("click")
     expect(copy).to_have_count(0, timeout=SLOW_MS)
+    page.locator("#words").evaluate("words => words.scrollIntoView()")
+    words.last.dispatch_event("click")  # what tells of this word is put into the elements that told of the one before
+    expect(copy).to_be_in_viewport(ratio=1, timeout=SLOW_MS)
 
 
 def looked_at(page: Page) -> str:

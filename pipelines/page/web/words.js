@@ -36,7 +36,7 @@ function copyUnseen() {
   copy.append(figure);
 }
 
-new MutationObserver(copyUnseen).observe(document.querySelector("#heat"), { subtree: true, childList: true });
+new MutationObserver(copyUnseen).observe(document.querySelector("#heat"), { subtree: true, childList: true, characterData: true });
 for (const kind of ["pointerover", "click", "focusin"]) element.addEventListener(kind, rest);
 element.addEventListener("pointerleave", () => clearTimeout(resting));
 element.addEventListener("keydown", (event) => {
