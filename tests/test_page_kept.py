@@ -58,6 +58,7 @@ def test_whoever_types_while_the_page_loads_loses_nothing(keeping_server: PageSe
     settings: list[Route] = []
     page.route("**/run/predict", lambda route: settings.append(route))
     page.reload()
+    page.click("#new-chat")  # the list that follows was an error, as its field for searching is not there yet
     page.fill("#composer textarea", "Which")
     page.wait_for_function("sessionStorage.getItem('glassbox-draft')?.includes('Which')")
     expect(page.locator("#library .toggle-button")).to_be_hidden()

@@ -67,9 +67,9 @@ def wire_library(parts: Library, host: Host, view: View, changes: Sequence[gr.ev
     archive = host.archive
     keeping = Keeping(archive, host.leave_for_another, uploads)
 
-    def listed(search: str, session: Session) -> tuple[Any, ...]:
-        """The list and the open conversation's id, as both are now."""
-        return (keeping.listed(search, session.name), session.name) if archive.is_on else (gr.skip(), "")
+    def listed(search: str | None, session: Session) -> tuple[Any, ...]:
+        """The list and the open conversation's id, as both are now; `search` is None until the sidebar is there."""
+        return (keeping.listed(search or "", session.name), session.name) if archive.is_on else (gr.skip(), "")
 
     def act(
         search: str, session: Session, message: dict[str, Any], settings: object, pressed: gr.SelectData
