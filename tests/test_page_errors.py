@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser_steps import OpenPage, ask, choose_fast, shoot, wait_for_end
+from tests.browser_steps import OpenPage, add, ask, choose_fast, shoot, wait_for_end
 from tests.page_server import QUEUED, SCRIPTED, TOO_LARGE, PageServer
 
 pytestmark = pytest.mark.browser
@@ -37,10 +37,17 @@ def expect_draft(page: Page, question: str) -> None:
 def test_too_little_memory_is_told_with_what_to_do(
     strict_server: PageServer, open_page: OpenPage, picture: Path
 ) -> None:
+    """What the picture costs was told no more where the answer about the emptied composer came last."""
     page = open_page(strict_server)
-    ask(page, TOO_LARGE, picture)
+    add(page, picture)
+    expect(page.locator("#costs li")).to_have_count(1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or "") if "queue/join" in request.url else None)
+    ask(page, TOO_LARGE)
     wait_for_end(page, "The CPU ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation.")
     expect_draft(page, TOO_LARGE)
+    expect(page.locator("#costs li")).to_have_count(1)
+    assert sum(one.startswith('{"data":["[]",') for one in asked) <= 1
     shoot(page, "desk-out-of-memory")
 
 

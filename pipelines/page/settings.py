@@ -168,6 +168,10 @@ def show_costs(
         """Without the device's best, which takes a while to measure: the page is still being built."""
         return told("[]", *values, pace=lambda: model.measured() or Pace())
 
+    def told_behind(message: dict[str, Any], *values: Any) -> tuple[Any, ...]:
+        """By what the composer was given back just now, which `paths` is yet to follow."""
+        return told(json.dumps(message["files"]), *values)
+
     chat.composer.change(None, chat.composer, paths, js=PATHS_OF, **AT_ONCE)
     shown = [chat.costs, chat.outlook, pane.costs]
     (system,) = pane.named("system")
@@ -176,4 +180,4 @@ def show_costs(
     page.load(told_first, pane.controls, shown, **PRIVATE)
     gr.on([paths.change, system.blur, *changing], told, [paths, *pane.controls], shown, **given)
     for changed in changes:
-        changed.then(told, [paths, *pane.controls], shown, **given)
+        changed.then(told_behind, [chat.composer, *pane.controls], shown, **given)
