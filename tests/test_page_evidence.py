@@ -298,9 +298,12 @@ def test_what_is_no_evidence_of_this_answer_does_nothing(
     page = open_page(scripted_server)
     choose_fast(page)
     say(page, '[{"bbox_2d": [1, 2, 500, 600], "label": "wall"}]', picture)
+    page.locator("#chat a", has_text="wall").first.hover()
+    expect(page.locator("#chat a.gb-lit")).not_to_have_count(0)
     ask(page, f'{SAY}At 0:07 the [door](#gb-marks-9), [late](#gb-time-7), [roof](#gb-time-x) [{{"point_2d": [1, 2]}}]')
     expect(page.locator("#chat .user-row")).to_have_count(2)
     wait_for_end(page, "Done")
+    expect(page.locator("#chat a.gb-lit")).to_have_count(0)
     chat = page.locator("#chat .bot-row")
     for row, text, line in (
         (chat.first, "wall", "none"),

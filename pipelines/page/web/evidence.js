@@ -153,4 +153,7 @@ element.addEventListener("loadedmetadata", ({ target: player }) => {
   if (wanted.has(player)) player.currentTime = wanted.get(player) + begins.get(player);
 }, true);
 element.addEventListener("emptied", ({ target: player }) => wanted.delete(player), true);  // another clip's
-watch("value", () => all("video").forEach(tellFailed));
+watch("value", () => {
+  light([]); // the words of the answer before keep their elements
+  all("video").forEach(tellFailed);
+});
