@@ -27,6 +27,10 @@ SHOWN = r"""() => {
   }
   return found;
 }"""
+TOO_WIDE = """() => [...document.querySelectorAll("#past, #compared")].flatMap((box) => {
+  const { right } = box.getBoundingClientRect();
+  return [...box.querySelectorAll("table")].map((table) => table.getBoundingClientRect().right - right);
+}).filter((beyond) => beyond > 0.5)"""
 SAME = {
     "clip", "clip 0", "coco", "cpu", "csv", "cuda", "glassbox", "json", "video", "prefill", "standard", "top-k",
     "top-p", "min-p", "0 × 0 px", "processing |",
@@ -98,6 +102,9 @@ def test_the_page_speaks_its_readers_language(
     expect(page.locator("#status [role=status]")).to_contain_text(texts["Done"])
     expect(page.locator("#chat .thought-group")).to_contain_text(texts["Thought"])
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.locator("#requests button").first.click()
+    expect(page.locator("#past tbody tr")).to_have_count(2)
+    assert page.evaluate(TOO_WIDE) == []
     shoot(page, f"{'desk' if size == DESK else 'phone'}-{language}")
     page.locator("#settings .toggle-button").click()
     expect(page.locator("#reset")).to_have_text(texts["Reset"])
