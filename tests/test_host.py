@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.host import PRIVATE_HOST, PUBLIC_HOST, Gate, Policy
 from pipelines.host.asgi import address_of
+from pipelines.host.compression import StreamCompression
 from pipelines.host.gate import is_upload
 from pipelines.host.policy import is_local, is_private, policy_of
 from pipelines.types import Settings
@@ -271,3 +272,23 @@ def test_behind_a_proxy_the_last_address_counts(told: list[str]) -> None:
     scope = {"headers": [lines[0], (b"host", b"x"), *lines[1:]], "client": ("10.0.0.1", 1)}
     assert address_of(scope, trusts_proxy=True) == "7.7.7.7"
     assert address_of(scope, trusts_proxy=False) == "10.0.0.1"
+
+
+@pytest.mark.parametrize("takes", [b"gzip, br", b"identity"])
+@pytest.mark.parametrize(("kind", "is_stream"), [(b"text/event-stream; charset=utf-8", True), (b"text/html", False)])
+def test_no_proxy_holds_a_stream_back(takes: bytes, kind: bytes, is_stream: bool) -> None:
+    """Through nginx as it comes nothing of an answer was seen before it had ended."""
+    sent: list[Any] = []
+
+    async def application(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": b"data: 1"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"accept-encoding", takes)]}
+    asyncio.run(StreamCompression(application)(scope, None, send))  # type: ignore[arg-type]
+    headers = dict(sent[0]["headers"])
+    assert headers.get(b"x-accel-buffering") == (b"no" if is_stream else None)
+    assert (b"content-encoding" in headers) == (is_stream and takes != b"identity")
