@@ -289,7 +289,8 @@ def test_a_picture_that_the_memory_does_not_hold(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "gone.png") == 'There is no file "gone.png": check its name.'
+    told = 'There is no file "gone.png" here, or not any more: check its name, or upload it again.'
+    assert refusal(tmp_path / "gone.png") == told
 
 
 def test_empty_file(tmp_path: Path) -> None:

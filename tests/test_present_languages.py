@@ -24,7 +24,6 @@ SAY_AN_ERROR = ("_by_status", "_unreached", "_begin_beside", "_set_aside")
 PATHS_ALONE = (
     "give a file, not an address",
     "is not a file:",
-    "There is no file",
     "decord has no build",
     "pull it again",
 )

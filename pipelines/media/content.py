@@ -46,7 +46,9 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
-        raise UserError(f'There is no file "{name}": check its name.') from None
+        raise UserError(
+            f'There is no file "{name}" here, or not any more: check its name, or upload it again.'
+        ) from None
     except (OSError, ValueError):
         raise unreadable(name) from None
     if not status.st_size:
