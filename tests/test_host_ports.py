@@ -11,15 +11,19 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipelines.commands.doctor import port_finding
 from pipelines.host.policy import is_local
 from pipelines.host.ports import obstacle, told
-from pipelines.page.launch import parser
+from pipelines.page.launch import parser, telling_of_port
+from pipelines.types import UserError
 from tests.page_server import ROOT, PageServer
 
 LOCAL = "127.0.0.1"
 ELSEWHERE, MANY = "192.0.2.1", "224.0.0.1"
 """An address for documents, which no machine has, and one of all machines of a network at once."""
 
+SECOND = "127.0.0.2"
+needs_second = pytest.mark.skipif(obstacle(SECOND, 0) is not None, reason="a machine with one address of its own")
 needs_ipv6 = pytest.mark.skipif(obstacle("::1", 0) is not None, reason="a machine without IPv6")
 
 
@@ -49,6 +53,18 @@ def test_a_port_where_something_listens_is_told_as_taken(tmp_path: Path) -> None
     assert run.returncode == 2
     sentence = f"Port {port} of {LOCAL} is taken: end what listens there, or choose another with --host or --port."
     assert run.stderr.splitlines()[-1] == sentence
+
+
+@needs_second
+def test_what_listens_at_another_address_is_told_with_that_address() -> None:
+    """The page's own was told as taken, where nothing listened, and the doctor had found the port free."""
+    with socket.create_server((LOCAL, 0)) as server:
+        port = server.getsockname()[1]
+        sentence = f"Port {port} of {LOCAL} is taken: end what listens there"
+        assert port_finding(SECOND, port).wrong.startswith(sentence)
+        with pytest.raises(UserError, match=sentence), telling_of_port(SECOND, port):
+            raise OSError
+    assert not port_finding(SECOND, port).wrong
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,12 @@ def examine(host: str, port: int, kept: Kept, model: Path = DEMO_FOLDER) -> Iter
 
 def port_finding(host: str, port: int) -> Finding:
     """Whether the page could be served there."""
-    name, found = f"port {port}", ports.obstacle(host, port)
+    name, found = f"port {port}", ports.of_page(host, port)
     if found is None:
         return Finding(name, f"free on {host}")
-    wrong = ports.told(found, host, port, "`python app.py --host` or `--port`")
-    return Finding(name, "taken" if ports.is_taken(found) else "cannot be opened", wrong)
+    place, error = found
+    wrong = ports.told(error, place, port, "`python app.py --host` or `--port`")
+    return Finding(name, "taken" if ports.is_taken(error) else "cannot be opened", wrong)
 
 
 def folder_finding(name: str, folder: Path, remedy: str) -> Finding:

@@ -7,6 +7,8 @@ import os
 import socket
 
 Obstacle = OSError | OverflowError
+LOCAL = "127.0.0.1"
+"""Where the page is unless --host says otherwise, and where Gradio wants its port to be free besides."""
 
 
 def obstacle(host: str, port: int) -> Obstacle | None:
@@ -20,6 +22,12 @@ def obstacle(host: str, port: int) -> Obstacle | None:
     except (OSError, OverflowError) as error:
         return error
     return None
+
+
+def of_page(host: str, port: int) -> tuple[str, Obstacle] | None:
+    """What keeps a page that is to be at `host` from its port, and the address that it is about."""
+    found = ((place, obstacle(place, port)) for place in (host, LOCAL))
+    return next(((place, error) for place, error in found if error is not None), None)
 
 
 def is_taken(found: Obstacle) -> bool:

@@ -36,8 +36,6 @@ from pipelines.present.languages import catalogues
 from pipelines.types import UserError
 
 USER_ERROR = 2
-LOCAL = "127.0.0.1"
-"""Where the page is unless --host says otherwise, and where Gradio wants its port to be free besides."""
 WHOLE = "glassbox"
 """A catalogue goes to the browser as one text: Gradio translates what is a key of its own accord, values of controls
 too, which then come back as choices that nobody offered."""
@@ -91,8 +89,8 @@ def telling_of_port(name: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found = ports.obstacle(name, port) or ports.obstacle(LOCAL, port) or error
-        raise UserError(ports.told(found, name, port, "--host or --port")) from error
+        place, found = ports.of_page(name, port) or (name, error)
+        raise UserError(ports.told(found, place, port, "--host or --port")) from error
     except (httpx.TransportError, httpx.InvalidURL) as error:  # it asks the page itself as it starts
         raise UserError(
             f"This machine cannot reach the page at {name} ({error}): choose another with --host."
@@ -107,14 +105,14 @@ def wait_for_the_end(host: Host, page: gr.Blocks) -> None:
     page.close(verbose=False)
 
 
-def serve(host: Host, page: gr.Blocks, name: str = LOCAL, port: int = PORT) -> str:
+def serve(host: Host, page: gr.Blocks, name: str = ports.LOCAL, port: int = PORT) -> str:
     """Begin to serve the page at a name or address of this machine, and return where it is."""
     host.turns.max_per_address = host.model.policy.max_per_address
     if host.policy().login == "huggingface":
         with page:
             gr.LoginButton(size="sm")  # it brings the way to the hub, tells who is signed in, and lets them out
     password = os.environ.get(PASSWORD)
-    http_server.LOCALHOST_NAME = LOCAL
+    http_server.LOCALHOST_NAME = ports.LOCAL
     _, at, _ = page.launch(
         server_name=f"[{name}]" if ":" in name else name,  # it makes the address of the page from it
         server_port=port,
@@ -172,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="another model that visitors may compare with: a name as --model takes it, or NAME@http://HOST:PORT/v1",
     )
-    host = os.environ.get("GRADIO_SERVER_NAME", LOCAL)  # a Space sets it
+    host = os.environ.get("GRADIO_SERVER_NAME", ports.LOCAL)  # a Space sets it
     options.add_argument("--host", type=address, default=host, help="address to listen on (default: this machine only)")
     port = os.environ.get("GRADIO_SERVER_PORT", PORT)
     options.add_argument("--port", type=port_number, default=port)
