@@ -153,6 +153,13 @@ def test_who_reaches_the_page_decides_what_is_kept_as_at_its_start(
     assert row.endswith(told)
 
 
+def test_a_folder_that_a_public_page_refuses_is_wrong(healthy: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """All was well, and the page with the same options did not start."""
+    assert main([*healthy, "--public"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "A public page keeps no conversations: leave out --data, or give --data none."
+
+
 def test_a_folder_is_tried_where_it_would_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert not folder_finding("hub cache", tmp_path / "a" / "b", "").wrong

@@ -26,6 +26,7 @@ PATHS_ALONE = (
     "is not a file:",
     "decord has no build",
     "pull it again",
+    "leave out --data",
 )
 """Said of paths, options and commands, which the page does not take."""
 

@@ -33,6 +33,7 @@ MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
 """Of a search: SQLite takes no more than some."""
 UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassbox kept it."
 NO_HOME = "Conversations lie in your home folder, and you have none: give --data FOLDER, or --data none."
+PUBLIC = "A public page keeps no conversations: leave out --data, or give --data none."
 DELETED = "This conversation was deleted: what is asked in it now is not kept."
 
 
@@ -40,11 +41,13 @@ class ChangedError(Exception):
     """A conversation is not as whoever saves it knows it: another page or program has kept or taken back more."""
 
 
-def data_folder(chosen: str | None, *, is_private: bool) -> Path | None:
+def data_folder(chosen: str | None, *, is_private: bool, is_public: bool) -> Path | None:
     """Where conversations are kept: as it was chosen, else the user's own place where they alone reach the page.
 
-    Raises UserError for a user without such a place.
+    Raises UserError for a user without such a place, and for a folder that was chosen for a public page.
     """
+    if is_public and chosen not in (None, "none"):
+        raise UserError(PUBLIC)
     if chosen is not None:
         return None if chosen == "none" else expanded(chosen)
     try:

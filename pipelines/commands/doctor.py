@@ -53,7 +53,7 @@ def kept_in(options: argparse.Namespace) -> Path | None:
     from pipelines.host.policy import is_private, policy_of
 
     policy = policy_of(options.public, options.allow_host, is_proxied=options.behind_proxy)
-    return data_folder(options.data, is_private=is_private(options.host, policy))
+    return data_folder(options.data, is_private=is_private(options.host, policy), is_public=policy.is_public)
 
 
 def examine(host: str, port: int, kept: Kept, model: Path = DEMO_FOLDER) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def model_finding(folder: Path) -> Finding:
 
 
 def data_finding(name: str, kept: Kept) -> Finding:
-    """Whether conversations can be kept where `kept` says. Raises UserError for a user without such a place."""
+    """Whether conversations can be kept where `kept` says. Raises what `kept` raises."""
     folder = kept()
     if folder is None:
         return Finding(name, "none: no conversation is kept")

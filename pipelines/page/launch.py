@@ -65,9 +65,8 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     try:
         if options.login == "huggingface":
             check_login(os.environ)
-        if model.policy.is_public and options.data not in (None, "none"):
-            raise UserError("A public page keeps no conversations: leave out --data, or give --data none.")
-        if (folder := data_folder(options.data, is_private=is_own)) is not None:
+        folder = data_folder(options.data, is_private=is_own, is_public=model.policy.is_public)
+        if folder is not None:
             host.archive.open(folder)
         model.load()
         if options.metrics_port is not None:
