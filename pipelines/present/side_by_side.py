@@ -37,10 +37,10 @@ def compared_html(comparison: Comparison) -> str:
     if not comparison.sides:
         return EMPTY
     pair = comparison.pair
-    parts = pair.parts if pair and _both(pair) else (None, None)
-    partners = pair.partners if pair and _both(pair) else (None, None)
+    both = pair if pair and _both(pair) else None
+    parts, partners = (both.parts, both.partners) if both else ((None, None), (None, None))
     sides = "".join(map(_side_html, NAMES, comparison.sides, parts, partners))
-    verdict = f'<p class="gb-verdict">{escape(_verdict(pair))}</p>' if pair and _both(pair) else ""
+    verdict = f'<p class="gb-verdict">{escape(_verdict(both))}</p>' if both else ""
     records = [side.record for side in comparison.sides if side.record is not None]
     table = ""
     if pair is not None and len(records) == 2:
