@@ -120,7 +120,7 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     host.rivals.is_open = True
     _, told, _ = page_compare.beginning(host.rivals)({"text": "Which?", "files": []}, comparison, "demo", "")
     assert "NAME@http://HOST:PORT/v1" in told
-    compare = page_compare.comparing(host, host.rivals)
+    compare = page_compare.comparing(host)
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
 
 
@@ -143,7 +143,7 @@ def compared(engine: ScriptedEngine, *prices: float | None, files: Sequence[str]
     host, comparison, session = Host.of(Model(engine=engine)), Comparison(), Session()
     page_compare.beginning(host.rivals)({"text": "Which?", "files": files}, comparison, *[engine.info.model] * 2)
     controls = replace(Choices(), price_per_hour=5.0)
-    for _ in page_compare.comparing(host, host.rivals)(comparison, session, *prices, *astuple(controls)):
+    for _ in page_compare.comparing(host)(comparison, session, *prices, *astuple(controls)):
         pass
     return comparison, session
 

@@ -93,14 +93,36 @@ def wire_compare(
     requests: Sequence[Any],
 ) -> None:
     """Let a visitor compare; `composer` is the chat's, and `requests` shows what each request took."""
-    rivals = host.rivals
     comparison = gr.State(Comparison(), delete_callback=lambda left: left.stop.set())
     models, doing = list(pane.models), [pane.composer, pane.line, pane.replies]
+    offered = [turn_over, *models, *pane.prices]  # an empty number begins as 0 with the framework, and is emptied here
+    draft, *left = (gr.Textbox(visible="hidden") for _ in range(3))
+    page.load(offering(host.rivals), left, offered, js=CHOSEN, **PRIVATE)
+    for model in models:
+        model.input(None, models, None, js="(...names) => glassbox.keepRivals(names)")
+    page.load(restored, [draft, pane.composer], pane.composer, js=REMEMBERED, **PRIVATE)
+    pane.composer.change(None, pane.composer, None, js="(message) => glassbox.keepCompared(message)")
+    turn_over.click(filled, [composer, pane.composer, session], pane.composer, js=TURN_OVER, **AT_ONCE)
+    turn_over.click(lambda asking: ballot.votes_html(all_votes(host, asking)), session, pane.votes, **AT_ONCE)
+
+    begun = pane.composer.submit(beginning(host.rivals), [pane.composer, comparison, *models], doing, **AT_ONCE)
+    given = [comparison, session, *pane.prices, *controls]
+    limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
+    answered = begun.then(comparing(host), given, doing[1:], trigger_mode="once", **limits)
+    ended = answered.then(finish, comparison, [pane.composer, pane.replies], **PRIVATE)
+    ended.then(show_past, session, list(requests), **AT_ONCE)
+    pane.composer.stop(lambda compared: compared.stop.set(), comparison, None, **AT_ONCE)
+    for choice, button in pane.buttons.items():
+        button.click(voting(host, choice), [comparison, session], [pane.line, pane.votes], **PRIVATE)
+
+
+def offering(rivals: Rivals) -> Callable[[str, str], tuple[Any, ...]]:
+    """The handler that tells what may be compared, for `turn_over` and the models and prices of both sides."""
 
     def offer(first: str, second: str) -> tuple[Any, ...]:
-        """What may be compared, with what was chosen before this tab was loaded again as far as that may be."""
+        """With what was chosen before this tab was loaded again, as far as that may be."""
         if not rivals.may_compare:
-            return tuple(gr.skip() for _ in offered)
+            return (gr.skip(),) * 5
         names, is_open = rivals.offered(), rivals.is_open
         begins = names[0], (names[1] if len(names) > 1 else None)
         chosen = (
@@ -114,25 +136,7 @@ def wire_compare(
         )
         return gr.Button(visible=True), *sides, None, None
 
-    offered = [turn_over, *models, *pane.prices]  # an empty number begins as 0 with the framework, and is emptied here
-    draft, *left = (gr.Textbox(visible="hidden") for _ in range(3))
-    page.load(offer, left, offered, js=CHOSEN, **PRIVATE)
-    for model in models:
-        model.input(None, models, None, js="(...names) => glassbox.keepRivals(names)")
-    page.load(restored, [draft, pane.composer], pane.composer, js=REMEMBERED, **PRIVATE)
-    pane.composer.change(None, pane.composer, None, js="(message) => glassbox.keepCompared(message)")
-    turn_over.click(filled, [composer, pane.composer, session], pane.composer, js=TURN_OVER, **AT_ONCE)
-    turn_over.click(lambda asking: ballot.votes_html(all_votes(host, asking)), session, pane.votes, **AT_ONCE)
-
-    begun = pane.composer.submit(beginning(rivals), [pane.composer, comparison, *models], doing, **AT_ONCE)
-    given = [comparison, session, *pane.prices, *controls]
-    limits: dict[str, Any] = {**PRIVATE, "concurrency_id": "ask", "concurrency_limit": MAX_ASKING}
-    answered = begun.then(comparing(host, rivals), given, doing[1:], trigger_mode="once", **limits)
-    ended = answered.then(finish, comparison, [pane.composer, pane.replies], **PRIVATE)
-    ended.then(show_past, session, list(requests), **AT_ONCE)
-    pane.composer.stop(lambda compared: compared.stop.set(), comparison, None, **AT_ONCE)
-    for choice, button in pane.buttons.items():
-        button.click(voting(host, choice), [comparison, session], [pane.line, pane.votes], **PRIVATE)
+    return offer
 
 
 def restored(text: str, own: dict[str, Any] | None) -> Any:
@@ -183,9 +187,9 @@ def beginning(rivals: Rivals) -> Callable[..., tuple[Any, ...]]:
     return begin
 
 
-def comparing(host: Host, rivals: Rivals) -> Callable[..., Iterator[tuple[Any, Any]]]:
+def comparing(host: Host) -> Callable[..., Iterator[tuple[Any, Any]]]:
     """The handler that has both answer."""
-    work = Comparing(host.model, rivals, host.turns)
+    work = Comparing(host.model, host.rivals, host.turns)
 
     def compare(
         comparison: Comparison, session: Session, first: float | None, second: float | None, *controls: Any
