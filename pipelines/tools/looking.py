@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.tools.calls import Call, read_call
 from pipelines.tools.closer import MAX_LOOKS, WHOLE, Refused, wanted_frames, wanted_zoom
@@ -36,20 +36,11 @@ def follow(written: Written, media: Sequence[Media], looks: Sequence[Look], open
     except ValueError:
         refusal = "What was asked for has a shape that cannot be seen: ask for another part."
     took_ms = (time.perf_counter() - start) * 1000
+    look = Look(written.reasoning, written.remark, call.name, call.arguments, took_ms, refused=refusal)
     if seen is None:
-        return Look(written.reasoning, written.remark, call.name, call.arguments, took_ms, refused=refusal)
-    return Look(
-        written.reasoning,
-        written.remark,
-        call.name,
-        call.arguments,
-        took_ms,
-        shown=seen.shown,
-        media_index=seen.number,
-        box=seen.box,
-        span_s=seen.span_s,
-        whole=media[seen.number],
-    )
+        return look
+    number, whole = seen.number, media[seen.number]
+    return replace(look, shown=seen.shown, media_index=number, box=seen.box, span_s=seen.span_s, whole=whole)
 
 
 def told(looks: Iterable[Look]) -> list[Message]:
