@@ -145,7 +145,10 @@ element.addEventListener("timeupdate", ({ target: player }) => {
 element.addEventListener("error", ({ target }) => target.matches?.("video") && tellFailed(target), true);
 element.addEventListener("loadstart", ({ target: player }) => {
   begins.delete(player);
-  player.requestVideoFrameCallback?.((_now, { mediaTime }) => wanted.has(player) || begins.set(player, mediaTime));
+  player.requestVideoFrameCallback?.((_now, { mediaTime }) => {
+    const isSought = wanted.has(player) && begins.has(player);  // then it is another frame
+    if (!isSought) begins.set(player, mediaTime);
+  });
 }, true);
 element.addEventListener("loadedmetadata", ({ target: player }) => {
   tellFailed(player);
