@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class PageServer:
     ) -> None:
         """`file_limit` bounds the bytes of each file that it writes, as a disk that is full does."""
         self.port = port or _free_port()
-        self.uploads = Path(tempfile.gettempdir(), f"glassbox-test-{self.port}")
+        self.uploads = Path(_uploads().name, str(self.port))
         self._is_quiet = is_quiet
         command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
         # a server that ends deletes what it cached, and shares it with none that goes on
@@ -158,6 +159,12 @@ def serving(model: str, data: str = "none") -> Iterator[PageServer]:
         yield server
     finally:
         server.close()
+
+
+@cache
+def _uploads() -> tempfile.TemporaryDirectory[str]:
+    """Gone with the tests: a server that is started again at its port finds what it had."""
+    return tempfile.TemporaryDirectory(prefix="glassbox-test-")
 
 
 def _free_port() -> int:
