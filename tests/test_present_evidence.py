@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipelines.present.evidence import EMPTY, Given, evidence_html, shown_media
 from pipelines.present.frames import chosen_frames, marks_by_frame
+from pipelines.present.linked import NOTHING_NAMED
 from pipelines.present.overlay import MAX_LABELLED, MAX_MARKS, Mark, data_uri, figure, marks_svg
 from pipelines.present.shelf import Shelf
 from pipelines.present.sight import exact_uri
@@ -227,6 +228,13 @@ def test_several_media_have_tabs_and_the_one_with_marks_is_in_front() -> None:
         ("2", " hidden"),
     ]
     assert "tablist" not in evidence_html(result(picture()), Given(1))
+
+
+@pytest.mark.parametrize(("answer", "is_told"), [("It is grey.", True), ("  ", False)])
+def test_only_an_answer_can_name_no_place(answer: str, *, is_told: bool) -> None:
+    """It was told of a thought that was cut off, too."""
+    html = evidence_html(replace(result(picture()), answer=answer), Given(1))
+    assert (NOTHING_NAMED in html) == is_told
 
 
 def test_the_clip_with_the_events_is_in_front() -> None:

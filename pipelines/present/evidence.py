@@ -75,7 +75,7 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
     longest_s = max((item.duration_s for item in result.media), default=0.0)
     is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
-    nothing = "" if is_grounded else f'<p class="gb-note">{NOTHING_NAMED}</p>'
+    nothing = f'<p class="gb-note">{NOTHING_NAMED}</p>' if result.answer.strip() and not is_grounded else ""
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
