@@ -156,6 +156,13 @@ def test_what_both_named_in_a_clip_lies_on_one_frame_and_two_timelines(checkpoin
     assert drawn.count("<figure") == 1
 
 
+def test_one_that_named_nothing_in_a_clip_has_no_timeline(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """It had an empty bar."""
+    desk = Desk(checkpoint, "It moves from 0.5 s to 1 s.", "It rests.")
+    desk.ask("When does it move?", [write_clip(tmp_path / "clip.mp4")])
+    assert drawn_html(desk.comparison, None).count("gb-timeline") == 1
+
+
 def test_one_that_cannot_be_had_says_why_and_the_other_answers(checkpoint: Checkpoint) -> None:
     desk = Desk(checkpoint, "Yes.", UserError("It is not to be had: choose another."))
     assert "One of them could not answer." in desk.ask("Is it so?", other=str(DEMO_FOLDER))

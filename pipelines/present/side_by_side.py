@@ -21,7 +21,7 @@ from pipelines.present.overlay import SIDES, Mark, data_uri, figure, numbered
 from pipelines.present.shelf import Shelf
 from pipelines.present.status import UNANSWERED
 from pipelines.present.tabled import tabled_html
-from pipelines.present.timeline import seconds, timeline
+from pipelines.present.timeline import seconds, timeline, tracks
 from pipelines.types import Clip, Event, Media, Record, Region, Result
 
 EMPTY = (
@@ -84,16 +84,14 @@ def _medium_html(
         return heading + figure(
             source, (item.width, item.height), here, item.name, classes="gb-figure gb-whole-picture"
         )
-    scales = "".join(
-        f'<p class="gb-lane"><b class="gb-{name}">{name}</b></p>'
-        + timeline(
-            [event for event in of_side if event.media_index == index],
-            [mark for mark in here if mark.side == name],
-            item.duration_s,
-        )
-        for name, of_side in zip(NAMES, events, strict=True)
-    )
-    return heading + scales + marked_figures(item, here)
+    scales = [heading]
+    for name, of_side in zip(NAMES, events, strict=True):
+        spans = [event for event in of_side if event.media_index == index]
+        followed = [mark for mark in here if mark.side == name]
+        if spans or tracks(followed):
+            lane = timeline(spans, followed, item.duration_s)
+            scales.append(f'<p class="gb-lane"><b class="gb-{name}">{name}</b></p>{lane}')
+    return "".join(scales) + marked_figures(item, here)
 
 
 def _places_html(marks: Sequence[Mark], pair: Pair) -> str:
