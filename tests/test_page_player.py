@@ -58,12 +58,7 @@ def test_a_clip_that_begins_late_is_sought_right_after_another_question(fast_pag
 def test_a_clip_whose_player_begins_at_0_is_sought_from_its_first_frame(fast_page: Page, tmp_path: Path) -> None:
     """Of a Matroska file Chromium says 0, though its first frame is later, and all was sought early by that much."""
     page = fast_page
-    page.evaluate(
-        """() => document.addEventListener("loadstart", ({ target }) =>
-            target.requestVideoFrameCallback?.(() => { window.isFrameThere = true; }), true)"""
-    )
     say(page, "It turns at 0:01.", write_late(tmp_path / "late.mkv"))
-    page.wait_for_function("window.isFrameThere && document.querySelector('#evidence video').readyState > 1")
     page.locator("#chat").get_by_text("0:01", exact=True).click()
     page.wait_for_function(AT_A_SECOND)
 

@@ -75,6 +75,13 @@ function zoom(number) {
 // when it comes; the player says where it begins, which may be 0 until then, and of some files is for good.
 // A player goes on into the next answer about its clip, without the attributes that it got here.
 const begins = new WeakMap(), wanted = new WeakMap();
+const FRAME_MS = 1000;  // of waiting for that frame: phones show none before they play
+
+function begin(player, timeS) {
+  if (begins.has(player)) return;
+  begins.set(player, timeS);
+  if (wanted.has(player)) player.currentTime = wanted.get(player) + timeS;
+}
 
 function seek(timeS) {
   const section = panel()?.querySelector("video") ? panel() : element.querySelector("section:has(video)");
@@ -83,7 +90,7 @@ function seek(timeS) {
   choose(section.dataset.medium);
   player.pause();
   wanted.set(player, timeS);
-  if (player.readyState) player.currentTime = timeS + (begins.get(player) ?? 0);
+  if (begins.has(player)) player.currentTime = timeS + begins.get(player);
   showTime(section, timeS);
 }
 
@@ -145,15 +152,13 @@ element.addEventListener("timeupdate", ({ target: player }) => {
 element.addEventListener("error", ({ target }) => target.matches?.("video") && tellFailed(target), true);
 element.addEventListener("loadstart", ({ target: player }) => {
   begins.delete(player);
-  player.requestVideoFrameCallback?.((_now, { mediaTime }) => {
-    const isSought = wanted.has(player) && begins.has(player);  // then it is another frame
-    if (!isSought) begins.set(player, mediaTime);
-  });
+  player.requestVideoFrameCallback?.((_now, { mediaTime }) => begin(player, mediaTime));
 }, true);
 element.addEventListener("loadedmetadata", ({ target: player }) => {
   tellFailed(player);
-  if (!begins.has(player)) begins.set(player, player.currentTime + Number(player.dataset.lead));
-  if (wanted.has(player)) player.currentTime = wanted.get(player) + begins.get(player);
+  const guess = () => player.readyState && begin(player, player.currentTime + Number(player.dataset.lead));
+  if (player.requestVideoFrameCallback) setTimeout(guess, FRAME_MS);
+  else guess();
 }, true);
 element.addEventListener("emptied", ({ target: player }) => wanted.delete(player), true);  // another clip's
 watch("value", () => {
