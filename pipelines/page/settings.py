@@ -168,9 +168,9 @@ def show_costs(
         """Without the device's best, which takes a while to measure: the page is still being built."""
         return told("[]", *values, pace=lambda: model.measured() or Pace())
 
-    def told_behind(message: dict[str, Any], *values: Any) -> tuple[Any, ...]:
+    def told_behind(message: dict[str, Any] | None, *values: Any) -> tuple[Any, ...]:
         """By what the composer was given back just now, which `paths` is yet to follow."""
-        return told(json.dumps(message["files"]), *values)
+        return told(json.dumps(message["files"] if message else []), *values)
 
     chat.composer.change(None, chat.composer, paths, js=PATHS_OF, **AT_ONCE)
     shown = [chat.costs, chat.outlook, pane.costs]

@@ -113,7 +113,11 @@ class Tab:
     def _all(self, event: dict[str, Any]) -> None:
         """Run an event to its end, and all but the answer that follow it."""
         for data in self._run(event):
-            self._values.update(zip(event["outputs"], data, strict=False))
+            for component, value in zip(event["outputs"], data, strict=False):
+                if not _is_update(value):
+                    self._values[component] = value
+                elif "value" in value:
+                    self._values[component] = value["value"]
         for after in self._after(event):
             if after["api_name"] != "ask_question":
                 self._all(after)
@@ -159,6 +163,11 @@ class Tab:
                         yield told["output"]["data"]
                     return
         raise RuntimeError("a stream ended without a word")
+
+
+def _is_update(value: Any) -> bool:
+    """Whether it changes a component, whose value stays where no other one is in it."""
+    return isinstance(value, dict) and value.get("__type__") == "update"
 
 
 def _begun(component: dict[str, Any]) -> Any:
