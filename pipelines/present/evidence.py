@@ -69,7 +69,8 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     marks = numbered(result.grounding.regions)
     named = result.grounding.media_indices
     shown = shown_media(len(result.media), given.num_new_media, named, given.subject)
-    first = next((index for index in (*named, given.subject) if index in shown), shown[-1])
+    in_front = given.subject if given.subject in shown else shown[-1]
+    first = next((index for index in shown if index in named), in_front)
     tabs = "".join(_tab(index, result.media, index == first) for index in shown) if len(shown) > 1 else ""
     bar = f'<div class="gb-tabs" role="tablist" aria-label="Pictures and clips">{tabs}</div>' if tabs else ""
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)

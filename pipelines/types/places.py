@@ -86,6 +86,6 @@ class Grounding:
     events: tuple[Event, ...] = ()
 
     @property
-    def media_indices(self) -> tuple[int, ...]:
-        """The media in which something is named, in the order of the places and then of the events."""
-        return (*(one.media_index for one in self.regions), *(one.media_index for one in self.events))
+    def media_indices(self) -> set[int]:
+        """The media in which something is named."""
+        return {region.media_index for region in self.regions} | {event.media_index for event in self.events}
