@@ -17,7 +17,6 @@ from pathlib import Path
 from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
-from pipelines.catalogue.shape import gigabytes
 from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, telling_of_disk
 from pipelines.checkpoint import check_config
 from pipelines.disk import is_full
@@ -241,7 +240,7 @@ def _check_disk(num_bytes: int) -> None:
     free = shutil.disk_usage(cache).free
     if num_bytes > free:
         raise UserError(
-            f"The download takes {gigabytes(num_bytes)} and the disk has {gigabytes(free)} left: make room, or set "
+            f"The download takes {num_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left: make room, or set "
             "HF_HOME to a larger disk."
         )
 
