@@ -107,8 +107,8 @@ def marked_frames(
     assert isinstance(probed, ProbedClip)
     times_s = claimed.times_of(medium)[:limit]
     marks = [mark for mark in claimed.marks_of(medium) if mark.region.at_s in times_s]
-    numbered = [(shown_at(probed.times_s, mark.region.at_s), mark) for mark in marks]
-    waiting = deque(sorted(numbered, key=lambda pair: pair[0]))
+    placed = [(shown_at(probed.times_s, mark.region.at_s), mark) for mark in marks]
+    waiting = deque(sorted(placed, key=lambda pair: pair[0]))
     with footage(claimed.files[medium], AtTimes(tuple(times_s or [0.0])).choose, should_stop) as moving:
         for frame in moving.frames:
             here: list[Mark] = []
