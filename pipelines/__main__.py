@@ -13,9 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.ending import Ending
 from pipelines.interrupts import end_at_once, raised
 
 if __name__ == "__main__":
+    ending = Ending()
     end_at_once()  # what is imported takes a while
 
 from pipelines.commands import batch, compare, doctor, models
@@ -85,13 +87,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from pipelines.media import make_ready  # numpy, torch and transformers take seconds: --help should not
+    from pipelines.media import kind_of, make_ready  # numpy, torch and transformers take seconds: --help should not
 
-    if options.media:
+    media = tuple(Path(path) for path in options.media)
+    for path in media:
+        kind_of(path)  # what is wrong with a file is told before a model is loaded
+    if media:
         make_ready()
     from pipelines.run import answer
 
-    media = tuple(Path(path) for path in options.media)
     request, console = Request(options.question, media, settings_of(options)), _Console()
     check_apart({"--trace": options.trace}, media)
     check_trace(options.trace)
@@ -198,5 +202,5 @@ class _Console:
 
 if __name__ == "__main__":
     with raised():
-        code = main()
-    sys.exit(code)
+        ending.code = main()
+    sys.exit(ending.code)

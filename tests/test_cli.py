@@ -199,6 +199,15 @@ def test_a_name_gives_a_terminal_no_orders(picture: Path, capsys: pytest.Capture
     assert not set("\x1b\x07\x9b") & set(shown)
 
 
+def test_a_file_that_is_not_there_is_told_before_a_model_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was told seconds later, behind three lines of progress."""
+    assert main(["ask", str(tmp_path / "photo.jpg"), "-q", "What is it?"]) == 2
+    told = 'There is no file "photo.jpg" here, or not any more: check its name, or upload it again.\n'
+    assert capsys.readouterr().err == told
+
+
 def test_a_trace_is_not_written_over_a_picture(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = picture.read_bytes()
     assert main(["ask", str(picture), "-q", "What is it?", "--trace", str(picture)]) == 2

@@ -34,11 +34,13 @@ def test_beside_json_it_goes_to_stderr(picture: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_refused_question_has_its_times_and_its_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ask", str(tmp_path / "none.png"), "-q", "What is it?", "--timing"]) == 2
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert main(["ask", str(broken), "-q", "What is it?", "--timing"]) == 2
     shown = capsys.readouterr()
     assert "Open" in shown.out
     assert "refused" in shown.out
-    assert '"none.png"' in shown.err.splitlines()[-1]
+    assert '"broken.png"' in shown.err.splitlines()[-1]
 
 
 def test_a_trace_holds_the_stages_and_what_torch_ran_in_them(

@@ -24,6 +24,7 @@ FOUNDATION = STORES | {
     "disk",
     "spreadsheet",
     "conversation",
+    "ending",
     "interrupts",
 }
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "conversation": {"types"},
     "disk": set[str](),
     "spreadsheet": set[str](),
+    "ending": set[str](),
     "interrupts": set[str](),
     "clocks": {"types"},
     "timing": {"types", "clocks"},

@@ -5,7 +5,7 @@ names the file and says what to do. `open_once` and `probe` leave the decoding t
 ended; `open_media` decodes in the caller's own, for files that we made ourselves.
 """
 
-from pipelines.media.content import is_readable_kind
+from pipelines.media.content import is_readable_kind, kind_of
 from pipelines.media.errors import Cancelled
 from pipelines.media.guarded import footage_guarded as footage
 from pipelines.media.guarded import make_ready
@@ -14,4 +14,14 @@ from pipelines.media.kept import probe_once as probe
 from pipelines.media.look import Look
 from pipelines.media.opening import open_media
 
-__all__ = ["Cancelled", "Look", "footage", "is_readable_kind", "make_ready", "open_media", "open_once", "probe"]
+__all__ = [
+    "Cancelled",
+    "Look",
+    "footage",
+    "is_readable_kind",
+    "kind_of",
+    "make_ready",
+    "open_media",
+    "open_once",
+    "probe",
+]
