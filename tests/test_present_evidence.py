@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.present.evidence import EMPTY, Given, evidence_html, shown_media
+from pipelines.present.evidence import EMPTY, HOW_TO_SEE, Given, evidence_html, shown_media
 from pipelines.present.frames import chosen_frames, marks_by_frame
 from pipelines.present.linked import NOTHING_NAMED
 from pipelines.present.overlay import MAX_LABELLED, MAX_MARKS, Mark, data_uri, figure, marks_svg
@@ -235,6 +235,7 @@ def test_only_an_answer_can_name_no_place(answer: str, *, is_told: bool) -> None
     """It was told of a thought that was cut off, too."""
     html = evidence_html(replace(result(picture()), answer=answer), Given(1))
     assert (NOTHING_NAMED in html) == is_told
+    assert (HOW_TO_SEE in html) == is_told
 
 
 def test_the_clip_with_the_events_is_in_front() -> None:

@@ -29,6 +29,7 @@ EMPTY = (
     "answer drawn on it.</p></div>"
 )
 
+HOW_TO_SEE = "Ask it to find something or to point to it, and its place is drawn."
 POINT_HERE = (
     '<p class="gb-note gb-hint">Drag over it to ask about a part. <button type="button" class="gb-mark-part"'
     ' aria-pressed="false">Mark a part</button></p>'
@@ -76,7 +77,11 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
     longest_s = max((item.duration_s for item in result.media), default=0.0)
     is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
-    nothing = f'<p class="gb-note">{NOTHING_NAMED}</p>' if result.answer.strip() and not is_grounded else ""
+    nothing = (
+        f'<p class="gb-note">{NOTHING_NAMED}</p><p class="gb-note">{HOW_TO_SEE}</p>'
+        if result.answer.strip() and not is_grounded
+        else ""
+    )
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
