@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from pipelines.page import outcome as page_outcome
 from pipelines.page import takeaway as page_takeaway
 from pipelines.page import turns as page_turns
 from pipelines.page.host import Host
+from pipelines.page.launch import USER_ERROR, launch
 from pipelines.present.choices import Choices
 from pipelines.present.claims import claims
 from pipelines.present.comparison import Comparison
@@ -122,6 +124,18 @@ def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:
     assert "NAME@http://HOST:PORT/v1" in told
     compare = page_compare.comparing(host)
     assert list(compare(comparison, Session(), 0, 0)) == [(UNCHANGED, UNCHANGED)]
+
+
+@pytest.mark.parametrize(("options", "may_compare"), [([], True), (["--fixed-model"], False)])
+def test_a_page_whose_model_is_fixed_loads_no_other_one_to_compare(options: list[str], may_compare: bool) -> None:
+    """On a page of this machine alone, either side was any model that is here, or one on a server."""
+    host = Host.of(Model(engine=ScriptedEngine("Yes.", Checkpoint.open(DEMO_FOLDER))))
+
+    async def start() -> int:  # a page wants a loop
+        return launch(host, gr.Blocks(), ["--data", __file__, *options])
+
+    assert asyncio.run(start()) == USER_ERROR, "a file is no folder"
+    assert host.rivals.may_compare == may_compare
 
 
 def test_a_question_about_a_part_is_compared_with_the_picture_that_it_is_a_part_of() -> None:

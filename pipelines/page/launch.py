@@ -61,7 +61,7 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     )
     host.rivals.named = tuple(options.compare)
     is_own = is_private(options.host, model.policy)
-    host.rivals.is_open = is_own
+    host.rivals.is_open = is_own and model.policy.may_change_model
     try:
         if options.login == "huggingface":
             check_login(os.environ)
@@ -200,7 +200,9 @@ def parser() -> argparse.ArgumentParser:
         "(on a public host: an hour, and half an hour)",
     )
     options.add_argument(
-        "--fixed-model", action="store_true", help="visitors may have no other model loaded, nor downloaded"
+        "--fixed-model",
+        action="store_true",
+        help="visitors may have no other model loaded, nor downloaded, but those of --compare",
     )
     options.add_argument("--behind-proxy", action="store_true", help="visitors are told apart by X-Forwarded-For")
     options.add_argument(
