@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pipelines.engine import Engine
 
 MAX_PORT = 65_535
+HOST_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def add_model(parser: argparse.ArgumentParser, default: str = "demo") -> None:
@@ -127,6 +129,13 @@ def check_apart(written: Mapping[str, Path | None], read: Iterable[Path]) -> Non
 def address(text: str) -> str:
     """A name or an address to listen at; one of IPv6 may stand in brackets, as it does before a port."""
     return text.strip("[]").lower()
+
+
+def host_name(text: str) -> str:
+    """A name as browsers ask for it: one with anything around it would be that of no request."""
+    if not HOST_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be a name alone, as box.example: without https:// and port")
+    return text
 
 
 def port_number(text: str) -> int:

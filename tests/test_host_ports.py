@@ -1,4 +1,4 @@
-"""Ports that the page cannot have: each is one sentence with its cause."""
+"""Ports and names that the page cannot have: each is one sentence with its cause."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def test_a_number_of_no_port_is_refused_before_anything_is_loaded(
     assert ended.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.endswith(f"argument {option}: must be a number from 1 to 65535")
+
+
+@pytest.mark.parametrize("name", ["box.example:8080", "https://box.example", "box.example/", "bücher.example", ""])
+def test_a_name_that_no_request_has_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was taken, and whoever then asked for the page by that name was told to start it with --allow-host."""
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["--allow-host", name])
+    assert ended.value.code == 2
+    assert "argument --allow-host: must be a name alone, as box.example" in capsys.readouterr().err
+    assert parser().parse_args(["--allow-host", "my_box-2.example"]).allow_host == ["my_box-2.example"]
 
 
 def start(tmp_path: Path, host: str, port: int) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from pipelines.commands.finding import Finding, installed, loaded, why
 from pipelines.commands.machine import MACHINE
 from pipelines.commands.output import say
 from pipelines.host import ports
-from pipelines.options import address, port_number
+from pipelines.options import address, host_name, port_number
 from pipelines.types import UserError
 
 Kept = Callable[[], Path | None]
@@ -32,7 +32,9 @@ def add_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port_number, default=port, help="as of app.py (default: 7860)")
     parser.add_argument("--data", metavar="FOLDER", help="as of app.py: where conversations are kept, or none")
     parser.add_argument("--public", action="store_true", help="as of app.py")
-    parser.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="as of app.py")
+    parser.add_argument(
+        "--allow-host", type=host_name, action="append", default=[], metavar="NAME", help="as of app.py"
+    )
     parser.add_argument("--behind-proxy", action="store_true", help="as of app.py")
 
 

@@ -26,7 +26,7 @@ from pipelines.host.own_uploads import PORT
 from pipelines.host.policy import is_private, policy_of
 from pipelines.host.proxies import no_proxies
 from pipelines.models import Running
-from pipelines.options import add_model, address, port_number, positive, positive_number
+from pipelines.options import add_model, address, host_name, port_number, positive, positive_number
 from pipelines.page import components as parts
 from pipelines.page.host import Host, uploads
 from pipelines.page.programs import Named, tools_of
@@ -184,7 +184,14 @@ def parser() -> argparse.ArgumentParser:
         "folder where only this machine can reach the page, and no proxy, else none)",
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
-    options.add_argument("--allow-host", action="append", default=[], metavar="NAME", help="a name of this machine")
+    options.add_argument(
+        "--allow-host",
+        type=host_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which visitors reach the page, as box.example; may be given more than once",
+    )
     options.add_argument(
         "--login",
         type=login_named,
