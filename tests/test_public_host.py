@@ -18,10 +18,11 @@ from pipelines.checkpoint import Checkpoint
 from pipelines.engine import ScriptedEngine
 from pipelines.host import PUBLIC_HOST
 from pipelines.models import DEMO_FOLDER
+from pipelines.page.launch import password_of
 from pipelines.present.choices import FAST, Choices
 from pipelines.present.composer import NOT_UPLOADED
 from pipelines.serving.model import Model
-from pipelines.types import Request, Result, Settings
+from pipelines.types import Request, Result, Settings, UserError
 from tests.hostile.tab import RefusedError, Tab
 from tests.page_server import ROOT, PageServer
 
@@ -101,3 +102,12 @@ def test_with_a_password_nobody_gets_in_without_but_a_host_sees_that_it_is_well(
             assert client.get("gradio_api/info").status_code == 200
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("password", ["", "secret\r", "\udce9"], ids=["empty", "end of a line", "no UTF-8"])
+def test_a_password_that_lets_in_everyone_or_nobody_is_refused(password: str) -> None:
+    """An empty one, as of a variable that was never set, was none; each try with no UTF-8 was a traceback."""
+    with pytest.raises(UserError, match=r"^GLASSBOX_PASSWORD is empty, or holds what nobody can type: give another"):
+        password_of({"GLASSBOX_PASSWORD": password})
+    assert password_of({"GLASSBOX_PASSWORD": "pässword"}) == "pässword"
+    assert password_of({}) is None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hmac import compare_digest
 
@@ -41,6 +42,8 @@ WHOLE = "glassbox"
 too, which then come back as choices that nobody offered."""
 PASSWORD = "GLASSBOX_PASSWORD"
 """In the environment, as the arguments of a program are seen by everyone on its machine."""
+UNTYPED = re.compile(r"[\0-\x1f\x7f\ud800-\udfff]")
+"""Ends of lines, as a file for the environment may have, and bytes that are no UTF-8."""
 
 
 def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +66,7 @@ def launch(host: Host, page: gr.Blocks, arguments: Sequence[str] | None = None) 
     is_own = is_private(options.host, model.policy)
     host.rivals.is_open = is_own and model.policy.may_change_model
     try:
+        password_of(os.environ)  # before a model is loaded
         if options.login == "huggingface":
             check_login(os.environ)
         folder = data_folder(options.data, is_private=is_own, is_public=model.policy.is_public)
@@ -110,7 +114,7 @@ def serve(host: Host, page: gr.Blocks, name: str = ports.LOCAL, port: int = PORT
     if host.policy().login == "huggingface":
         with page:
             gr.LoginButton(size="sm")  # it brings the way to the hub, tells who is signed in, and lets them out
-    password = os.environ.get(PASSWORD)
+    password = password_of(os.environ)
     http_server.LOCALHOST_NAME = ports.LOCAL
     _, at, _ = page.launch(
         server_name=f"[{name}]" if ":" in name else name,  # it makes the address of the page from it
@@ -145,6 +149,14 @@ def middleware(host: Host) -> list[Middleware]:
     named = Middleware(Named, tools=[tool.__name__ for tool in tools_of(host)])
     listening = Middleware(Listening, audience=host.audience)
     return [Middleware(SecurityHeaders), Middleware(StreamCompression), watch, gate, signed_in, named, listening]
+
+
+def password_of(environment: Mapping[str, str]) -> str | None:
+    """What visitors need, None where they need nothing. Raises UserError for what lets in everyone, or nobody."""
+    password = environment.get(PASSWORD)
+    if password is not None and (not password or UNTYPED.search(password)):
+        raise UserError(f"{PASSWORD} is empty, or holds what nobody can type: give another, or take it away.")
+    return password
 
 
 def login_named(text: str) -> str:
