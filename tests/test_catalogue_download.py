@@ -168,6 +168,15 @@ def test_what_cannot_be_pulled_is_told(arguments: list[str], sentence: str, tmp_
     assert sentence in refused.stderr.splitlines()[-1]
 
 
+def test_a_folder_for_models_that_takes_none_is_told_as_such(tmp_path: Path, hub: HubServer) -> None:
+    """It was the connection and the free disk space that were to be checked."""
+    (tmp_path / "hub").touch()
+    refused = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert refused.returncode == 2
+    told = '"Qwen/Qwen3.5-0.8B" could not be kept in the folder for models (Not a directory): mend its rights, or set'
+    assert refused.stderr.splitlines()[-1].startswith(told)
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [

@@ -6,6 +6,7 @@ again. Only safetensors and plain text are taken. A revision may be given behind
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -31,6 +32,8 @@ GATED = (
     "`hf auth login`."
 )
 READ_BYTES = 2**22
+SHUT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
+"""No right to write there, a disk that is only read, a file where a folder belongs."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,11 @@ def _telling_of_hub(model: HubModel) -> Iterator[None]:
     except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError) as error:
         if isinstance(error, OSError) and is_full(error):
             raise
+        if isinstance(error, OSError) and error.errno in SHUT:
+            raise UserError(
+                f'"{model.hub_id}" could not be kept in the folder for models ({error.strerror}): mend its '
+                "rights, or set HF_HOME to another one."
+            ) from error
         if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
             raise UserError(GATED.format(name=model.hub_id)) from error
         raise UserError(
