@@ -363,6 +363,12 @@ def test_a_worker_is_started_without_the_environment_of_the_server(pool: Pool) -
     assert names <= {*KEPT_ENVIRONMENT, *ONE_THREAD}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_where_memory_runs_out_a_worker_goes_before_the_server(pool: Pool) -> None:
+    """In a container of 900 MB a picture of 49 megapixels ended the server, which is the larger process."""
+    assert Path(f"/proc/{number_of(pool)}/oom_score_adj").read_text() == "1000\n"
+
+
 def wait_for_end(number: int) -> None:
     """Wait until a process is gone."""
     try:
