@@ -145,6 +145,15 @@ BOXES = {
     "endless digits": (f'[{ITEM_A}, {{"bbox_2d": [1{"0" * 9000}', CAT_A),
     "very long number": (f'[{{"bbox_2d": [100, 200, 300, 4{"0" * 9000}]}}]', boxes(("", (100, 200, 300, 1000)))),
     "unquoted keys": ("[{bbox_2d: [100, 200, 300, 400], label: cat}]", CAT_A),
+    "typographic quotes": (
+        "[{“bbox_2d”: [100, 200, 300, 400], “label”: “a cat, asleep”}]",
+        boxes(("a cat, asleep", A)),
+    ),
+    "typographic quotes of German": ("[{„bbox_2d“: [100, 200, 300, 400], „label“: „cat“}]", CAT_A),
+    "typographic quotes inside a label": (
+        '[{"bbox_2d": [100, 200, 300, 400], "label": "the “red” car"}]',
+        boxes(("the “red” car", A)),
+    ),
     "quotes inside a label": (
         '[{"bbox_2d": [100, 200, 300, 400], "label": "the "red" car"}]',
         boxes(('the "red" car', A)),

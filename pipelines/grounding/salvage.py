@@ -32,16 +32,18 @@ _OUTSIDE = re.compile(
     r"|(?:<\|object_ref_start\|>|<ref>)(?P<reference>[^<]*+)(?:</ref>|<\|object_ref_end\|>)?)"
 )
 # A quote ends a string only where a value may end: models leave the quotes inside a label unescaped.
-_STRING = r"""{0}(?:[^{0}\\\r\n]++|\\[\s\S]|{0}(?![ \t]*+(?:[,，:：\]}}){0}\r\n]|\Z)))*+(?P<{1}>{0}?)"""
+_STRING = r"""{0}(?:[^{1}\\\r\n]++|\\[\s\S]|[{1}](?![ \t]*+(?:[,，:：\]}}){1}\r\n]|\Z)))*+(?P<{2}>[{1}]?)"""
 _INSIDE = re.compile(
     r"(?P<fence>```)"
     r"|(?P<opener>[\[{(]|<\|box_start\|>|<\|point_start\|>|<box>|<point>)"
     r"|(?P<closer>[\]})]|<\|box_end\|>|<\|point_end\|>|</box>|</point>)"
     r"|(?P<comma>[,，])|(?P<colon>[:：])"
     r"|"
-    + _STRING.format('"', "end_double")
+    + _STRING.format('"', '"', "end_double")
     + r"|"
-    + _STRING.format("'", "end_single")
+    + _STRING.format("'", "'", "end_single")
+    + r"|"
+    + _STRING.format("[“„”]", "“”", "end_typographic")
     + r"|(?P<clock>[0-9]++(?::[0-9]++(?:\.[0-9]*+)?)++)"
     # A quote right after a word never opens a string: it ends one that a line break has cut.
     r"""|(?P<word>[^\s\[\]{}(),，:："'<>`][^\s\[\]{}(),，:：<>`]*+)"""
@@ -204,7 +206,7 @@ class _Builder:
             top.end_pair()
         elif kind == "colon":
             self._colon()
-        elif kind in ("end_double", "end_single"):
+        elif kind in ("end_double", "end_single", "end_typographic"):
             if token[kind] or token.end() < len(token.string):
                 self._stack[-1].add(_unescape(raw[1 : len(raw) - len(token[kind])]))
         elif kind in ("clock", "word"):
