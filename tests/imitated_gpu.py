@@ -22,8 +22,10 @@ from pipelines.engine.captured import SharedPool
 from pipelines.engine.draws import TOP, Draws
 from pipelines.engine.graphs import Graphs
 from pipelines.engine.pieces import Pieces
+from pipelines.engine.places import Keep
 from pipelines.engine.sampler import Likely, paired
 from pipelines.engine.slots import SlotCache, States
+from pipelines.engine.stack import Stack
 from pipelines.engine.tower_graphs import TowerGraphs
 
 DEVICE = torch.device("cuda", 0)
@@ -32,6 +34,16 @@ DEVICE = torch.device("cuda", 0)
 def states_of(slots: SlotCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """The convolution and recurrent states of all rows, of each linear layer."""
     return [pair for pair, is_linear in zip(slots.layers, slots.is_linear, strict=True) if is_linear]
+
+
+def piece_of(
+    stack: Stack, row: int, hidden: torch.Tensor, numbers: torch.Tensor, positions: torch.Tensor, kept: States
+) -> torch.Tensor:
+    """What the kernels do of a piece that has no filling."""
+    held, count, num_kept = numbers.flatten().tolist()
+    window = stack.slots.window(slice(row, row + 1), held + count, is_masked=True)
+    keep = Keep(num_kept, kept) if num_kept < count else None
+    return stack.lean.piece(hidden, stack.lean.span(row, count, numbers[:2], positions, window, keep=keep))
 
 
 class Stream:
