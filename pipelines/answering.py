@@ -1,4 +1,4 @@
-"""One request on its way: each step of the flow that `pipelines.run` goes through, and what belongs to it."""
+"""The steps of the flow in `pipelines.run`, and the state that one request keeps between them."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ ABOUT_MEDIA = re.compile(
     r"|\bdo you see\s*(?:[?.!]|\Z)|\b(?:bbox|point) coordinates\b",
     re.IGNORECASE,
 )
-"""Questions that make no sense without a picture or a clip; others may be about anything."""
+"""Questions that make no sense without a picture or a clip. Others may be about anything."""
 
 NO_TEXT = "The question or the system prompt holds bytes that are no characters: type it again."
 
 
 class Answering:
-    """All that belongs to one request on its way."""
+    """One request: its state, and a method for each step of the flow."""
 
     def __init__(self, request: Request, engine: Engine, stop: Flag, observe: Observe, hurry: Flag) -> None:
         self._request, self._engine, self._stop, self._observe = request, engine, stop, observe
@@ -80,7 +80,7 @@ class Answering:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Tell once what the request took, however it ended."""
+        """Report once what the request took, however it ends."""
         outcome: Outcome = "failed"
         try:
             yield
@@ -113,18 +113,18 @@ class Answering:
             raise UserError("A model on a server cannot look closer: turn that off, or choose a model that runs here.")
 
     def open(self) -> None:
-        """Decode every file of the conversation. Raises Cancelled when stopped on the way."""
+        """Decode every file of the conversation. Raises Cancelled if stopped meanwhile."""
         self._media = tuple(self._open(number, path) for number, path in enumerate(self._request.files))
 
     def fuse(self) -> ModelInputs:
-        """Make the model's inputs of the conversation, with token ids where the engine takes these."""
+        """Turn the conversation into the model's inputs, with token ids if the engine takes them."""
         self._enter(Work("fuse"))
         inputs = fused(self._request, self._media, self._looks, self._engine)
         self._inputs = inputs.followed_by(self._reply.ids)
         return self._inputs
 
     def generate(self, inputs: ModelInputs) -> Iterator[Delta]:
-        """Yield the reply up to its end, or to a call, within what is left of the limit of new tokens."""
+        """Yield the reply up to its end or to a tool call, within what is left of the limit on new tokens."""
         self._num_before = self._reply.num_tokens
         self._reply.begin(inputs.thinking_open)
         settings = self._request.settings
@@ -155,7 +155,7 @@ class Answering:
         return is_asked and bool(self._reply.written.call) and len(self._looks) <= tools.MAX_LOOKS
 
     def look(self) -> Look:
-        """Follow the call, and begin a new reply behind what came back."""
+        """Follow the call, and begin a new reply after what came back."""
         self._finish_reason = "cancelled"  # until the next reply ends: a stop may come before that begins
         self._enter(Work("look"))
         self._observe(Progress("look"))
@@ -166,13 +166,14 @@ class Answering:
         return look
 
     def result(self) -> Result:
-        """Everything there is to say of the request."""
+        """Everything there is to say about the request."""
         is_whole = self._finish_reason == "stop"
         self._reply.settle(is_whole=is_whole, may_think=self._request.settings.thinking)
         written, inputs, tokens = self._reply.written, self._inputs, self._tokens
         seen = sights(inputs, (*self._media, *tools.shown(self._looks)))[: len(self._media)] if inputs else ()
         kinds, ends_s = [item.kind for item in self._media], [item.duration_s for item in self._media]
-        grounding = parse_grounding(written.remark, kinds, self._current(), ends_s)
+        current = subject([*self._request.history, self._request])
+        grounding = parse_grounding(written.remark, kinds, current, ends_s)
         return Result(
             engine=self._engine.info,
             reasoning=written.reasoning,
@@ -188,11 +189,11 @@ class Answering:
             said=tuple(self._reply.said),
             reported=self._reported,
             certainty=self._reply.certainty,
-            timing=self._timing,  # when all else is there
+            timing=self._timing,  # last, so that all of the above is timed
         )
 
     def _record(self, outcome: Outcome) -> Record:
-        """What it took, as far as it came."""
+        """What the request took, as far as it got."""
         request = self._request
         return Record(
             question=request.question,
@@ -210,17 +211,14 @@ class Answering:
 
     @cached_property
     def _timing(self) -> Timing:
-        """From here on, nothing is timed any more."""
+        """The times; reading them stops the watch for good."""
         return self._watch.stop()
 
     @cached_property
     def _tokens(self) -> TokenCounts:
-        """Counted before nothing is timed any more."""
+        """The tokens, counted before the watch is stopped."""
         kept, reported = self._kept or Kept(0, 0), self._reported or Reported()
         return self._reply.counts(self._inputs, self._num_before, kept, reported)
-
-    def _current(self) -> int:
-        return subject([*self._request.history, self._request])
 
     def _open(self, number: int, path: Path) -> Media:
         self._enter(Work("open", medium=number))
@@ -245,7 +243,7 @@ class Answering:
                 yield told
 
     def _enter(self, work: Work) -> None:
-        if work.task == "decode" and self._num_before:  # counted from the first token of all replies
+        if work.task == "decode" and self._num_before:  # numbered from the first token of the first reply
             work = replace(work, num_before=self._num_before + work.num_before)
         self._watch.enter(work)
         if work.task in ("open", "fuse", "send", "vision", "prefill"):
@@ -260,7 +258,7 @@ class Answering:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it can be written in UTF-8: a terminal and JSON hand on halves of characters too."""
+    """Whether it can be encoded as UTF-8: a terminal and JSON may pass on lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

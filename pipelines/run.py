@@ -1,6 +1,6 @@
 """The one way through: media, fusion, engine, reply, grounding, result.
 
-Interfaces (the page, the command line) consume `answer`; a program that wants no stream takes its last value.
+The page and the command line consume the stream of `answer`; a program that wants no stream takes its last value.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def answer(
     observe: Observe | None = None,
     hurry: Flag | None = None,
 ) -> Deltas:
-    """Yield the reply as it is written, and last the whole `Result`, also when `stop` is set on the way.
+    """Yield the reply as it is written, then the whole `Result`, even if `stop` is set along the way.
 
-    A set `hurry` ends the reasoning, and the answer begins. `observe` is told as a stage begins and how far it is, and
-    once, however the request ended, what it took. Raises UserError for whatever a user can put right.
+    Setting `hurry` ends the reasoning and begins the answer. `observe` hears when a stage begins and how far it has
+    come, and once, however the request ends, what it took. Raises UserError for whatever a user can put right.
     """
     work = Answering(request, engine, stop or Flag(), observe or _ignore, hurry or Flag())
     with work.recorded():
@@ -42,7 +42,7 @@ def answer(
 
 
 def foresee(path: Path, settings: Settings, vision: Vision) -> tuple[Probe, Sight]:
-    """What a file is, and how the model will see it when it is asked about. Raises UserError as `answer` would."""
+    """What a file is, and how the model will see it. Raises UserError as `answer` would."""
     probed = probe(path)
     return probed, estimate(probed, settings, vision)
 
