@@ -1,13 +1,13 @@
 """Reads the places and the spans of time out of an answer.
 
-Contract: `parse_grounding` takes any text and never raises. It salvages item by item: what is complete is kept and
-what is cut off is passed over, so an answer that breaks off gives the first of its items. Boxes come clamped to 0 to
-1000 with their corners in order, events with their ends in order. The work is linear in the text, and at most
-`MAX_TOKENS` brackets, words and numbers are looked at.
+Contract: `parse_grounding` takes any text and never raises. It salvages item by item: what is complete is kept, and
+what is cut off is passed over, so an answer that breaks off gives its first items. Boxes come clamped to 0 to 1000 with
+their corners in order, events with their ends in order. The work is linear in the text, and looks at no more than
+`MAX_TOKENS` brackets, words and numbers.
 
 `salvage` turns the text into nodes, `reading` walks them, and `fields`, `places` and `times` say what they mean.
-`naming` says which medium is meant. A time a little past the end of the clip stays as it is. A bare list of four
-numbers in running prose is taken for a box when it could be one, and nothing smaller is.
+`naming` says which medium is meant. A time a little past the end of the clip stays as it is. In running prose, a bare
+list of four numbers is taken for a box if it could be one; no shorter list is taken for anything.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["MAX_TOKENS", "UNSPACED", "ToldTime", "is_within", "parse_grounding",
 def parse_grounding(
     answer: str, media: Sequence[MediaKind] = (), current: int = 0, ends_s: Sequence[float] = ()
 ) -> Grounding:
-    """All places and spans of `answer`, in its order.
+    """All places and spans in `answer`, in its order.
 
-    `media` are the kinds of the media of the conversation, and `current` the first that the question is about: it has
-    the places that name no medium. Where none of them is a clip there are no spans, and no place has a time.
-    `ends_s` are their lengths in seconds, 0 of a picture: what is far behind the end of a clip is none of its times.
+    `media` are the kinds of the media of the conversation, and `current` is the first one that the question is about:
+    places that name no medium are there. If none of them is a clip, there are no spans, and no place has a time.
+    `ends_s` are their lengths in seconds, 0 for a picture: what is far past the end of a clip is not a time in it.
     """
     return read(salvage(answer), Naming(tuple(media), current, tuple(ends_s)))

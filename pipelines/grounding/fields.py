@@ -40,18 +40,17 @@ _MEDIA_KEYS = frozenset(
 )
 
 Bare = Literal["any", "one box", "none", "data"]
-"""What a list of numbers under no known key may be: alone, in prose or under an unknown key, beside a known place.
-
-Within "data", such as the values of a chart, `x` and `y` are no place either.
+"""What a list of numbers under no known key may be: "any" place if it stands alone, "one box" in prose or under an
+unknown key, "none" beside a known place. In "data", such as the values of a chart, even `x` and `y` are no place.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a node takes over from those around it.
+    """What a node inherits from those around it.
 
-    `media_index` is None until the answer names a medium, `is_by_name` where that is in words alone, and `source` is
-    where the outermost node stands.
+    `media_index` is None until the answer names a medium, `is_by_name` says that it did so in words, and `source` is
+    where the outermost node stands in the text.
     """
 
     bare: Bare
@@ -63,7 +62,7 @@ class Context:
     source: tuple[int, int] | None = None
 
     def region(self, values: list[float], label: str) -> Region:
-        """Four numbers as a box, or two as a point, at the time and in the picture that hold here."""
+        """Four numbers as a box, or two as a point, with the time and the medium that apply here."""
         box = places.box(values) if len(values) == 4 else None
         point = None if box else places.point(values)
         time_s = self.time_s if self.naming.has_time else None
@@ -72,7 +71,7 @@ class Context:
         return Region(clean_label(label), box, point, media_index, time_s, self.source)
 
     def may_be_span(self, values: list[float]) -> bool:
-        """Whether two numbers that nothing calls a point may be times: of a clip, and within its length."""
+        """Whether two numbers that nothing calls a point may be times: within the length of a clip."""
         medium = self.naming.current if self.media_index is None else self.media_index
         return bool(self.naming.kinds) and self.naming.holds(medium, max(values))
 
@@ -84,7 +83,7 @@ class Context:
 
 
 class Fields:
-    """The pairs of one record by what their keys mean."""
+    """The pairs of one record, sorted by what their keys mean."""
 
     def __init__(self, record: Record, context: Context) -> None:
         self.others: list[tuple[str, Node]] = []
@@ -104,7 +103,7 @@ class Fields:
         self._groups = self._groups or self._outlines or ([corners] if corners else [])
 
     def regions(self) -> Iterator[Region]:
-        """One region a group of numbers, with the label of its own where there are as many labels as groups."""
+        """A region for each group of numbers, with a label of its own if there are as many labels as groups."""
         labels = self._labels or [""]
         is_one_each = len(labels) == len(self._groups)
         context = self.inner()
@@ -114,7 +113,7 @@ class Fields:
             yield context.region(group, labels[at if is_one_each else 0])
 
     def events(self) -> Iterator[Event]:
-        """The span of the record; a single moment counts when it has a label and no place."""
+        """The spans of the record; a single moment counts if it has a label and no place."""
         label, context = next(iter(self._labels), ""), self.inner()
         starts, ends = _moments(self._starts), _moments(self._ends)
         for start, end in zip(starts, ends, strict=False):
@@ -126,7 +125,7 @@ class Fields:
             yield from (context.event(at, at, label) for at in [*starts, *_moments(self._times)])
 
     def inner(self) -> Context:
-        """What the nodes inside this record take over from it."""
+        """What the nodes inside this record inherit from it."""
         spans = [found[0] for node in self._times if (found := _span(node))]
         moments = [*_moments(self._times), *_moments(self._starts), *spans]
         return replace(
@@ -170,7 +169,7 @@ class Fields:
 def clean_label(text: str) -> str:
     """Untrusted text on one line: no control, surrogate or direction characters, at most `MAX_LABEL` long.
 
-    Characters that only join others stay, for emoji are made with them; a text of nothing else is none.
+    Characters that only join others stay, as emoji are made with them; a text of nothing else is no label.
     """
     line = " ".join(text[: 10 * MAX_LABEL].split())
     kept = (one for one in line if one not in _BIDI and unicodedata.category(one) not in ("Cc", "Cs"))

@@ -1,4 +1,4 @@
-"""Which medium an answer means: "Picture 2", "Video 1", "the second image", "图2", an `img_idx`, or none by name."""
+"""Which medium an answer means: "Picture 2", "Video 1", "the second image", "图2", an `img_idx`, or one not named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ORDINALS = (
     r"fourth|vierte[nrs]?|quatrième|cuart[ao]|第?四|第?4",
 )
 _NO_LENGTH = r"(?<![\w.-])(?<![0-9]\s)"
-"""Before an ordinal: a "5 second video" and a "five-second clip" are told by their length."""
+"""Before an ordinal: the "second" of a "5 second video" or a "five-second clip" is a length."""
 _COUNTER = r"(?:\s{1,3}|[张幅个段](?:\s?)|[枚本つ番]目の)"
 _NAME = re.compile(
     rf"(?:(?P<picture>{_PICTURES})|(?P<clip>{_CLIPS}))[\s_#]{{0,3}}(?P<number>[0-9]{{1,5}})(?![0-9])"
@@ -37,11 +37,11 @@ _REACH = 200
 
 @dataclass(frozen=True)
 class Naming:
-    """The kinds of the media of a conversation, in order, and the first of those that the question is about.
+    """The kinds of the media of a conversation, in order, and the first one that the question is about.
 
-    Pictures and clips are counted apart and from 1, as Qwen's template does ("Picture 1", "Video 1"); an index counts
-    pictures from 0. Without `kinds` nothing is known of the media, and a number stands for itself. `ends_s` is how long
-    each is, in seconds, 0 where that is not known.
+    Pictures and clips are counted separately and from 1, as in Qwen's template ("Picture 1", "Video 1"); an index
+    counts pictures from 0. Without `kinds` nothing is known of the media, and a number stands for itself. `ends_s` is
+    how long each of them is, in seconds, 0 if that is not known.
     """
 
     kinds: tuple[MediaKind, ...] = ()
@@ -54,7 +54,7 @@ class Naming:
         return not self.kinds or "clip" in self.kinds
 
     def of_name(self, text: str) -> int | None:
-        """The medium that `text` is the name of."""
+        """The medium that `text` names."""
         found = _NAME.fullmatch(text.strip())
         return self._of_match(found) if found else None
 
@@ -103,12 +103,12 @@ class Naming:
         return not self.kinds or self.kinds[medium] == "clip"
 
     def holds(self, medium: int, time_s: float) -> bool:
-        """Whether a time can be one of a medium."""
+        """Whether a medium may have this time."""
         end_s = self.ends_s[medium] if medium < len(self.ends_s) else 0.0
         return self.is_clip(medium) and (end_s <= 0 or is_within(time_s, end_s))
 
     def unnamed(self, time_s: float | None) -> int:
-        """The medium of a place that names none: the current one, or with a time the clip that is next to it."""
+        """The medium of a place that names none: the current one, or for a time the next clip that lasts so long."""
         if time_s is None:
             return self.current
         return next((clip for clip in self._clips() if self.holds(clip, time_s)), self.current)

@@ -1,4 +1,4 @@
-"""Walks the nodes to regions and events, in order: what a nested node takes over from the one around it."""
+"""Walks the nodes, in order, and gathers regions and events; a nested node inherits from the one around it."""
 
 from __future__ import annotations
 
@@ -19,38 +19,26 @@ _GENERIC_KEYS = frozenset(
 )
 _DATA_KEYS = frozenset(
     {"values", "value", "scores", "rows", "row", "columns", "cells", "table", "series", "numbers", "counts", "prices"}
-    | {
-        "amounts",
-        "totals",
-        "sales",
-        "percentages",
-        "years",
-        "sizes",
-        "ratings",
-        "histogram",
-        "matrix",
-        "array",
-        "vector",
-    }
-    | {"x", "y", "xs", "ys", "x_values", "y_values", "rgb", "rgba", "color", "colour", "colors", "colours"}
+    | {"amounts", "totals", "sales", "percentages", "years", "sizes", "ratings", "histogram", "matrix", "array"}
+    | {"vector", "x", "y", "xs", "ys", "x_values", "y_values", "rgb", "rgba", "color", "colour", "colors", "colours"}
 )
-"""What numbers of charts, tables and forms stand under."""
+"""Keys of the numbers in charts, tables and forms."""
 _OF_DATA = re.compile(
     r"\b(?:pages?|arrays?|sequence|vector|matrix|rgba?|colou?rs?|as in|see|years?|scores?|prices?)"
     r"(?:\s(?:is|are|was|were|of|in))?[\s:=(`*]{0,8}\Z",
     re.IGNORECASE,
 )
-"""What four numbers are when these words stand right before them."""
+"""Words right before numbers that are therefore no place."""
 _TAG_SIZES = {"</box>": 4, "</point>": 2}
 _REACH = 40
 _LETTER = re.compile(r"[^\W\d_]")
 
 
 def read(salvaged: Salvage, naming: Naming) -> Grounding:
-    """The regions and events of the nodes; where those hold no event, the spans that the prose tells.
+    """The regions and events of the nodes; if those hold no event, the spans that the prose tells.
 
-    Of pictures there are no events: a timetable in one is what it shows, and not when something happens in it. Nor is
-    what is far behind the end of a clip one of its own.
+    Pictures have no events: a timetable is what a picture shows, not when something happens in it. Nor has a clip any
+    event far past its end.
     """
     reader = _Reader()
     bare: Bare = "one box" if any(map(_LETTER.search, salvaged.passages)) else "any"
