@@ -1,7 +1,7 @@
 """How the model will see a file, known before it is decoded.
 
-The sizes are those of `pipelines.fusion.sizes` and the frames those of `pipelines.fusion.look`, by which a request is
-fused: so what is told beforehand is what the request then reports.
+Sizes come from `pipelines.fusion.sizes` and frames from `pipelines.fusion.look`, which fuse the request too: so what is
+foretold here is what the request then reports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipelines.types import Probe, ProbedClip, Settings, Sight, Vision
 def estimate(probe: Probe, settings: Settings, vision: Vision) -> Sight:
     """How the model will see a file. Raises UserError for a shape that it cannot take, as `fuse` does.
 
-    What it costs is known of a vision that gives ids alone.
+    The number of tokens is known only if the vision gives ids.
     """
     sight = _estimate(probe, settings, vision)
     return sight if vision.gives_ids else replace(sight, num_visual_tokens=None)

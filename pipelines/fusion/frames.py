@@ -1,8 +1,8 @@
-"""Which frames of a clip the model sees, and the time it is told for each pair.
+"""Which frames of a clip the model sees, and the time that it is told for each pair of them.
 
 `sample_frames` and `mean_times` follow `Qwen3VLVideoProcessor.sample_frames` and `Qwen3VLProcessor` of transformers:
-evenly spaced frames from the first to the last, and for two frames in one temporal patch the mean of their times.
-`frames_by_rate` and `frames_by_number` are the same for clips whose frames have times of their own.
+frames are evenly spaced from the first to the last, and two frames in one temporal patch have the mean of their times.
+`frames_by_rate` and `frames_by_number` do the same for clips whose frames carry their own times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pipelines.inputs import FRAMES
 
 SLACK = 0.01
-"""Containers round the times of their frames: so much of a frame may be missing from the last one of the count."""
+"""Containers round the times of their frames: the last frame still counts if this part of it is missing."""
 
 
 def sample_frames(
@@ -22,7 +22,7 @@ def sample_frames(
 ) -> list[int]:
     """Indices, ascending, of the frames to take: `sample_fps` a second, from `min_frames` to `max_frames` of them.
 
-    A clip with fewer frames than that gives all it has. Raises ValueError without frames or with a rate of 0.
+    A clip with fewer frames gives all it has. Raises ValueError for no frames or a rate of 0.
     """
     if total_frames < 1 or video_fps <= 0 or sample_fps <= 0:
         raise ValueError("sampling needs at least one frame, and rates above 0")
@@ -33,7 +33,7 @@ def sample_frames(
 def frames_by_rate(
     times_s: Sequence[float], duration_s: float, sample_fps: float, min_frames: int = 4, max_frames: int = 768
 ) -> list[int]:
-    """`sample_frames` from the time of each frame, ascending, and the seconds until the last one ends."""
+    """`sample_frames`, given the time of each frame, ascending, and the seconds until the last one ends."""
     wanted = int(min(duration_s * sample_fps + SLACK, max_frames))
     return frames_by_number(times_s, min(max(wanted, min_frames), max_frames))
 
@@ -41,9 +41,9 @@ def frames_by_rate(
 def frames_by_number(times_s: Sequence[float], num_frames: int) -> list[int]:
     """Indices, ascending, of `num_frames` frames evenly spaced in time, or of all where there are fewer.
 
-    Where the frames come at a constant rate, the spacing is by number, as that of the reference is. Else each is the
-    frame nearest to its moment; moments of one and the same frame give their places to frames from between the others.
-    Raises ValueError without frames.
+    If the frames come at a constant rate they are spaced by number, as in the reference. If not, the frame nearest to
+    each moment is taken; where several moments share a frame, others from between make up the number. Raises ValueError
+    for no frames.
     """
     total = len(times_s)
     if not total:
@@ -60,7 +60,7 @@ def frames_by_number(times_s: Sequence[float], num_frames: int) -> list[int]:
 
 
 def mean_times(times_s: Sequence[float]) -> list[float]:
-    """Seconds of each temporal patch from the time of each frame; an odd last frame counts twice."""
+    """The time of each temporal patch, given the time of each frame in seconds; an odd last frame counts twice."""
     padded = [*times_s, *times_s[-1:]] if len(times_s) % FRAMES else times_s
     return [(first + second) / 2 for first, second in zip(padded[::2], padded[1::2], strict=True)]
 

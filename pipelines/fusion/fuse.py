@@ -1,8 +1,8 @@
 """Early fusion: messages and media become what the model takes in.
 
-Each picture and clip is brought to the size at which the model sees it, the prompt's placeholders are expanded to as
-many tokens as the model will give it visual ones, and both go to the model as one sequence. A picture that was resized
-before, whatever its name, is not resized again.
+Each picture and clip is resized to what the model sees, each placeholder in the prompt is expanded to as many tokens as
+its medium will have visual ones, and both go to the model as one sequence. A picture that was resized before, under
+whatever name, is not resized again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pipelines.types import Clip, Limits, Media, Message, Picture, Tool, UserErr
 TEXT, PICTURE, CLIP = 0, 1, 2
 MAX_KEPT_BYTES = 64 * 1024**2
 CHARACTERS_A_TOKEN = 8
-"""What no prompt comes near as a whole: prose of any language has two to five."""
+"""More than any prompt has on average: prose of any language has two to five."""
 THINK_TAIL = 6
-"""Tokens at most from the `<think>` that ends a prompt, open or closed at once, to its end."""
+"""The most tokens from the `<think>` near the end of a prompt, left open or closed at once, to its end."""
 
 FRAMES_SEEN: Cache[tuple[str, Limits], torch.Tensor] = Cache(MAX_KEPT_BYTES, lambda frame: frame.nbytes)
-"""Pictures as the model sees them, by content and limits. Those of a clip have their size from its opening."""
+"""Pictures as the model sees them, by content and limits. The frames of a clip are sized when it is opened."""
 
 
 def fuse(
@@ -38,10 +38,10 @@ def fuse(
     enable_thinking: bool,
     tools: Sequence[Tool] = (),
 ) -> ModelInputs:
-    """Model inputs for a conversation whose placeholders stand for `media`, in order, and that offers `tools`.
+    """Model inputs for a conversation that offers `tools`, and whose placeholders stand for `media`, in order.
 
-    Raises UserError for a picture or clip of a shape that the model cannot take and for text far beyond its context,
-    ValueError where the placeholders and the media do not match.
+    Raises UserError for a picture or clip whose shape the model cannot take and for text far beyond its context, and
+    ValueError if the placeholders and the media do not match.
     """
     frames = tuple(_frames(item, checkpoint) for item in media)
     pictures = [grid_of(item.pixels) for item in frames if not item.is_clip]
@@ -68,10 +68,10 @@ def inputs_for(
     enable_thinking: bool,
     tools: Sequence[Tool] = (),
 ) -> ModelInputs:
-    """Model inputs as whoever sees like that takes them. Raises UserError as `fuse` does.
+    """Model inputs in the form that an engine with that `vision` takes. Raises UserError as `fuse` does.
 
-    A model here takes them of `fuse`; a server makes token ids itself, and gets the messages and the media as they are
-    to be seen, but no tools.
+    A model here takes what `fuse` makes. A server makes token ids itself: it gets the messages, and the media as they
+    are to be seen, but no tools.
     """
     if isinstance(vision, Checkpoint):
         return fuse(messages, media, vision, enable_thinking, tools)
@@ -81,7 +81,7 @@ def inputs_for(
 def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
     """Token ids of an expanded prompt.
 
-    Placeholders are special tokens, which no pre-tokenizer looks across: so text between them is encoded by itself,
+    Placeholders are special tokens, across which no pre-tokenizer looks. So the text between them is encoded by itself,
     and a run of them is only counted.
     """
     ids: list[int] = []
@@ -94,7 +94,7 @@ def encode(pieces: Iterable[Piece], checkpoint: Checkpoint) -> list[int]:
 
 
 def _refuse_too_long(rendered: str, context_tokens: int) -> None:
-    """Spare everybody the encoding of what cannot fit: no other thread runs meanwhile."""
+    """Refuse what cannot fit before it is encoded: no other thread can run during that."""
     if len(rendered) > CHARACTERS_A_TOKEN * context_tokens:
         raise UserError(
             f"The text has {len(rendered):,} characters, and this model holds {context_tokens:,} tokens: shorten it, "
@@ -103,7 +103,7 @@ def _refuse_too_long(rendered: str, context_tokens: int) -> None:
 
 
 def _num_lasting(input_ids: torch.Tensor, checkpoint: Checkpoint) -> int:
-    """Tokens up to where the assistant begins: a later prompt replays the answer there without its `<think>`."""
+    """Tokens up to where the assistant begins: from there on, a later prompt has the answer without its `<think>`."""
     think = checkpoint.tokenizer.token_to_id("<think>")
     tail = input_ids[0, -THINK_TAIL:].tolist()
     num_tokens = input_ids.shape[1]

@@ -1,4 +1,4 @@
-"""How a clip is looked at: which of its frames, and how large each of them."""
+"""How a clip is looked at: which frames are taken, and at what size."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_TOKENS = 16
-"""Visual tokens of a temporal patch: where a budget leaves fewer, fewer frames show more than smaller ones."""
+"""The fewest visual tokens for a temporal patch: if a budget leaves less, fewer frames show more than smaller ones."""
 
 
 @dataclass(frozen=True)
 class ClipLook:
-    """A way of looking at clips; two that are equal see the same.
+    """A way of looking at clips; two equal ones see the same.
 
-    `num_frames` frames are taken, or where that is None `sample_fps` a second, from `min_frames` to `max_frames`;
+    It takes `num_frames` frames, or if that is None `sample_fps` per second, from `min_frames` to `max_frames` in all.
     `limits` count the pixels of all frames together.
     """
 
@@ -37,7 +37,7 @@ class ClipLook:
     may_move: ClassVar[bool] = True
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:
-        """The numbers of the frames to take, ascending, by the times at which all are shown."""
+        """The numbers of the frames to take, ascending, given the times at which all frames are shown."""
         if self.num_frames is None:
             return frames_by_rate(times_s, duration_s, self.sample_fps, self.min_frames, self.max_frames)
         return frames_by_number(times_s, min(self.num_frames, self.max_frames))
@@ -62,7 +62,7 @@ class SpanLook:
     may_move: ClassVar[bool] = True
 
     def choose(self, times_s: Sequence[float], duration_s: float) -> list[int]:  # noqa: ARG002
-        """The numbers of the frames to take, of those shown within the span; the first came up by its start."""
+        """The numbers of the frames to take of those shown within the span, from the one shown at its start."""
         first = max(0, bisect_right(times_s, self.start_s) - 1)
         end = max(first + 1, bisect_right(times_s, self.end_s))
         chosen = frames_by_number(times_s[first:end], self.num_frames)
@@ -74,7 +74,7 @@ class SpanLook:
 
 
 def look_of(settings: Settings, vision: Vision) -> ClipLook:
-    """The way of looking that a user chose, within what the model was made for."""
+    """The way of looking that the user chose, within what the model was made for."""
     affordable = max(FRAMES, FRAMES * settings.max_clip_tokens // LEAST_TOKENS)
     max_frames = min(settings.max_frames, vision.max_frames, affordable)
     max_pixels = settings.max_clip_tokens * FRAMES * FACTOR**2

@@ -1,8 +1,8 @@
 """From messages to token ids: render, expand the placeholders, encode.
 
-The template leaves one `<|image_pad|>` or `<|video_pad|>` for each item. A picture becomes one pad for each visual
-token; a clip becomes, for each temporal patch, `<T.T seconds><|vision_start|>`, its pads and `<|vision_end|>`
-(`Qwen3VLProcessor` of transformers). What a person typed can hold no control token: see `neutralise`.
+The template leaves one `<|image_pad|>` or `<|video_pad|>` for each medium. A picture becomes one pad per visual token.
+A clip becomes, for each temporal patch, `<T.T seconds><|vision_start|>`, its pads and `<|vision_end|>`
+(`Qwen3VLProcessor` of transformers). Text that a person typed cannot hold a control token: see `neutralise`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def expand_prompt(
     clip_grids: Sequence[Grid],
     clip_times: Sequence[Sequence[float]],
 ) -> str:
-    """The rendered prompt with every placeholder expanded; grids are in patches, times in seconds a temporal patch.
+    """The rendered prompt with every placeholder expanded; grids count patches, times are seconds per temporal patch.
 
-    Raises ValueError where the placeholders do not match the media.
+    Raises ValueError if the placeholders do not match the media.
     """
     return "".join(str(piece) for piece in expand(rendered, picture_grids, clip_grids, clip_times))
 
@@ -80,10 +80,10 @@ def _expand_clip(grid: Grid, times_s: Sequence[float]) -> Iterator[Piece]:
 
 
 def neutralise(message: Message, control_tokens: Sequence[str]) -> Message:
-    """The message with every control token spelled in its text made plain text.
+    """The message with every control token that its text spells out made plain text.
 
-    An invisible word joiner behind the `<` keeps the tokenizer from seeing the token; to a person it reads the same.
-    An earlier reply keeps its think tags: the template cuts the reasoning out of it by them.
+    An invisible word joiner after the `<` hides the token from the tokenizer; to a person the text reads the same. An
+    earlier reply keeps its think tags, by which the template cuts the reasoning out of it.
     """
     spelled = [token for token in control_tokens if message["role"] != "assistant" or token not in THINK_TAGS]
     pattern = re.compile("|".join(re.escape(token) for token in spelled) or r"(?!)")
@@ -106,7 +106,7 @@ def _defuse_call(pattern: re.Pattern[str], call: ToolCall) -> ToolCall:
 
 
 def _join_texts(parts: Sequence[ContentPart]) -> Iterator[ContentPart]:
-    """The items, with adjacent texts joined, as no token may be spelled across two of them."""
+    """The parts, with adjacent texts joined, so that no token can be spelled across two of them."""
     for kind, group in groupby(parts, key=lambda part: part["type"]):
         if kind == "text":
             yield {"type": "text", "text": "".join(part.get("text", "") for part in group)}

@@ -1,7 +1,7 @@
 """Pictures and clips at the size at which the model sees them; `pipelines.inputs` cuts them into patches.
 
-As the official processors do it, bit for bit: antialiased bicubic on uint8 (`torch.nn.functional.interpolate` is what
-torchvision calls).
+Resized bit for bit as by the official processors: antialiased bicubic on uint8 (torchvision too calls
+`torch.nn.functional.interpolate`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def picture_frame(rgb: NDArray[np.uint8], limits: Limits) -> torch.Tensor:
 def clip_frames(rgb: NDArray[np.uint8], limits: Limits) -> torch.Tensor:
     """A clip [T, H, W, 3] as the model sees it: uint8 [T, 3, height, width], T even. Raises ValueError as `clip_size`.
 
-    A clip of one frame, which the reference refuses, is taken as two equal ones.
+    A clip of one frame, which the reference refuses, is taken as two equal frames.
     """
     return paired(resize(rgb, clip_size(len(rgb), rgb.shape[1], rgb.shape[2], limits)))
 
@@ -45,7 +45,7 @@ def paired(frames: torch.Tensor) -> torch.Tensor:
 
 def resize(rgb: NDArray[np.uint8], size: tuple[int, int]) -> torch.Tensor:
     """Frames uint8 [T, H, W, 3] at `size` (height, width): uint8 [T, 3, height, width], antialiased bicubic."""
-    # torch shares no memory that it must not write to, or that runs backwards
+    # torch cannot share memory that is read-only or has negative strides
     frames = torch.from_numpy(np.require(rgb, requirements=("C", "W"))).permute(0, 3, 1, 2)
     if tuple(frames.shape[2:]) == size:
         return frames

@@ -1,4 +1,4 @@
-"""How the model saw the media of a request: told by the grids that it got, and as the pixels that it got."""
+"""How the model saw the media of a request: the sizes and tokens that it got, and the pixels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_SHOWN_FRAMES = 16
-"""The first frames of a clip say how sharp all are; each is as large as the model sees it."""
+"""The first frames of a clip show how sharp all of them are; each is as large as the model sees it."""
 
 
 def sights(inputs: ModelInputs, media: Sequence[Media]) -> tuple[Sight, ...]:
-    """How the model sees each of `media`, which `inputs` were made of."""
+    """How the model sees each of `media`, from which `inputs` were made."""
     seen = zip(media, inputs.media, strict=True)
     found = tuple(_sight(len(item.times_s) if isinstance(item, Clip) else 1, frames.pixels) for item, frames in seen)
     return found if inputs.num_tokens else tuple(replace(sight, num_visual_tokens=None) for sight in found)

@@ -1,8 +1,8 @@
-"""How large a picture or a clip is when the model sees it.
+"""The size at which the model sees a picture or a clip.
 
-The rules of the official processors: sides become multiples of 32 px (one visual token is 32 x 32), the pixel count is
-brought within the limits, and the aspect ratio is kept as far as that allows. Picture: `smart_resize` of transformers'
-`Qwen2VLImageProcessor`; clip: that of `Qwen3VLVideoProcessor` with `cap_pixels_per_frame=True`.
+These are the rules of the official processors: sides become multiples of 32 px (one visual token is 32 x 32), the pixel
+count is brought within the limits, and the aspect ratio is kept as far as that allows. Pictures follow `smart_resize`
+of transformers' `Qwen2VLImageProcessor`, clips that of `Qwen3VLVideoProcessor` with `cap_pixels_per_frame=True`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def cap_frame(frames: int, limits: Limits) -> Limits:
 
 
 def refused(name: str, error: ValueError) -> UserError:
-    """What a person is told of a picture or clip whose shape the model cannot take."""
+    """The error for a picture or clip whose shape the model cannot take."""
     return UserError(f'"{name}" cannot be shown to the model ({error}): crop it and try again.')
 
 
