@@ -1,10 +1,10 @@
 """Where the time of a request goes, stage by stage.
 
-A `Stopwatch` is told when a piece of work begins; whoever works does not know that it is timed. Two clocks are passed
-in: the host's for what the CPU does, and the engine's for what the model's device does: CUDA events on the stream that
-does the work, or the host's again. Events are recorded by the thread that feeds the device and read at `stop`, nothing
-is synchronised before, and the reading counts as delivery. Each stage is measured from its own beginning to its own
-end.
+A `Stopwatch` is told when a piece of work begins; whoever does the work does not know that it is timed. Two clocks are
+passed in: the host's for what the CPU does, and the engine's for what the model's device does. The latter records CUDA
+events on the stream that does the work, or is the host's clock again. The thread that feeds the device records the
+events, and `stop` reads them: nothing is synchronised before, and the reading counts as delivery. Each stage is
+measured from its own beginning to its own end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipelines.types import Gaps, Span, Stage, Task, Timing, Work
 
 DEVICE_TASKS: frozenset[Task] = frozenset({"restore", "send", "vision", "prefill", "decode", "others"})
 WAITED: tuple[Task, Task] = ("queue", "deliver")
-"""What begins with the waiting for one's turn, and with its end."""
+"""The tasks that begin when a question starts to wait for its turn, and when that wait ends."""
 
 
 class _Begun(NamedTuple):  # made at every token, and in half the time of a frozen dataclass
@@ -30,7 +30,7 @@ class _Begun(NamedTuple):  # made at every token, and in half the time of a froz
 
 
 class _Piece(NamedTuple):
-    """Work from its beginning to its end, and the tokens that went through it or came out of it."""
+    """Work from its beginning to its end, with the tokens that went into it or came out of it."""
 
     stage: Stage
     begun: _Begun
@@ -43,19 +43,20 @@ class _Piece(NamedTuple):
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What pieces of one span have in common. Those of a prompt are told one by one."""
+        """What the pieces of one span have in common. The pieces of a prompt have a span each."""
         work = self.begun.work
         is_apart = work.task in ("send", "vision", "prefill")
         return self.stage, work.num_rows, work.medium, self.is_on_device, id(self) if is_apart else None
 
 
 class Stopwatch:
-    """The times of one request, from its construction on, or from the mark `asked` of the host's clock.
+    """The times of one request, counted from the mark `asked` of the host's clock, or else from its construction.
 
-    Until the first work is announced, what was `asked` is on its way here, but for the time between the two marks
-    `waited`, when it was not its turn.
+    Until the first work is announced the question counts as on its way here, except between the two marks `waited`,
+    when it waited for its turn.
 
-    Work is announced by whichever thread does it, one piece after the other; tokens by the one that reads the reply.
+    Whichever thread does the work announces it, one piece after the other; the thread that reads the reply announces
+    tokens.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Stopwatch:
         self._is_stopped = False
 
     def enter(self, work: Work) -> None:
-        """End the work before, if any, and begin this."""
+        """End the previous work, if any, and begin this."""
         if self._is_stopped:
             return
         is_of_device = work.task in DEVICE_TASKS or bool(self._begun and self._begun[-1].work.task in DEVICE_TASKS)
@@ -91,7 +92,7 @@ class Stopwatch:
         return self._since_asked(self._host.mark())
 
     def note_units(self, num_units: int) -> None:
-        """Note how much of the work that began last is done, by whoever does it."""
+        """Note how much of the latest work is done; called by whoever does it."""
         last = self._begun[-1]
         self._begun[-1] = last._replace(work=replace(last.work, num_units=num_units))
 
@@ -100,12 +101,12 @@ class Stopwatch:
         self._tokens.append((stage, self._host.mark()))
 
     def note_answer(self) -> None:
-        """Note that there is a word of the answer; the first one counts."""
+        """Note a word of the answer; the first one counts."""
         if self._first_answer is None:
             self._first_answer = self._host.mark()
 
     def settle(self, num_thought: int = 0) -> None:
-        """Know that the first `num_thought` tokens were the reasoning, and the others the answer."""
+        """Count the first `num_thought` tokens as the reasoning after all, and the others as the answer."""
         kinds: tuple[Stage, Stage] = ("think", "answer")
         told = enumerate(self._tokens)
         self._tokens = [(kinds[at >= num_thought] if stage in kinds else stage, mark) for at, (stage, mark) in told]
@@ -113,7 +114,7 @@ class Stopwatch:
             self._first_answer = self._tokens[min(num_thought, len(self._tokens) - 1)][1]
 
     def stop(self) -> Timing:
-        """End the last piece of work, wherever it stands, and read every clock: the end is when that is done."""
+        """End the last piece of work, however far it is, and read every clock; the request ends when that is done."""
         self._is_stopped = True
         reading = _Begun(Work("deliver"), self._host.mark(), None)
         pieces = self._pieces([*self._with_steps(self._worked()), reading])
@@ -130,7 +131,7 @@ class Stopwatch:
         )
 
     def _worked(self) -> list[_Begun]:
-        """The work without steps that were begun ahead in vain: what follows begins, on the device, before them."""
+        """The work without steps that were begun ahead in vain: on the device, what follows starts where they did."""
         if self._device is self._host:
             return list(self._begun)
         found = self._begun[:1]
@@ -143,14 +144,14 @@ class Stopwatch:
         return found
 
     def _num_told(self, moment: Mark) -> int:
-        """Tokens up to the end of the reply that ends about a moment: until what was looked at next, if anything."""
+        """Tokens up to the end of the reply that ends around `moment`: up to the next look, if there is one."""
         looks = [one.host for one in self._begun if one.work.task == "look" and one.host >= moment]
         return sum(mark <= looks[0] for _, mark in self._tokens) if looks else len(self._tokens)
 
     def _with_steps(self, begun: list[_Begun]) -> list[_Begun]:
-        """What was begun, with a decode step after each token where the engine tells of none.
+        """What was begun, with a decode step after each token if the engine announces none.
 
-        There is none behind a token that was read when the engine had ended already.
+        A token that was read after the engine had ended has no step after it.
         """
         if any(one.work.task == "decode" for one in begun):
             return begun
@@ -179,11 +180,11 @@ class Stopwatch:
         return pieces[::-1]
 
     def _stage_of(self, number: int, most: int) -> Stage:
-        """What the token of this number belongs to; a step that gave none of the first `most`, to those before."""
+        """What token `number` belongs to; a step that gave none of the first `most` belongs with the last of them."""
         return self._tokens[max(min(number, most - 1), 0)][0] if self._tokens else "answer"
 
     def _spans(self, pieces: Sequence[_Piece]) -> Iterator[Span]:
-        """Where the device works on end, its clock alone says where each span lies."""
+        """The spans. While the device works without a break, its clock alone places them."""
         anchor: _Begun | None = None
         for _, group in groupby(pieces, lambda piece: piece.kind):
             parts = list(group)
@@ -201,8 +202,8 @@ class Stopwatch:
             yield Span(parts[0].stage, start_ms, duration_ms, clock, num_tokens, work.num_rows, work.medium, num_units)
 
     def _delivered(self, spans: list[Span], reading: Mark) -> tuple[list[Span], Span]:
-        """The spans before the delivery, and that, which the reading of all clocks belongs to: it begins where the
-        device is through.
+        """The spans before the delivery, and the delivery: it begins when the device is done, and includes the reading
+        of all clocks.
         """
         if spans and spans[-1].stage == "deliver":
             *before, last = spans
@@ -211,7 +212,7 @@ class Stopwatch:
         return before, replace(last, start_ms=max([last.start_ms, *(span.end_ms for span in before)]))
 
     def _gaps(self, pieces: Sequence[_Piece]) -> Gaps | None:
-        """Between the ends of steps that brought tokens, whatever was done between."""
+        """The times between the ends of steps that gave tokens, whatever was done between."""
         ends = [piece.end.host for piece in pieces if piece.begun.work.task == "decode" and piece.num_tokens]
         gaps = sorted(self._host.elapsed_ms(one, after) for one, after in pairwise(ends))
         if not gaps:

@@ -19,12 +19,12 @@ from pipelines.serving.exchange import chat_of
 from pipelines.types import Record, Request, Result, Settings
 
 PATIENCE_S = 2.0
-"""For what was stopped to end, before whoever stopped it goes on."""
+"""How long whoever stops something waits for it to end."""
 
 
 @dataclass(frozen=True, eq=False)
 class Flags:
-    """Of a question: what stops it, what ends its reasoning, and what is set once it has ended."""
+    """For one question: what stops it, what ends its reasoning, and what is set once it has ended."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     hurry: threading.Event = field(default_factory=threading.Event)
