@@ -1,4 +1,4 @@
-"""One request on its way through the engine: all that belongs to it, and what it hears of."""
+"""One request inside the engine: its state, and what it is told."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLOSING = "\n</think>\n\n"
 
 
 class Job:
-    """A prompt and the reply as it grows: the thread of the engine writes, whoever asked reads `steps`."""
+    """A prompt and its growing reply: the engine's thread writes it, and whoever asked reads `steps`."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Job:
         return self._stop.is_set() or self._left.is_set()
 
     def enter(self, work: Work) -> None:
-        """Tell what begins. Where its listener fails, so does this request, and no other."""
+        """Announce what begins. If the listener fails, so does this request, and no other."""
         try:
             self._enter(work)
         except Exception as error:
@@ -71,13 +71,13 @@ class Job:
             self._left.set()
 
     def rest(self) -> None:
-        """Raise Stopped where nobody wants the rest of the reply."""
+        """Raise Stopped if nobody wants the rest of the reply."""
         if self.is_stopped:
             raise Stopped
 
     @property
     def num_new_tokens(self) -> int:
-        """Tokens of the reply that this request gave."""
+        """Tokens that this request has added to the reply."""
         return len(self.ids) - self._num_prompt
 
     @property
@@ -87,18 +87,18 @@ class Job:
 
     @property
     def forced(self) -> int | None:
-        """The next token, where it is not the model's choice."""
+        """The next token, if it is not the model's to choose."""
         return self._thought.forced
 
     @property
     def can_be_kept(self) -> bool:
-        """Whether all of its media are told from others, so that another prompt may begin with this one."""
+        """Whether all of its media can be told from others, so that a later prompt may continue from this one."""
         return all(self.inputs.media_keys)
 
     def leave_behind(self, snapshots: Snapshots, copied: Callable[[], RowState]) -> None:
-        """Have the state of its row kept, for a prompt that begins with what was in it; nothing of whoever left.
+        """Keep the state of its row for a prompt that begins the same; keep nothing for whoever has left.
 
-        Where memory runs out as it is `copied`, nothing is kept at all: that prompt is read again.
+        If memory runs out while it is `copied`, all snapshots are dropped, and such a prompt is read anew.
         """
         if self.is_stopped:
             return
@@ -112,7 +112,7 @@ class Job:
             snapshots.keep(snapshot, is_over=lambda: self.is_stopped)
 
     def steps(self) -> Iterator[Step]:
-        """What the asker gets: after a stop, nothing more than that it stopped. Raises what the engine failed with."""
+        """What whoever asked gets; after a stop, only that it stopped. Raises what the engine failed with."""
         is_cut = False
         try:
             while True:
@@ -140,11 +140,11 @@ class Job:
         self._outbox.put(Waiting(place))
 
     def keep(self, num_tokens: int, num_visual: int) -> None:
-        """Tell how much of the prompt needs no work."""
+        """Tell how much of the prompt was kept and needs no work."""
         self._outbox.put(Kept(num_tokens, num_visual))
 
     def take(self, chosen: int, logprob: float) -> FinishReason | None:
-        """Take the next token, chosen or forced, and tell it; why the reply ends with it, where it does."""
+        """Take the next token, chosen or forced, and pass it on; return why the reply ends here, if it does."""
         forced = self.forced
         token_id = chosen if forced is None else forced
         if token_id in self._checkpoint.eos_token_ids:
@@ -161,7 +161,7 @@ class Job:
         return "length" if self.num_new_tokens >= self.max_new_tokens else None
 
     def end(self, reason: FinishReason | Exception, measured: Measured | None = None) -> None:
-        """Tell how it ended and what it used; what is left to do is not the engine's."""
+        """Tell how it ended and what it used: the engine is done with it."""
         self.enter(Work("deliver"))
         if measured is not None:
             self._outbox.put(measured)

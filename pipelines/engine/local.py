@@ -1,7 +1,7 @@
 """The engine that runs a Qwen3.5 checkpoint in this process: transformers' model, with caches and a loop of our own.
 
-Greedy output equals `model.generate(do_sample=False)` token for token, also where other requests run beside it, where a
-prompt is prefilled in pieces, and where it goes on from what is kept of the question before.
+Greedy output equals `model.generate(do_sample=False)` token for token, even when other requests run beside it, when a
+prompt is prefilled in pieces, and when it continues from what is kept of the previous question.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ from pipelines.types import (
 OUT_OF_MEMORY = "The {device} ran out of memory: ask with fewer frames, a smaller picture or a shorter conversation."
 
 CHUNK_TOKENS, GPU_CHUNK_TOKENS = 512, 2048
-"""Tokens of a prompt between two looks at who wants to stop, and two steps of those that run."""
+"""Tokens of a prompt that are read before it is checked who wants to stop, and before the running requests have their
+next step."""
 
 
 class LocalEngine:
@@ -55,9 +56,9 @@ class LocalEngine:
 
     engine_name: EngineName = "local"
     runs_own_steps = True
-    """Whether the steps are this engine's: weights held for them, its kernels, and times where they are done.
+    """Whether this engine runs the steps itself, with weights and kernels of its own, timed where they are done.
 
-    Else all of it is transformers', and steps are timed as their tokens come, by the host."""
+    If not, transformers does everything, and the host times each step by the arrival of its token."""
 
     def __init__(
         self,
@@ -108,14 +109,14 @@ class LocalEngine:
             raise UserError(TOO_LARGE.format(name=name, device=placement.device_name)) from error
 
     def warm_up(self) -> None:
-        """Do what the first requests would wait for: the measuring, and on a GPU the graphs for all numbers of rows."""
+        """Do what the first requests would wait for: measuring, and on a GPU capturing the graphs."""
         self.scheduler.between(self.scheduler.stack.warm_up)
         self.roofline()
 
     def preset(self, *, thinking: bool, has_media: bool) -> Sampling:
-        """The model card's values; greedy where the checkpoint's own generation_config says that nothing is drawn.
+        """The model card's values, or greedy if the checkpoint's own generation_config turns sampling off.
 
-        Qwen/Qwen3.5-2B and 4B have none, and so say nothing.
+        Qwen/Qwen3.5-2B and 4B have no such file, and get the card's values.
         """
         if self.model.generation_config.do_sample is False:
             return GREEDY
@@ -126,7 +127,7 @@ class LocalEngine:
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
     ) -> Iterator[Step]:
-        """Prefill, then one token a step. Raises UserError where the prompt or the memory does not suffice."""
+        """Prefill, then one token a step. Raises UserError if the context or the memory does not suffice."""
         budget, sampling = self.bounds(inputs, settings)
         job = Job(inputs, settings, sampling, budget, self.checkpoint, enter, stop, hurry or Flag())
         enter(Work("queue"))
@@ -134,7 +135,7 @@ class LocalEngine:
         yield from job.steps()
 
     def bounds(self, inputs: ModelInputs, settings: Settings) -> tuple[int, Sampling]:
-        """New tokens at most, and how they are chosen. Raises UserError for a prompt beyond the context."""
+        """The most new tokens, and how they are chosen. Raises UserError for a prompt beyond the context."""
         room = self.info.context_tokens - inputs.num_tokens
         if room < 1:
             raise UserError(
@@ -145,7 +146,7 @@ class LocalEngine:
         return min(room, settings.max_new_tokens), sampling
 
     def roofline(self) -> Roofline:
-        """Measured when it is first asked for, between two turns of the requests that run."""
+        """Measured when first asked for, between two turns of the running requests."""
         with self._measuring:
             if self._roofline is None:
                 self.scheduler.between(self._measure)
@@ -156,7 +157,7 @@ class LocalEngine:
         self._roofline = measure(self.model, self.scheduler.stack.slots)
 
     def gaze(self, inputs: ModelInputs, stop: Flag) -> Gaze | None:
-        """One pass over the reply from what is kept of its prompt, or over all where nothing is."""
+        """One pass over the reply, from what is kept of its prompt, or over both if nothing is."""
         if not (inputs.num_replied and inputs.media):
             return None
         return Aside(self.scheduler, inputs, stop, is_watched=True).gaze()
@@ -166,16 +167,16 @@ class LocalEngine:
         return Aside(self.scheduler, inputs, stop).score([self.checkpoint.encode(text) for text in continuations])
 
     def anticipate(self, inputs: ModelInputs) -> None:
-        """Read it in pieces while nothing else is to do, where the conversation's media are within what is kept."""
+        """Read it in pieces while there is nothing else to do, if the conversation's media are still kept."""
         if inputs.num_tokens < self.info.context_tokens:
             self.scheduler.anticipate(inputs)
 
     def forget(self, conversation: str) -> None:
-        """Free what is kept of a conversation whose visitor has left."""
+        """Free what is kept for a conversation whose visitor has left."""
         self.scheduler.forget(conversation)
 
     def told(self, error: Exception) -> Exception:
-        """What a person is told of an error that the device raised."""
+        """The error that a person is told of instead of one that the device raised."""
         if is_out_of_memory(error):
             return TooLittleMemoryError(OUT_OF_MEMORY.format(device=self.info.device))
         return error

@@ -1,7 +1,7 @@
 """Who is served when: one thread runs the model for all requests, with a row of every step for each that runs.
 
-First come, first served. A new request is prefilled in pieces, one between two steps of those that run, and joins at
-the next step; a row that ends frees its slot at once. The running rows are always the first ones.
+First come, first served. A new request is prefilled in pieces, one between every two steps of the running requests,
+and then joins them at the next step. A row that ends frees its slot at once. The running rows are always the first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipelines.types import FinishReason, Work
 LOGGER = logging.getLogger(__name__)
 
 MAX_IDLE_CAPACITY = 4096
-"""Tokens a row whose buffers are kept while nothing runs."""
+"""The most tokens per row for which the buffers are kept while nothing runs."""
 
 
 T = TypeVar("T")
@@ -45,15 +45,15 @@ _ALIVE: WeakSet[Scheduler] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    # a thread that is inside the model when the interpreter ends takes the process down with it
+    # a thread still inside the model when the interpreter ends would crash the process
     for scheduler in list(_ALIVE):
         scheduler.close()
 
 
 class Scheduler:
-    """Runs jobs on a stack of `rows` + 1 slots, of which the last is where prompts are prefilled.
+    """Runs jobs in the slots of a stack, all but the last, in which prompts are prefilled.
 
-    `refuse` makes the error that a person is told of one that the model's device raised, as running out of memory;
+    `refuse` turns an error of the model's device, such as running out of memory, into the one that a person is told;
     `prepare` readies the thread for the model.
     """
 
@@ -82,12 +82,12 @@ class Scheduler:
         _ALIVE.add(self)
 
     def close(self) -> None:
-        """Stop everything, and return when the thread is done with it."""
+        """Stop everything, and return when the thread is done."""
         self._is_closing = True
         self.wait_idle()
 
     def submit(self, job: Job) -> None:
-        """Put a job behind those that wait; the thread begins where it is not at work."""
+        """Queue a job, and start the thread if it is idle."""
         with self._changed:
             self._start()
             self._waiting.append(job)
@@ -95,32 +95,32 @@ class Scheduler:
                 job.wait(len(self._waiting))
 
     def between(self, work: Callable[[], T]) -> T:
-        """Run something in the engine's thread, between two turns, with nothing beside it: what it gives or raises."""
+        """Run `work` alone in the engine's thread, between two turns; return or raise what it does."""
         with self._changed:
             self._start()
             future = self._errands.add(work)
         return future.result()
 
     def anticipate(self, inputs: ModelInputs) -> None:
-        """Read what the next prompt of a conversation begins with, once there is nothing else to do."""
+        """Read the beginning of a conversation's next prompt, once there is nothing else to do."""
         with self._changed:
             self._start()
             self._anticipated.add(inputs)
 
     def forget(self, conversation: str) -> None:
-        """Drop what is kept of a conversation, and read nothing more of it."""
+        """Drop what is kept of a conversation, and read no more of it."""
         self._anticipated.forget(conversation)
         self.snapshots.forget(conversation)
 
     def _start(self) -> None:
-        """Have the thread look for work. It may fail, so it comes first: the thread looks once `_changed` is free."""
+        """Have the thread look for work, which it does once `_changed` is free. Called first, as it may fail."""
         if not self._is_working:
             self._worker.start(self._work)
             self._is_working = True
 
     @property
     def num_busy(self) -> int:
-        """Requests that run, begin or wait."""
+        """The number of requests that run, begin or wait."""
         with self._changed:
             return len(self._waiting) + len(self._running.jobs) + (self._beginning is not None)
 
@@ -134,7 +134,7 @@ class Scheduler:
         try:
             self._serve()
         except Exception as error:  # as where the device itself is lost
-            with self._changed:  # else who asks meanwhile would wait for a thread that has gone
+            with self._changed:  # or whoever asks meanwhile would wait for a thread that is gone
                 self._is_working = False
                 self._give_up(error)
                 self._anticipated.clear()
@@ -143,9 +143,9 @@ class Scheduler:
     def _serve(self) -> None:
         device = self.stack.device
         self._prepare()
-        # states fade into numbers so small that a CPU is slow at each of them: they become 0
+        # states fade into denormal numbers, with which a CPU is slow: make them 0
         torch.set_flush_denormal(True)
-        # events, graphs and new streams belong to a thread's current GPU, which is the first one in every new thread
+        # events, graphs and new streams belong to the thread's current GPU, which in a new thread is always the first
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             while self._has_work():
                 try:
@@ -162,7 +162,7 @@ class Scheduler:
             self._unasked(self._anticipated.read)
 
     def _give_up(self, error: Exception) -> None:
-        """Something failed where nothing may: all are told, and whoever asks next begins with nothing."""
+        """After an error where none may happen: tell everyone, and start afresh for whoever asks next."""
         LOGGER.error("the engine gave up all that it was doing", exc_info=error)
         with self._changed:
             jobs = [*self._running.jobs, *([self._beginning[0]] if self._beginning else []), *self._waiting]
@@ -190,7 +190,7 @@ class Scheduler:
         return bool(self._waiting or self._running.jobs or self._beginning or self._errands)
 
     def _unasked(self, work: Callable[[], None]) -> None:
-        """Do something about what is read ahead; where it fails there is nobody to be told."""
+        """Work on what is read ahead; if that fails, there is nobody to tell."""
         try:
             work()
         except Exception as error:
@@ -222,7 +222,7 @@ class Scheduler:
             self._running.leave(job, "cancelled")
 
     def _begin(self) -> None:
-        """Do one piece of the prefill of the request that is next, where there is room for one."""
+        """Do one piece of the next request's prefill, if there is room for it."""
         if self._beginning is None and not self._admit():
             return
         assert self._beginning is not None
@@ -242,7 +242,7 @@ class Scheduler:
             self._recover(error, [job])
 
     def _abandon(self) -> None:
-        """Leave the prompt that is being read, and its slot to others."""
+        """Give up the prompt that is being read, and free its slot."""
         self._beginning = None
         self.stack.slots.free(self._max_running)
 
@@ -262,7 +262,7 @@ class Scheduler:
             job.wait(place)
 
     def _prefill(self, job: Job) -> Iterator[None]:
-        """Bring a prompt into the last slot, piece by piece, then its row among those that run."""
+        """Read a prompt into the last slot, piece by piece, then move its row to the running ones."""
         self._unasked(self._anticipated.leave)
         slot = self._max_running
         hidden, keep = yield from prefill(job, slot, self.stack, self.tower, self.snapshots, self.chunk_tokens)
@@ -270,7 +270,7 @@ class Scheduler:
         self._running.join(job, slot, hidden, keep)
 
     def _step(self) -> None:
-        """One token for every row that runs."""
+        """Decode one token for every running row."""
         if self._beginning and self._running.jobs:
             self._beginning[0].enter(Work("others"))
         try:
@@ -286,11 +286,11 @@ class Scheduler:
         measured = None
         try:
             measured = self._gauge.end(job)
-        finally:  # whatever fails: who asked is told
+        finally:  # whatever fails, whoever asked is told
             job.end(reason, measured)
 
     def _recover(self, error: Exception, jobs: list[Job]) -> None:
-        """End the jobs that an error met, give back what could be in the way, and go on with the others."""
+        """End the jobs that an error hit, free what could be in the way, and go on with the others."""
         for job in jobs:
             if job in self._running.jobs:
                 self._running.free(job)
@@ -299,7 +299,7 @@ class Scheduler:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Give back the memory of whatever can be done again, and read nothing on from what is dropped."""
+        """Free the memory of whatever can be made again, and read nothing ahead from what is dropped."""
         self._anticipated.clear()
         self.tower.release()
         self.snapshots.clear()
@@ -311,7 +311,7 @@ class Scheduler:
 
 
 def _give_back(release: Callable[[], None]) -> None:
-    """Free memory; where that fails, it is nobody's error, and the thread goes on."""
+    """Free memory. If that fails it is nobody's error, and the thread goes on."""
     try:
         release()
     except Exception as error:

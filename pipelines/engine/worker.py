@@ -1,6 +1,6 @@
-"""A thread that outlives its work: libraries plan, and begin threads of their own, for each thread that calls them.
+"""A thread that outlives its work, because libraries make plans and start threads of their own for each calling thread.
 
-cuDNN plans attention over pictures of a size for longer than it then takes, and torch keeps such plans for each thread.
+cuDNN plans attention over pictures of one size for longer than it then takes, and torch keeps such plans per thread.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Do = Callable[[], None]
 
 
 class LastingThread:
-    """Does one work after the other for an owner, whose end is the thread's; it holds on to no work that is done.
+    """Does one piece of work after the other for an owner, and ends with the owner. It keeps no finished work alive.
 
-    The thread begins with the first work. It is a daemon, which at the interpreter's end waits and runs nothing.
+    The thread starts with the first piece of work. It is a daemon: at the interpreter's end it waits, and runs nothing.
     """
 
     def __init__(self, owner: object, name: str) -> None:
@@ -26,13 +26,11 @@ class LastingThread:
         weakref.finalize(owner, self._end).atexit = False
 
     def start(self, do: Do) -> None:
-        """Begin some work, which raises nothing, by one thread at a time.
+        """Begin a piece of work, which must not raise; to be called by one thread at a time.
 
-        Raises RuntimeError where the system has no thread left.
+        Raises RuntimeError if the system has no thread left.
         """
-        if (
-            self._thread is None or not self._thread.is_alive()
-        ):  # as in a process that was forked: no thread comes along
+        if self._thread is None or not self._thread.is_alive():  # no thread comes along into a forked process
             inbox: SimpleQueue[Do | None] = SimpleQueue()
             thread = Thread(target=_work, args=(inbox,), name=self._name, daemon=True)
             thread.start()
@@ -46,4 +44,4 @@ class LastingThread:
 def _work(inbox: SimpleQueue[Do | None]) -> None:
     while (do := inbox.get()) is not None:
         do()
-        del do  # whatever it holds may be given up meanwhile
+        del do  # so that what it holds can be freed while this waits
