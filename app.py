@@ -1,7 +1,8 @@
 """The page: `python app.py [--model NAME] [--host ADDRESS] [--port NUMBER]`.
 
-Layout and wiring, part by part; handlers are in `pipelines.page`, and what they do is in `pipelines.serving` and
-`pipelines.present`. On a Space the module's `demo` is the page, and the model is loaded when the first visitor comes.
+This file puts the page together of its parts. Their handlers are in `pipelines.page`; what those do is in
+`pipelines.serving` and `pipelines.present`. A Space serves the module's `demo`, and the model is loaded when the first
+visitor comes.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any
 from pipelines.interrupts import end_at_once
 
 if __name__ == "__main__":
-    end_at_once()  # until the page is there, which ends in peace
+    end_at_once()  # on Ctrl-C, until the page is there, which ends in peace
 
 from pipelines.host.own_uploads import NAMED_BY, made, own_uploads
 from pipelines.host.proxies import no_proxies
 from pipelines.types import UserError
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
-try:  # read then too, and the page lays its examples there
+try:  # this too is read then, and the page puts its examples there
     os.environ[NAMED_BY] = str(made(own_uploads(sys.argv[1:])))
 except UserError as error:
     print(error, file=sys.stderr)
@@ -54,7 +55,7 @@ from pipelines.serving.session import Session
 from pipelines.serving.swapping import Swapping, first_loaded
 
 BETWEEN_LOOKS_S = 0.01
-"""Of the queue, for events: Gradio's own thousandth of a second takes a twentieth of a core of a page that rests."""
+"""How often the queue looks for events: every millisecond, Gradio's own, takes 5% of a core while the page rests."""
 ANSWERED = "(message) => glassbox.answered(message)"
 """Runs in the browser, which keeps the draft."""
 
@@ -109,9 +110,8 @@ def build(host: Host) -> gr.Blocks:
         page.load(told, None, [about, pane.limits], **PRIVATE)
         swapping = Swapping(host.model, host.machine)
         page_models.wire_models(page, settings.models, swapping, told, [about, pane.limits], way)
-        chosen_settings, shown_requests = settings.controls, requests.shown
         page_compare.wire_compare(
-            page, host, session, turn_over, other_side, pane.composer, chosen_settings, shown_requests
+            page, host, session, turn_over, other_side, pane.composer, settings.controls, requests.shown
         )
         show_costs(page, host.model, pane, settings, changes)
         offer(host)
