@@ -58,15 +58,15 @@ def kept_in(options: argparse.Namespace) -> Path | None:
     return data_folder(options.data, is_private=is_private(options.host, policy), is_public=policy.is_public)
 
 
-def examine(host: str, port: int, kept: Kept, model: Path = DEMO_FOLDER) -> Iterator[Finding]:
-    """Look at everything in turn. `kept` tells the folder of conversations; `model` is the shipped checkpoint's."""
+def examine(host: str, port: int, kept: Kept) -> Iterator[Finding]:
+    """Look at everything in turn. `kept` tells the folder of conversations."""
     for name, look in MACHINE.items():
         yield loaded(name, look)
     for package in ("torch", "transformers", "gradio"):
         yield installed(package)
     yield port_finding(host, port)
     yield from _folders(port, kept)
-    yield model_finding(model)
+    yield model_finding(DEMO_FOLDER)
 
 
 def port_finding(host: str, port: int) -> Finding:

@@ -18,6 +18,7 @@ from pipelines.tools.offer import ZOOM_TOOL
 from pipelines.types import ContentPart, Media, Message, Picture
 
 END_OF_THINKING = "</think>"
+BATCH_SIZE, MAX_NEW_TOKENS = 100, 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +75,17 @@ def _turn(question: str, media: Sequence[Media] = ()) -> Message:
 class Answerer:
     """A checkpoint in float32 on the CPU."""
 
-    def __init__(self, folder: Path, batch_size: int = 100, max_new_tokens: int = 600) -> None:
+    def __init__(self, folder: Path) -> None:
         self.checkpoint = Checkpoint.open(folder)
         self.model = Qwen3_5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-        self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
 
     def reply_all(self, queries: Sequence[Query], thinking: bool) -> list[Reply]:
         """A reply to each query; those of like length are answered together."""
         inputs = [self._fused(query, thinking) for query in queries]
         order = sorted(range(len(queries)), key=lambda i: inputs[i].num_tokens)
         replies: dict[int, Reply] = {}
-        for start in range(0, len(order), self.batch_size):
-            group = order[start : start + self.batch_size]
+        for start in range(0, len(order), BATCH_SIZE):
+            group = order[start : start + BATCH_SIZE]
             replies.update(zip(group, self._generate([inputs[i] for i in group], thinking), strict=True))
         return [replies[i] for i in range(len(queries))]
 
@@ -118,7 +118,7 @@ class Answerer:
             attention_mask=mask,
             mm_token_type_ids=types,
             **{name: tensor for name, tensor in seen.items() if tensor is not None},
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=MAX_NEW_TOKENS,
             do_sample=False,
         )
         return [self._read(row[longest:].tolist(), thinking) for row in output]

@@ -45,9 +45,9 @@ class Brush:
     hershey: bool = False
 
 
-def near(rng: random.Random, rgb: Rgb, reach: float = 18.0) -> Rgb:
+def near(rng: random.Random, rgb: Rgb) -> Rgb:
     """A colour that a person would call the same."""
-    r, g, b = (int(min(255.0, max(0.0, level + rng.uniform(-reach, reach)))) for level in rgb)
+    r, g, b = (int(min(255.0, max(0.0, level + rng.uniform(-18.0, 18.0)))) for level in rgb)
     return r, g, b
 
 

@@ -32,11 +32,11 @@ class Pair:
     after: Thing | None
 
 
-def draw_pair(rng: random.Random, size: tuple[int, int], max_things: int = 4) -> Pair:
+def draw_pair(rng: random.Random, size: tuple[int, int]) -> Pair:
     """Two pictures of one ground, `size` (height, width) in px; no two things bear the same name."""
     while True:
         change = rng.choices(tuple(CHANGES), tuple(CHANGES.values()))[0]
-        names = distinct_names(rng, rng.randint(1, max_things) + 1, GLYPH_SHARE)
+        names = distinct_names(rng, rng.randint(1, 4) + 1, GLYPH_SHARE)
         brushes = scatter(rng, names, size)
         if len(brushes) >= (3 if change == "gone" else 2):
             return _pair(rng, size, change, names[: len(brushes)], brushes)

@@ -52,10 +52,10 @@ def zoom_of(thing: Thing) -> Coords:
     return max(10, x1 - MARGIN), max(10, y1 - MARGIN), min(990, x2 + MARGIN), min(990, y2 + MARGIN)
 
 
-def draw_speck(rng: random.Random, size: Size, max_others: int = 3) -> SpeckScene:
-    """A picture of one speck and up to `max_others` larger things, seen at `size` (height, width) in px."""
+def draw_speck(rng: random.Random, size: Size) -> SpeckScene:
+    """A picture of one speck and up to three larger things, seen at `size` (height, width) in px."""
     kind = pick_glyph(rng) if rng.random() < 0.7 else rng.choice(SHAPES)
-    names = pick_names(rng, 1 + rng.randint(0, max_others), 0.0)
+    names = pick_names(rng, 1 + rng.randint(0, 3), 0.0)
     names[0] = (kind, names[0][1])
     scale = rng.uniform(2.2, 3.2)
     drawn = draw_named(rng, names, (int(size[0] * scale), int(size[1] * scale)), num_specks=1)

@@ -37,9 +37,9 @@ PROSE = tuple(part for part in AFTER_TOOLS if not part.startswith(("<tool_call>"
 TOO_SMALL = "It is too small to tell."
 
 
-def tools_prompt(tool: object = ZOOM_TOOL) -> str:
-    """What Qwen3.5's template writes in the system turn where one tool is offered."""
-    return f"{BEFORE_TOOLS}\n{json.dumps(tool, ensure_ascii=False)}{''.join(AFTER_TOOLS)}"
+def tools_prompt() -> str:
+    """What Qwen3.5's template writes in the system turn where the zoom is offered."""
+    return f"{BEFORE_TOOLS}\n{json.dumps(ZOOM_TOOL, ensure_ascii=False)}{''.join(AFTER_TOOLS)}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipelines.engine.attention import Attention
 from pipelines.engine.delta import GatedDelta
 from pipelines.engine.experts import Experts
 from pipelines.engine.norms import Norm
-from pipelines.engine.placement import Put, stay
+from pipelines.engine.placement import Put
 from pipelines.engine.places import Keep, PieceSpan, Rotary, Rows
 from pipelines.engine.rest import Rest, no_rest
 from pipelines.engine.slots import SlotCache, Window
@@ -34,7 +34,7 @@ class LeanStack:
 
     slots: SlotCache
 
-    def __init__(self, model: Any, weights: Held = "full", put: Put = stay) -> None:
+    def __init__(self, model: Any, weights: Held, put: Put) -> None:
         text = model.model.language_model
         put(model.lm_head)  # the largest of all comes while nothing else is there
         self.head = joined([model.lm_head], weights)

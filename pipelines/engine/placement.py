@@ -130,7 +130,7 @@ def choose_placement(
     return Placement("cpu", dtype, name, num_threads)
 
 
-def must_spread(folder: Path, weights: WeightFormat = "full") -> bool:
+def must_spread(folder: Path, weights: WeightFormat) -> bool:
     """Whether the weights in `folder` are more than one GPU has free, and there are others."""
     if not torch.cuda.is_available() or torch.cuda.device_count() < 2:
         return False

@@ -98,7 +98,7 @@ class PieceSpan:
         numbers: tuple[torch.Tensor, torch.Tensor],
         turns: tuple[torch.Tensor, torch.Tensor],
         window: Window,
-        keep: Keep | None = None,
+        keep: Keep | None,
     ) -> None:
         held, self.count = numbers
         self.keep = keep

@@ -35,7 +35,7 @@ WARM_TOKENS = 4096
 class Stack:
     """The text layers, the head and the slots of one model: of so many `rows`, or as many as there is room for."""
 
-    def __init__(self, model: Any, rows: int | None = None, weights: Held = "full", put: Put = stay) -> None:
+    def __init__(self, model: Any, rows: int | None, weights: Held = "full", put: Put = stay) -> None:
         self.model = model
         self.lean = LeanStack(model, weights, put)
         put(model.model.visual)

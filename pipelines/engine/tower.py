@@ -33,11 +33,11 @@ class Tower:
     `num_runs` counts the times that the tower ran.
     """
 
-    def __init__(self, model: Any, max_bytes: int = MAX_FEATURE_BYTES) -> None:
+    def __init__(self, model: Any) -> None:
         self._device, self._visual = model.device, model.model.visual
         self._layers = LeanTower(self._visual)
         self._places: Cache[tuple[int, int], FramePlaces] = Cache(MAX_PLACES_BYTES, lambda places: places.num_bytes)
-        self._kept: Cache[str, torch.Tensor] = Cache(max_bytes, lambda features: features.nbytes)
+        self._kept: Cache[str, torch.Tensor] = Cache(MAX_FEATURE_BYTES, lambda features: features.nbytes)
         self.num_runs = 0
         if self._device.type == "cpu":
             has_opencv()  # which cuts patches there: its import is for who loads a model, not the first request

@@ -33,7 +33,7 @@ def port_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     return port if port.isascii() and port.isdecimal() else str(PORT)
 
 
-def own_uploads(arguments: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Path:
+def own_uploads(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Path:
     """The folder that is named, or one of this user and this port: a server that starts again finds drafts in it.
 
     It is not made here.

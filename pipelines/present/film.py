@@ -78,7 +78,7 @@ def burn(
     marks: Sequence[Mark],
     events: Sequence[Event],
     on_progress: Progress,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] | None,
 ) -> None:
     """Write the clip of `source` with marks and events to `target`.
 
