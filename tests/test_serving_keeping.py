@@ -116,6 +116,16 @@ def test_a_question_that_was_sent_before_a_reload_was_done_is_given_back(archive
         assert done.session.returned == Draft("\n".join(filter(None, (typed, "asked at once"))))
 
 
+def test_a_new_chat_that_was_begun_before_a_reload_was_done_stays(archive: Archive, keeping: Keeping) -> None:
+    """The conversation before it came back."""
+    archive.save("a", [Round(Draft("Old?"), Reply("Yes."))])
+    fresh = Session().another(None)
+    for is_linked in (False, True):
+        done = keeping.restore(Remembered("a", "typed before", is_linked=is_linked), fresh)
+        assert (done.session, done.session.rounds, done.warnings) == (fresh, [], ())
+        assert done.session.returned == Draft("typed before" if not is_linked else "typed before\ntyped before")
+
+
 def test_a_reload_without_a_conversation_says_nothing(keeping: Keeping) -> None:
     assert keeping.restore(Remembered("gone", "typed"), Session()).warnings == ()
     quick = Session()

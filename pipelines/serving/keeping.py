@@ -114,6 +114,8 @@ class Keeping:
     def restore(self, remembered: Remembered, session: Session) -> Done:
         """What a tab of a browser held before it was loaded again, or a link leads to."""
         warnings: list[str] = []
+        if session.is_later:  # a visitor who was quick has begun another conversation, which nothing takes the place of
+            remembered = replace(remembered, id="", is_linked=False)
         try:
             done = self._opened(remembered.id, session, {}) if self._archive.is_on else None
             warnings.extend(done.warnings if done else ())

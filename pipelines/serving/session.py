@@ -44,7 +44,7 @@ class Session:
     about, and `system` the system prompt of the last one that was answered. `kept_s` is when the conversation was kept
     as this page knows it, 0 where it was not yet. `script` are questions of a card, the next
     one first: each is offered when the one before it was answered. `filled` is what the page itself put into the
-    composer last.
+    composer last. `is_later` tells that it took the place of another one on the page.
     """
 
     rounds: list[Round] = field(default_factory=list)
@@ -67,6 +67,7 @@ class Session:
     kept_s: float = 0.0
     script: tuple[str, ...] = ()
     filled: Draft | None = None
+    is_later: bool = False
     _asked_s: float | None = None
     _waited_s: tuple[float, float] | None = None
     _noted: tuple[int, float] | None = None
@@ -105,7 +106,7 @@ class Session:
 
     def another(self, returned: Draft | None) -> Session:
         """A new conversation of the same visitor."""
-        return Session(returned=returned, history=self.history)
+        return Session(returned=returned, history=self.history, is_later=True)
 
     def opened(self, returned: Draft | None, name: str, kept: Kept, rounds: Sequence[Round]) -> Session:
         """A conversation of the same visitor that was kept under `name`; `rounds` are its own with their files here."""
