@@ -118,6 +118,14 @@ def test_a_question_that_is_sent_on_stays_one(status: int) -> None:
     assert len(there.asked) == 1
 
 
+def test_a_question_that_is_sent_on_without_end_is_told_as_a_wrong_address() -> None:
+    """It was "No server answers": one answers, again and again."""
+    with dialect_server(Refusal(307, "", {"location": "/v1/chat/completions"})) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        with pytest.raises(UserError, match="answered with no stream: put its address right"):
+            told(engine)
+
+
 @contextmanager
 def unknown_to_all(folder: Path) -> Iterator[int]:
     """The port of a server whose certificate nobody else has signed."""

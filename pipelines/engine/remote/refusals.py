@@ -99,6 +99,8 @@ def _unreached(error: BaseException, host: str) -> str:
             return NO_TLS.format(host=host)
         if isinstance(cause, httpx2.LocalProtocolError):
             return BAD_KEY
+        if isinstance(cause, httpx2.TooManyRedirects):
+            return NO_STREAM.format(host=host)
         cause = cause.__cause__ or cause.__context__
     return f"No server answers at {host}: start it, or put its address right."
 
