@@ -66,6 +66,14 @@ def test_an_answer_of_a_model_that_does_not_think_is_one() -> None:
     assert [step.channel for step in replies[1] if isinstance(step, Delta)] == ["answer", "answer"]
 
 
+def test_a_refusal_in_words_is_the_answer() -> None:
+    """OpenAI's own models tell it under a name of its own, beside a content of null. The answer was empty."""
+    with dialect_server(
+        Stream([delta({"content": None, "refusal": "I will "}), *said("not.", name="refusal")])
+    ) as server:
+        assert ask(server).answer == "I will not."
+
+
 def test_a_thought_that_ran_out_of_tokens_is_no_answer() -> None:
     with dialect_server(Stream([delta({"content": "I look"}), delta({}, "length")])) as server:
         result = ask(server)

@@ -81,7 +81,7 @@ class Reading:
         if thought:
             self._is_told_apart = True
             yield Piece(self._cleaners["reasoning"].feed(thought), "reasoning", num_tokens, logprob)
-        if said := text(delta.get("content")):
+        if said := text(delta.get("content")) or text(delta.get("refusal")):  # in words, as OpenAI's own models do
             self._note_tags(said)
             piece = Piece(self._cleaners["content"].feed(said), self._channel(), 0 if thought else num_tokens, logprob)
             self._is_plain = False
