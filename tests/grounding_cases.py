@@ -36,6 +36,7 @@ BOXES = {
     "fenced": (f"```json\n{LIST}\n```", CAT_DOG),
     "unclosed fence": (f"```json\n{LIST}", CAT_DOG),
     "fence closed before the list": (f'```json\n[{ITEM_A}, {{"bbox_2d": [5\n```\nThat is [all].', CAT_A),
+    "a picture that is no text": ('{"image": [1], ' + ITEM_A[1:], CAT_A),
     "prose around": (f"Here they are:\n{LIST}\nIt's all I can see.", CAT_DOG),
     "python literals": ("[{'bbox_2d': (100, 200, 300, 400), 'label': 'cat', 'score': None, 'ok': True}]", CAT_A),
     "cut off in the second item": (f"[{ITEM_A}, " + '{"bbox_2d": [500, 600, 7', CAT_A),

@@ -18,6 +18,11 @@ def test_reads(answer: str, expected: Grounding) -> None:
     assert parse_grounding(answer) == expected
 
 
+def test_a_fence_at_the_beginning_belongs_to_what_it_encloses() -> None:
+    answer = f"```json\n[{ITEM_A}]\n```"
+    assert [region.source for region in parse_grounding(answer).regions] == [(0, len(answer))]
+
+
 def check(answer: str) -> None:
     found = parse_grounding(answer)
     for region in found.regions:
