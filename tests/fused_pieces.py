@@ -15,14 +15,12 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
 
-from pipelines.engine import LocalEngine
 from pipelines.engine.fused_piece import BlockSizes, FusedPiece
-from pipelines.engine.placement import Placement
 from pipelines.engine.places import Keep
 from pipelines.engine.stack import Stack
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import WeightFormat
-from tests.fused_steps import lay_weights_as_on_a_gpu
+from tests.fused_steps import lay_weights_as_on_a_gpu, shortened_demo
 
 ROW = 1
 CASES: tuple[tuple[str, tuple[tuple[int, int, int], ...], WeightFormat], ...] = (
@@ -65,8 +63,7 @@ def other_shapes() -> Any:
 
 
 def model_of(name: str) -> Any:
-    placement = Placement("cpu", torch.float32, "CPU", 1)  # also beside int8, where it would be bf16 else
-    return other_shapes() if name == "other shapes" else LocalEngine.load(DEMO_FOLDER, "demo", placement).model
+    return other_shapes() if name == "other shapes" else shortened_demo()
 
 
 def held(stack: Stack) -> list[torch.Tensor]:
