@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipelines.interrupts import end_at_once
+from pipelines.leaving import Leaving
 
 if __name__ == "__main__":
+    leaving = Leaving()
     end_at_once()  # on Ctrl-C, until the page is there, which ends in peace
 
 from pipelines.host.own_uploads import NAMED_BY, made, own_uploads
@@ -132,4 +134,5 @@ host = Host.of(model)
 demo = build(host)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leaving.code = main()
+    sys.exit(leaving.code)

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.ending import Ending
 from pipelines.interrupts import end_at_once, raised
+from pipelines.leaving import Leaving
 
 if __name__ == "__main__":
-    ending = Ending()
+    leaving = Leaving()
     end_at_once()  # what is imported takes a while
 
 from pipelines.commands import batch, compare, doctor, models
@@ -202,5 +202,5 @@ class _Console:
 
 if __name__ == "__main__":
     with raised():
-        ending.code = main()
-    sys.exit(ending.code)
+        leaving.code = main()
+    sys.exit(leaving.code)

@@ -24,7 +24,7 @@ FOUNDATION = STORES | {
     "disk",
     "spreadsheet",
     "conversation",
-    "ending",
+    "leaving",
     "interrupts",
 }
 FLOW = {"media", "fusion", "engine", "reply", "tools", "grounding", "timing"}
@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "conversation": {"types"},
     "disk": set[str](),
     "spreadsheet": set[str](),
-    "ending": set[str](),
+    "leaving": set[str](),
     "interrupts": set[str](),
     "clocks": {"types"},
     "timing": {"types", "clocks"},

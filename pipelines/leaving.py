@@ -10,7 +10,7 @@ import os
 import sys
 
 
-class Ending:
+class Leaving:
     """Ends the process with `code`, once that is set, behind everything that wants to be told of the end.
 
     It is to be made first: what was registered first is told last.

@@ -10,13 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ENDED = """
 import atexit
 import sys
-from pipelines.ending import Ending
+from pipelines.leaving import Leaving
 
 class Held:
     def __del__(self):
         print("collected")
 
-ending = Ending()
+leaving = Leaving()
 atexit.register(print, "told")
 held = Held()
 print("said")
@@ -32,7 +32,7 @@ def told_by(ended: str) -> tuple[int, str, str]:
 
 def test_a_command_ends_without_a_last_collection() -> None:
     """It took two seconds behind the last line of an answer; what wants to be told of the end still is."""
-    assert told_by("ending.code = 3; sys.exit(3)") == (3, "said\ntold\n", "")
+    assert told_by("leaving.code = 3; sys.exit(3)") == (3, "said\ntold\n", "")
 
 
 def test_what_nobody_foresaw_ends_as_the_interpreter_does() -> None:
