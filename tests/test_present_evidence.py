@@ -230,12 +230,14 @@ def test_several_media_have_tabs_and_the_one_with_marks_is_in_front() -> None:
     assert "tablist" not in evidence_html(result(picture()), Given(1))
 
 
-@pytest.mark.parametrize(("answer", "is_told"), [("It is grey.", True), ("  ", False)])
-def test_only_an_answer_can_name_no_place(answer: str, *, is_told: bool) -> None:
-    """It was told of a thought that was cut off, too."""
+@pytest.mark.parametrize(
+    ("answer", "is_told", "is_advised"), [("It is grey.", True, True), ("[]", True, False), ("  ", False, False)]
+)
+def test_only_an_answer_can_name_no_place(answer: str, *, is_told: bool, is_advised: bool) -> None:
+    """It was told of a thought that was cut off, too. Who was given an empty list has asked for places."""
     html = evidence_html(replace(result(picture()), answer=answer), Given(1))
     assert (NOTHING_NAMED in html) == is_told
-    assert (HOW_TO_SEE in html) == is_told
+    assert (HOW_TO_SEE in html) == is_advised
 
 
 def test_the_clip_with_the_events_is_in_front() -> None:

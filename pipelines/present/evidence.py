@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.present.frames import marked_figures, strip
-from pipelines.present.linked import NOTHING_NAMED, clip_times
+from pipelines.present.linked import NOTHING_NAMED, clip_times, is_empty_list
 from pipelines.present.moments import exact
 from pipelines.present.overlay import MAX_MARKS, Mark, data_uri, figure, numbered
 from pipelines.present.shelf import Shelf
@@ -77,11 +77,9 @@ def evidence_html(result: Result | Exhibit, given: Given) -> str:
     sections = "".join(_medium(index, result, marks, given, is_hidden=index != first) for index in shown)
     longest_s = max((item.duration_s for item in result.media), default=0.0)
     is_grounded = marks or result.grounding.events or any(True for _ in clip_times(result.answer, longest_s))
-    nothing = (
-        f'<p class="gb-note">{NOTHING_NAMED}</p><p class="gb-note">{HOW_TO_SEE}</p>'
-        if result.answer.strip() and not is_grounded
-        else ""
-    )
+    nothing = f'<p class="gb-note">{NOTHING_NAMED}</p>' if result.answer.strip() and not is_grounded else ""
+    if nothing and not is_empty_list(result.answer):  # which answers a question for places
+        nothing += f'<p class="gb-note">{HOW_TO_SEE}</p>'
     return f'<div class="gb-evidence">{bar}{sections}{nothing}</div>'
 
 
