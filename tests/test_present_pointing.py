@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from pipelines.media import open_once
 from pipelines.present.frames import strip
 from pipelines.present.moments import AtTimes
 from pipelines.present.pointing import LEAST_PX, NOTHING_THERE, Pointing, point, pointed_html, pointing_of
-from pipelines.present.shelf import MAX_AGE_S, Shelf
+from pipelines.present.shelf import Shelf
 from pipelines.types import Clip, UserError
 from tests.media_makers import number_in, write_clip
 
@@ -48,17 +46,6 @@ def test_what_is_cut_out_is_called_after_what_it_is_of(photo: Path, tmp_path: Pa
     assert [path.name for path in (part, smaller)] == ["part of photo.png"] * 2
     assert [path.name for path in frames] == [f"part of clip at {time_s} s.png" for time_s in (1.2, 1.6, 2.0, 2.4)]
     assert smaller.parent != part.parent
-
-
-def test_what_was_cut_out_is_thrown_away_after_a_day(tmp_path: Path) -> None:
-    shelf, rgb = Shelf(tmp_path), np.zeros((40, 40, 3), np.uint8)
-    (old, beside), long_ago_s = (shelf.keep(rgb, name) for name in ("old", "beside")), time.time() - 2 * MAX_AGE_S
-    os.utime(old, (long_ago_s, long_ago_s))
-    shelf.keep(rgb + 1)
-    assert (old.exists(), beside.exists()) == (False, True)
-    os.utime(beside, (long_ago_s, long_ago_s))
-    assert shelf.keep(rgb, "again").exists()
-    assert not beside.exists()
 
 
 def test_a_tiny_box_has_enough_around_it(photo: Path, tmp_path: Path) -> None:

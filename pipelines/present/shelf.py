@@ -30,7 +30,9 @@ SERVED = "gradio_api/file="
 """Where the page's framework serves files from, beside the page."""
 MAX_AGE_S = 86_400
 MAX_LOSSLESS_PIXELS = 1024 * 1024
+MAX_TRIES = 5
 NO_ROOM = "What was seen could not be drawn: the disk of the server is full."
+UNWRITABLE = "What was seen could not be drawn: the server cannot write its pictures. Tell who runs it."
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,12 @@ class Shelf:
     def keep(self, rgb: NDArray[np.uint8], name: str = "") -> Path:
         """Write a picture, uint8 [height, width, 3], and return its path: under `name`, where people are to read it.
 
-        Raises UserError where the disk is full.
+        Raises UserError where it cannot be written.
         """
         try:
             return self._kept(rgb, name)
         except OSError as error:
-            if not is_full(error):
-                raise
-            raise UserError(NO_ROOM) from error
+            raise UserError(NO_ROOM if is_full(error) else UNWRITABLE) from error
 
     def _kept(self, rgb: NDArray[np.uint8], name: str) -> Path:
         key = hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).hexdigest()
@@ -66,20 +66,29 @@ class Shelf:
         shown = self.folder / "shown"
         path = shown / key / file if name else shown / file
         _sweep(shown)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.utime(path)  # in one: between a look and a touch another visitor's sweep would leave an empty file
         except FileNotFoundError:
             data = io.BytesIO()
             kind, options = ("PNG", {}) if is_lossless else ("JPEG", {"quality": 92, "subsampling": 0})
             Image.fromarray(rgb).save(data, kind, **options)
-            part = path.with_name(f"{key}.{secrets.token_hex(4)}.part")
-            try:  # what a full disk cut off must not be taken for the picture later
-                part.write_bytes(data.getvalue())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            _write(path, data.getbuffer())
         return path
+
+
+def _write(path: Path, data: memoryview) -> None:
+    for tries_left in reversed(range(MAX_TRIES)):
+        part = path.with_name(f"{secrets.token_hex(8)}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+            part.replace(path)
+            return
+        except FileNotFoundError:  # a sweep takes folders away that are empty, between any two of these lines
+            if not tries_left:
+                raise
+        finally:  # what a full disk cut off must not be taken for the picture later
+            part.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path) -> None:
