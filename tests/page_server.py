@@ -4,7 +4,7 @@ MODEL is a name, "scripted" or "roomy"; of the last two, a number more is how ma
 
 Whatever the server tries to reach outside of this machine is refused, and told on stdout. The scripted page tells when
 its engine begins and is free again: it thinks slowly and for long, and in the fast mode gives a hostile answer at once,
-or the one that the question tells it. Where just LONG_TOKENS new ones are allowed, it writes so many at LONG_RATE a
+or the one that the question tells it. Where LONG_TOKENS new ones or more are allowed, it writes so many at LONG_RATE a
 second. The roomy page has the model that ships, on a machine where every other one would fit.
 """
 
@@ -215,7 +215,7 @@ def _scripted_model() -> Model:
             fast = ScriptedEngine(told[-1].replace("\u2060", ""), self.checkpoint) if told else self._hostile
             try:
                 generate = super().generate if settings.thinking else fast.generate
-                if settings.max_new_tokens == LONG_TOKENS:
+                if settings.max_new_tokens >= LONG_TOKENS:
                     generate = self._long.generate
                 yield from generate(inputs, settings, enter, stop, hurry)
             finally:

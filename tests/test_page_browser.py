@@ -249,7 +249,7 @@ def test_who_scrolls_up_reads_on_while_an_answer_grows(scripted_server: PageServ
     """Each piece of the answer brought the chat back to its end, so that nobody could read what was above."""
     page = open_page(scripted_server)
     open_settings(page)
-    set_number(page, "New tokens at most", str(LONG_TOKENS))
+    set_number(page, "New tokens at most", str(3 * LONG_TOKENS))
     page.click("#settings .toggle-button")
     ask(page, "Hello")
     page.click("#answer-now")
