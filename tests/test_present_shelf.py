@@ -30,7 +30,8 @@ def test_what_was_cut_out_is_thrown_away_after_a_day(tmp_path: Path) -> None:
 def test_a_picture_comes_about_though_its_folder_is_swept_away_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf, write, swept = Shelf(tmp_path), Path.write_bytes, []
+    shelf, write = Shelf(tmp_path), Path.write_bytes
+    swept: list[int] = []
     before = shelf.keep(RGB)
 
     def late(path: Path, data: memoryview) -> int:
