@@ -164,6 +164,16 @@ def test_a_page_that_is_closed_sets_the_stop() -> None:
     assert stop.is_set()
 
 
+def test_an_answer_that_was_told_stops_no_question_after_it() -> None:
+    session = session_with("What is it?")
+    updates = ask(session, Settings(), replying())
+    while session.pending is not None:
+        next(updates)
+    session.begin(Draft("And now?"))
+    updates.close()  # type: ignore[attr-defined]
+    assert not session.stop.is_set()
+
+
 def left_while(answer: Answer, typed: str = "", *, is_kept: bool = True) -> tuple[Session, Draft | None]:
     """A session that was left while this answers its question, and what then goes into the composer."""
     session = session_with("What is it?", Path("a.png"))
@@ -377,6 +387,11 @@ def answered(*questions: str) -> Session:
     return session
 
 
+def on_its_way(session: Session) -> Draft:
+    assert session.pending is not None
+    return session.pending.draft
+
+
 def questions(session: Session) -> list[str]:
     return [past.draft.question for past in session.rounds]
 
@@ -421,7 +436,7 @@ def test_a_marked_part_goes_with_the_medium_that_an_edit_takes_away(file: str) -
         draft = Draft("What is it?", (Path(file),))
         session.begin(draft)
         about = Draft(f"In this region of Picture 1: {draft.question}", (*draft.files, part), 0)
-        assert session.pending == (about if is_there else draft)
+        assert on_its_way(session) == (about if is_there else draft)
         last(ask(session, Settings(), failing(UserError("No."))))
         assert session.pointed is pointed
 
@@ -431,7 +446,7 @@ def test_a_marked_part_goes_with_the_medium_that_was_taken_back() -> None:
     session.pointed = Pointed("In this region of Picture 2", (Path("part.png"),), session.files)
     session.undo(Draft(""))
     session.begin(Draft("What is it?"))
-    assert session.pending == Draft("What is it?")
+    assert on_its_way(session) == Draft("What is it?")
 
 
 def test_an_edit_that_is_left_gives_back_what_was_typed() -> None:
@@ -511,11 +526,10 @@ def test_a_question_about_a_part_is_still_about_its_medium_when_it_is_asked_othe
     session = Session(rounds=[Round(part, Reply("A circle."))])
     act(session, Draft(""))
     session.begin(Draft("In this region [0, 0, 9, 9]: Why?", part.files))
-    assert session.pending is not None
-    assert session.pending.about == 0
+    assert on_its_way(session).about == 0
     session.give_back()
     session.begin(Draft("Something else?", (Path("other.png"),)))
-    assert session.pending.about is None
+    assert on_its_way(session).about is None
 
 
 def undo(session: Session) -> None:

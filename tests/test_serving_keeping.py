@@ -69,7 +69,6 @@ def test_the_open_conversation_is_deleted_with_the_answer_to_it(archive: Archive
     session = Session([Round(Draft("What is it?"), REPLY)])
     archive.save(session.name, session.rounds)
     session.begin(Draft("And now?"))
-    session.ended.set()
     stop, rounds = session.stop, [*session.rounds, Round(Draft("And now?"), REPLY)]
     done = pressed(keeping, "delete", session.name, session)
     assert stop.is_set()

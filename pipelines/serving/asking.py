@@ -16,6 +16,7 @@ from pipelines.present.chat import ChatMessage
 from pipelines.present.status import BEFORE_THIS, SERVER_FAULT, STOPPED_EARLY, failed, line, resting
 from pipelines.serving.exchange import Exchange
 from pipelines.serving.pacing import Pump, tick_s
+from pipelines.serving.pending import Pending
 from pipelines.serving.session import Session
 from pipelines.types import Arrival, Deltas, Observe, Request, Settings, UserError
 
@@ -37,13 +38,18 @@ def ask(
 ) -> Iterator[Update]:
     """Answer the session's pending question, as a stream of what the page shows.
 
+    Where nothing is on its way, that is the conversation as it is: a page blanks what gets no update at all.
     `keep` keeps the conversation once the reply is in it, and before that is told.
 
     What a user can put right is told in the status line, and anything else is logged and told as the server's fault;
     either way the question goes back to the user.
     """
+    pending = session.pending
+    if pending is None:
+        yield Update(session.shown(), resting(session.editing, can_go_on=session.can_go_on))
+        return
     try:
-        yield from _stream(session, settings, answer, keep)
+        yield from _stream(session, pending, settings, answer, keep)
     except UserError as error:
         session.give_back()
         yield _failed(session, str(error))
@@ -52,7 +58,7 @@ def ask(
         session.give_back()
         yield _failed(session, SERVER_FAULT)
     finally:
-        session.stop.set()
+        pending.stop.set()
 
 
 def ask_in_turn(
@@ -71,16 +77,18 @@ def ask_in_turn(
     try:
         with turns.place(visitor) as turn:
             for _ in turns.wait(turn):
-                if session.pending is not None and not session.is_running and session.stop.is_set():
+                pending = session.pending
+                if pending is not None and not session.is_running and pending.stop.is_set():
                     session.give_back()
                     yield _stopped_early(session)
                     return
                 yield Update(session.shown(), line(BEFORE_THIS, tone="busy"))
             if session.pending is None:
                 take()
-            session.wait(turn.waited_s)
-            if session.pending is not None:
-                turns.stop_by(turn, session.stop)
+            pending = session.pending
+            if pending is not None:
+                pending.wait(turn.waited_s)
+                turns.stop_by(turn, pending.stop)
             yield from _marked(session, ask(session, settings, answer, keep))
             if turns.is_ending:
                 yield _failed(session, ENDING)
@@ -100,13 +108,7 @@ def _failed(session: Session, sentence: str) -> Update:
 
 
 def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
-    """The updates; meanwhile the session is known to run.
-
-    Where nothing is on its way, the conversation as it is: a page blanks what gets no update at all.
-    """
-    if session.pending is None:
-        yield Update(session.shown(), resting(session.editing, can_go_on=session.can_go_on))
-        return
+    """The updates; meanwhile the session is known to run."""
     session.is_running = True
     try:
         yield from updates
@@ -114,10 +116,12 @@ def _marked(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
         session.is_running = False
 
 
-def _stream(session: Session, settings: Settings, answer: Answer, keep: Callable[[], None]) -> Iterator[Update]:
-    exchange, pump = Exchange(session.resumed.result if session.resumed else None), Pump[Arrival]()
+def _stream(
+    session: Session, pending: Pending, settings: Settings, answer: Answer, keep: Callable[[], None]
+) -> Iterator[Update]:
+    exchange, pump = Exchange(pending.resumed.result if pending.resumed else None), Pump[Arrival]()
     num_before = len(session.shown())
-    pump.start(answer(session.request(settings), session.stop, pump.put, session.hurry))
+    pump.start(answer(session.request(settings), pending.stop, pump.put, pending.hurry))
     try:
         for batch in pump.batches(lambda: tick_s(exchange.num_characters, num_before), exchange.is_awaited):
             for item in batch:

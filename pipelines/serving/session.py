@@ -16,19 +16,11 @@ from pipelines.present.chat import ChatMessage, asked
 from pipelines.present.figures.history import History
 from pipelines.present.pointing import Pointed
 from pipelines.serving.exchange import chat_of
+from pipelines.serving.pending import Pending
 from pipelines.types import Record, Request, Result, Settings
 
 PATIENCE_S = 2.0
 """How long whoever stops something waits for it to end."""
-
-
-@dataclass(frozen=True, eq=False)
-class Flags:
-    """For one question: what stops it, what ends its reasoning, and what is set once it has ended."""
-
-    stop: threading.Event = field(default_factory=threading.Event)
-    hurry: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -36,19 +28,18 @@ class Session:
     """What a page remembers. The same object is held by all handlers of a visitor, also while an answer runs.
 
     `pending` is the question on its way, and `returned` one that failed and goes back into the composer. `editing` is
-    the round whose question is in the composer: sending it takes the place of that round and of all behind it, which
-    come back where it fails; `aside` is what was in the composer before. `result` is what is still to be drawn, and
-    `drawn` the evidence and the times as they were drawn last. `cut_off` is the reply that ran out of tokens and may go
-    on, and `resumed` the same while it does. `sent` is the request on its way or the last one, and `answered` the last
-    one that was answered. `history` holds what each request took. `pointed` is the part that the next question is
-    about, and `system` the system prompt of the last one that was answered. `kept_s` is when the conversation was kept
-    as this page knows it, 0 where it was not yet. `script` are questions of a card, the next
-    one first: each is offered when the one before it was answered. `filled` is what the page itself put into the
-    composer last. `is_later` tells that it took the place of another one on the page.
+    the round whose question is in the composer: sending it takes the place of that round and of all behind it; `aside`
+    is what was in the composer before. `result` is what is still to be drawn, and `drawn` the evidence and the times as
+    they were drawn last. `cut_off` is the reply that ran out of tokens and may go on. `sent` is the request on its way
+    or the last one, and `answered` the last one that was answered. `history` holds what each request took. `pointed` is
+    the part that the next question is about, and `system` the system prompt of the last one that was answered. `kept_s`
+    is when the conversation was kept as this page knows it, 0 where it was not yet. `script` are questions of a card,
+    the next one first: each is offered when the one before it was answered. `filled` is what the page itself put into
+    the composer last. `is_later` tells that it took the place of another one on the page.
     """
 
     rounds: list[Round] = field(default_factory=list)
-    pending: Draft | None = None
+    pending: Pending | None = None
     returned: Draft | None = None
     editing: int | None = None
     aside: Draft | None = None
@@ -60,7 +51,6 @@ class Session:
     sent: Request | None = None
     answered: Answered | None = None
     cut_off: CutOff | None = None
-    resumed: CutOff | None = None
     history: History = field(default_factory=History)
     pointed: Pointed | None = None
     system: str = ""
@@ -68,18 +58,10 @@ class Session:
     script: tuple[str, ...] = ()
     filled: Draft | None = None
     is_later: bool = False
-    _asked_s: float | None = None
-    _waited_s: tuple[float, float] | None = None
     _noted: tuple[int, float] | None = None
     """The number in the history of what is noted and not yet shown, and when it was asked."""
-    _past: list[ChatMessage] = field(default_factory=list)
-    _replaced: tuple[Round, ...] = ()
-    _typed: Draft | None = None
-    """The question on its way as it was in the composer, about `_pointed`; None where it is asked again."""
-    _pointed: Pointed | None = None
     _taken_back: Draft | None = None
     """The question that was last given back to the composer, to be asked otherwise."""
-    _flags: Flags | None = None
     _left: threading.Event | None = None
     _name: str = ""
 
@@ -126,8 +108,9 @@ class Session:
         """
         place = len(self.rounds) if self.editing is None else self.editing
         before = files_of(self.rounds[:place])
-        self._begin(self.pointed.told(draft, before) if self.pointed else self._as_before(draft), place)
-        self._typed, self._pointed, self.pointed = draft, self.pointed, None
+        told = self.pointed.told(draft, before) if self.pointed else self._as_before(draft)
+        self._begin(Pending(told, draft, self.pointed), place)
+        self.pointed = None
 
     def _as_before(self, draft: Draft) -> Draft:
         """A question that was taken back is about the medium that it was about, while it comes with the same files."""
@@ -139,13 +122,12 @@ class Session:
     def retry(self) -> None:
         """Ask the last question again."""
         if self.can_rewind:
-            self._begin(self.rounds[-1].draft, len(self.rounds) - 1)
+            self._begin(Pending(self.rounds[-1].draft), len(self.rounds) - 1)
 
     def resume(self) -> None:
         """Take the last question on its way again, whose reply was cut off, for the rest of it."""
         if self.can_go_on:
-            self.retry()
-            self.resumed = self.cut_off
+            self._begin(Pending(self.rounds[-1].draft, resumed=self.cut_off), len(self.rounds) - 1)
 
     def undo(self, typed: Draft) -> None:
         """Take the last question and its reply back: the question goes into the composer, above what is `typed`.
@@ -177,21 +159,16 @@ class Session:
     @property
     def stop(self) -> threading.Event:
         """What stops the question on its way."""
-        return self._all_flags.stop
+        return self._asked.stop
 
     @property
     def hurry(self) -> threading.Event:
         """What ends the reasoning of the question on its way."""
-        return self._all_flags.hurry
-
-    @property
-    def ended(self) -> threading.Event:
-        """What is set once the question on its way has ended."""
-        return self._all_flags.ended
+        return self._asked.hurry
 
     @property
     def left(self) -> threading.Event:
-        """What is set once the conversation is left: what is asked about its answers stops. Made late, as the flags."""
+        """What is set once the conversation is left: what is asked about its answers stops. Made late, as the name."""
         self._left = self._left or threading.Event()
         return self._left
 
@@ -207,17 +184,18 @@ class Session:
         Nothing that a person wrote is lost: neither what is `typed` or was set aside, nor the question on its way,
         unless it ends in time as by Stop, with a reply, in a conversation that `is_kept`.
         """
-        asked, aside = self.pending, self.aside or Draft("")
-        unsent = self._typed if asked and self._typed else Draft("")
+        pending, aside = self.pending, self.aside or Draft("")
+        unsent = pending.typed if pending and pending.typed else Draft("")
         self.close()
-        if asked and is_kept and self.ended.wait(PATIENCE_S) and any(past.draft is asked for past in self.rounds):
-            unsent = Draft("")
+        if pending and is_kept and pending.ended.wait(PATIENCE_S):
+            unsent = Draft("") if any(past.draft is pending.draft for past in self.rounds) else unsent
         left = aside.joined(unsent).joined(self.own(typed))
         return None if left == typed else left
 
     def discard(self) -> None:
-        """Have nothing any more that could be kept."""
-        self.rounds, self._replaced, self.pending = [], (), None
+        """Have nothing any more that could be kept: what runs stops."""
+        self.stop.set()
+        self.rounds, self.pending = [], None
 
     def own(self, typed: Draft) -> Draft:
         """What a person wrote and added of what is `typed`: nothing where the composer is as the page filled it."""
@@ -225,39 +203,34 @@ class Session:
 
     def shown(self, replies: Sequence[ChatMessage] = ()) -> list[ChatMessage]:
         """The chat with the question on its way and what is there of its reply."""
-        if self.pending is None:
+        pending = self.pending
+        if pending is None:
             return chat_of(self.rounds)
-        return [*self._past, asked(self.pending.question, self.pending.files), *replies]
+        return [*pending.past, asked(pending.draft.question, pending.draft.files), *replies]
 
     def request(self, settings: Settings) -> Request:
         """The question on its way with the turns before it."""
-        if self.resumed is not None:
-            settings = settings.going_on_from(self.resumed.settings)
-        draft = self.pending or Draft("")
+        pending = self._asked
+        if pending.resumed is not None:
+            settings = settings.going_on_from(pending.resumed.settings)
         history = tuple(past.turn for past in self.rounds)
         self.sent = Request(
-            draft.question,
-            draft.files,
+            pending.draft.question,
+            pending.draft.files,
             settings,
             history,
-            resumed=self.resumed.result if self.resumed else None,
+            resumed=pending.resumed.result if pending.resumed else None,
             conversation=self.name,
-            asked_s=self._asked_s,
-            about=draft.about,
-            waited_s=self._waited_s,
+            asked_s=pending.asked_s,
+            about=pending.draft.about,
+            waited_s=pending.waited_s,
         )
         return self.sent
-
-    def wait(self, waited_s: tuple[float, float] | None) -> None:
-        """Note from when to when the question on its way waited for its turn, where it did."""
-        self._waited_s = waited_s
-        if waited_s is not None and self._asked_s is not None:
-            self._asked_s = min(self._asked_s, waited_s[0])  # it may have been taken on its way afterwards
 
     def note(self, record: Record) -> None:
         """Keep what a request took, up to here; it is done when it is shown."""
         number = self.history.add(record)
-        self._noted = None if self._asked_s is None else (number, self._asked_s)
+        self._noted = (number, self.pending.asked_s) if self.pending else None
 
     def take_record(self) -> Record | None:
         """What the last request took, once: now it is shown, and done."""
@@ -268,49 +241,47 @@ class Session:
 
     def keep(self, result: Result) -> None:
         """End the question on its way with its reply, which later questions build on."""
-        if self.pending is None:
+        pending = self.pending
+        if pending is None:
             return
         reply = Reply.of(result)
-        if self.resumed is not None:
-            reply = reply.behind(self._replaced[0].reply)
-        self.rounds.append(Round(self.pending, reply))
-        self.result, self.num_new_media = result, len(self.pending.files)
+        if pending.resumed is not None:
+            reply = reply.behind(pending.replaced[0].reply)
+        self.rounds.append(Round(pending.draft, reply))
+        self.result, self.num_new_media = result, len(pending.draft.files)
         self.answered = Answered.of(self.sent, result) if self.sent else None
         self.system = self.sent.settings.system if self.sent else ""
         self.cut_off = CutOff.of(result, self.sent.settings) if self.sent else None
         self.leave_edit()
-        self._offer_next()
-        self.pending = self.resumed = None
-        self._replaced = ()
-        self.ended.set()
+        self._offer_next(pending.typed)
+        self.pending = None
+        pending.ended.set()
 
     def give_back(self) -> None:
         """End the question on its way without a reply: all is as before, and a new question goes back to its author."""
-        self.returned = None if self._typed == Draft("") else self._typed
-        self.pointed = self.pointed or self._pointed
-        self.rounds += self._replaced
-        self.pending = self.resumed = None
-        self._replaced = ()
-        self.ended.set()
-
-    def _offer_next(self) -> None:
-        """Return the next question of a card where the one before it was asked; who asks another leaves the card."""
-        if self._typed is None:  # it was asked again
+        pending = self.pending
+        if pending is None:
             return
-        self.script = self.script[1:] if self.script[:1] == (self._typed.question,) else ()
+        self.returned = None if pending.typed == Draft("") else pending.typed
+        self.pointed = self.pointed or pending.pointed
+        self.rounds += pending.replaced
+        self.pending = None
+        pending.ended.set()
+
+    def _offer_next(self, typed: Draft | None) -> None:
+        """Return the next question of a card where the one before it was asked; who asks another leaves the card."""
+        if typed is None:  # it was asked again
+            return
+        self.script = self.script[1:] if self.script[:1] == (typed.question,) else ()
         if self.script and self.returned is None:
             self.returned = self.filled = Draft(self.script[0])
 
-    def _begin(self, draft: Draft, place: int) -> None:
-        self.rounds, self._replaced = self.rounds[:place], tuple(self.rounds[place:])
-        self._past = chat_of(self.rounds)  # the same at every update of the reply
-        self.pending, self.returned, self.resumed, self._typed, self._pointed = draft, None, None, None, None
-        self._taken_back = None
-        self._flags = Flags()
-        self._asked_s, self._waited_s = time.perf_counter(), None
+    def _begin(self, pending: Pending, place: int) -> None:
+        self.rounds, pending.replaced = self.rounds[:place], tuple(self.rounds[place:])
+        pending.past = chat_of(self.rounds)
+        self.pending, self.returned, self._taken_back = pending, None, None
 
     @property
-    def _all_flags(self) -> Flags:
-        """Those of the question; of none they are made late, as a page copies the session that it begins with."""
-        self._flags = self._flags or Flags()
-        return self._flags
+    def _asked(self) -> Pending:
+        """The question on its way; where there is none, an empty one, which nobody waits for."""
+        return self.pending or Pending(Draft(""))
