@@ -231,9 +231,19 @@ def test_nothing_marked_is_told(take: object, photo: Path, folder: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [("../../etc/passwd", "passwd"), ('a<b>"c".png', "a-b-c"), ("日本.png", "picture"), ("", "picture")],
+    [
+        ("../../etc/passwd", "passwd"),
+        ('a<b>"c".png', "a-b-c"),
+        ("e\u0301te\u0301_à (1).png", "été-à-1"),
+        ("写真.png", "写真"),
+        ("हिन्दी.png", "हिन्दी"),
+        ("a\u202egnp.png", "a-gnp"),
+        ("😀.png", "picture"),
+        ("", "picture"),
+    ],
 )
-def test_a_name_is_no_path(name: str, stem: str) -> None:
+def test_a_name_is_no_path_and_keeps_its_letters(name: str, stem: str) -> None:
+    """Of "été.png" a "t" was left."""
     assert file_stem(name) == stem
 
 

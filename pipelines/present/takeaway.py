@@ -1,16 +1,16 @@
 """What a person takes along of an answer: pictures with their marks, COCO, a table; and of a conversation, a report.
 
-Names of files come from what people uploaded: here they are cut down to letters, digits and dashes.
+Names of files come from what people uploaded: here they are cut down to letters of any script, digits and dashes.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import category, normalize
 
 from pipelines.media import open_once
 from pipelines.present.burnt import burnt
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_FRAMES = 50
 """Marked frames of one clip."""
+MAX_STEM = 50
+"""Letters of a file's name, of up to four bytes each: disks take 255 bytes, with what tells the frame."""
 COLUMNS = (
     *("number", "label", "file", "picture", "time_s", "end_s"),
     *("x1", "y1", "x2", "y2", "x1_px", "y1_px", "x2_px", "y2_px"),
@@ -113,5 +115,7 @@ def table(claimed: Claimed) -> str:
 
 
 def file_stem(name: str) -> str:
-    """A name for a file: letters, digits and dashes of the name that a person gave."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", Path(name).stem).strip("-")[:60] or "picture"
+    """A name for a file: letters with their accents, digits and dashes of the name that a person gave."""
+    letters = normalize("NFC", Path(name).stem)
+    words = "".join(one if category(one)[0] in "LMN" else " " for one in letters).split()
+    return "-".join(words)[:MAX_STEM].strip("-") or "picture"
