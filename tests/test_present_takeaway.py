@@ -100,7 +100,15 @@ def test_frames_of_a_clip_are_marked_at_their_times(tmp_path: Path, folder: Path
     clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
     answer = '[{"time": 1, "bbox_2d": [1, 2, 300, 400], "label": "a"}, {"time": 2.55, "point_2d": [5, 5]}]'
     paths = marked_pictures(last_claim(answer, clip), folder)
-    assert [path.name for path in paths] == ["clip-1-1.00s-marked.png", "clip-1-2.50s-marked.png"]
+    assert [path.name for path in paths] == ["clip-1-1.000s-marked.png", "clip-1-2.500s-marked.png"]
+
+
+def test_frames_less_than_a_hundredth_of_a_second_apart_are_files_of_their_own(tmp_path: Path, folder: Path) -> None:
+    """Of a clip in slow motion the later one was written over the one before."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=8, rate=120)
+    answer = '[{"time": 0.03, "bbox_2d": [1, 2, 300, 400]}, {"time": 0.04, "bbox_2d": [1, 2, 300, 400]}]'
+    paths = marked_pictures(last_claim(answer, clip), folder)
+    assert [path.name for path in paths] == ["clip-1-0.025s-marked.png", "clip-1-0.033s-marked.png"]
 
 
 def tracked(num_times: int) -> str:

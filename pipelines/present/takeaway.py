@@ -65,7 +65,7 @@ def _pictures(
     """The pixels of a picture or of the frames of a clip, the marks on them, and how the name tells their time."""
     if _is_clip(claimed, medium):
         for frame in marked_frames(claimed, medium, MAX_FRAMES, should_stop):
-            yield frame.rgb, frame.marks, f"-{frame.time_s:.2f}s"
+            yield frame.rgb, frame.marks, f"-{frame.time_s:.3f}s"
     else:
         item = open_once(claimed.files[medium], AtTimes(()), should_stop=should_stop)
         yield item.rgb, claimed.marks_of(medium), ""
