@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from pipelines.present.takeaway import (
 from pipelines.types import UserError
 from tests.media_makers import write_clip
 from tests.present_values import HOSTILE, TIMING
+from tests.test_present_closer import look_at
 
 SIZE = (400, 300)
 BOX = '[{"bbox_2d": [100, 200, 300, 600], "label": "red corner"}, {"point_2d": [500, 500], "label": "=1+1"}]'
@@ -279,6 +282,24 @@ def test_a_report_shows_what_the_page_showed_with_each_answer(photo: Path, tmp_p
     assert [one.shown for one in found] == [[0, 1], [1], [0, 2]]
     assert "it turns" in report_html(found).split("<section>")[2].split("gb-events")[1]
     assert claims([Round(Draft("Hello"), Reply("Hello."))])[0].shown == []
+
+
+def test_a_report_holds_all_thoughts_and_closer_looks_and_how_each_reply_ended(photo: Path) -> None:
+    """It had the last thought alone, with what all had taken, and half an answer looked like a whole one."""
+    look = replace(look_at((0.0, 0.0, 500.0, 500.0)), reasoning="It is <small>.")
+    looked = Reply("A star.", "So it is.", thought_s=2.0, num_thought_tokens=44, looks=(look.reduced(),))
+    stopped = Reply("A st", "Hm.", "cancelled", 0.04, 1, "asked")
+    unanswered = Reply("", "Hm", "length")
+    html = report_html(claims([Round(Draft("What?", (photo,)), one) for one in (looked, stopped, unanswered)]))
+    first, second, third = html.split("<section>")[1:]
+    assert re.findall("<summary>(.*?)</summary>|Look 1: ([^<]+) at", first) == [
+        ("Thought", ""), ("", "a part"), ("Thought", ""),
+    ]  # fmt: skip
+    assert "It is &lt;small&gt;." in first
+    assert first.count("<img") == 3
+    assert "<summary>Thought, 0.0 s, 1 token</summary>" in second
+    assert "<p>The thought was ended by you.</p><pre>A st</pre><p>Stopped by you.</p>" in second
+    assert "<p>No answer: it was still thinking when its tokens ran out.</p>" in third
 
 
 def test_a_report_of_nothing_is_told(folder: Path) -> None:

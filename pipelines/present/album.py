@@ -1,4 +1,4 @@
-"""A conversation as one HTML file that needs nothing else: small pictures with their marks, reasoning, answers, times.
+"""A conversation as one HTML file that needs nothing else: reasoning, closer looks, answers, small pictures, times.
 
 Everything in it that a person, a model or a file says is text. No script is in it, and its own policy lets nothing in.
 """
@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
+from pipelines.conversation import Reply
 from pipelines.media import open_once
 from pipelines.present.claims import Claimed, marked_frames
+from pipelines.present.closer import look_html
 from pipelines.present.figures.rates import STAGES
 from pipelines.present.linked import NOTHING_NAMED, is_empty_list
 from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark, data_uri, figure
+from pipelines.present.status import THOUGHT_ENDS, UNANSWERED
 from pipelines.present.tabled import tabled_html
 from pipelines.present.timeline import seconds, timeline
 from pipelines.types import ProbedClip, UserError
@@ -53,27 +56,36 @@ def report_html(claimed: Sequence[Claimed], should_stop: Stop | None = None) -> 
 
 
 def _round(number: int, claimed: Claimed, should_stop: Stop | None) -> str:
-    reply = claimed.round.reply
-    thought = (
-        f"<details><summary>Thought, {seconds(reply.thought_s)}, {reply.num_thought_tokens:,} tokens</summary>"
-        f"<pre>{escape(reply.reasoning.strip())}</pre></details>"
-        if reply.reasoning.strip()
-        else ""
-    )
     media = "".join(_medium(claimed, medium, should_stop) for medium in claimed.shown)
     return (
-        f"<section><h2>{number}. {escape(claimed.round.draft.question)}</h2>{thought}"
+        f"<section><h2>{number}. {escape(claimed.round.draft.question)}</h2>{_thoughts(claimed.round.reply)}"
         f"{_answer(claimed)}{media}{_marks(claimed.marks)}{_times(claimed)}"
         "</section>"
     )
 
 
+def _thoughts(reply: Reply) -> str:
+    """Each thought with the closer look behind it, and why the last one ended. What several took is not told."""
+    looks = "".join(_thought(look.reasoning) + look_html(look, number) for number, look in enumerate(reply.looks, 1))
+    num_tokens = reply.num_thought_tokens
+    took = "" if reply.looks else f", {seconds(reply.thought_s)}, {num_tokens:,} token{'s' * (num_tokens != 1)}"
+    last = _thought(reply.reasoning, took)
+    end = f"<p>{THOUGHT_ENDS[reply.thought_end]}</p>" if last and reply.thought_end else ""
+    return f"{looks}{last}{end}"
+
+
+def _thought(reasoning: str, took: str = "") -> str:
+    text = _text(reasoning)
+    return f"<details><summary>Thought{took}</summary>{text}</details>" if text else ""
+
+
 def _answer(claimed: Claimed) -> str:
-    """The answer with the data folded away of which a table is below."""
-    answer = claimed.round.reply.answer
-    shown = tabled_html(answer, claimed.grounding, lambda start, end: _text(answer[start:end]), None)
-    nothing = f"<p>{NOTHING_NAMED}</p>" if is_empty_list(answer) else ""
-    return f"{shown or _text('(no answer)')}{nothing}"
+    """The answer with the data folded away of which a table is below, and how it ended where that is not its end."""
+    reply = claimed.round.reply
+    shown = tabled_html(reply.answer, claimed.grounding, lambda start, end: _text(reply.answer[start:end]), None)
+    nothing = f"<p>{NOTHING_NAMED}</p>" if is_empty_list(reply.answer) else ""
+    is_whole = reply.finish_reason != "cancelled" and reply.answer.strip()
+    return f"{shown}{nothing}{'' if is_whole else f'<p>{UNANSWERED[reply.finish_reason]}</p>'}"
 
 
 def _text(text: str) -> str:

@@ -32,11 +32,15 @@ def look_in_words(look: Look) -> str:
 
 
 def looked(look: Look, number: int) -> ChatMessage:
-    """The message of one look. The text is HTML of our own, with all that the model said in it escaped."""
+    """The message of one look."""
+    return {"role": "assistant", "content": [{"type": "text", "text": look_html(look, number)}]}
+
+
+def look_html(look: Look, number: int) -> str:
+    """One look as HTML that can stand in Markdown too, with all that the model said in it escaped."""
     words = f"Look {number}: {look_in_words(look)} · {look.duration_ms:.0f} ms"
     plain = escape(words).replace("[", "&#91;").replace("*", "&#42;").replace("_", "&#95;").replace("`", "&#96;")
-    html = f'<div class="gb-look"><p>{plain}</p>{_drawn(look)}</div>'
-    return {"role": "assistant", "content": [{"type": "text", "text": html}]}
+    return f'<div class="gb-look"><p>{plain}</p>{_drawn(look)}</div>'
 
 
 def _drawn(look: Look) -> str:
