@@ -130,6 +130,8 @@ def test_the_line_and_the_table_tell_tokens_and_seconds() -> None:
     line = line_html(foretell(FILES, START, Here(foresee, PACE)), PACE)
     assert "10,024 visual tokens · 20 s to read · 200 tokens of thought (2.0 s) · 20 of answer (0.2 s)" in line
     assert "at most 2,048 new tokens (20 s)" in line
+    fast = line_html(foretell([], replace(START, mode=FAST), Here(foresee, PACE)), PACE)
+    assert "< 0.1 s to read · 20 tokens of answer (0.2 s) · at most" in fast.replace("&lt;", "<")
     table = table_html(FILES, START, Here(foresee, PACE))
     assert "<b>Think: about 23 s</b> · Fast: about 21 s" in table
     assert "Brief: 256 tokens (2.6 s)" in table

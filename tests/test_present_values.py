@@ -11,9 +11,9 @@ from pipelines.present.chat import asked
 from pipelines.present.composer import draft_of
 from pipelines.present.examples import FOLLOWING, Card, Example, cards, load_examples
 from pipelines.present.header import header_html
-from pipelines.present.status import doing, line
-from pipelines.types import EngineInfo, Progress, UserError
-from tests.present_values import HOSTILE, INFO
+from pipelines.present.status import doing, ended, line
+from pipelines.types import EngineInfo, Progress, TokenCounts, UserError
+from tests.present_values import HOSTILE, INFO, result
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,21 @@ def test_the_status_announces_the_phase_and_not_the_seconds() -> None:
     assert "Thinking<" in doing(Progress("think", 40), 3.0, 20.0)
     assert " · 40 tokens · 20 tok/s · 3.0 s" in doing(Progress("think", 40), 3.0, 20.0)
     assert " · 1 token · 3.0 s" in doing(Progress("answer", 1), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("thought", "answered", "told"),
+    [
+        (40, 10, "s · 40 tokens thought · 10 answered ·"),
+        (0, 10, "s · 10 tokens answered ·"),
+        (1, 1, "s · 1 token thought · 1 answered ·"),
+        (0, 1, "s · 1 token answered ·"),
+        (40, 0, "s · 40 tokens thought ·"),
+    ],
+)
+def test_the_end_says_what_it_counts(thought: int, answered: int, told: str) -> None:
+    """Below an answer without a thought stood "10 answered", and nothing said of what."""
+    assert told in ended(result(tokens=TokenCounts(20, 0, thought, answered)))
 
 
 def test_the_header_says_what_runs_and_what_the_small_model_can_do() -> None:

@@ -128,7 +128,8 @@ def line_html(outlook: Outlook, pace: Pace, system: str = "") -> str:
     if outlook.thought:
         parts.append(f"{outlook.thought:,} tokens of thought{_took(outlook.seconds(outlook.thought))}")
     if outlook.answer is not None:
-        parts.append(f"{outlook.answer:,} of answer{_took(outlook.seconds(outlook.answer))}")
+        unit = "" if outlook.thought else "tokens "
+        parts.append(f"{outlook.answer:,} {unit}of answer{_took(outlook.seconds(outlook.answer))}")
     parts.append(f"at most {outlook.most:,} new tokens{_took(outlook.seconds(outlook.most))}")
     return f'<p class="gb-outlook" title="{escape(_source(pace))}">Next question: {escape(" · ".join(parts))}</p>'
 

@@ -90,18 +90,22 @@ def _done(progress: Progress, speed: float) -> str:
     if not progress.done:
         return ""
     rate = f" · {speed:.0f} tok/s" if speed else ""
-    return f" · {progress.done:,} token{'s' * (progress.done != 1)}{rate}"
+    return f" · {_tokens(progress.done)}{rate}"
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,} token{'s' * (count != 1)}"
 
 
 def ended(result: Result) -> str:
     """How it ended, and what it took."""
-    tokens, rate = result.tokens, decode_rate(result)
+    thought, answered, rate = result.tokens.reasoning, result.tokens.answer, decode_rate(result)
     full = FULL.format(context_tokens=result.engine.context_tokens)
     parts = [
         full if result.fills_context else ENDS[result.finish_reason],
         f"{result.timing.total_ms / 1000:.1f} s",
-        *([f"{tokens.reasoning:,} tokens thought"] if tokens.reasoning else []),
-        *([f"{tokens.answer:,} answered"] if tokens.answer else []),
+        *([f"{_tokens(thought)} thought"] if thought else []),
+        *([f"{answered:,} answered" if thought else f"{_tokens(answered)} answered"] if answered else []),
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
     return line(" · ".join(parts), can_go_on=result.can_go_on)
