@@ -116,6 +116,9 @@ def test_a_question_costs_what_its_files_and_the_usual_reply_do() -> None:
     assert fast.total_s == pytest.approx(0.25)
     brief = foretell([], replace(START, effort="Brief", max_new_tokens=128), Here(foresee, PACE))
     assert (brief.thought, brief.most_thought, brief.most) == (128, 128, 128)
+    assert "128 tokens of thought (1.3 s) · at most 128 new tokens" in line_html(brief, PACE)
+    cut = foretell([], replace(START, max_new_tokens=210), Here(foresee, PACE))
+    assert (cut.thought, cut.answer, cut.reply_s) == (200, 10, 2.1), "both together are no more than may be written"
     low = Here(foresee, PACE, lambda settings: replace(settings, max_new_tokens=64))
     assert foretell([], START, low).most == 64
 

@@ -50,7 +50,8 @@ class Here:
 class Outlook:
     """What a question costs: tokens, and seconds where they are known.
 
-    `thought` and `answer` are as usual here, None where nothing was answered yet; `most` bounds both together.
+    `thought` and `answer` are as usual here, as far as `most` has room for both together, and None where nothing was
+    answered yet.
     """
 
     num_frames: int
@@ -94,12 +95,13 @@ def foretell(files: Sequence[Path], choices: Choices, here: Here) -> Outlook:
     is_known = all(each is not None for count, each in parts if count)
     bound = min(settings.max_thinking_tokens or settings.max_new_tokens, settings.max_new_tokens)
     usual = None if pace.thought is None else min(pace.thought, bound)
+    thought = usual if settings.thinking else 0
     return Outlook(
         num_frames=num_frames,
         num_visual=num_visual,
         read_s=sum(count * (each or 0) for count, each in parts) / 1000 if is_known else None,
-        thought=usual if settings.thinking else 0,
-        answer=None if pace.answer is None else min(pace.answer, settings.max_new_tokens),
+        thought=thought,
+        answer=None if pace.answer is None else min(pace.answer, settings.max_new_tokens - (thought or 0)),
         most=settings.max_new_tokens,
         most_thought=bound if settings.thinking else 0,
         reply_ms=pace.reply_ms,
@@ -127,7 +129,7 @@ def line_html(outlook: Outlook, pace: Pace, system: str = "") -> str:
         parts.append(f"{_s(outlook.read_s)} to read")
     if outlook.thought:
         parts.append(f"{outlook.thought:,} tokens of thought{_took(outlook.seconds(outlook.thought))}")
-    if outlook.answer is not None:
+    if outlook.answer:
         unit = "" if outlook.thought else "tokens "
         parts.append(f"{outlook.answer:,} {unit}of answer{_took(outlook.seconds(outlook.answer))}")
     parts.append(f"at most {outlook.most:,} new tokens{_took(outlook.seconds(outlook.most))}")
