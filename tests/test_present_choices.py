@@ -90,6 +90,7 @@ def test_what_a_browser_kept_comes_back() -> None:
 
 PROBES: dict[str, tuple[Probe, int, int]] = {
     "a.png": (ProbedPicture("a.png", 2000, 1000), 2_000, 1),
+    "still.mp4": (ProbedClip("still.mp4", 640, 480, [0.0], 0.1), 64, 1),
     "b.mp4": (ProbedClip("b.mp4", 640, 480, [0.0, 0.5], 1.0), 9_000, 2),
 }
 
@@ -142,6 +143,8 @@ def test_the_line_and_the_table_tell_tokens_and_seconds() -> None:
     assert "<b>2 a second: 2 frames, 9,000 tokens (18 s)</b> · 4 a second: 2 frames, 9,000 tokens" in table
     by_number = table_html(FILES, replace(START, frames_by=BY_NUMBER, max_frames=32), Here(foresee, PACE))
     assert "16 frames: 2 frames, 9,000 tokens (18 s) · <b>32 frames: 2 frames, 9,000" in by_number
+    still = table_html([Path("still.mp4")], START, Here(foresee, PACE))
+    assert "<b>2 a second: 1 frame, 64 tokens (0.3 s)</b>" in still
     assert "Seconds as in the last 3 requests." in table
     assert "Thought" not in table_html([], replace(START, mode=FAST), Here(foresee, PACE))
     assert "Picture detail" not in table_html([], START, Here(foresee, PACE))

@@ -105,6 +105,7 @@ def test_two_requests_side_by_side() -> None:
     assert told["frames"] == ["1", "9", "+8"]
     assert told["memory, peak"] == ["–", "3 MB", ""]
     assert "Request 2 took 250 ms longer than request 1: Vision +210 ms, Frames +40 ms. It had 9 frames for 1." in html
+    assert difference(many, few, 2, 1).endswith("It had 1 frame for 9.")
 
 
 def test_what_a_server_does_not_count_is_not_told_in_a_pair() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.present.figures.bars import axis, ticks
+from pipelines.present.figures.bars import axis, ticks, told
 from pipelines.present.figures.facts import figures, headline, rows
 from pipelines.present.figures.limit import amount, limits
 from pipelines.present.figures.rates import cost, decode_rate, saved_ms, tokens_per_second
@@ -42,6 +42,8 @@ def test_frames_and_bytes_have_a_rate_of_their_own() -> None:
     spans = (Span("frames", 0, 500, num_units=8), Span("send", 500, 100, num_units=3_000_000, num_tokens=9))
     shown = cells(waterfall_html(record(Timing(spans, 600, None, "perf_counter"))))
     assert shown[1:3] == [["Frames", "", "500", "8 frames", "16", "CPU"], ["Send", "", "100", "3 MB", "30 MB", "CPU"]]
+    one = Timing((Span("frames", 0, 500, num_units=1),), 500, None, "perf_counter")
+    assert cells(waterfall_html(record(one)))[1][3] == "1 frame"
     remote = record(Timing(spans, 600, None, "perf_counter"), engine=replace(INFO, server="http://server/v1"))
     assert cells(waterfall_html(remote))[1] == shown[1], "whoever answers, frames are decoded here"
 
@@ -110,6 +112,7 @@ def test_a_bar_says_what_it_is() -> None:
     spans = (Span("answer", 10, 30, num_tokens=9, num_rows=3),)
     html = waterfall_html(record(Timing(spans, 40, None, "perf_counter")))
     assert "<title>Answer: 30 ms from 10 ms on, 9 tokens in steps shared by 3</title>" in html
+    assert told(Span("think", 10, 3, num_tokens=1)) == "Think: 3.0 ms from 10 ms on, 1 token"
 
 
 def test_each_medium_has_a_row_where_there_are_several() -> None:

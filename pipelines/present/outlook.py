@@ -185,7 +185,12 @@ def _frames(files: Sequence[Path], choices: Choices, here: Here) -> list[str]:
         ways = [(f"{rate:g} a second", replace(choices, sample_fps=rate)) for rate in rates]
     looks = ((name, way, foretell(clips, way, here)) for name, way in ways if clips)
     return [
-        _option(n, f"{look.num_frames:,} frames, {_visual(look)}", is_chosen=way == choices) for n, way, look in looks
+        _option(
+            name,
+            f"{look.num_frames:,} frame{'s' * (look.num_frames != 1)}, {_visual(look)}",
+            is_chosen=way == choices,
+        )
+        for name, way, look in looks
     ]
 
 

@@ -97,7 +97,7 @@ def _lines(timing: Timing, length_ms: float) -> str:
 
 def told(span: Span) -> str:
     """A stretch of a stage in words."""
-    tokens = f", {span.num_tokens:,} tokens" if span.num_tokens else ""
+    tokens = f", {span.num_tokens:,} token{'s' * (span.num_tokens != 1)}" if span.num_tokens else ""
     shared = f" in steps shared by {span.num_rows}" if span.num_rows > 1 else ""
     return f"{NAMES[span.stage][0]}: {ms(span.duration_ms)} ms from {ms(span.start_ms)} ms on{tokens}{shared}"
 

@@ -69,7 +69,9 @@ class Row:
         """The load, as `140 tok`, `9 frames` or `1.2 MB`."""
         if not self.load:
             return NOTHING
-        return f"{amount(self.load)}B" if self.unit == "B" else f"{self.load:,} {self.unit}"
+        if self.unit == "B":
+            return f"{amount(self.load)}B"
+        return f"{self.load:,} {self.unit.removesuffix('s') if self.load == 1 else self.unit}"
 
     @property
     def rate(self) -> str:

@@ -99,7 +99,8 @@ def difference(left: Record, right: Record, one: int, other: int) -> str:
     told = [f"{name} {_signed(by, _ms)}" for name, by in ranked if abs(by) > SMALL_SHARE * abs(ranked[0][1])]
     longer = "longer" if change >= 0 else "less"
     counts = [
-        f"{measure.written(after)} {measure.name} for {measure.written(before)}"
+        f"{measure.written(after)} {measure.name.removesuffix('s') if after == 1 else measure.name}"
+        f" for {measure.written(before)}"
         for measure in MEASURES
         if measure.name in COUNTS
         and (before := measure.of(left)) != (after := measure.of(right))
