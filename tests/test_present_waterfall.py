@@ -271,9 +271,22 @@ def test_a_shared_step_reads_the_weights_once() -> None:
     assert decode.share == pytest.approx(1.0)
 
 
+def test_a_step_reads_what_it_holds_of_the_reply_that_goes_on() -> None:
+    tokens = TokenCounts(text=20, visual=100, reasoning=40, answer=10, resumed=100)
+    (decode, _) = limits(record(tokens=tokens), replace(BEST, token_bytes=10_000))
+    assert decode.best_rate == pytest.approx(1e9 / (10_000_000 + (20 + 100 + 100 + 50 / 2) * 10_000))
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
-    [(12_800_000, "12.8 M"), (3.2e12, "3.2 T"), (999, "999 "), (999.7e6, "1 G"), (50.3e9, "50.3 G"), (1500, "1.5 k")],
+    [
+        (12_800_000, "12.8 M"),
+        (3.2e12, "3.2 T"),
+        (999, "999 "),
+        (999.7e6, "1 G"),
+        (50.3e9, "50.3 G"),
+        (1500, "1.5 k"),
+    ],
 )
 def test_amounts(value: float, told: str) -> None:
     assert amount(value) == told

@@ -45,7 +45,8 @@ def _decode(record: Record, best: Roofline) -> Limit | None:
     if not num_tokens or spent_ms <= 0:
         return None
     tokens = record.tokens
-    held = tokens.text + tokens.visual + (tokens.reasoning + tokens.answer) / 2  # of the mean step
+    prompt = tokens.text + tokens.visual + tokens.resumed
+    held = prompt + (tokens.reasoning + tokens.answer) / 2  # of the mean step
     best_ms = sum(span.num_tokens * best.step_ms(span.num_rows, held) for span in spans)
     step_bytes = best.weight_bytes + best.state_bytes + held * best.token_bytes
     basis = f"{amount(step_bytes)}B a token at {amount(best.bytes_per_s)}B/s"
