@@ -282,6 +282,7 @@ def test_a_step_reads_what_it_holds_of_the_reply_that_goes_on() -> None:
     [
         (12_800_000, "12.8 M"),
         (3.2e12, "3.2 T"),
+        (1.65e15, "1.65 P"),
         (999, "999 "),
         (999.7e6, "1 G"),
         (50.3e9, "50.3 G"),

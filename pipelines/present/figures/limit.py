@@ -64,7 +64,7 @@ def _prefill(record: Record, best: Roofline) -> Limit | None:
 
 def amount(number: float) -> str:
     """A number with a prefix of the metric system, as `12.8 M`."""
-    for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+    for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= ROUNDS_UP * 10**power:
             return f"{number / 10**power:.3g} {prefix}"
     return f"{number:.3g} "
