@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.present.languages import catalogues
+from pipelines.present.status import DOING, ENDS
 
 CATALOGUES = catalogues()
 PIPELINES = Path(__file__).resolve().parent.parent / "pipelines"
@@ -39,6 +40,11 @@ def test_the_page_speaks_six_languages() -> None:
 def test_a_catalogue_lacks_nothing_that_another_has(language: str) -> None:
     everything = set().union(*CATALOGUES.values())
     assert sorted(everything - set(CATALOGUES[language])) == []
+
+
+def test_all_that_the_status_line_tells_of_is_there() -> None:
+    """Beside a server's model "Sending" stood in English: a test of the page sees what lasts, with the shipped one."""
+    assert {*DOING.values(), *ENDS.values()} - set(CATALOGUES["de"]) == set()
 
 
 @pytest.mark.parametrize("language", CATALOGUES)
