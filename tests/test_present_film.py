@@ -83,6 +83,20 @@ def test_the_last_frame_stays_as_long_as_in_the_clip(tmp_path: Path) -> None:
     assert [time_s for time_s, _ in frames_of(path)] == pytest.approx([0.0, 1.0, 2.0])
 
 
+def test_a_film_tells_its_colours_and_has_those_of_the_clip(tmp_path: Path) -> None:
+    """Untold, a browser takes those of 720 lines and more by another standard: green was a sixth darker."""
+    colour = (230, 159, 0)
+    Image.new("RGB", (64, 64), colour).save(
+        tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (64, 64), "red")]
+    )
+    (path,) = marked_clips(claimed_of("From 0 s to 0.1 s it is orange", tmp_path / "a.gif"), tmp_path, lambda _: None)
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+    with footage(path, lambda _times, _duration: [0]) as moving:
+        assert next(moving.frames).rgb[8, 32] == pytest.approx(colour, abs=4)
+
+
 def test_a_large_clip_of_odd_sides_is_reduced(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.webm", "libvpx", size=(1601, 201), frames=3)
     (path,) = marked_clips(claimed_of(TRACK, clip), tmp_path, lambda _: None)

@@ -38,8 +38,12 @@ TICKS_A_SECOND = 90_000
 MAX_STAY_TICKS = 2**31 - 1
 """Over six hours; an MP4 is refused whose frame is said to stay longer."""
 NO_CLIP_MARKED = "The answer marks no clip: ask for places or times in one first."
-CODEC_OPTIONS = {"preset": "veryfast", "crf": "21", "bf": "0"}
-"""No frame is coded from a later one: how long the last one stays counts only where it is also written last."""
+CODEC_OPTIONS = {"preset": "veryfast", "crf": "21", "bf": "0"} | dict.fromkeys(
+    ("colorspace", "color_primaries", "color_trc"), "bt709"
+)
+"""No frame is coded from a later one: how long the last one stays counts only where it is also written last. Which
+standard the colours follow, where it is not told, a browser guesses by the height.
+"""
 
 Progress = Callable[[float], None]
 """Told how much is done, 0 to 1."""
@@ -95,6 +99,7 @@ def burn(
                 stream.height, stream.width = lasting.rgb.shape[:2]
             drawn = _drawn(lasting.rgb, [mark for mark in marks if lasting.has(mark)], lasting.told(events))
             picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
             picture.pts, picture.time_base = round(lasting.start_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
             picture.duration = min(MAX_STAY_TICKS, round(lasting.end_s * TICKS_A_SECOND) - picture.pts)
             output.mux(stream.encode(picture))
