@@ -20,7 +20,8 @@ class HubServer:
 
     `commit` is the newest; `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in
     them until it `may_go_on`; `refusals` the status and the code of the error that it gives instead of them, each time;
-    `withheld` the files that it lists and does not give.
+    `withheld` the files that it lists and does not give; `moves_to` is what its newest commit is once the
+    weights were asked for.
     """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
@@ -28,6 +29,7 @@ class HubServer:
         self.files[WEIGHTS] = bytes(range(256)) * 96 * 1024
         self.hub_id = hub_id
         self.commit = COMMIT
+        self.moves_to = ""
         self.breaks_at: list[int] = []
         self.holds_at: int | None = None
         self.refusals: list[tuple[int, str]] = []
@@ -67,7 +69,7 @@ class HubServer:
                     told = server.listing() if is_list else server.info()
                     self._json(told if known else {}, "" if known else "RevisionNotFound")
                 elif path.startswith(f"/{server.hub_id}/resolve/"):
-                    self._file(path.rpartition("/")[2])
+                    self._file(*path.split("/")[-2:])
                 else:
                     self._json({}, "RepoNotFound")
 
@@ -82,7 +84,7 @@ class HubServer:
                 if self.command == "GET":
                     self.wfile.write(data)
 
-            def _file(self, name: str) -> None:
+            def _file(self, revision: str, name: str) -> None:
                 data = None if name in server.withheld else server.files.get(name)
                 if data is None:
                     self._json({}, "EntryNotFound")
@@ -96,7 +98,7 @@ class HubServer:
                 start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
                 sent = data[start:]
                 self.send_response(206 if asked else 200)
-                self.send_header("x-repo-commit", server.commit)
+                self.send_header("x-repo-commit", server.commit if revision == "main" else revision)
                 self.send_header("etag", f'"{digest(data)}"')
                 self.send_header("accept-ranges", "bytes")
                 self.send_header("content-length", str(len(sent)))
@@ -107,6 +109,7 @@ class HubServer:
                     return
                 server.fetched.append(name)
                 if name == WEIGHTS:
+                    server.commit = server.moves_to or server.commit
                     server.ranges.append(asked)
                     if server.is_damaged:
                         sent = bytes(len(sent))

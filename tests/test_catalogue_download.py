@@ -147,6 +147,14 @@ def test_a_model_that_is_here_is_not_fetched_again_once_the_hub_has_a_newer_one(
     assert f"revision {hub.commit}" in pulled.stdout, pulled.stderr
 
 
+def test_a_download_keeps_to_the_commit_that_it_began_with(tmp_path: Path, hub: HubServer) -> None:
+    """A newer one that came meanwhile was brought whole as well, untold, and then taken for a damaged one."""
+    hub.moves_to = "b" * 40
+    pulled = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert f"revision {COMMIT}" in pulled.stdout, pulled.stderr
+    assert hub.fetched.count(WEIGHTS) == 1
+
+
 def test_the_shipped_model_is_told_to_be_here(tmp_path: Path) -> None:
     """It was no known model, and among those to use."""
     pulled = run(tmp_path, None, "models", "pull", "demo")

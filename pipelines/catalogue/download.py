@@ -118,6 +118,11 @@ def download(model: HubModel, follow: Follow | None = None, stop: Flag | None = 
     not suffice, and Stopped once `stop` is set. Of large files what came is kept, and the next download goes on from
     there.
     """
+    return _brought(model, follow, stop)[0]
+
+
+def _brought(model: HubModel, follow: Follow | None, stop: Flag | None) -> tuple[Path, _Found]:
+    """The same, with what the hub said of the files."""
     from huggingface_hub import snapshot_download
 
     with telling_of_disk(model.hub_id), _telling_of_hub(model):
@@ -127,11 +132,12 @@ def download(model: HubModel, follow: Follow | None = None, stop: Flag | None = 
         if found.commit:
             check_config(Path(rest), model.hub_id)
         _fetch_large(model, found, follow or (lambda _: None), stop or Flag())
-        folder = Path(snapshot_download(model.hub_id, revision=model.revision, allow_patterns=FILES))
+        # the hub may have a newer commit by now, and its library would bring all of that
+        folder = Path(snapshot_download(model.hub_id, revision=found.commit or model.revision, allow_patterns=FILES))
         if not (all((folder / name).is_file() for name in found.files) if found.files else is_whole(folder)):
             # without a connection the hub's library gives what it has, and be that a config alone
             raise FileNotFoundError(f"not all of {model.hub_id} is here")
-        return folder
+        return folder, found
 
 
 @contextmanager
@@ -207,8 +213,7 @@ def pull(model: HubModel, tell: Callable[[str], None], follow: Follow | None = N
     `tell` hears what is done, `follow` how far the download is. Raises UserError as `download`, where the hub cannot
     be asked, and for a file that is not what it should be; that one is removed, so that the next pull fetches it anew.
     """
-    folder = download(model, follow)
-    found = _files(model)
+    folder, found = _brought(model, follow, None)
     if not found.files:
         raise UserError(
             f'"{model.hub_id}" is here, but the hub cannot be asked what its files should be, so none was checked: '
