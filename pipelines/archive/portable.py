@@ -84,6 +84,7 @@ def import_file(archive: Archive, path: Path) -> str:
         with Sparing(io.FileIO(path)) as file, zipfile.ZipFile(file) as bundle:
             # no more is unpacked of an entry than it is said to hold
             _refuse_too_large([entry.file_size for entry in bundle.infolist()])
+            _refuse_other_packing(bundle)
             kept, id = replace(Kept.of_json(json.loads(_description(bundle))), cut_off=None), draw_id()
 
             def unpack() -> None:
@@ -103,6 +104,12 @@ def import_file(archive: Archive, path: Path) -> str:
 def _refuse_too_large(sizes_bytes: list[int]) -> None:
     if len(sizes_bytes) > MAX_ENTRIES or sum(sizes_bytes) > MAX_BYTES:
         raise UserError("This conversation is too large: at most 1 GB and 10,000 files can be exported or imported.")
+
+
+def _refuse_other_packing(bundle: zipfile.ZipFile) -> None:
+    """An export has these two alone. LZMA takes as much memory as its own head asks for, and has its own errors."""
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in bundle.infolist()):
+        raise UserError(NOT_OURS)
 
 
 def _description(bundle: zipfile.ZipFile) -> bytes:
