@@ -18,6 +18,7 @@ import pytest
 from pipelines.catalogue.download import INDEX, is_whole
 from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch
 from pipelines.models import DEMO_FOLDER
+from pipelines.types import UserError
 from tests.hub_server import COMMIT, WEIGHTS, HubServer, digest, hub_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -246,8 +247,7 @@ def test_two_that_want_the_same_file_leave_each_other_alone(
     monkeypatch.setattr("huggingface_hub.get_session", httpx2.Client)  # tests are offline, and this hub is here
     hub.holds_at = 20_000_000
     data, place = hub.files[WEIGHTS], tmp_path / "blob"
-    url = f"{hub.address}/{hub.hub_id}/resolve/{COMMIT}/{WEIGHTS}"
-    file = RemoteFile(WEIGHTS, url, {}, len(data), digest(data))
+    file = large_file(hub, len(data))
     begun, waiting, stop = threading.Event(), threading.Event(), threading.Event()
 
     def begin(num_bytes: int) -> None:
@@ -272,6 +272,34 @@ def test_two_that_want_the_same_file_leave_each_other_alone(
     assert hub.ranges == [""]
     assert place.read_bytes() == data
     assert f"another download brings {WEIGHTS}" in caplog.text
+
+
+def large_file(hub: HubServer, num_bytes: int) -> RemoteFile:
+    """The weights, with as many bytes as the hub is made to say that they have."""
+    url = f"{hub.address}/{hub.hub_id}/resolve/{COMMIT}/{WEIGHTS}"
+    return RemoteFile(WEIGHTS, url, {}, num_bytes, digest(hub.files[WEIGHTS]))
+
+
+def test_a_file_that_is_shorter_than_the_hub_says_is_asked_for_a_few_times(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without end, and without a pause: a reply that came to its end counted as progress, and be it empty."""
+    monkeypatch.setattr("pipelines.catalogue.transfer.WAIT_S", 0.01)
+    monkeypatch.setattr("huggingface_hub.get_session", httpx2.Client)
+    with pytest.raises(UserError, match="The connection broke"):
+        fetch(large_file(hub, len(hub.files[WEIGHTS]) + 1), tmp_path / "blob", lambda _: None, threading.Event())
+
+
+def test_no_more_is_taken_of_a_file_than_the_hub_says(
+    tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that had no end would have filled the disk."""
+    monkeypatch.setattr("huggingface_hub.get_session", httpx2.Client)
+    came: list[int] = []
+    with pytest.raises(UserError, match="arrived damaged, and was removed"):
+        fetch(large_file(hub, 1000), tmp_path / "blob", came.append, threading.Event())
+    assert came[-1] < len(hub.files[WEIGHTS])
+    assert list(tmp_path.glob("*part")) == []
 
 
 @pytest.mark.parametrize(

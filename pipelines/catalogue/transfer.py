@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
@@ -64,17 +64,16 @@ def fetch(file: RemoteFile, place: Path, tell: Callable[[int], None], stop: Flag
 
 def _grow(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> None:
     num_tries, before = 0, _size(part)
-    while _size(part) < file.size:
-        if not _more(file, part, tell, stop):
-            num_tries = num_tries + 1 if _size(part) == before else 0
-            before = _size(part)
-            if num_tries >= MAX_TRIES:
-                raise UserError(
-                    f"The connection broke at {before / 1e9:.2f} of {file.size / 1e9:.2f} GB of {file.name}: what "
-                    "came is kept, so try again and it goes on from there."
-                )
-            if stop.wait(WAIT_S * num_tries):
-                raise Stopped
+    while before < file.size:
+        _take(file, part, tell, stop)
+        num_tries, before = num_tries + 1 if _size(part) == before else 0, _size(part)
+        if num_tries >= MAX_TRIES:
+            raise UserError(
+                f"The connection broke at {before / 1e9:.2f} of {file.size / 1e9:.2f} GB of {file.name}: what "
+                "came is kept, so try again and it goes on from there."
+            )
+        if stop.wait(WAIT_S * num_tries):
+            raise Stopped
     if _size(part) != file.size or _sha256(part) != file.sha256:
         part.unlink()
         raise UserError(f"{file.name} arrived damaged, and was removed: download it again.")
@@ -100,29 +99,30 @@ def _alone(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag
         lock.release()
 
 
-def _more(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> bool:
-    """Take what comes, up to the end of the file or of the connection; whether it came to the end."""
+def _take(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> None:
+    """Take what comes, up to the end of the file or of the connection, whatever ends that."""
     from httpx2 import RequestError
     from huggingface_hub import get_session
     from huggingface_hub.utils._http import hf_raise_for_status
 
     begun = _size(part)
     asked = {**file.headers, "Accept-Encoding": "identity", **({"Range": f"bytes={begun}-"} if begun else {})}
-    try:
-        with get_session().stream("GET", file.url, headers=asked, timeout=SILENCE_S, follow_redirects=True) as reply:
-            if reply.status_code in REFUSED:
-                hf_raise_for_status(reply)
-            if reply.status_code not in (200, 206):
-                return False
-            with part.open("ab" if reply.status_code == 206 else "wb") as out:
-                for chunk in reply.iter_raw():
-                    out.write(chunk)
-                    tell(out.tell())
-                    if stop.is_set():
-                        raise Stopped
-        return True
-    except RequestError:
-        return False
+    with (
+        suppress(RequestError),
+        get_session().stream("GET", file.url, headers=asked, timeout=SILENCE_S, follow_redirects=True) as reply,
+    ):
+        if reply.status_code in REFUSED:
+            hf_raise_for_status(reply)
+        if reply.status_code not in (200, 206):
+            return
+        with part.open("ab" if reply.status_code == 206 else "wb") as out:
+            for chunk in reply.iter_raw():
+                out.write(chunk)
+                tell(out.tell())
+                if stop.is_set():
+                    raise Stopped
+                if out.tell() > file.size:  # it is not what it should be, and may have no end
+                    return
 
 
 @contextmanager
