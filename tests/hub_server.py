@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 COMMIT = "a" * 40
 WEIGHTS = "more.safetensors"
@@ -20,8 +21,8 @@ class HubServer:
 
     `commit` is the newest; `breaks_at` is where it breaks off the weights, each time; `holds_at` where it pauses in
     them until it `may_go_on`; `refusals` the status and the code of the error that it gives instead of them, each time;
-    `withheld` the files that it lists and does not give; `moves_to` is what its newest commit is once the
-    weights were asked for.
+    `withheld` the files that it lists and does not give; `told` changes what it says of itself; `moves_to` is what its
+    newest commit is once the weights were asked for.
     """
 
     def __init__(self, folder: Path, hub_id: str) -> None:
@@ -30,6 +31,7 @@ class HubServer:
         self.hub_id = hub_id
         self.commit = COMMIT
         self.moves_to = ""
+        self.told: Callable[[dict[str, Any]], object] = lambda told: told
         self.breaks_at: list[int] = []
         self.holds_at: int | None = None
         self.refusals: list[tuple[int, str]] = []
@@ -66,7 +68,7 @@ class HubServer:
                     is_list = "/tree/" in path
                     revision = path.rpartition("/")[2] if is_list or "/revision/" in path else "main"
                     known = revision in ("main", COMMIT, server.commit)
-                    told = server.listing() if is_list else server.info()
+                    told = server.listing() if is_list else server.told(server.info())
                     self._json(told if known else {}, "" if known else "RevisionNotFound")
                 elif path.startswith(f"/{server.hub_id}/resolve/"):
                     self._file(*path.split("/")[-2:])
@@ -138,7 +140,7 @@ class HubServer:
             for name, data, lfs in files
         ]
 
-    def info(self) -> dict[str, object]:
+    def info(self) -> dict[str, Any]:
         """What the hub's interface says of the model."""
         siblings = [
             {

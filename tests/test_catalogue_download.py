@@ -22,6 +22,8 @@ from pipelines.types import UserError
 from tests.hub_server import COMMIT, WEIGHTS, HubServer, digest, hub_server
 
 ROOT = Path(__file__).resolve().parent.parent
+LARGE = {"sha256": "0" * 64, "size": 3, "pointerSize": 130}
+"""How the hub tells of a large file."""
 
 
 @pytest.fixture
@@ -230,6 +232,27 @@ def test_a_refusal_of_a_large_file_is_told_as_one_and_asked_for_once(
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith(sentence)
     assert hub.ranges == [""]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"rfilename": "../../../../../mine.json", "size": 3}, id="a name that leads out"),
+        pytest.param({"rfilename": "a.safetensors", "size": 3, "lfs": {**LARGE, "sha256": "../../mine"}}, id="hash"),
+        pytest.param({"size": 3}, id="no name"),
+    ],
+)
+def test_what_answers_in_the_place_of_the_hub_is_told_and_reaches_no_file(
+    odd: dict[str, object], tmp_path: Path, hub: HubServer
+) -> None:
+    """A file of the user's own that it named was deleted as a damaged one; a page for a list was a traceback."""
+    mine = tmp_path / "mine.json"
+    mine.write_text("mine")
+    hub.told = lambda told: {**told, "siblings": [*told["siblings"], odd]}
+    refused = run(tmp_path / "home", hub, "models", "pull", "0.8B")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith("What answers for the hub is none, and")
+    assert mine.read_text() == "mine"
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
@@ -31,7 +32,9 @@ GATED = (
     'The hub does not give "{name}" to this machine: accept its terms at huggingface.co, then sign in here with '
     "`hf auth login`."
 )
+NO_HUB = 'What answers for the hub is none, and "{name}" was not downloaded: check the address in HF_ENDPOINT.'
 READ_BYTES = 2**22
+SHA256 = re.compile("[0-9a-f]{64}")
 SHUT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
 """No right to write there, a disk that is only read, a file where a folder belongs."""
 
@@ -53,10 +56,19 @@ Follow = Callable[[Fetched], None]
 
 @dataclass(frozen=True)
 class _Found:
-    """What the hub has of a model: the commit, and bytes and SHA-256 (of large files) of each file by its name."""
+    """What the hub has of a model: the commit, and bytes and SHA-256 (of large files) of each file by its name.
+
+    Whoever answers in the place of the hub could name a file elsewhere on this machine: raises ValueError for that.
+    """
 
     commit: str | None = None
     files: dict[str, tuple[int, str | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        paths = [PurePath(name) for name in (self.commit or "", *self.files)]
+        hashes = [sha256 for _, sha256 in self.files.values() if sha256 is not None]
+        if any(path.anchor or ".." in path.parts for path in paths) or not all(map(SHA256.fullmatch, hashes)):
+            raise ValueError("the hub names what cannot be a file of a model")
 
 
 @dataclass(frozen=True)
@@ -230,18 +242,20 @@ def pull(model: HubModel, tell: Callable[[str], None], follow: Follow | None = N
 
 
 def _files(model: HubModel) -> _Found:
-    """What is taken of a model; nothing where the hub is not to be reached."""
+    """What is taken of a model; nothing where the hub is not to be reached. Raises UserError where it is none."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     try:
         info = HfApi().model_info(model.hub_id, revision=model.revision, files_metadata=True)
+        taken = [file for file in info.siblings or [] if any(fnmatch(file.rfilename, pattern) for pattern in FILES)]
+        files = {file.rfilename: (file.size or 0, file.lfs.sha256 if file.lfs else None) for file in taken}
+        return _Found(info.sha, files)
     except (HfHubHTTPError, HTTPError, HFValidationError, OfflineModeIsEnabled, OSError):
         return _Found()  # the download tells why
-    taken = [file for file in info.siblings or [] if any(fnmatch(file.rfilename, pattern) for pattern in FILES)]
-    files = {file.rfilename: (file.size or 0, file.lfs.sha256 if file.lfs else None) for file in taken}
-    return _Found(info.sha, files)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(NO_HUB.format(name=model.hub_id)) from error
 
 
 def _check_disk(num_bytes: int) -> None:
