@@ -104,6 +104,14 @@ def test_a_title_that_was_given_outlives_a_question_that_is_put_better(archive: 
     assert [listed.title for listed in archive.listed()] == ["What is it, in a word?", "Mine"]
 
 
+def test_the_title_follows_a_first_question_that_is_edited(archive: Archive, picture: Path) -> None:
+    """The list went on to tell, and the search to find, a question that is in no conversation any more."""
+    for question in ("How many quokkas are there?", "How many dugongs are there?"):
+        archive.save("a", rounds_about(picture, question))
+    assert [listed.title for listed in archive.listed()] == ["How many dugongs are there?"]
+    assert archive.listed("quokkas") == []
+
+
 def test_what_was_deleted_does_not_come_back_with_an_answer(archive: Archive, picture: Path) -> None:
     archive.save("a", rounds_about(picture, "What is it?"))
     archive.delete("a")

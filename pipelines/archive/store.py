@@ -103,7 +103,7 @@ class Archive:
         known_s: float | None = None,
         cut_off: CutOff | None = None,
     ) -> float:
-        """Keep a conversation as it is now, with its system prompt, under its title where it has one.
+        """Keep a conversation as it is now, with its system prompt, under the title that a person gave it if any.
 
         `cut_off` is how its last reply may go on. Of one that is empty nothing is kept any more. Returns when it was
         kept, 0 where nothing is. `known_s` is that of the last time, as far as whoever saves it knows, and None takes
@@ -129,10 +129,11 @@ class Archive:
                 raise
 
     def add(self, id: str, kept: Kept, restore: Callable[[], None], known_s: float | None = None) -> float:
-        """Keep a conversation, under its title where it has one, and return when. `known_s` is as for `save`.
+        """Keep a conversation, under the title that a person gave it if any, and return when.
 
-        Its files are here already, but another conversation may have taken them along as it was deleted meanwhile:
-        `restore` brings those that are not here once none can be deleted. Raises ChangedError and UserError.
+        `known_s` is as for `save`. Its files are here already, but another conversation may have taken them along as
+        it was deleted meanwhile: `restore` brings those that are not here once none can be deleted. Raises ChangedError
+        and UserError.
         """
         try:
             with self._database.writing() as connection:
@@ -140,9 +141,8 @@ class Archive:
                     raise UserError(DELETED)
                 _refuse_changed(connection, id, known_s)
                 restore()
-                row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-                named = replace(kept, title=row[0] if row else self._titles.get(id, kept.title))
-                return self._write(connection, id, named)
+                title = _own_title(connection, id) or self._titles.get(id, kept.title)
+                return self._write(connection, id, replace(kept, title=title))
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
@@ -157,12 +157,12 @@ class Archive:
             raise
 
     def part(self, id: str) -> str:
-        """A name for what goes on from a conversation on its own, which will have its title. Raises UserError."""
+        """A name for what goes on from a conversation on its own, called as a person called that. Raises UserError."""
         own = draw_id()
         with self._database.connected() as connection:
-            row = connection.execute("SELECT title FROM conversation WHERE id = ?", (id,)).fetchone()
-        if row:
-            self._titles[own] = row[0]
+            title = _own_title(connection, id)
+        if title:
+            self._titles[own] = title
         return own
 
     def listed(self, search: str = "") -> list[Listed]:
@@ -224,10 +224,8 @@ class Archive:
         """Keep nothing of a conversation any more, but for now what a person called it: it may go on."""
         with self._database.writing() as connection:
             _refuse_changed(connection, id, known_s)
-            with suppress(UserError):
-                kept = _found(connection, id)
-                if kept is not None and kept.title != title_of(kept.rounds[0].question if kept.rounds else ""):
-                    self._titles[id] = kept.title
+            if title := _own_title(connection, id):
+                self._titles[id] = title
             contents = _removed(connection, id)
         self._drop(contents)
 
@@ -276,6 +274,15 @@ def _found(connection: sqlite3.Connection, id: str) -> Kept | None:
     except (ValueError, TypeError) as error:
         LOGGER.exception("a kept conversation cannot be read")
         raise UserError(UNREADABLE) from error
+
+
+def _own_title(connection: sqlite3.Connection, id: str) -> str:
+    """What a conversation is called that is not called by its first question; empty where it is, or cannot be read."""
+    with suppress(UserError):
+        kept = _found(connection, id)
+        if kept is not None and kept.title != title_of(kept.rounds[0].question if kept.rounds else ""):
+            return kept.title
+    return ""
 
 
 def _refuse_changed(connection: sqlite3.Connection, id: str, known_s: float | None) -> None:
