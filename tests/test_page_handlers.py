@@ -111,7 +111,21 @@ def test_the_end_of_an_answer_leaves_the_next_question_on_its_way() -> None:
     session = asked("One")
     session.begin(Draft("Two"))
     assert page_outcome.finish(session, Model()) == (UNCHANGED,) * 3
-    assert page_outcome.give_back(session) == UNCHANGED
+    assert page_outcome.give_back(session, EMPTY) == UNCHANGED
+
+
+def test_what_is_dropped_on_the_composer_while_an_answer_runs_stays() -> None:
+    """What came back into the composer took its place: a question that failed, or the next one of a card."""
+    photo = str(page_host.uploads() / "photo.png")
+    dropped = {"text": "", "files": [photo]}
+    session = asked("One")
+    session.begin(Draft("Two", (page_host.uploads() / "two.png",)))
+    session.give_back()
+    shown = page_outcome.give_back(session, dropped).value
+    assert (shown["text"], [file["orig_name"] for file in shown["files"]]) == ("Two", ["two.png", "photo.png"])
+    session.returned = session.filled = Draft("The card's next?")
+    assert "value" not in page_outcome.give_back(session, dropped).constructor_args
+    assert session.returned is None
 
 
 def test_a_comparison_that_cannot_begin_leaves_what_was_told() -> None:

@@ -14,6 +14,7 @@ from pipelines.page import components as parts
 from pipelines.page.components import AT_ONCE, MAX_ASKING, PRIVATE
 from pipelines.page.host import Host, uploads
 from pipelines.present import evidence, status, word_by_word
+from pipelines.present.composer import draft_of
 from pipelines.present.figures import pair, past, waterfall
 from pipelines.present.pointing import pointed_html
 from pipelines.present.reopened import reopened
@@ -47,7 +48,7 @@ def wire_outcome(
     requests: parts.PastPane,
 ) -> list[gr.events.Dependency]:
     """Give the composer back once a question has ended, and show the rest; what is returned is when it is back."""
-    finished = [end.then(give_back, session, composer, **AT_ONCE) for end in ended]
+    finished = [end.then(give_back, [session, composer], composer, **AT_ONCE) for end in ended]
     for given_back in finished:
         given_back.then(show_past, session, requests.shown, **AT_ONCE)
         given_back.then(show_words, session, [words.words, words.heat], **AT_ONCE)
@@ -67,9 +68,11 @@ def finish(session: Session, model: Model) -> tuple[Any, ...]:
     return told
 
 
-def give_back(session: Session) -> Any:
+def give_back(session: Session, message: dict[str, Any]) -> Any:
     """The composer, with the question in it where that failed; as it is while another one is on its way."""
-    return gr.skip() if session.pending is not None else parts.ready_composer(session.take_returned())
+    if session.pending is not None:
+        return gr.skip()
+    return parts.ready_composer(session.take_returned(draft_of(message, uploads())))
 
 
 def drawn(session: Session, roofline: Callable[[], Roofline | None] = lambda: None) -> tuple[Any, ...]:

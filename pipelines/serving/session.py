@@ -151,10 +151,15 @@ class Session:
         """Edit no earlier question any more, and return what was set aside."""
         self.returned, self.aside, self.editing, self._taken_back = self.aside, None, None, None
 
-    def take_returned(self) -> Draft | None:
-        """What goes into the composer, once."""
+    def take_returned(self, added: Draft | None = None) -> Draft | None:
+        """What goes into the composer, once, beside what was `added` there meanwhile, as a file that was dropped on it.
+
+        The next question of a card gives way to that.
+        """
         returned, self.returned = self.returned, None
-        return returned
+        if returned is None or added in (None, Draft("")):
+            return returned
+        return None if returned is self.filled else returned.joined(added)
 
     @property
     def stop(self) -> threading.Event:
