@@ -125,6 +125,23 @@ def test_a_new_chat_that_was_begun_before_a_reload_was_done_stays(archive: Archi
         assert done.session.returned == Draft("typed before" if not is_linked else "typed before\ntyped before")
 
 
+def test_a_new_chat_that_is_begun_while_a_conversation_is_opened_stays(archive: Archive, tmp_path: Path) -> None:
+    """What was opened took its place, and what was typed before a reload was to go on in that."""
+    archive.save("a", [Round(Draft("Old?"), Reply("Yes."))])
+    left = Session()
+
+    def uploads() -> Path:
+        left.close()
+        return tmp_path
+
+    keeping = Keeping(archive, lambda session, typed: session.leave(typed, is_kept=True), uploads)
+    done = keeping.restore(Remembered("a", "typed before"), left)
+    assert (done.session.is_closed, done.session.rounds, done.session.returned) == (False, [], Draft("typed before"))
+    assert done.is_shown
+    left = Session()
+    assert pressed(keeping, "open", "a", left) == Done(left)
+
+
 def test_a_reload_without_a_conversation_says_nothing(keeping: Keeping) -> None:
     assert keeping.restore(Remembered("gone", "typed"), Session()).warnings == ()
     quick = Session()

@@ -69,7 +69,10 @@ def wire_library(parts: Library, host: Host, view: View, changes: Sequence[gr.ev
 
     def listed(search: str | None, session: Session) -> tuple[Any, ...]:
         """The list and the open conversation's id, as both are now; `search` is None until the sidebar is there."""
-        return (keeping.listed(search or "", session.name), session.name) if archive.is_on else (gr.skip(), "")
+        if not archive.is_on:
+            return gr.skip(), ""
+        here = gr.skip() if session.is_closed else session.name  # another took its place meanwhile
+        return keeping.listed(search or "", session.name), here
 
     def act(
         search: str, session: Session, message: dict[str, Any], settings: object, pressed: gr.SelectData

@@ -125,6 +125,7 @@ class Keeping:
             done = None
             warnings.append(str(error))
         session = done.session if done else session
+        session = session.another(None) if session.is_closed else session
         draft = remembered_draft(remembered.question, remembered.files, self._uploads())
         if draft.files != tuple(map(Path, remembered.files)):
             warnings.append(LOST_FILES)
@@ -144,6 +145,8 @@ class Keeping:
         if kept is None:
             return None
         rounds = self._archive.rounds(kept, self._uploads())
+        if session.is_closed:  # it was left meanwhile, for a new chat
+            return Done(session)
         left = self._leave(session, draft_of(message, self._uploads()))
         is_whole = [len(past.files) for past in kept.rounds] == [len(past.draft.files) for past in rounds]
         kept = kept if is_whole else replace(kept, cut_off=None)  # its prompt cannot be made any more
