@@ -73,6 +73,7 @@ class DialectServer:
     def __init__(self, models: Sequence[dict[str, Any]], answers: Sequence[Answer | Chosen]) -> None:
         self.models, self.answers = list(models), list(answers)
         self.asked: list[dict[str, Any]] = []
+        self.queries: list[str] = []
         self.left = threading.Event()
         self.info: dict[str, Any] = {}
         self.listing: Refusal | None = None
@@ -106,22 +107,30 @@ class DialectServer:
     def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path == "/v1/models" and server.listing:
+                path = self._path()
+                if path == "/v1/models" and server.listing:
                     self._send(server.listing.status, server.listing.body, server.listing.headers)
-                elif self.path == "/v1/models" and server.models:
+                elif path == "/v1/models" and server.models:
                     self._send(200, {"object": "list", "data": server.models}, {})
-                elif self.path == "/get_model_info" and server.info:
+                elif path == "/get_model_info" and server.info:
                     self._send(200, server.info, {})
                 else:
                     self._send(404, {"detail": "Not Found"}, {})
 
             def do_POST(self) -> None:
+                self._path()
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 answer = server.next_answer(body)
                 if isinstance(answer, Refusal):
                     self._send(answer.status, answer.body, answer.headers)
                 else:
                     self._stream(answer)
+
+            def _path(self) -> str:
+                """The path that is asked for; what is asked behind it is noted."""
+                path, _, query = self.path.partition("?")
+                server.queries.append(query)
+                return path
 
             def _stream(self, stream: Stream) -> None:
                 self.close_connection = True

@@ -109,6 +109,13 @@ def test_a_key_may_end_in_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
         assert told(RemoteEngine.connect(server.base_url)) == "Blue."
 
 
+def test_what_stands_behind_a_question_mark_in_the_address_stays_there() -> None:
+    """The paths were written behind it: a server was asked for `/v1/?api-version=1models`."""
+    with dialect_server(BLUE) as server:
+        assert told(RemoteEngine.connect(f"{server.base_url}?api-version=1&tag=a%2Bb")) == "Blue."
+    assert server.queries == ["api-version=1&tag=a%2Bb"] * 2
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_question_that_is_sent_on_stays_one(status: int) -> None:
     with dialect_server(BLUE) as there:

@@ -40,7 +40,15 @@ def connect(base_url: str, timeout_s: float) -> openai.AsyncOpenAI:
     except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
         there = [name for name in WAYS if os.environ.get(name) or os.environ.get(name.lower())]
         raise UserError(BAD_WAY.format(names=", ".join(there or WAYS))) from error
-    return openai.AsyncOpenAI(base_url=base_url, api_key=key, timeout=timeout, max_retries=0, http_client=web)
+    address = httpx2.URL(base_url)
+    return openai.AsyncOpenAI(
+        base_url=str(address.copy_with(query=None)),  # the client would write its paths behind the query
+        default_query=dict(address.params),
+        api_key=key,
+        timeout=timeout,
+        max_retries=0,
+        http_client=web,
+    )
 
 
 async def _watch_sending(request: httpx2.Request) -> None:
