@@ -84,6 +84,32 @@ def test_a_server_is_told_the_sampling_in_its_own_words(owned_by: str, own: dict
     assert {name: server.asked[0][name] for name in names if name in server.asked[0]} == own
 
 
+@pytest.mark.parametrize(
+    ("owned_by", "effort"), [("library", "none"), ("", "none"), ("vllm", None), ("sglang", None), ("llamacpp", None)]
+)
+def test_a_server_is_told_not_to_think_in_words_that_it_knows(owned_by: str, effort: str | None) -> None:
+    """Ollama, LM Studio and OpenRouter pass over what is for a template: without thinking, they thought."""
+    with dialect_server(BLUE, owned_by=owned_by) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        for thinking in (True, False):
+            told(engine, thinking=thinking)
+    assert [body.get("reasoning_effort") for body in server.asked] == [None, effort]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param("Reasoning is mandatory for this endpoint and cannot be disabled.", id="OpenRouter"),
+        pytest.param("Unsupported value: 'reasoning_effort' does not support 'none' with this model.", id="OpenAI"),
+        pytest.param('invalid reasoning value: \'none\' (must be "high", "medium", or "low")', id="Ollama before"),
+    ],
+)
+def test_a_model_that_has_to_think_answers_all_the_same(words: str) -> None:
+    with dialect_server(refusal(words), BLUE) as server:
+        assert told(RemoteEngine.connect(server.base_url), thinking=False) == "Blue."
+    assert set(server.asked[0]) - set(server.asked[1]) == {"reasoning_effort"}
+
+
 def test_llama_cpp_is_asked_for_no_other_likelihoods() -> None:
     """It tells of the 20 likeliest tokens beside each one, 1.9 kilobytes, where nobody says how many."""
     with dialect_server(BLUE, owned_by="llamacpp") as server:

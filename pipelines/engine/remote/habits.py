@@ -24,10 +24,12 @@ MAX_RETRIES = 2
 MAX_WAIT_S = 10.0
 BODY = ("stream_options", "logprobs", "top_logprobs", "seed", "presence_penalty", "temperature", "top_p", "max_tokens")
 """Parameters of OpenAI's own; what else is sent goes beside them."""
-UNCHOSEN = ("stream_options", "logprobs", "top_logprobs", "chat_template_kwargs")
+UNCHOSEN = ("stream_options", "logprobs", "top_logprobs", "chat_template_kwargs", "reasoning_effort")
 """What no user chose: whatever a server has against one of these, the question goes without it."""
+CALLED = {"reasoning_effort": "(?i:reasoning)(?:_effort)?"}
+"""What else than its name a server calls a parameter: OpenRouter, that reasoning is mandatory."""
 OF_ONES_OWN = ("vLLM", "SGLang", "llama.cpp")
-"""Servers that draw from a number of tokens of their own, 20 or 40, where they are told none, and from all at -1."""
+"""Servers that take a template's arguments, draw from 20 or 40 tokens where they are told none, and from all at -1."""
 UNKNOWN = re.compile(
     r"unsupported(?! value)|not supported|does not support parameter|unrecogni[sz]ed|unexpected|unknown|\bextra\b"
     r"|not permitted",
@@ -107,7 +109,7 @@ class Habits:
         A value that it refuses is none of that: another question has another one. The limit is never left out, since
         what keeps a reply from going on without end is this alone.
         """
-        named = {name for name in self._wished(ask) if re.search(rf"\b{name}\b", said)}
+        named = {name for name in self._wished(ask) if re.search(rf"\b{CALLED.get(name, name)}\b", said)}
         unknown = {name for name in named if name in UNCHOSEN or _is_unknown(name, said)}
         form = replace(self.form, left_out=self.form.left_out | unknown - {"max_tokens"})
         if "max_tokens" in unknown:
@@ -131,6 +133,8 @@ class Habits:
         }
         if self._server.name == "DeepSeek":
             wished["thinking"] = {"type": "enabled" if ask.thinking else "disabled"}
+        elif not ask.thinking and self._server.name not in OF_ONES_OWN:
+            wished["reasoning_effort"] = "none"  # Ollama, LM Studio and OpenRouter know no template's arguments
         is_llama = self._server.name == "llama.cpp"
         if is_llama:
             wished["top_logprobs"] = 1  # it tells of 20 with each token else, in two kilobytes
