@@ -56,10 +56,22 @@ def test_a_bare_list_of_models_is_one() -> None:
     assert (engine.info.model, engine.info.context_tokens) == ("m", 0)
 
 
-def test_a_key_that_the_list_wants_is_told_where_it_is_needed() -> None:
+@pytest.mark.parametrize(
+    ("listing", "sentence"),
+    [
+        pytest.param(Refusal(401, {"error": {"message": "bad key"}}), "wants a key", id="key"),
+        pytest.param(
+            Refusal(503, {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}),
+            r'is not ready .*: ask again in a while\. It says: "Loading model"\.$',
+            id="loading",
+        ),
+    ],
+)
+def test_why_there_is_no_list_yet_is_told_where_it_is_needed(listing: Refusal, sentence: str) -> None:
+    """While llama.cpp loads its model, it was said that its address is wrong."""
     with dialect_server(BLUE) as server:
-        server.listing = Refusal(401, {"error": {"message": "bad key"}})
-        with pytest.raises(UserError, match="wants a key"):
+        server.listing = listing
+        with pytest.raises(UserError, match=sentence):
             RemoteEngine.connect(server.base_url)
         assert told(RemoteEngine.connect(server.base_url, "m")) == "Blue."
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 NAMES = {"vllm": "vLLM", "sglang": "SGLang", "llamacpp": "llama.cpp", "deepseek": "DeepSeek", "openai": "OpenAI"}
 """Servers by what their list of models calls the owner."""
 CLIP_FORMS: dict[str, ClipForm] = {"vLLM": "jpegs", "SGLang": "mp4"}
-OF_THE_KEY = (401, 403)
+NO_LIST_YET = (401, 403, 429, 503)
+"""What a server with a list refuses it with: it wants a key, has too much to do, or still loads its model."""
 NO_MODELS = "The server at {host} lists no model: name one, or put its address right: it often ends in /v1."
 MAX_CALLED = 200
 """Characters of a model's name that are told; a hub's id has at most 96."""
@@ -84,7 +85,7 @@ async def look_up(client: AsyncOpenAI, host: str, model: str | None, usual: str 
 async def _listed(client: AsyncOpenAI, *, is_needed: bool) -> list[Mapping[str, Any]]:
     """The models that the server lists; none where it has no such list, or one that cannot be read.
 
-    Whether it answers at all, the first question tells; a missing key is told at once where the list `is_needed`.
+    Whether it answers at all, the first question tells; why there is none yet is told where the list `is_needed`.
     """
     import openai
 
@@ -93,7 +94,7 @@ async def _listed(client: AsyncOpenAI, *, is_needed: bool) -> list[Mapping[str, 
     except UnicodeEncodeError:
         raise  # nothing was asked: a setting cannot be sent
     except (openai.APIStatusError, openai.APIResponseValidationError, ValueError, RecursionError) as error:
-        if is_needed and isinstance(error, openai.APIStatusError) and error.status_code in OF_THE_KEY:
+        if is_needed and isinstance(error, openai.APIStatusError) and error.status_code in NO_LIST_YET:
             raise
         return []
     entries = items(told) or items(mapping(told).get("data"))
