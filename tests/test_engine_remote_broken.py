@@ -111,6 +111,12 @@ def test_an_error_within_the_reply_is_told(error: Any) -> None:
         told(Stream([SAID, error]))
 
 
+def test_an_error_in_the_place_of_the_reply_is_told_as_a_failure() -> None:
+    """SGLang and routers begin the stream first: of a picture that cannot be read the reply was told to have ended."""
+    with pytest.raises(UserError, match=r'failed: ask again, or look into its log\. It says: "boom"\.$'):
+        told(Stream([delta({"role": "assistant", "content": ""}), {"error": {"message": "boom", "code": 400}}]))
+
+
 def test_a_question_that_proves_too_long_within_the_reply_is_told_as_that() -> None:
     """SGLang begins its stream before it looks how long the question is."""
     with pytest.raises(UserError, match=r"^The question and its media are longer"):

@@ -51,19 +51,16 @@ class Exchange:
         """Ask, and tell all that comes; last why it ended, or what went wrong."""
         is_plain = not self.settings.thinking or self.habits.answers_plainly
         reading = Reading(self.server.host, is_plain=is_plain)
-        has_begun = False
         try:
             SENT.set(partial(enter, Work("prefill")))
             async with AsyncExitStack() as stack:
                 response = await self._open(stack, enter)
-                has_begun = True
                 end = await self._read(response, reading, put)
             put(reading.reported)
             put(end)
         except (openai.OpenAIError, httpx2.HTTPError, SaidError) as error:
-            has_media = bool(self.inputs.media)
-            told = refused(error, self.server, has_media=has_media, timeout_s=self.timeout_s, has_begun=has_begun)
-            put(told)
+            has_media, has_begun = bool(self.inputs.media), reading.has_begun
+            put(refused(error, self.server, has_media=has_media, timeout_s=self.timeout_s, has_begun=has_begun))
         except Exception as error:  # raised again where the reply is read
             put(error)
 

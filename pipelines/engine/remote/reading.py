@@ -40,7 +40,7 @@ class Reading:
         self._cleaners = {"reasoning": Cleaner(), "content": Cleaner()}
         self.finish_reason: FinishReason | None = None
         self.reported = Reported()
-        self.has_tags = False
+        self.has_begun = self.has_tags = False
 
     @property
     def is_told_apart(self) -> bool:
@@ -78,10 +78,12 @@ class Reading:
         delta = mapping(choice.get("delta"))
         num_tokens, logprob = _likelihood(choice)
         thought = next((found for name in REASONING if (found := text(delta.get(name)))), "")
+        said = text(delta.get("content")) or text(delta.get("refusal"))  # in words, as OpenAI's own models do
+        self.has_begun = self.has_begun or bool(thought or said)
         if thought:
             self._is_told_apart = True
             yield Piece(self._cleaners["reasoning"].feed(thought), "reasoning", num_tokens, logprob)
-        if said := text(delta.get("content")) or text(delta.get("refusal")):  # in words, as OpenAI's own models do
+        if said:
             self._note_tags(said)
             piece = Piece(self._cleaners["content"].feed(said), self._channel(), 0 if thought else num_tokens, logprob)
             self._is_plain = False

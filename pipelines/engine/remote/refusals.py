@@ -84,7 +84,8 @@ def refused(
         is_error = bool(mapping(error.body).get("error")) or mapping(error.body).get("object") == "error"
         return ServerFailedError((FAILED if is_error else NO_STREAM).format(host=host) + quoted)
     if not isinstance(error, openai.APIStatusError):
-        return ServerFailedError(ENDED_EARLY.format(host=host) + quoted)
+        is_told_first = isinstance(error, SaidError) and not has_begun
+        return ServerFailedError((FAILED if is_told_first else ENDED_EARLY).format(host=host) + quoted)
     kind = UserError if error.status_code in OF_THE_QUESTION else ServerFailedError
     return kind(_by_status(error.status_code, host, server.called) + quoted)
 
