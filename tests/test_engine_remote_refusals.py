@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ VLLM_BLIND = {"object": "error", "message": "openai/gpt-oss-120b is not a multim
 LLAMA_BLIND = {"error": {"code": 500, "message": "image input is not supported - hint: provide the mmproj"}}
 SGLANG_BLIND = {"object": "error", "message": "Unsupported content type: image_url", "type": "BadRequest", "code": 400}
 DEEPSEEK_BLIND = {"error": {"message": "Failed to deserialize: unknown variant `image_url`, expected `text`"}}
+
+
+def routed(status: int, raw: str | None) -> Refusal:
+    """What OpenRouter says where the one that it asked has refused: `raw` are the words of that."""
+    metadata = {"raw": raw, "provider_name": "someone"}
+    return Refusal(status, {"error": {"message": "Provider returned error", "code": status, "metadata": metadata}})
 
 
 @pytest.mark.parametrize(
@@ -85,6 +92,13 @@ def test_sglang_tells_elsewhere_that_a_model_takes_text_only(picture: Path) -> N
             'refused the question \\(422\\). It says: "field required; x+ …".$',
             id="a list of FastAPI",
         ),
+        pytest.param(
+            routed(400, json.dumps({"error": {"message": "At most 8 images per prompt."}})),
+            'refused the question \\(400\\). It says: "At most 8 images per prompt.".$',
+            id="behind a router",
+        ),
+        pytest.param(routed(502, "upstream is away"), 'It says: "upstream is away".$', id="behind a router in words"),
+        pytest.param(routed(502, None), 'It says: "Provider returned error".$', id="behind a router without any"),
         pytest.param(Refusal(500, "Internal Server Error"), "failed \\(500\\)", id="failed"),
         pytest.param(Refusal(429, {}, {"retry-after": "3600"}), "takes no more questions now", id="quota"),
         pytest.param(Refusal(503, "loading", {"retry-after": "3600"}), "is not ready", id="not ready"),

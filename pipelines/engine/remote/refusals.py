@@ -143,8 +143,19 @@ def _words(body: object, depth: int = MAX_DEPTH) -> str:
         return body if isinstance(body, str) else ""
     if isinstance(body, list):  # of FastAPI, one for each field that is wrong
         return "; ".join(_field(item, depth - 1) for item in body[:MAX_QUOTED])
-    told = (_words(mapping(body).get(key), depth - 1) for key in ("message", "detail", "error", "msg"))
-    return next((words for words in told if words), "")
+    raw = mapping(mapping(body).get("metadata")).get("raw")  # of whom a router asked: its own words tell nothing
+    behind = _loaded(raw) if isinstance(raw, str) else raw
+    places = (behind, *(mapping(body).get(key) for key in ("message", "detail", "error", "msg")))
+    return next((words for place in places if (words := _words(place, depth - 1))), "")
+
+
+def _loaded(written: str) -> object:
+    """JSON as it is, and any other text as that."""
+    try:
+        loaded: object = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    return loaded
 
 
 def _field(item: object, depth: int) -> str:
