@@ -17,6 +17,7 @@ from tests.dialect_server import CUT, Answer, Refusal, Stream, ask, delta, diale
 VLLM_BLIND = {"object": "error", "message": "openai/gpt-oss-120b is not a multimodal model", "code": 400}
 LLAMA_BLIND = {"error": {"code": 500, "message": "image input is not supported - hint: provide the mmproj"}}
 SGLANG_BLIND = {"object": "error", "message": "Unsupported content type: image_url", "type": "BadRequest", "code": 400}
+OLLAMA_BLIND = {"error": {"message": "this model is missing data required for image input", "type": "api_error"}}
 DEEPSEEK_BLIND = {"error": {"message": "Failed to deserialize: unknown variant `image_url`, expected `text`"}}
 
 
@@ -32,6 +33,7 @@ def routed(status: int, raw: str | None) -> Refusal:
         pytest.param(400, VLLM_BLIND, id="vLLM"),
         pytest.param(500, LLAMA_BLIND, id="llama.cpp"),
         pytest.param(400, SGLANG_BLIND, id="SGLang"),
+        pytest.param(500, OLLAMA_BLIND, id="Ollama"),
         pytest.param(400, DEEPSEEK_BLIND, id="DeepSeek"),
     ],
 )

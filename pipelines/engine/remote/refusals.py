@@ -19,11 +19,12 @@ MAX_QUOTED = 200
 MAX_DEPTH = 5
 BLIND = re.compile(
     r"not a multimodal model|image input is not supported|mmproj|at most 0 (?:image|video)|does not support (?:ima|vis)"
+    r"|missing data required for image"
     r"|(?:unsupported|unknown|invalid|unexpected)[^.]*(?:image_url|content part|content type)"
     r"|unknown variant [`'\"]image|input should be 'text'|no (?:endpoints|models?)[^.]*support image|text.only",
     re.IGNORECASE,
 )
-"""How vLLM, llama.cpp, SGLang, DeepSeek and routers say that a model takes no pictures."""
+"""How vLLM, llama.cpp, Ollama, SGLang, DeepSeek and routers say that a model takes no pictures."""
 TOO_LONG = re.compile(
     r"context (?:length|size|window)|maximum.{0,20}length|too many tokens|longer than the model", re.I
 )
