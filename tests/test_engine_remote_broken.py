@@ -145,6 +145,14 @@ def test_an_answer_that_is_no_stream_is_told_in_its_words(sent: Refusal, sentenc
         told(sent)
 
 
+@pytest.mark.parametrize("words", ["It is blue.", "Its context length " * 1_000], ids=["short", "long"])
+def test_a_reply_that_comes_whole_is_told_as_that(words: str) -> None:
+    """It was said that the address is wrong."""
+    whole = {"object": "chat.completion", "choices": [{"message": {"content": words}, "finish_reason": "stop"}]}
+    with pytest.raises(UserError, match=r"^The server at \S+ answered all at once: have it stream .* another one\.$"):
+        told(Refusal(200, whole))
+
+
 @pytest.mark.parametrize("body", [{"error": {"message": "overloaded"}}, {"object": "error", "message": "overloaded"}])
 def test_an_error_with_the_status_of_a_success_is_one(body: Any) -> None:
     """It was said that the address is wrong."""

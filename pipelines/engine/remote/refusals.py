@@ -42,6 +42,7 @@ TOO_LONG_FOR = (
     "chat."
 )
 NO_STREAM = "The server at {host} answered with no stream: put its address right, which often ends in /v1."
+WHOLE = "The server at {host} answered all at once: have it stream its replies, or ask another one."
 FAILED = "The server at {host} failed: ask again, or look into its log."
 NO_REPLY = "The server at {host} sent what is no reply: ask again, or look into its log."
 BAD_CERTIFICATE = "The certificate of {host} is not trusted here: set SSL_CERT_FILE to that of who issued it."
@@ -60,10 +61,8 @@ class NoStreamError(SaidError):
     """What a server answered with where a stream should be, from its beginning on: JSON, a page for people, nothing."""
 
     def __init__(self, written: str) -> None:
-        try:
-            super().__init__(json.loads(written))
-        except (ValueError, RecursionError):
-            super().__init__(written)
+        super().__init__(_loaded(written))
+        self.is_whole_reply = '"choices"' in written and not mapping(self.body).get("error")
 
 
 def refused(
@@ -77,6 +76,8 @@ def refused(
         return ServerFailedError(SILENT.format(host=host, seconds=timeout_s))
     if isinstance(error, openai.APIConnectionError | httpx2.ConnectError) and not has_begun:
         return ServerFailedError(_unreached(error, host))
+    if isinstance(error, NoStreamError) and error.is_whole_reply:
+        return ServerFailedError(WHOLE.format(host=host))
     if has_media and is_blind(error):
         return UserError(BLIND_MODEL.format(model=server.called, host=host))
     if TOO_LONG.search(said):
