@@ -154,7 +154,7 @@ class Writing:
             num_kept = min(kept.num_tokens, text + visual)
             return TokenCounts(text, visual, thought, answered, num_kept, kept.num_visual, num_resumed)
         reply = told.reply or thought + answered
-        if told.reasoning is not None:
+        if told.reasoning:  # none, beside a thought that came, is one that was not counted
             thought = min(told.reasoning, reply)
         elif thought + answered:
             thought = round(reply * thought / (thought + answered))

@@ -105,6 +105,15 @@ def test_what_the_server_reports_is_kept() -> None:
     assert result.certainty == pytest.approx(np.exp(-0.1))
 
 
+def test_a_thought_that_a_server_did_not_count_is_counted_here() -> None:
+    """LM Studio and vLLM can report none beside a thought that they sent: all of the reply was the answer's."""
+    thought = [delta({"reasoning_content": word}) for word in ("I", " look", ".")]
+    counted = usage(5, 8, completion_tokens_details={"reasoning_tokens": 0})
+    with dialect_server(Stream([*thought, *said("Blue."), counted])) as server:
+        tokens = ask(server).tokens
+    assert (tokens.reasoning, tokens.answer) == (6, 2)
+
+
 @pytest.mark.parametrize(
     ("named", "sentence"),
     [("other", ' The server calls the model that answered "other".'), ("m", ""), ("m@main", ""), (7, ""), ("", "")],
