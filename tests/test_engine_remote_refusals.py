@@ -47,18 +47,24 @@ def test_a_picture_to_a_model_of_text_is_one_sentence_and_asked_once(status: int
 
 
 @pytest.mark.parametrize(
-    "entry",
+    "listing",
     [
-        pytest.param({"owned_by": "llamacpp", "capabilities": ["completion"]}, id="llama.cpp"),
-        pytest.param({"architecture": {"input_modalities": ["text"]}}, id="OpenRouter"),
+        pytest.param(
+            {
+                "models": [{"name": "m", "model": "m", "capabilities": ["completion"]}],
+                "data": [{"id": "m", "owned_by": "llamacpp"}],
+            },
+            id="llama.cpp",
+        ),
+        pytest.param({"data": [{"id": "m", "architecture": {"input_modalities": ["text"]}}]}, id="OpenRouter"),
     ],
 )
-def test_a_model_of_text_that_says_so_is_not_sent_a_picture(entry: dict[str, Any], picture: Path) -> None:
-    with (
-        dialect_server(Stream(said("Blue.")), **entry) as server,
-        pytest.raises(UserError, match="takes text only"),
-    ):
-        ask(server, picture)
+def test_a_model_of_text_that_says_so_is_not_sent_a_picture(listing: dict[str, Any], picture: Path) -> None:
+    """llama.cpp says so beside its list, in another one, which was not read."""
+    with dialect_server(Stream(said("Blue."))) as server:
+        server.listing = Refusal(200, listing)
+        with pytest.raises(UserError, match="takes text only"):
+            ask(server, picture)
     assert server.asked == []
 
 

@@ -98,7 +98,9 @@ async def _listed(client: AsyncOpenAI, *, is_needed: bool) -> list[Mapping[str, 
             raise
         return []
     entries = items(told) or items(mapping(told).get("data"))
-    return [entry for entry in map(mapping, entries) if isinstance(entry.get("id"), str)]
+    beside = {str(entry.get("name")): entry for entry in map(mapping, items(mapping(told).get("models")))}
+    listed = [entry for entry in map(mapping, entries) if isinstance(entry.get("id"), str)]
+    return [{**beside.get(entry["id"], {}), **entry} for entry in listed]  # llama.cpp tells there what its model takes
 
 
 def _entry(listed: Sequence[Mapping[str, Any]], host: str, model: str | None) -> Mapping[str, Any]:
