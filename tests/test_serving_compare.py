@@ -57,9 +57,11 @@ class Desk:
         self.engine = ScriptedEngine(first, checkpoint, delay_s)
         self.engine.info = replace(self.engine.info, model="first")
         self.loaded: list[str] = []
+        self.addresses: list[str | None] = []
 
-        def load(name: str, running: Running) -> Engine:  # noqa: ARG001 - as `load_engine`
+        def load(name: str, running: Running) -> Engine:
             self.loaded.append(name)
+            self.addresses.append(running.base_url)
             if isinstance(second, UserError):
                 raise second
             other = ScriptedEngine(second, checkpoint, delay_s)
@@ -360,6 +362,17 @@ def test_strangers_choose_among_what_the_owner_named(checkpoint: Checkpoint) -> 
     assert desk.loaded == []
     desk.ask("Is it so?", other=desk.rivals.named[0])
     assert desk.loaded == ["other"]
+
+
+def test_strangers_are_shown_no_password_of_the_owners(checkpoint: Checkpoint) -> None:
+    """It stood in the list of models, and in the line that one of them is loading."""
+    address = "http://owner:p%40ss@127.0.0.1:9/v1?key=secret"
+    desk = Desk(checkpoint, "Yes.", "No.")
+    desk.rivals.is_open, desk.rivals.named = False, (f"other@{address}",)
+    assert desk.rivals.offered() == ["first", "other@http://127.0.0.1:9/v1"]
+    lines = list(desk.begin("Is it so?", other=desk.rivals.offered()[1]))
+    assert not [line for line in lines if "p%40ss" in line or "secret" in line]
+    assert desk.addresses == [address]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pipelines.engine import Engine
 
 AT = "@http"
+SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
+"""In an address: who asks there with which password, and what stands behind the question mark."""
 
 
 def split(place: str) -> tuple[str, str | None]:
@@ -23,6 +26,11 @@ def split(place: str) -> tuple[str, str | None]:
     if at < 0:
         return place.strip(), None
     return place[:at].strip() or "demo", place[at + 1 :].strip()
+
+
+def shown(place: str) -> str:
+    """The place as others may read it: a password or a key in its address is its owner's alone."""
+    return place if split(place)[1] is None else SECRET.sub("", place)
 
 
 def check(place: str) -> None:

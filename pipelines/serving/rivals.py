@@ -18,7 +18,7 @@ from pipelines.catalogue.choosing import TOKENS, VISITORS, IsHere, here
 from pipelines.catalogue.device import Device, this_device
 from pipelines.catalogue.download import at_hub, downloaded
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, model_in
-from pipelines.compare.places import split
+from pipelines.compare.places import shown, split
 from pipelines.disk import expanded
 from pipelines.engine import Engine
 from pipelines.engine.memory import free_memory
@@ -61,7 +61,7 @@ class Rivals:
     def offered(self) -> list[str]:
         """The page's own model first, then the others that are here and those that the owner named."""
         found = [DEMO, *(one.name for one in KNOWN if self._is_here(one) is not None)] if self.is_open else []
-        return list(dict.fromkeys([self.present, *found, *self.named]))
+        return list(dict.fromkeys([self.present, *found, *map(shown, self.named)]))
 
     def engine(self, place: str, cancel: threading.Event) -> Generator[str, None, Engine | None]:
         """The engine of a place, loaded where that is still to be done; yields how far it is.
@@ -71,6 +71,7 @@ class Rivals:
         if place == self.present:
             self._let_go(place)
             return self._model.load()
+        place = next((named for named in self.named if place == shown(named)), place)
         if not self.is_open and place not in self.named:
             raise UserError("This model is not offered here: choose one of the list.")
         while not self._lock.acquire(timeout=TICK_S):  # another visitor's is on its way: two might not fit
@@ -97,7 +98,7 @@ class Rivals:
         except UserError as error:
             if self.is_open:
                 raise
-            LOGGER.warning("%s was not to be had for a comparison: %s", place, error)  # what to do is its owner's
+            LOGGER.warning("%s was not to be had for a comparison: %s", shown(place), error)  # its owner's to mend
             raise UserError("This model is not to be had just now: choose another one of the list.") from error
         finally:
             self._lock.release()
