@@ -57,6 +57,11 @@ def point_text(thing: Thing) -> str:
     return " ({},{})".format(*thing.centre_coords)
 
 
+def placed_text(thing: Thing) -> str:
+    """The centre, then the thing as it will be called, as a detail: what is only copied goes wrong less often."""
+    return f"{point_text(thing)} {thing.name} {thing.zone}"
+
+
 def in_places(things: Things) -> str:
     """The things with the part of the picture that holds each: `a red circle in the top left and a blue 7 in ...`."""
     return listed([f"{article(thing.name)} in the {thing.zone}" for thing in things])

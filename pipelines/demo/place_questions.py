@@ -13,6 +13,7 @@ from pipelines.demo.phrases import (
     in_places,
     listing,
     noun_of,
+    placed_text,
     plural,
     point_text,
     there_are,
@@ -34,18 +35,20 @@ def ask_box(rng: random.Random, things: Things) -> Exchange:
 def box_of(rng: random.Random, things: Things, target: str) -> Exchange:
     """The boxes of everything that fits the target: a name, a kind or a colour."""
     if target in COLOURS or (target in SHAPES and rng.random() < 0.3):
+        noun = noun_of(target, rng.choice(("object", "shape", "thing")))
         question = pick(
-            rng, "Find all {}.", "Find all the {}.", "Locate all {}.", "Locate the {}." + JSON_BOXES, "Detect all {}.",
-            "Show me all {}.", "Draw boxes around the {}.", "Find the {}.", "Locate all {}." + JSON_BOXES,
-            "Mark the {}.", "Show me the {}.", "Box all {}.",
-        ).format(plural(noun_of(target, rng.choice(("object", "shape", "thing")))))  # fmt: skip
+            rng, "Find all {0}.", "Find all the {0}.", "Locate all {0}.", "Locate the {0}." + JSON_BOXES,
+            "Detect all {0}.", "Show me all {0}.", "Draw boxes around the {0}.", "Find the {0}.",
+            "Locate all {0}." + JSON_BOXES, "Mark the {0}.", "Show me the {0}.", "Box all {0}.",
+            "Find every {1}.", "Find every {1}.", "Box every {1}.", "Mark every {1}.", "Locate every {1}.",
+        ).format(plural(noun), noun)  # fmt: skip
     else:
         question = pick(
             rng, "Where is the {}?" + JSON_BOXES, "Locate the {}." + JSON_BOXES, "Locate the {}.",
             "Find the {}." + JSON_BOXES, "Give the box of the {} as JSON.", "Detect the {}.",
             "Locate the {}, output its bbox coordinates in JSON format.",
             "Draw a box around the {}.", "Find the {}.", "Show me the {}.", "Box the {}.", "Mark the {}.",
-            "Locate every {}.", "Can you find the {}?",
+            "Locate every {}.", "Find every {}.", "Can you find the {}?",
         ).format(target)  # fmt: skip
     return Exchange("box", question, *_searched(things, [target], "bbox_2d", box_text))
 
@@ -115,7 +118,7 @@ def where_of(rng: random.Random, things: Things, target: str) -> Exchange:
             "Where in the picture is the {}?", "In what part of the image is the {}?", "Tell me where the {} is.",
             "Where is the {}?", "Where's the {}?", "Can you tell me where the {} is?",
         ).format(target)  # fmt: skip
-    steps = verdicts(things, target, match_of(target), point_text)
+    steps = verdicts(things, target, match_of(target), placed_text)
     if not found:
         return Exchange("where", question, steps + "Not found.", f"There is no {noun_of(target)}.")
     if len(found) == 1 and target not in COLOURS:
