@@ -88,7 +88,8 @@ def ask_all_boxes(rng: random.Random, things: Things) -> Exchange:
         "Find all {}." + JSON_BOXES, "Give the bounding boxes of all {}.",
         "Locate every instance that belongs to the following categories: '{}'." + JSON_BOXES, "Find all {}.",
         "Find everything.", "Locate everything.", "Draw boxes around all {}.", "Show me all {}.", "Draw boxes.",
-    ).format(noun)  # fmt: skip
+        "Find every {one}.", "Locate every {one}.", "Detect every {one}.", "Box every {one}.",
+    ).format(noun, one=noun.removesuffix("s"))  # fmt: skip
     answer = as_json([(thing.name, thing.box_coords) for thing in things], "bbox_2d")
     return Exchange("all_boxes", question, listing(things, box_text) + f"Total: {len(things)}", answer)
 
@@ -97,8 +98,12 @@ def ask_where(rng: random.Random, things: Things) -> Exchange:
     """The part of the picture that holds what is named."""
     chance = rng.random()
     thing = rng.choice(things)
+    kinds = [one.kind for one in things if one.kind in SHAPES]
+    repeated = [kind for kind in kinds if kinds.count(kind) > 1]
     if chance < 0.1:
         return where_of(rng, things, rng.choice((missing_name(rng, things), rng.choice(SHAPES))))
+    if repeated and chance > 0.7:
+        return where_of(rng, things, rng.choice(repeated))
     if chance < 0.3:
         return where_of(rng, things, thing.colour)
     return where_of(rng, things, thing.kind if chance < 0.6 and thing.kind in SHAPES else thing.name)
@@ -107,7 +112,7 @@ def ask_where(rng: random.Random, things: Things) -> Exchange:
 def where_of(rng: random.Random, things: Things, target: str) -> Exchange:
     """The part of the picture that holds what fits the target, or those that hold each of several."""
     found = [thing for thing in things if match_of(target)(thing)]
-    if target in COLOURS or (target in SHAPES and rng.random() < 0.3):
+    if target in COLOURS or (target in SHAPES and rng.random() < (0.6 if len(found) > 1 else 0.3)):
         question = pick(
             rng, "Where are the {}?", "Where are all {}?", "Where are the {} in the picture?",
             "In which parts of the picture are the {}?", "Tell me where the {} are.", "Where do you see {}?",
