@@ -98,11 +98,22 @@ EVERYDAY = (
         "where's the red circle",
         "There are 2 red circles: a red circle in the top right and a red circle in the top left.",
     ),
+    (
+        "Where are the red shapes?",
+        "There are 3 red objects: a red circle in the top right, a red circle in the top left and a red star in the "
+        "bottom center.",
+    ),
+    ("Where are the circles?", "There are 2 circles: a red circle in the top right and a red circle in the top left."),
     ("Is there a cat?", OTHER_WORLD),
     ("Hello", f"Hello! {ABOUT}"),
     ("What color is the star?", "The star is red."),
     ("What is red?", "There are 3 red objects: a red circle, a red circle and a red star."),
     ("how many shapes", "There are 5 shapes."),
+    (
+        "Find every red shape.",
+        '[{"bbox_2d": [760, 20, 920, 210], "label": "red circle"}, {"bbox_2d": [70, 90, 330, 400], "label": '
+        '"red circle"}, {"bbox_2d": [540, 810, 680, 980], "label": "red star"}]',
+    ),
     ("Find the star.", '[{"bbox_2d": [540, 810, 680, 980], "label": "star"}]'),
 )
 
