@@ -53,6 +53,14 @@ def test_a_download_goes_on_where_its_connection_broke(tmp_path: Path, hub: HubS
     assert next(row for row in table if row.startswith("0.8B")).split()[-2:] == ["yes", "no"]
 
 
+def test_no_code_of_a_model_is_taken(tmp_path: Path, hub: HubServer) -> None:
+    """Nor weights in a form that can hold code."""
+    code = {"modeling.py": b"raise SystemExit", "pytorch_model.bin": b"\x80\x04."}
+    hub.files |= code
+    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    assert not code.keys() & {*hub.fetched, *(file.name for file in tmp_path.rglob("*"))}
+
+
 def test_a_pull_after_a_failed_one_fetches_what_is_missing(tmp_path: Path, hub: HubServer) -> None:
     """Files that came whole stay, and one that was broken off goes on where it was."""
     hub.breaks_at = [9_000_000] + [0] * 20
