@@ -157,7 +157,7 @@ class Session:
         The next question of a card gives way to that.
         """
         returned, self.returned = self.returned, None
-        if returned is None or added in (None, Draft("")):
+        if returned is None or added is None or added == Draft(""):
             return returned
         return None if returned is self.filled else returned.joined(added)
 
