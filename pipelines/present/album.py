@@ -13,6 +13,7 @@ from pipelines.conversation import Reply
 from pipelines.media import open_once
 from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.closer import look_html
+from pipelines.present.counted import counted
 from pipelines.present.figures.rates import STAGES
 from pipelines.present.linked import NOTHING_NAMED, is_empty_list
 from pipelines.present.moments import AtTimes
@@ -67,8 +68,7 @@ def _round(number: int, claimed: Claimed, should_stop: Stop | None) -> str:
 def _thoughts(reply: Reply) -> str:
     """Each thought with the closer look behind it, and why the last one ended. What several took is not told."""
     looks = "".join(_thought(look.reasoning) + look_html(look, number) for number, look in enumerate(reply.looks, 1))
-    num_tokens = reply.num_thought_tokens
-    took = "" if reply.looks else f", {seconds(reply.thought_s)}, {num_tokens:,} token{'s' * (num_tokens != 1)}"
+    took = "" if reply.looks else f", {seconds(reply.thought_s)}, {counted(reply.num_thought_tokens, 'token')}"
     last = _thought(reply.reasoning, took)
     end = f"<p>{THOUGHT_ENDS[reply.thought_end]}</p>" if last and reply.thought_end else ""
     return f"{looks}{last}{end}"

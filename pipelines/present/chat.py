@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
+from pipelines.present.counted import counted
 from pipelines.present.linked import linked_markdown
 from pipelines.present.markdown import as_typed, safe_markdown
 from pipelines.types import Grounding
@@ -74,7 +75,7 @@ def thought(reasoning: str, duration_s: float | None = None, num_tokens: int | N
     if duration_s is not None:
         metadata["duration"] = round(duration_s, 1)
     if num_tokens is not None:
-        metadata["log"] = f"{num_tokens:,} token{'s' * (num_tokens != 1)}"
+        metadata["log"] = counted(num_tokens, "token")
     return {"role": "assistant", "content": [_text(reasoning)], "metadata": metadata}
 
 

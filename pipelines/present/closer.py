@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipelines.present.chat import ChatMessage
+from pipelines.present.counted import counted
 from pipelines.present.overlay import data_uri
 from pipelines.types import Box, Look, Picture
 
@@ -28,7 +29,7 @@ def look_in_words(look: Look) -> str:
         return f"{label or 'a part'} at ({place}) of {look.whole.name if look.whole else 'the picture'}"
     start_s, end_s = look.span_s or (0.0, 0.0)
     num_frames = len(look.shown.rgb)
-    return f"{num_frames} frame{'s' * (num_frames != 1)} from {start_s:.1f} s to {end_s:.1f} s"
+    return f"{counted(num_frames, 'frame')} from {start_s:.1f} s to {end_s:.1f} s"
 
 
 def looked(look: Look, number: int) -> ChatMessage:

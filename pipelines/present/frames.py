@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipelines.present.counted import counted
 from pipelines.present.overlay import Mark, data_uri, figure
 from pipelines.present.timeline import seconds
 from pipelines.types import Clip
@@ -79,6 +80,5 @@ def _alt(clip: Clip, frame: int) -> str:
 def _summary(clip: Clip, num_shown: int, num_seen: int | None) -> str:
     if num_seen is None:
         return f"Some frames of {seconds(clip.duration_s)}."
-    frames = f"{num_seen} frame{'s' * (num_seen != 1)}"
     shown = f", {num_shown} of them shown" if num_shown < num_seen else ""
-    return f"The model saw {frames} of {seconds(clip.duration_s)}{shown}."
+    return f"The model saw {counted(num_seen, 'frame')} of {seconds(clip.duration_s)}{shown}."

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from pipelines.present.choices import BY_NUMBER, CLIP_DETAILS, DETAILS, EFFORTS, FAST, THINK, Choices
+from pipelines.present.counted import counted
 from pipelines.present.figures.pace import Pace
 from pipelines.present.preview import Foresee
 from pipelines.types import (
@@ -187,7 +188,7 @@ def _frames(files: Sequence[Path], choices: Choices, here: Here) -> list[str]:
     return [
         _option(
             name,
-            f"{look.num_frames:,} frame{'s' * (look.num_frames != 1)}, {_visual(look)}",
+            f"{counted(look.num_frames, 'frame')}, {_visual(look)}",
             is_chosen=way == choices,
         )
         for name, way, look in looks

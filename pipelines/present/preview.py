@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
+from pipelines.present.counted import counted
 from pipelines.present.status import SERVER_FAULT
 from pipelines.types import Probe, ProbedClip, Settings, Sight, UserError
 
@@ -26,18 +27,13 @@ def preview_html(files: Sequence[Path], settings: Settings, foresee: Foresee) ->
     lines = [_line(path, settings, foresee, seen) for path in files]
     counts = [sight.num_visual_tokens for sight in seen if sight.num_visual_tokens is not None]
     if len(counts) > 1:
-        lines.append(f"<li>Together {num_tokens(sum(counts))}</li>")
+        lines.append(f"<li>Together {counted(sum(counts), 'visual token')}</li>")
     return f'<ul class="gb-preview" aria-live="polite">{"".join(lines)}</ul>' if lines else ""
 
 
 def seen_or_sent(sight: Sight) -> str:
     """A server may make what it is sent smaller still, as its model wants it, and does not tell."""
     return SENT if sight.num_visual_tokens is None else "seen"
-
-
-def num_tokens(count: int) -> str:
-    """A number of visual tokens in words."""
-    return f"{count:,} visual token{'s' * (count != 1)}"
 
 
 def _line(path: Path, settings: Settings, foresee: Foresee, seen: list[Sight]) -> str:
@@ -54,9 +50,9 @@ def _line(path: Path, settings: Settings, foresee: Foresee, seen: list[Sight]) -
 
 def _cost(probe: Probe, sight: Sight) -> str:
     size, count = f"{sight.width} × {sight.height}", sight.num_visual_tokens
-    tokens = "" if count is None else f": {num_tokens(count)}"
+    tokens = "" if count is None else f": {counted(count, 'visual token')}"
     if isinstance(probe, ProbedClip):
-        frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)}"
+        frames = counted(sight.num_frames, "frame")
         return f"{probe.name}: {probe.duration_s:.1f} s, {frames} {seen_or_sent(sight)} at {size}{tokens}"
     still = f" · {FIRST_FRAME}" if probe.is_animated else ""
     return f"{probe.name}: {probe.width} × {probe.height} px, {seen_or_sent(sight)} at {size}{tokens}{still}"

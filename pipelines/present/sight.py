@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from pipelines.present.preview import FIRST_FRAME, SENT, num_tokens, seen_or_sent
+from pipelines.present.counted import counted
+from pipelines.present.preview import FIRST_FRAME, SENT, seen_or_sent
 from pipelines.types import Clip, Media, Picture, Sight
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ MAX_LOSSLESS_PIXELS = 64 * 1024
 
 def seen_in_words(item: Media, sight: Sight) -> str:
     """How large the model saw it, what that cost, and whether it was not all; of a server only how it was sent."""
-    frames = f"{sight.num_frames:,} frame{'s' * (sight.num_frames != 1)} " if isinstance(item, Clip) else ""
-    cost = "" if sight.num_visual_tokens is None else f", {num_tokens(sight.num_visual_tokens)}"
+    frames = f"{counted(sight.num_frames, 'frame')} " if isinstance(item, Clip) else ""
+    cost = "" if sight.num_visual_tokens is None else f", {counted(sight.num_visual_tokens, 'visual token')}"
     more = f", {FIRST_FRAME}" if isinstance(item, Picture) and item.is_animated else ""
     return f"{frames}{seen_or_sent(sight)} at {sight.width} × {sight.height}{cost}{more}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import Literal
 
+from pipelines.present.counted import counted
 from pipelines.present.figures.rates import decode_rate
 from pipelines.types import FinishReason, Progress, Result, Stage, ThoughtEnd
 
@@ -90,11 +91,7 @@ def _done(progress: Progress, speed: float) -> str:
     if not progress.done:
         return ""
     rate = f" · {speed:.0f} tok/s" if speed else ""
-    return f" · {_tokens(progress.done)}{rate}"
-
-
-def _tokens(count: int) -> str:
-    return f"{count:,} token{'s' * (count != 1)}"
+    return f" · {counted(progress.done, 'token')}{rate}"
 
 
 def ended(result: Result) -> str:
@@ -104,8 +101,8 @@ def ended(result: Result) -> str:
     parts = [
         full if result.fills_context else ENDS[result.finish_reason],
         f"{result.timing.total_ms / 1000:.1f} s",
-        *([f"{_tokens(thought)} thought"] if thought else []),
-        *([f"{answered:,} answered" if thought else f"{_tokens(answered)} answered"] if answered else []),
+        *([f"{counted(thought, 'token')} thought"] if thought else []),
+        *([f"{answered:,} answered" if thought else f"{counted(answered, 'token')} answered"] if answered else []),
         *([f"{rate:.0f} tok/s"] if rate else []),
     ]
     return line(" · ".join(parts), can_go_on=result.can_go_on)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from pipelines.present.counted import counted
 from pipelines.present.figures.facts import ms, seconds
 from pipelines.present.figures.rates import GROUP_OF, GROUPS, NAMES
 from pipelines.types import Record, Span, Timing
@@ -97,7 +98,7 @@ def _lines(timing: Timing, length_ms: float) -> str:
 
 def told(span: Span) -> str:
     """A stretch of a stage in words."""
-    tokens = f", {span.num_tokens:,} token{'s' * (span.num_tokens != 1)}" if span.num_tokens else ""
+    tokens = f", {counted(span.num_tokens, 'token')}" if span.num_tokens else ""
     shared = f" in steps shared by {span.num_rows}" if span.num_rows > 1 else ""
     return f"{NAMES[span.stage][0]}: {ms(span.duration_ms)} ms from {ms(span.start_ms)} ms on{tokens}{shared}"
 
