@@ -95,12 +95,17 @@ def test_the_page_speaks_its_readers_language(
     expect(page.locator("#evidence .gb-empty")).to_contain_text(
         texts["What the model saw appears here, with the boxes, points and times of its answer drawn on it."]
     )
+    if size == PHONE:  # where the examples go on below
+        down = page.locator("#chat .scroll-down-button-container button")
+        expect(down).to_have_accessible_name(texts["Scroll down"])
     add(page, example("png").path)
     ask(page, "")
     expect(page.locator("#status .gb-error")).to_have_text(texts["There is no question: type one and send it again."])
     ask(page, example("png").question)
     expect(page.locator("#status [role=status]")).to_contain_text(texts["Done"])
     expect(page.locator("#chat .thought-group")).to_contain_text(texts["Thought"])
+    question = page.locator("#chat [data-testid=user]").last
+    expect(question).to_have_attribute("aria-label", f"{texts['Question']}: {example('png').question}")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     page.locator("#requests button").first.click()
     expect(page.locator("#past tbody tr")).to_have_count(2)

@@ -7,6 +7,7 @@ window.glassbox = (() => {
   const ATTRIBUTES = ["title", "aria-label", "placeholder", "alt"];
   const LEFT = "[translate=no], script, style, code, textarea, [data-tokens], #chat .message .md, #chat .example, "
     + "#requests [role=option], .file-preview";
+  const SPOKEN = "#chat [data-testid=bot], #chat [data-testid=user]"; // read out with what it holds, named by page.js
   const OURS = "#chat .thought-group .title .md, #chat .bot p:only-child > em:only-child, #chat .bot summary, #chat .bot table:has([href^='#gb-']) th";
   const MOST_KEPT = 2000;
 
@@ -82,6 +83,7 @@ window.glassbox = (() => {
   }
 
   function takeAttributes(element) {
+    if (element.matches(SPOKEN)) return;
     for (const name of ATTRIBUTES) {
       const value = element.getAttribute(name);
       const text = value && translated(value);

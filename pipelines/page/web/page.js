@@ -84,15 +84,23 @@ Object.assign(window.glassbox, (() => {
 
   // A list and a table run as their first words do. What a paragraph needs for that, its style has.
   const UNDIRECTED = "#chat .md :is(ul, ol, table):not([dir])";
-  // The framework would have a question read out with the block that shows it as it was typed.
-  const MARKED_UP = '#chat [aria-label*="<pre class"]:has(.gb-typed)';
+  // The framework has each message read out as "bot's message: " with what it is made of, of a question the block that
+  // shows it as it was typed too, which comes later than its name.
+  const READ_OUT = "#chat :is([data-testid=bot], [data-testid=user])[aria-label]";
+  const THEIRS = /^(bot|user)'s message: /;
+
+  function nameMessage(found) {
+    const typed = found.querySelector(".gb-typed");
+    if (!typed && !THEIRS.test(found.ariaLabel)) return;
+    const whose = glassbox.say(found.dataset.testid === "user" ? "Question" : "Answer");
+    const name = `${whose}: ${typed?.textContent ?? found.ariaLabel.replace(THEIRS, "")}`;
+    if (found.ariaLabel !== name) found.ariaLabel = name;
+  }
+
   new MutationObserver(() => {
     for (const found of document.querySelectorAll(UNDIRECTED)) found.dir = "auto";
-    for (const found of document.querySelectorAll(MARKED_UP)) {
-      const whose = found.ariaLabel.split("<pre class")[0];
-      found.ariaLabel = whose + found.querySelector(".gb-typed").textContent;
-    }
-  }).observe(document, { subtree: true, childList: true });
+    document.querySelectorAll(READ_OUT).forEach(nameMessage);
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-label"] });
 
   // Whoever asked by keys goes on where the question was typed, which takes no focus while an answer runs.
   let isTyping = false;
