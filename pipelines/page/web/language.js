@@ -3,11 +3,11 @@
 // What the model, a person or a file is named with is nobody's to translate: it stands under translate="no".
 window.glassbox = (() => {
   const CATALOGUES = window.gradio_config?.i18n_translations ?? {};
-  const WIDE = ["zh-CN", "ja"]; // no space between sentences
+  const WIDE = ["zh-CN", "ja"]; // no space between sentences, and a comma between thousands
   const ATTRIBUTES = ["title", "aria-label", "placeholder", "alt"];
   const LEFT = "[translate=no], script, style, code, textarea, [data-tokens], #chat .message .md, #chat .example, "
     + "#requests [role=option], .file-preview";
-  const SPOKEN = "#chat [data-testid=bot], #chat [data-testid=user]"; // read out with what it holds, named by page.js
+  const SPOKEN = "#chat [data-testid=bot], #chat [data-testid=user]"; // what is heard of it, heard.js tells
   const OURS = "#chat .thought-group .title .md, #chat .bot p:only-child > em:only-child, #chat .bot summary, #chat .bot table:has([href^='#gb-']) th";
   const MOST_KEPT = 2000;
 
@@ -39,7 +39,18 @@ window.glassbox = (() => {
   // The text in the reader's language, with its values put in.
   const say = (text, values = {}) => fill(texts[text] ?? text, values);
 
-  const value = (name, text) => (KEPT.test(name) ? text : told(text));
+  // "1,050" is little more than one to whoever writes decimals with a comma. Nothing else is changed about a number, as
+  // what was changed may come by again.
+  const GROUPS = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g, MEASURED = /^[\d.,]+ ?[\p{L}/]+$/u;
+
+  function number(text) {
+    return WIDE.includes(language) ? text : text.replace(GROUPS, (found) => found.replaceAll(",", "\u202f"));
+  }
+
+  function value(name, text) {
+    if (KEPT.test(name)) return text;
+    return name.length > 1 ? told(text) : number(text);
+  }
 
   function fitting(text) {
     for (const { names, shape, to } of patterns) {
@@ -59,12 +70,12 @@ window.glassbox = (() => {
   // A text that was put together is told part by part.
   function told(text) {
     return texts[text] ?? split(text, SENTENCES) ?? split(text, [" · ", " · "]) ?? fitting(text)
-      ?? split(text, ["; ", "; "]) ?? split(text, [", ", ", "]) ?? text;
+      ?? split(text, ["; ", "; "]) ?? split(text, [", ", ", "]) ?? (MEASURED.test(text) ? number(text) : text);
   }
 
   function translated(text) {
     const [, before, words, after] = /^([\s·]*)(.*?)([\s·]*)$/s.exec(text);
-    if (!/\p{L}/u.test(words)) return text;
+    if (!/\p{L}/u.test(words)) return number(text);
     if (!kept.has(words)) {
       if (kept.size >= MOST_KEPT) kept.clear(); // lines with numbers that run
       kept.set(words, told(words));
