@@ -36,8 +36,8 @@ def script(name: str) -> str:
 
 def head() -> str:
     """The scripts that run before the page is built."""
-    names = ("stores.js", "language.js", "page.js", "scrolling.js", "clipboard.js", "upload.js", "unshown.js")
-    return "".join(f"<script>{script(name)}</script>" for name in names)
+    names = ("stores", "language", "page", "heard", "scrolling", "clipboard", "upload", "unshown")
+    return "".join(f"<script>{script(f'{name}.js')}</script>" for name in names)
 
 
 def theme() -> gr.themes.Base:

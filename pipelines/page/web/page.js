@@ -16,14 +16,6 @@ Object.assign(window.glassbox, (() => {
     sessionStorage.setItem(COMPARED, JSON.stringify({ text: message?.text ?? "", files }));
   }
 
-  // The status line tells how far an answer is; the chat itself would be read out as it grows.
-  const quiet = () => document.querySelector("#chat [role=log]")?.setAttribute("aria-live", "off");
-
-  // The framework calls the button of every sidebar alike.
-  const named = () => {
-    document.querySelector("#settings .toggle-button")?.setAttribute("aria-label", glassbox.say("Settings"));
-  };
-
   // As it was before the page filled its settings in, which are remembered as they change.
   const system = sessionStorage.getItem(SYSTEM);
   const leftDraft = sessionStorage.getItem(DRAFT);
@@ -41,8 +33,6 @@ Object.assign(window.glassbox, (() => {
   }
 
   function remembered() {
-    quiet();
-    named();
     const linked = new URLSearchParams(location.search).get("conversation");
     if (linked) history.replaceState(null, "", location.pathname);
     const id = linked ?? sessionStorage.getItem(HERE) ?? "";
@@ -84,23 +74,9 @@ Object.assign(window.glassbox, (() => {
 
   // A list and a table run as their first words do. What a paragraph needs for that, its style has.
   const UNDIRECTED = "#chat .md :is(ul, ol, table):not([dir])";
-  // The framework has each message read out as "bot's message: " with what it is made of, of a question the block that
-  // shows it as it was typed too, which comes later than its name.
-  const READ_OUT = "#chat :is([data-testid=bot], [data-testid=user])[aria-label]";
-  const THEIRS = /^(bot|user)'s message: /;
-
-  function nameMessage(found) {
-    const typed = found.querySelector(".gb-typed");
-    if (!typed && !THEIRS.test(found.ariaLabel)) return;
-    const whose = glassbox.say(found.dataset.testid === "user" ? "Question" : "Answer");
-    const name = `${whose}: ${typed?.textContent ?? found.ariaLabel.replace(THEIRS, "")}`;
-    if (found.ariaLabel !== name) found.ariaLabel = name;
-  }
-
   new MutationObserver(() => {
     for (const found of document.querySelectorAll(UNDIRECTED)) found.dir = "auto";
-    document.querySelectorAll(READ_OUT).forEach(nameMessage);
-  }).observe(document, { subtree: true, childList: true, attributeFilter: ["aria-label"] });
+  }).observe(document, { subtree: true, childList: true });
 
   // Whoever asked by keys goes on where the question was typed, which takes no focus while an answer runs.
   let isTyping = false;
@@ -126,7 +102,7 @@ Object.assign(window.glassbox, (() => {
     rivals: () => JSON.parse(sessionStorage.getItem(RIVALS) ?? '["", ""]'),
     compared: () => sessionStorage.getItem(COMPARED) ?? "{}",
     remembered,
-    asked: () => { isAsked = true; quiet(); glassbox.toEnd(); },
+    asked: () => { isAsked = true; glassbox.toEnd(); },
     answered: (message) => { isAsked = false; keepDraft(message); goOn(); },
     rememberSystem: (system) => sessionStorage.setItem(SYSTEM, system),
     remember: (id) => sessionStorage.setItem(HERE, id),
