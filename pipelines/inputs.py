@@ -189,18 +189,19 @@ def cut(frames: torch.Tensor) -> torch.Tensor:
     t, h, w = grid_of(frames)
     shape = (t, len(frames) // t, 3, h // MERGE, MERGE, PATCH_PX, w // MERGE, MERGE, PATCH_PX)
     blocks = frames.reshape(shape)
-    return _on_cpu(blocks) if frames.device.type == "cpu" else _on_device(blocks)
+    return cut_on_cpu(blocks) if frames.device.type == "cpu" else cut_on_device(blocks)
 
 
-def _on_device(blocks: torch.Tensor) -> torch.Tensor:
+def cut_on_device(blocks: torch.Tensor) -> torch.Tensor:
+    """The patches of pixels in blocks, where these are."""
     # by a tensor: a GPU would multiply by the reciprocal of a plain number, which rounds otherwise
     half = torch.tensor(127.5, device=blocks.device)
     rows = blocks.permute(ORDER).reshape(-1, 3, blocks.shape[1], PATCH_PX**2).float().sub_(half).div_(half)
     return rows.expand(-1, -1, FRAMES, -1).reshape(-1, ROW)
 
 
-def _on_cpu(blocks: torch.Tensor) -> torch.Tensor:
-    """What `_on_device` returns, by numpy, which reorders bytes faster than torch."""
+def cut_on_cpu(blocks: torch.Tensor) -> torch.Tensor:
+    """What `cut_on_device` returns, by numpy, which reorders bytes faster than torch."""
     ordered = blocks.numpy().transpose(ORDER)
     both = _BUFFERS.array((*ordered.shape[:6], FRAMES, PATCH_PX, PATCH_PX), np.uint8)
     if blocks.shape[1] == FRAMES:

@@ -63,7 +63,7 @@ def load_engine(name: str, running: Running | None = None, tell: Callable[[str],
     folder = find_checkpoint(name)
     for chatty in ("torchao", "torch.utils._pytree"):  # what the first tells of kernels for other GPUs is no use here
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    told = _told(name)
+    told = shown_name(name)
     if running.replicas > 1:
         from pipelines.engine.replicas import Replicas
 
@@ -73,7 +73,7 @@ def load_engine(name: str, running: Running | None = None, tell: Callable[[str],
     return _load(folder, told, running)
 
 
-def _told(name: str) -> str:
+def shown_name(name: str) -> str:
     """What people are told a model's name is: one that is known has the same however it was spelled.
 
     A path is the server's own matter: the folder's name is told.

@@ -14,7 +14,7 @@ import pytest
 from pipelines.batch.items import Item
 from pipelines.batch.lines import Results, failed
 from pipelines.batch.tables import csv_text
-from pipelines.commands.batch import _write
+from pipelines.commands.batch import write_table
 from pipelines.disk import write_whole
 from pipelines.types import Settings, UserError
 from tests.archive_values import full_disk
@@ -73,7 +73,7 @@ def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> N
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # of this process, in bytes
     try:
         with pytest.raises(UserError, match="cannot be written"):
-            _write(path, "x" * 1000)
+            write_table(path, "x" * 1000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_text() == "before"

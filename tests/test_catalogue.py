@@ -19,12 +19,12 @@ from benchmarks.fits import SHAPES, cache_bytes, count_parameters
 from pipelines.__main__ import main
 from pipelines.catalogue.choosing import choose
 from pipelines.catalogue.device import Device
-from pipelines.catalogue.forecast import _bytes_per_s
+from pipelines.catalogue.forecast import bytes_per_s
 from pipelines.catalogue.known import DEMO_FOLDER, HUB_IDS, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import shape_of
 from pipelines.engine import LocalEngine, placement, roofline
 from pipelines.engine.placement import SPREAD, choose_placement, must_spread
-from pipelines.models import Running, _told, load_engine
+from pipelines.models import Running, load_engine, shown_name
 from pipelines.page.models import is_shipped
 from pipelines.present.offers import offers
 from pipelines.types import UserError, WeightFormat
@@ -142,7 +142,7 @@ def test_a_model_has_one_name_however_it_is_called(
     for folder in ("demo", "dir/x"):
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert _told(name) == told
+    assert shown_name(name) == told
 
 
 @pytest.mark.parametrize(("present", "is_alone"), [("demo", True), ("4B", False), ("4B@abc", False), ("folder", False)])
@@ -268,7 +268,8 @@ def test_a_rate_is_measured_with_the_threads_of_a_large_model(monkeypatch: pytes
     monkeypatch.setattr(roofline, "best_s", noted)
     monkeypatch.setattr(placement, "ALL_THREADS", 2)
     torch.set_num_threads(1)
-    _bytes_per_s.__wrapped__(1)
+    bytes_per_s.cache_clear()
+    bytes_per_s(1)
     behind = torch.get_num_threads()
     torch.set_num_threads(before)
     assert (counts, behind) == ({2}, 1)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pipelines.engine import Kept, LocalEngine
 from pipelines.engine.presets import FAST, THINKING, THINKING_PRECISE, named_preset, preset
-from pipelines.engine.reference import _all
+from pipelines.engine.reference import for_each_row
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Sampling, Settings, Task, Token, Usage, UserError, Work
@@ -190,5 +190,5 @@ def test_turns_end_and_are_drawn_where_no_file_says_so(said: dict[str, int] | No
 
 def test_a_stop_of_generate_is_told_where_its_tokens_are() -> None:
     """A GPU refuses a tensor of the host; the device without memory stands for one."""
-    told = _all(torch.zeros(2, 3, device="meta"), is_done=True)
+    told = for_each_row(torch.zeros(2, 3, device="meta"), is_done=True)
     assert (told.device.type, tuple(told.shape), told.dtype) == ("meta", (2,), torch.bool)

@@ -163,7 +163,7 @@ def test_a_thread_that_does_not_start_ends_no_request_and_is_begun_again(monkeyp
     def fails(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    asker = gauge._Asker()
+    asker = gauge.Asker()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fails)
         with pytest.raises(RuntimeError, match="new thread"):
@@ -172,7 +172,7 @@ def test_a_thread_that_does_not_start_ends_no_request_and_is_begun_again(monkeyp
 
 
 def test_the_interpreter_ends_while_a_question_hangs() -> None:
-    hanging = "import threading; from pipelines.engine.gauge import _ASKER; _ASKER.ask(threading.Event().wait)"
+    hanging = "import threading; from pipelines.engine.gauge import Asker; Asker().ask(threading.Event().wait)"
     subprocess.run([sys.executable, "-c", hanging], check=True, timeout=60)
 
 

@@ -20,7 +20,7 @@ from pipelines.fusion.frames import frames_by_number, frames_by_rate
 from pipelines.fusion.resizing import clip_frames
 from pipelines.media import Look, open_media
 from pipelines.media.guarded import open_guarded
-from pipelines.media.nearby import _moved
+from pipelines.media.nearby import moved_to_keys
 from pipelines.models import DEMO_FOLDER
 from pipelines.present.moments import AtTimes
 from pipelines.run import answer, foresee
@@ -191,7 +191,7 @@ def test_frames_that_move_stay_apart_and_in_order(gaps: list[float], data: st.Da
     stamps = (np.cumsum([0.0, *gaps]) * 1000).astype(int).tolist()
     numbers = st.sets(st.integers(0, len(gaps)), min_size=1)
     chosen, keys = sorted(data.draw(numbers)), sorted({0, *data.draw(numbers)})
-    moved = list(_moved(chosen, keys, stamps))
+    moved = list(moved_to_keys(chosen, keys, stamps))
     assert moved == sorted(set(moved))
     assert len(moved) == len(chosen)
 

@@ -17,7 +17,7 @@ from pipelines.fusion import (
     sample_frames,
 )
 from pipelines.fusion.resizing import clip_frames, picture_frame
-from pipelines.inputs import _on_cpu, _on_device, cut, grid_of, num_visual_tokens
+from pipelines.inputs import cut, cut_on_cpu, cut_on_device, grid_of, num_visual_tokens
 from pipelines.types import Limits
 from tests import golden
 
@@ -128,5 +128,5 @@ def test_a_device_cuts_as_the_processor_does(num_frames: int) -> None:
     """What a GPU runs, run here: plain torch, against numpy and a table."""
     frames = torch.randint(0, 256, (num_frames, 3, 96, 64), dtype=torch.uint8)
     blocks = frames.reshape(max(num_frames // 2, 1), min(num_frames, 2), 3, 3, 2, 16, 2, 2, 16)
-    assert torch.equal(_on_device(blocks), _on_cpu(blocks))
-    assert torch.equal(_on_cpu(blocks), cut(frames))
+    assert torch.equal(cut_on_device(blocks), cut_on_cpu(blocks))
+    assert torch.equal(cut_on_cpu(blocks), cut(frames))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipelines.media import Cancelled, open_media
 from pipelines.media.source import open_source
-from pipelines.media.timeline import Timeline, _from_index, _from_packets
+from pipelines.media.timeline import Timeline, from_index, from_packets
 from pipelines.media.upright import UPRIGHT, turned
 from pipelines.types import Clip, Picture
 from tests.media_makers import HEIGHT, WIDTH, At, coded_frame, write_clip
@@ -281,9 +281,9 @@ def test_the_times_come_from_the_index_where_no_frame_is_reordered(tmp_path: Pat
     for name, options in (("plain.mp4", {"bf": "0", "g": "7"}), ("reordered.mp4", {"bf": "3"})):
         path = write_clip(tmp_path / name, options=options)
         with open_source(path, "mov", lambda: False) as source:
-            by_index = _from_index(source, name)
+            by_index = from_index(source, name)
         with open_source(path, "mov", lambda: False) as source:
-            timelines.append((by_index, _from_packets(source, name)))
+            timelines.append((by_index, from_packets(source, name)))
     (plain, expected), (reordered, _) = timelines
     assert plain is not None
     assert expected is not None

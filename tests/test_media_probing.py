@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from pipelines.media import open_media, opening, probe
 from pipelines.media.picture import open_picture
-from pipelines.media.probing import _late_exif
+from pipelines.media.probing import late_exif
 from pipelines.types import Clip, Picture, Probe, ProbedClip, ProbedPicture, UserError
 from tests.media_makers import At, write_clip, write_sound
 
@@ -96,7 +96,7 @@ def test_a_png_that_is_cut_off_anywhere_is_gone_over(tmp_path: Path, cut: int) -
     Image.new("RGB", (58, 34)).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(content[:cut])
-    assert _late_exif(tmp_path / "a.png") == b""
+    assert late_exif(tmp_path / "a.png") == b""
 
 
 @pytest.mark.parametrize(

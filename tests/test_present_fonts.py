@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipelines.present.burnt import burnt
-from pipelines.present.film import _drawn
+from pipelines.present.film import captioned
 from pipelines.present.fonts import fitted, font_for, own_font
 from pipelines.present.overlay import Mark
 from pipelines.types import Region
@@ -37,11 +37,11 @@ def test_a_font_of_the_machine_writes_what_pillows_own_cannot() -> None:
 
 
 def test_a_caption_stays_within_its_picture() -> None:
-    frame = _drawn(GREY, [], "it turns around and around and comes back again and again and stops")
+    frame = captioned(GREY, [], "it turns around and around and comes back again and again and stops")
     band = frame[-20:]
     assert band[:, :300].max() > 200
     assert band[:, -10:].max() < 60
-    assert (_drawn(GREY, [], IN_NO_FONT) == _drawn(GREY, [], "event")).all()
+    assert (captioned(GREY, [], IN_NO_FONT) == captioned(GREY, [], "event")).all()
 
 
 def test_a_text_is_shortened_to_the_room_that_it_has() -> None:

@@ -20,7 +20,7 @@ SMALL_PARAMETERS = 10**8
 def tokens_per_s(shape: Shape, form: Format) -> float:
     """Tokens a second at most, of one visitor, on the device on which a model would run now."""
     num_bytes = shape.step_bytes(form, IN_USE_TOKENS)
-    return _bytes_per_s(min(num_bytes, 2**28)) / num_bytes
+    return bytes_per_s(min(num_bytes, 2**28)) / num_bytes
 
 
 def forecast(name: str, shape: Shape, form: Format, called: str) -> str:
@@ -44,7 +44,8 @@ def as_rate(rate: float) -> str:
 
 
 @cache
-def _bytes_per_s(num_bytes: int) -> float:
+def bytes_per_s(num_bytes: int) -> float:
+    """How fast the device reads that many bytes, with the threads that a large model would have."""
     import torch  # takes seconds
 
     from pipelines.engine.placement import ALL_THREADS, device_of

@@ -64,9 +64,9 @@ def run_command(options: argparse.Namespace) -> int:
                 asking = Asking(engine, settings, options.marked)
                 run(left, asking, results, options.at_once, lambda line: _count(line, bar))
         if options.csv:
-            _write(options.csv, csv_text(results.lines()))
+            write_table(options.csv, csv_text(results.lines()))
         if options.coco:
-            _write(options.coco, coco_json(annotated(results.lines())))
+            write_table(options.coco, coco_json(annotated(results.lines())))
         before = f", {num_before} of them before" if num_before else ""
         failed = f"; {results.num_errors} could not be answered, see their lines" if results.num_errors else ""
         print(f"{len(items)} asked about{before}{failed}: {options.out}", file=sys.stderr)
@@ -79,7 +79,8 @@ def _count(line: Line, bar: tqdm[None]) -> None:
         bar.write(harmless(f"{line['file']}: {line['error']}"), file=sys.stderr)
 
 
-def _write(path: Path, text: str) -> None:
+def write_table(path: Path, text: str) -> None:
+    """Write a file whole, in a folder that is made where it is missing. Raises UserError where it cannot be written."""
     try:
         resolved(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)

@@ -59,7 +59,7 @@ class Measured:
         return Usage(self.peak_bytes, self.present_bytes, drawn)
 
 
-class _Asker:
+class Asker:
     """A thread that asks one question after the other: one for all engines, begun with the first, never at its end.
 
     It is a daemon, so that the interpreter does not wait for it; it runs nothing of torch, which would mind.
@@ -97,7 +97,7 @@ class _Asker:
                 future.set_exception(error)
 
 
-_ASKER = _Asker()
+_ASKER = Asker()
 
 
 class Gauge:

@@ -107,7 +107,7 @@ class ReferenceEngine(LocalEngine):
                 given = {name: value.to(self.model.device) for name, value in given.items() if value is not None}
                 torch.manual_seed(seed % NUM_SEEDS)
                 self.model.model.rope_deltas = None
-                criteria = [lambda ids, _scores: _all(ids, is_done=any(flag.is_set() for flag in flags))]
+                criteria = [lambda ids, _scores: for_each_row(ids, is_done=any(flag.is_set() for flag in flags))]
                 self.model.generate(**given, **keywords, streamer=streamer, stopping_criteria=criteria)
         except Exception as error:
             outbox.put(error)
@@ -133,7 +133,7 @@ def _next(outbox: SimpleQueue[int | Exception | None], stop: Flag) -> int | Exce
     return None
 
 
-def _all(ids: torch.Tensor, *, is_done: bool) -> torch.Tensor:
+def for_each_row(ids: torch.Tensor, *, is_done: bool) -> torch.Tensor:
     """Whether each row of ids is done, where the ids are."""
     return torch.full((len(ids),), is_done, device=ids.device)
 

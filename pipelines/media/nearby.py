@@ -30,11 +30,12 @@ def at_keyframes(chosen: Sequence[int], timeline: Timeline) -> list[int]:
     num_exact = sum(_distances(chosen, keys))
     if not keys or num_exact <= MAX_EXACT_FRAMES:
         return list(chosen)
-    moved = list(_moved(chosen, keys, stamps))
+    moved = list(moved_to_keys(chosen, keys, stamps))
     return moved if 2 * sum(_distances(moved, keys)) <= num_exact else list(chosen)
 
 
-def _moved(chosen: Sequence[int], keys: Sequence[int], stamps: Sequence[int]) -> Iterator[int]:
+def moved_to_keys(chosen: Sequence[int], keys: Sequence[int], stamps: Sequence[int]) -> Iterator[int]:
+    """The chosen frames, each moved to the keyframe nearest in time where that is nearer than `MAX_SHIFT`."""
     gaps = [stamps[after] - stamps[before] for before, after in pairwise(chosen)] or [0]
     # a frame at an end may move outwards as far as inwards
     for number, before, after in zip(chosen, [gaps[0], *gaps], [*gaps, gaps[-1]], strict=False):

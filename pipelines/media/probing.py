@@ -57,14 +57,14 @@ def probe_clip(path: Path, demuxer: str, should_stop: Callable[[], bool]) -> Pro
 def _axes(image: Image.Image, path: Path) -> Axes | None:
     try:
         # what Pillow makes of it for PNG decodes the picture to look behind it
-        if image.format == "PNG" and "exif" not in image.info and (late := _late_exif(path)):
+        if image.format == "PNG" and "exif" not in image.info and (late := late_exif(path)):
             image.info["exif"] = b"Exif\0\0" + late
         return AXES.get(Image.Image.getexif(image).get(ORIENTATION, 1))
     except Exception:
         return None
 
 
-def _late_exif(path: Path) -> bytes:
+def late_exif(path: Path) -> bytes:
     """The eXIf chunk of a PNG, which may lie behind the pixels: found by the lengths of the chunks before it."""
     with path.open("rb") as file:
         file.seek(PNG_SIGNATURE_BYTES)

@@ -74,7 +74,7 @@ def read_timeline(open_clip: Opener, name: str) -> Timeline:
     frames, and takes a constant rate. Raises UserError for more than `MAX_CLIP_FRAMES`, and whatever `open_clip`
     raises.
     """
-    for read in (_from_index, _from_delays, _from_packets):
+    for read in (from_index, from_delays, from_packets):
         with open_clip() as source:
             timeline = read(source, name)
         if timeline is not None:
@@ -85,7 +85,7 @@ def read_timeline(open_clip: Opener, name: str) -> Timeline:
     return Timeline(range(total), (), 1 / rate, float(1 / rate), counted=True)
 
 
-def _from_index(source: Source, name: str) -> Timeline | None:
+def from_index(source: Source, name: str) -> Timeline | None:
     """The times by the index of an MP4, which saves reading the whole file; None where it does not tell them.
 
     The index tells when frames are decoded. That is when they are shown, unless they are reordered; then, and where
@@ -111,7 +111,7 @@ def _from_index(source: Source, name: str) -> Timeline | None:
     return Timeline(stamps, keys, unit_s, last_s, lead_s=_lead_s(source, stamps[0] * unit_s))
 
 
-def _from_delays(source: Source, name: str) -> Timeline | None:
+def from_delays(source: Source, name: str) -> Timeline | None:
     """The times of a GIF as browsers show it: a frame that is to stay for a hundredth of a second stays for a tenth."""
     if source.container.format.name != "gif":
         return None
@@ -125,7 +125,8 @@ def _from_delays(source: Source, name: str) -> Timeline | None:
     return Timeline(begins, (), Fraction(1, 100), stays[-1] / 100 if stays else 0.0, counted=True)
 
 
-def _from_packets(source: Source, name: str) -> Timeline | None:
+def from_packets(source: Source, name: str) -> Timeline | None:
+    """The times by the packets; None where they do not tell them."""
     # AVI has no time of showing, only one of decoding; sorted, both are the same moments.
     is_avi = source.container.format.name == "avi"
     stamps: list[int] = []

@@ -97,7 +97,7 @@ def burn(
         for count, lasting in enumerate(_lasting(frames), 1):
             if count == 1:
                 stream.height, stream.width = lasting.rgb.shape[:2]
-            drawn = _drawn(lasting.rgb, [mark for mark in marks if lasting.has(mark)], lasting.told(events))
+            drawn = captioned(lasting.rgb, [mark for mark in marks if lasting.has(mark)], lasting.told(events))
             picture = av.VideoFrame.from_ndarray(drawn, format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
             picture.pts, picture.time_base = round(lasting.start_s * TICKS_A_SECOND), Fraction(1, TICKS_A_SECOND)
@@ -155,7 +155,8 @@ def _fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(rgb).resize(even, Image.Resampling.BOX))
 
 
-def _drawn(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArray[np.uint8]:
+def captioned(rgb: NDArray[np.uint8], marks: Sequence[Mark], caption: str) -> NDArray[np.uint8]:
+    """A frame with marks on it, and a caption at its lower edge."""
     if not (marks or caption):
         return np.ascontiguousarray(rgb)
     picture = burnt(rgb, marks)
