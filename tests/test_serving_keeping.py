@@ -100,7 +100,7 @@ def test_conversations_that_are_not_listed_are_told(
     """The oldest of many vanished from the list without a word."""
     for place in range(5):
         archive.save(str(place), [Round(Draft(f"Question {place} of five"), Reply("Yes."))])
-    monkeypatch.setattr("pipelines.archive.store.MAX_LISTED", 3)
+    monkeypatch.setattr("pipelines.archive.table.MAX_LISTED", 3)
     assert "2 more: search for them." in keeping.listed("", "")
     assert " more:" not in keeping.listed("five 3", "")
 

@@ -3,7 +3,8 @@
 from pipelines.archive.kept import Kept, Listed, draw_id
 from pipelines.archive.opening import RenewedError
 from pipelines.archive.portable import export, import_file
-from pipelines.archive.store import Archive, ChangedError, data_folder
+from pipelines.archive.store import Archive, data_folder
+from pipelines.archive.table import ChangedError
 
 __all__ = [
     "Archive",

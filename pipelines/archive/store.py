@@ -7,7 +7,6 @@ cannot be had; `notice` tells what became of one that was not as it should be, s
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 import time
@@ -18,8 +17,9 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
+from pipelines.archive import table
 from pipelines.archive.files import Media
-from pipelines.archive.kept import CONTENT, Kept, KeptRound, Listed, draw_id, plain, title_of
+from pipelines.archive.kept import Kept, KeptRound, Listed, draw_id, title_of
 from pipelines.archive.opening import FAILED, NOT_REACHED, Database, RenewedError
 from pipelines.conversation import CutOff, Round
 from pipelines.disk import expanded
@@ -28,17 +28,9 @@ from pipelines.types import UserError
 LOGGER = logging.getLogger(__name__)
 DATABASE = "conversations.sqlite3"
 BUSY_TIMEOUT_S = 3.0
-MAX_LISTED = 200
-MAX_WORDS, MAX_SEARCH_CHARACTERS = 20, 200
-"""Of a search: SQLite takes no more than some."""
-UNREADABLE = "This conversation cannot be read: it is damaged, or a newer Glassbox kept it."
 NO_HOME = "Conversations lie in your home folder, and you have none: give --data FOLDER, or --data none."
 PUBLIC = "A public page keeps no conversations: leave out --data, or give --data none."
 DELETED = "This conversation was deleted: what is asked in it now is not kept."
-
-
-class ChangedError(Exception):
-    """A conversation is not as whoever saves it knows it: another page or program has kept or taken back more."""
 
 
 def data_folder(chosen: str | None, *, is_private: bool, is_public: bool) -> Path | None:
@@ -139,10 +131,10 @@ class Archive:
             with self._database.writing() as connection:
                 if id in self._deleted:
                     raise UserError(DELETED)
-                _refuse_changed(connection, id, known_s)
+                table.refuse_changed(connection, id, known_s)
                 restore()
-                title = _own_title(connection, id) or self._titles.get(id, kept.title)
-                return self._write(connection, id, replace(kept, title=title))
+                title = table.own_title(connection, id) or self._titles.get(id, kept.title)
+                return table.write(connection, id, replace(kept, title=title), self._now_s())
         except OSError as error:
             LOGGER.exception(FAILED)
             raise UserError(NOT_REACHED) from error
@@ -160,32 +152,25 @@ class Archive:
         """A name for what goes on from a conversation on its own, called as a person called that. Raises UserError."""
         own = draw_id()
         with self._database.connected() as connection:
-            title = _own_title(connection, id)
+            title = table.own_title(connection, id)
         if title:
             self._titles[own] = title
         return own
 
     def listed(self, search: str = "") -> list[Listed]:
         """The newest conversations that hold every word of `search`, the newest first."""
-        where, values = _matching(search)
         with self._database.connected() as connection:
-            rows = connection.execute(
-                f"SELECT id, title, updated_s, num_rounds FROM conversation WHERE {where}"
-                " ORDER BY updated_s DESC LIMIT ?",
-                (*values, MAX_LISTED),
-            )
-            return [Listed(*row) for row in rows]
+            return table.listed(connection, search)
 
     def count(self, search: str = "") -> int:
         """How many conversations hold every word of `search`."""
-        where, values = _matching(search)
         with self._database.connected() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM conversation WHERE {where}", values).fetchone()[0])
+            return table.count(connection, search)
 
     def find(self, id: str) -> Kept | None:
         """A conversation by its id; None where there is none. Raises UserError where it cannot be read."""
         with self._database.connected() as connection:
-            return _found(connection, id)
+            return table.find(connection, id)
 
     def rounds(self, kept: Kept, uploads: Path) -> list[Round]:
         """The rounds of a conversation with its files put where uploads lie; a file that is gone is left out."""
@@ -200,15 +185,15 @@ class Archive:
         if not title.strip():
             return
         with self._database.writing() as connection:
-            kept = _found(connection, id)
+            kept = table.find(connection, id)
             if kept is not None:
-                self._write(connection, id, replace(kept, title=title_of(title)), is_touched=False)
+                table.write(connection, id, replace(kept, title=title_of(title)), self._now_s(), is_touched=False)
 
     def delete(self, id: str) -> None:
         """Delete a conversation for good, and those of its files that no other one has."""
         try:
             with self._database.writing() as connection:
-                contents = _removed(connection, id)
+                contents = table.remove(connection, id)
                 self._deleted.add(id)  # an answer to it may be on its way here
         except UserError:
             self._deleted.discard(id)
@@ -223,10 +208,10 @@ class Archive:
     def _take_back(self, id: str, known_s: float | None) -> None:
         """Keep nothing of a conversation any more, but for now what a person called it: it may go on."""
         with self._database.writing() as connection:
-            _refuse_changed(connection, id, known_s)
-            if title := _own_title(connection, id):
+            table.refuse_changed(connection, id, known_s)
+            if title := table.own_title(connection, id):
                 self._titles[id] = title
-            contents = _removed(connection, id)
+            contents = table.remove(connection, id)
         self._drop(contents)
 
     def _drop(self, contents: set[str]) -> None:
@@ -236,9 +221,7 @@ class Archive:
         try:
             with self._database.writing() as connection:  # so that nobody takes one up again meanwhile
                 for content in contents:
-                    if not connection.execute(
-                        "SELECT 1 FROM conversation WHERE instr(body, ?) LIMIT 1", (content,)
-                    ).fetchone():
+                    if not table.has_file(connection, content):
                         self._media.delete(content)
         except (OSError, UserError):
             LOGGER.exception("files of a conversation that was deleted are still there")
@@ -249,58 +232,3 @@ class Archive:
             kept = self.find(id)
             return kept.rounds if kept else ()
         return ()
-
-    def _write(self, connection: sqlite3.Connection, id: str, kept: Kept, *, is_touched: bool = True) -> float:
-        """Write a conversation, and return when it was kept."""
-        said = (text for past in kept.rounds for text in (past.question, past.reply.answer))
-        words = "\n".join([kept.title, *said]).lower()
-        body = json.dumps(kept.as_json(), ensure_ascii=False)
-        newer = ", updated_s = excluded.updated_s" if is_touched else ""
-        (updated_s,) = connection.execute(
-            # the clock may have been set back meanwhile, and the list shows the newest first
-            "INSERT INTO conversation VALUES "
-            "(?, ?, max(?, (SELECT coalesce(max(updated_s), 0) + 1e-3 FROM conversation)), ?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET title = excluded.title, num_rounds = excluded.num_rounds, "
-            f"words = excluded.words, body = excluded.body{newer} RETURNING updated_s",
-            (id, plain(kept.title), self._now_s(), len(kept.rounds), plain(words), plain(body)),
-        ).fetchone()
-        return float(updated_s)
-
-
-def _found(connection: sqlite3.Connection, id: str) -> Kept | None:
-    row = connection.execute("SELECT title, body, updated_s FROM conversation WHERE id = ?", (id,)).fetchone()
-    try:
-        return replace(Kept.of_json({**json.loads(row[1]), "title": row[0]}), updated_s=row[2]) if row else None
-    except (ValueError, TypeError) as error:
-        LOGGER.exception("a kept conversation cannot be read")
-        raise UserError(UNREADABLE) from error
-
-
-def _own_title(connection: sqlite3.Connection, id: str) -> str:
-    """What a conversation is called that is not called by its first question; empty where it is, or cannot be read."""
-    with suppress(UserError):
-        kept = _found(connection, id)
-        if kept is not None and kept.title != title_of(kept.rounds[0].question if kept.rounds else ""):
-            return kept.title
-    return ""
-
-
-def _refuse_changed(connection: sqlite3.Connection, id: str, known_s: float | None) -> None:
-    row = connection.execute("SELECT updated_s FROM conversation WHERE id = ?", (id,)).fetchone()
-    if row and known_s is not None and row[0] != known_s:
-        raise ChangedError
-
-
-def _removed(connection: sqlite3.Connection, id: str) -> set[str]:
-    """Delete a conversation; the contents of its files, also where it could not be read."""
-    row = connection.execute("SELECT body FROM conversation WHERE id = ?", (id,)).fetchone()
-    connection.execute("DELETE FROM conversation WHERE id = ?", (id,))
-    return set(CONTENT.findall(row[0])) if row else set()
-
-
-def _matching(search: str) -> tuple[str, list[str]]:
-    """The condition that every word of `search` is there, and its values."""
-    words = plain(search)[:MAX_SEARCH_CHARACTERS].lower().split()[:MAX_WORDS]
-    where = " AND ".join(["words LIKE ? ESCAPE '\\'"] * len(words)) or "1"
-    escaped = (word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for word in words)
-    return where, [f"%{word}%" for word in escaped]
