@@ -124,7 +124,7 @@ def test_a_list_with_questions_of_its_own_and_all_that_can_be_written(tmp_path: 
     located = lines["shapes.png", RED_CIRCLES]
     assert [region["label"] for region in located["regions"]] == ["red circle", "red circle"]
     assert lines["newcomer.mp4", HOW_MANY]["media"][0]["times_s"][0] == 0
-    with table.open(encoding="utf-8", newline="") as file:
+    with table.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["answer"] for row in rows} == {line["answer"] for line in lines.values()}
     opened = COCO(str(annotations))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import resource
@@ -16,6 +17,7 @@ from pipelines.batch.lines import Results, failed
 from pipelines.batch.tables import csv_text
 from pipelines.commands.batch import write_table
 from pipelines.disk import write_whole
+from pipelines.spreadsheet import UTF_8_MARK
 from pipelines.types import Settings, UserError
 from tests.archive_values import full_disk
 from tests.batch_values import lines_of
@@ -120,9 +122,11 @@ def test_a_device_keeps_no_results() -> None:
         Results(Path("/dev/full"), Settings())
 
 
-def test_a_table_holds_nothing_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+def test_a_table_is_read_as_utf_8_and_holds_nothing_that_a_spreadsheet_would_run(tmp_path: Path) -> None:
+    """Without the mark at its beginning Excel showed "größe.png" as "grÃ¶ÃŸe.png"."""
     item = Item("=1+1.png", tmp_path, "@SUM(A1)")
     text = csv_text([failed(item, "-demo", Settings(), '=HYPERLINK("http://example.com")')])
-    [row] = list(csv.DictReader(text.splitlines()))
+    assert text.encode().startswith(codecs.BOM_UTF8)
+    [row] = list(csv.DictReader(text.removeprefix(UTF_8_MARK).splitlines()))
     assert [row[key] for key in ("file", "question", "model")] == ["'=1+1.png", "'@SUM(A1)", "'-demo"]
     assert row["error"].startswith("'=")

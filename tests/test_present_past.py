@@ -14,6 +14,7 @@ from pipelines.present.figures.history import MAX_RECORDS, History
 from pipelines.present.figures.history_file import as_csv_file, as_json_file
 from pipelines.present.figures.pair import NO_PAIR, difference, pair_html
 from pipelines.present.figures.past import EMPTY, MAX_SHOWN, history_html, labels, newest
+from pipelines.spreadsheet import UTF_8_MARK
 from pipelines.types import EngineInfo, Record, Span, Timing, TokenCounts, Usage
 from tests.present_values import HOSTILE, record
 from tests.test_present_waterfall import cells
@@ -144,7 +145,7 @@ def test_what_was_asked_is_text() -> None:
 def test_files_hold_the_same_values() -> None:
     records = [lasting(100, Span("think", 0, 60, num_tokens=3), question='Say "a, b"\nthere'), record()]
     from_json = json.loads(as_json_file(records))
-    from_csv = list(csv.DictReader(io.StringIO(as_csv_file(records))))
+    from_csv = list(csv.DictReader(io.StringIO(as_csv_file(records).removeprefix(UTF_8_MARK))))
     assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in from_json] == from_csv
     assert from_json[0]["think_ms"] == 60
     assert from_json[0]["think_tokens_per_s"] == 50

@@ -34,6 +34,7 @@ from pipelines.present.side_by_side import compared_html, drawn_html
 from pipelines.serving.comparing import STOPPED, Comparing
 from pipelines.serving.model import Model
 from pipelines.serving.rivals import Rivals
+from pipelines.spreadsheet import UTF_8_MARK
 from pipelines.types import Clip, Result, Settings, UserError
 from tests.dialect_server import Refusal, Stream, dialect_server, said
 from tests.media_makers import write_clip
@@ -407,10 +408,10 @@ def test_a_vote_is_kept_changed_and_taken_along(checkpoint: Checkpoint, tmp_path
     assert "A is better" in shown
     assert ">first 1</span>" in shown
     data = re.findall(r"text/csv;base64,([^\"]+)", shown)[0]
-    [line] = csv.DictReader(io.StringIO(base64.b64decode(data).decode()))
+    [line] = csv.DictReader(io.StringIO(base64.b64decode(data).decode("utf-8-sig")))
     assert line["first_answer"] == "'=SUM(A1)"
     assert (line["vote"], line["media"]) == ("first", "square.png")
-    assert as_csv([]) == "\r\n"
+    assert as_csv([]) == f"{UTF_8_MARK}\r\n"
 
 
 def test_a_vote_that_cannot_be_kept_is_told(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from typing import cast
@@ -11,7 +9,7 @@ from typing import cast
 from pipelines.batch.lines import Answer, Line
 from pipelines.present.coco import Annotated
 from pipelines.present.told import ToldBox, ToldPoint
-from pipelines.spreadsheet import as_cell
+from pipelines.spreadsheet import as_table
 from pipelines.types import Region
 
 COLUMNS = (
@@ -30,13 +28,8 @@ COLUMNS = (
 
 
 def csv_text(lines: Iterable[Line]) -> str:
-    """A row for each line; `regions` and `events` are JSON. Text that a spreadsheet could run begins with "'"."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for line in lines:
-        writer.writerow([as_cell(value) if isinstance(value, str) else value for value in _row(line)])
-    return text.getvalue()
+    """A row for each line; `regions` and `events` are JSON."""
+    return as_table(COLUMNS, map(_row, lines))
 
 
 def annotated(lines: Iterable[Line]) -> Iterator[Annotated]:

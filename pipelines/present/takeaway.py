@@ -5,8 +5,6 @@ Names of files come from what people uploaded: here they are cut down to letters
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.coco import coco_json
 from pipelines.present.moments import AtTimes
 from pipelines.present.overlay import Mark
-from pipelines.spreadsheet import as_cell
+from pipelines.spreadsheet import as_table
 from pipelines.types import ProbedClip, UserError
 
 if TYPE_CHECKING:
@@ -89,29 +87,29 @@ def marks_as_table(claimed: Claimed, folder: Path) -> list[Path]:
     if not (claimed.marks or claimed.grounding.events):
         raise UserError(NOTHING_MARKED)
     path = folder / "marks.csv"
-    path.write_text(table(claimed), encoding="utf-8-sig", newline="")
+    path.write_text(table(claimed), encoding="utf-8", newline="")
     return [path]
 
 
 def table(claimed: Claimed) -> str:
     """The text of the CSV: a line for each place, then one for each event."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    return as_table(COLUMNS, [*_places(claimed), *_events(claimed)])
+
+
+def _places(claimed: Claimed) -> Iterator[list[object]]:
     for mark in claimed.marks:
         medium, region = mark.region.media_index, mark.region
         is_known = medium < len(claimed.probes)
         name = claimed.probes[medium].name if is_known else ""
         size = (claimed.probes[medium].width, claimed.probes[medium].height) * 2 if is_known else ()
         pixels = [round(value * side / 1000, 1) for value, side in zip(region.corners, size, strict=False)]
-        time_s = "" if region.time_s is None else region.time_s
-        writer.writerow(
-            [mark.number, as_cell(mark.label), as_cell(name), medium + 1, time_s, "", *region.corners, *pixels]
-        )
+        yield [mark.number, mark.label, name, medium + 1, region.time_s, "", *region.corners, *pixels]
+
+
+def _events(claimed: Claimed) -> Iterator[list[object]]:
     for event in claimed.grounding.events:
         name = claimed.probes[event.media_index].name if event.media_index < len(claimed.probes) else ""
-        writer.writerow(["", as_cell(event.label), as_cell(name), event.media_index + 1, event.start_s, event.end_s])
-    return text.getvalue()
+        yield ["", event.label, name, event.media_index + 1, event.start_s, event.end_s]
 
 
 def file_stem(name: str) -> str:

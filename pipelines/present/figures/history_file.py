@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pipelines.present.figures.rates import STAGES, WORKING, cost, stage_rate, tokens_per_second
-from pipelines.spreadsheet import as_cell
+from pipelines.spreadsheet import as_table
 from pipelines.types import Record, Stage
 
 Value = str | float | int | None
@@ -75,10 +73,6 @@ def as_csv_file(records: Sequence[Record]) -> str:
 
 
 def as_csv(lines: Sequence[Mapping[str, Value]]) -> str:
-    """A line of names, then the lines, which have the same ones. Text that a spreadsheet would compute is marked."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(lines[0]) if lines else [])
-    writer.writeheader()
-    for line in lines:
-        writer.writerow({name: as_cell(value) if isinstance(value, str) else value for name, value in line.items()})
-    return file.getvalue()
+    """A line of names, then the lines, which have the same ones."""
+    columns = list(lines[0]) if lines else []
+    return as_table(columns, ([line[name] for name in columns] for line in lines))
