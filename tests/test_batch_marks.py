@@ -49,6 +49,16 @@ def test_points_are_keypoints() -> None:
     assert [image["file_name"] for image in made["images"]] == ["a.png", "b.png"]
 
 
+def test_a_picture_that_was_asked_about_twice_is_one_image() -> None:
+    """It was there once with its places and once without any, as one that shows nothing of what is looked for."""
+    regions = (Region("cup", box=(0, 0, 1000, 500)),)
+    made = coco(
+        [Annotated("a.png", 200, 100, ()), Annotated("b.png", 10, 10, ()), Annotated("a.png", 200, 100, regions)]
+    )
+    assert [(image["id"], image["file_name"]) for image in made["images"]] == [(1, "a.png"), (2, "b.png")]
+    assert [one["image_id"] for one in made["annotations"]] == [1]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 400), (64, 48), (2000, 1500)])
 def test_marks_of_every_place_fit_pictures_of_every_size(size: tuple[int, int]) -> None:
     rgb = np.zeros((size[1], size[0], 3), np.uint8)

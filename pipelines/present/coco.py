@@ -70,21 +70,21 @@ class Coco(TypedDict):
     categories: list[CocoCategory]
 
 
-def coco(images: Iterable[Annotated]) -> Coco:
-    """All images, also those without a place; ids count from 1 in their order."""
-    told: Coco = {"images": [], "annotations": [], "categories": []}
+def coco(annotated: Iterable[Annotated]) -> Coco:
+    """All images, also those without a place; ids count from 1 in their order. What has the same name is one image."""
+    images: dict[str, CocoImage] = {}
     categories: dict[str, CocoCategory] = {}
-    for image in images:
-        told["images"].append(_image(len(told["images"]) + 1, image))
-        for region in image.regions:
+    annotations: list[CocoAnnotation] = []
+    for one in annotated:
+        told = _image(len(images) + 1, one)
+        image = images.setdefault(told["file_name"], told)
+        for region in one.regions:
             name = " ".join(region.label.split()) or UNNAMED
             category = categories.setdefault(name, {"id": len(categories) + 1, "name": name})
             if region.point is not None:
                 category.update({"keypoints": ["point"], "skeleton": []})
-            number = len(told["annotations"]) + 1
-            told["annotations"].append(_annotation(number, len(told["images"]), category["id"], region, image))
-    told["categories"] = list(categories.values())
-    return told
+            annotations.append(_annotation(len(annotations) + 1, image["id"], category["id"], region, one))
+    return {"images": list(images.values()), "annotations": annotations, "categories": list(categories.values())}
 
 
 def coco_json(images: Iterable[Annotated]) -> str:
