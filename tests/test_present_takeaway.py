@@ -171,6 +171,17 @@ def test_coco_opens_again(photo: Path, folder: Path) -> None:
     assert [names[one["category_id"]] for one in told["annotations"]] == ["red corner", "=1+1"]
 
 
+def test_coco_tells_two_pictures_of_one_name_apart(photo: Path, tmp_path: Path, folder: Path) -> None:
+    """Both had the same `file_name`."""
+    (tmp_path / "other").mkdir()
+    Image.new("RGB", (50, 60)).save(tmp_path / "other" / photo.name)
+    claimed = last_claim("Picture 2:\n[[10, 20, 300, 400]]", photo, tmp_path / "other" / photo.name)
+    (path,) = marks_as_coco(claimed, folder)
+    told = json.loads(path.read_text(encoding="utf-8"))
+    assert [image["file_name"] for image in told["images"]] == [f"1/{photo.name}", f"2/{photo.name}"]
+    assert [one["image_id"] for one in told["annotations"]] == [2]
+
+
 def test_coco_keeps_to_its_schema(photo: Path, tmp_path: Path, folder: Path) -> None:
     """Of cocodataset.org, "Data format": its fields and their types, ids that are there once, and boxes in pictures."""
     clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)

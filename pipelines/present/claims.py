@@ -6,7 +6,7 @@ whole picture and of a clip the frames that marks lie on.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,13 +62,18 @@ class Claimed:
 
     @property
     def annotated(self) -> list[Annotated]:
-        """Its pictures with their places: of a clip, one for each time at which there is a place."""
+        """Its pictures with their places: of a clip, one for each time at which there is a place.
+
+        Files of one name are told apart by their number, as a folder.
+        """
         found: list[Annotated] = []
+        names = Counter(self.probes[medium].name for medium in self.shown)
         for medium in self.shown:
             item, regions = self.probes[medium], [mark.region for mark in self.marks_of(medium)]
             for time_s in self.times_of(medium) if isinstance(item, ProbedClip) else [None]:
                 here = tuple(one for one in regions if time_s is None or one.at_s == time_s)
-                found.append(Annotated(item.name, item.width, item.height, here, time_s))
+                file = item.name if names[item.name] == 1 else f"{medium + 1}/{item.name}"
+                found.append(Annotated(file, item.width, item.height, here, time_s))
         return found
 
 
