@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
 
 from pipelines.conversation import Draft, Reply, Round
 from pipelines.present import album, takeaway
@@ -38,8 +39,8 @@ BOX = '[{"bbox_2d": [100, 200, 300, 600], "label": "red corner"}, {"point_2d": [
 FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "images": {"id": int, "file_name": str, "width": int, "height": int, "time_s": (int, float)},
     "annotations": {
-        "id": int, "image_id": int, "category_id": int, "bbox": list, "area": (int, float), "iscrowd": int,
-        "keypoints": list, "num_keypoints": int,
+        "id": int, "image_id": int, "category_id": int, "bbox": list, "segmentation": list, "area": (int, float),
+        "iscrowd": int, "keypoints": list, "num_keypoints": int,
     },
     "categories": {"id": int, "name": str, "keypoints": list, "skeleton": list},
 }  # fmt: skip
@@ -169,6 +170,17 @@ def test_coco_opens_again(photo: Path, folder: Path) -> None:
     assert [one["bbox"] for one in told["annotations"]] == [[40, 60, 80, 120], [200, 150, 0, 0]]
     names = {one["id"]: one["name"] for one in told["categories"]}
     assert [names[one["category_id"]] for one in told["annotations"]] == ["red corner", "=1+1"]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_tools_of_coco_know_where_a_place_lies(photo: Path, folder: Path) -> None:
+    """They draw an annotation and make a mask of it by its outline, and there was none."""
+    (path,) = marks_as_coco(last_claim(BOX, photo), folder)
+    opened = COCO(str(path))
+    box, point = (opened.annToMask(one) for one in opened.loadAnns(opened.getAnnIds()))
+    rows, columns = box.nonzero()
+    assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (40, 60, 120, 180)
+    assert point.sum() == 0
 
 
 def test_coco_tells_two_pictures_of_one_name_apart(photo: Path, tmp_path: Path, folder: Path) -> None:
