@@ -28,6 +28,13 @@ def test_a_label_that_no_font_can_write_leaves_its_number() -> None:
     assert tagged(IN_NO_FONT) != tagged("circle")
 
 
+def test_a_label_that_is_cut_off_says_so() -> None:
+    """It looked as one that ends there, and in a narrow picture its letters ran out of it."""
+    assert tagged("x" * 22) != tagged("x" * 30)
+    narrow = burnt(GREY[:, :60], [Mark(1, Region("blue square", box=(0.0, 300.0, 900.0, 900.0)))])
+    assert narrow.crop((57, 60, 60, 71)).getcolors() == [(33, (128, 128, 128))]
+
+
 def test_a_font_of_the_machine_writes_what_pillows_own_cannot() -> None:
     font = font_for("Круг", 20)
     if font is None:

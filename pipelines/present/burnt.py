@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from pipelines.present.fonts import font_for, own_font
-from pipelines.present.overlay import MAX_TAG_CHARACTERS, Mark
+from pipelines.present.fonts import fitted, font_for, own_font
+from pipelines.present.overlay import Mark, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +46,11 @@ def _shape(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], line_px
 def _tag(draw: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], letter_px: int) -> None:
     """The number and the label of a mark; the number alone where no font has the letters of the label."""
     colour, ink = mark.colours
-    text = f"{mark.number} {mark.label[:MAX_TAG_CHARACTERS]}"
+    text = f"{mark.number} {shortened(mark.label)}"
     font = font_for(text, letter_px)
     if font is None:
         text, font = str(mark.number), own_font(letter_px)
+    text = fitted(text, font, size[0] - letter_px)
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     pad = max(2, round((bottom - top) / 5))
     width, height = right - left + 2 * pad, bottom - top + 2 * pad

@@ -143,7 +143,7 @@ def _shape_svg(mark: Mark) -> str:
 
 
 def _name_svg(mark: Mark, has_label: bool) -> str:
-    text = f"{mark.name} {_short(mark.label)}" if has_label else mark.name
+    text = f"{mark.name} {shortened(mark.label)}" if has_label else mark.name
     return (
         f'<g class="gb-mark gb-name" data-marks="{mark.number}"><title>{escape(mark.label)}</title>'
         f"{_tag_svg(mark, text)}</g>"
@@ -184,7 +184,8 @@ def _tag_svg(mark: Mark, text: str) -> str:
     )
 
 
-def _short(label: str) -> str:
+def shortened(label: str) -> str:
+    """As much of a label as there is room for in a tag."""
     if len(label) <= MAX_TAG_CHARACTERS and _width_px(label) <= MAX_TAG_PX:
         return label
     short = label[: MAX_TAG_CHARACTERS - 1]
