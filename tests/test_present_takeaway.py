@@ -100,6 +100,16 @@ def test_marks_lie_on_the_upright_picture(
         assert (rgb[y1 + 30 : y2 - 10, x1 + 10 : x2 - 10] == 0).all()
 
 
+def test_of_a_small_picture_the_marked_copy_is_larger(tmp_path: Path, folder: Path) -> None:
+    """The letters covered the mark."""
+    Image.new("RGB", (40, 30), "white").save(tmp_path / "icon.png")
+    answer = '[{"bbox_2d": [100, 400, 300, 800], "label": "black box"}]'
+    (path,) = marked_pictures(last_claim(answer, tmp_path / "icon.png"), folder)
+    rgb = pixels(path)
+    assert rgb.shape == (150, 200, 3)
+    assert (rgb[64:116, 24:56] == 255).all()
+
+
 def test_frames_of_a_clip_are_marked_at_their_times(tmp_path: Path, folder: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=40, rate=10)
     answer = '[{"time": 1, "bbox_2d": [1, 2, 300, 400], "label": "a"}, {"time": 2.55, "point_2d": [5, 5]}]'

@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from pipelines.batch.items import Item
 from pipelines.disk import try_folder
-from pipelines.present.burnt import burnt
+from pipelines.present.burnt import marked_copy
 from pipelines.present.frames import marks_by_frame
 from pipelines.present.overlay import numbered
 from pipelines.types import Clip, Region, Result, UserError
@@ -29,10 +29,10 @@ def drawn(item: Item, result: Result, folder: Path) -> dict[Path, Image]:
     medium = result.media[0]
     marks = numbered(_here(result))
     if not isinstance(medium, Clip):
-        pictures = {".png": burnt(medium.rgb, marks)} if marks else {}
+        pictures = {".png": marked_copy(medium.rgb, marks)} if marks else {}
     else:
         pictures = {
-            f".{medium.times_s[frame]:.3f}s.png": burnt(medium.rgb[frame], of_frame)
+            f".{medium.times_s[frame]:.3f}s.png": marked_copy(medium.rgb[frame], of_frame)
             for frame, of_frame in marks_by_frame(medium, marks).items()
         }
     return {folder / f"{item.copy_name}{ending}": picture for ending, picture in pictures.items()}

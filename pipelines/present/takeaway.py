@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from pipelines.media import open_once
-from pipelines.present.burnt import burnt
+from pipelines.present.burnt import marked_copy
 from pipelines.present.claims import Claimed, marked_frames
 from pipelines.present.coco import coco_json
 from pipelines.present.moments import AtTimes
@@ -37,13 +37,14 @@ NOTHING_MARKED = "The answer marks nothing that could be taken along: ask for pl
 def marked_pictures(claimed: Claimed, folder: Path, should_stop: Callable[[], bool] | None = None) -> list[Path]:
     """Write every picture, and every frame of a clip, that has marks: full size, with these on it, as PNG.
 
-    One is held at a time. Raises UserError where there is none, and Cancelled when `should_stop` says so.
+    Small ones are enlarged. One is held at a time. Raises UserError where there is none, and Cancelled when
+    `should_stop` says so.
     """
     written: list[Path] = []
     for medium in claimed.shown:
         for rgb, marks, moment in _pictures(claimed, medium, should_stop) if claimed.marks_of(medium) else ():
             path = folder / f"{file_stem(claimed.probes[medium].name)}-{medium + 1}{moment}-marked.png"
-            burnt(rgb, marks).save(path)
+            marked_copy(rgb, marks).save(path)
             written.append(path)
     if not written:
         raise UserError(NOTHING_MARKED)
