@@ -129,7 +129,7 @@ class _Object:
             values = json.loads((folder / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f'"{folder.name}" is not a whole checkpoint: {file} is missing.') from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f'"{folder.name}" cannot be read: {file} is damaged; download it again.') from error
         return cls(file, values if isinstance(values, dict) else {})
 

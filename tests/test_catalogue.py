@@ -179,6 +179,7 @@ def test_a_mixture_fits_as_it_is_or_not_at_all() -> None:
     [
         pytest.param(None, "its config.json is missing or damaged", id="no config"),
         pytest.param("{", "its config.json is missing or damaged", id="damaged"),
+        pytest.param("[" * 200_000, "its config.json is missing or damaged", id="nested"),
         pytest.param('{"model_type": "llama"}', "This is no Qwen3.5", id="another model"),
         pytest.param('{"model_type": "qwen3_5"}', "no usable text_config", id="no text"),
         pytest.param(

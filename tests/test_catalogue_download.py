@@ -277,6 +277,8 @@ def test_an_index_of_another_form_names_no_whole_model(names: object, tmp_path: 
     assert is_whole(tmp_path)
     (tmp_path / INDEX).write_text(json.dumps(names))
     assert not is_whole(tmp_path)
+    (tmp_path / INDEX).write_text("[" * 200_000)
+    assert not is_whole(tmp_path)
 
 
 def test_a_cache_that_cannot_be_read_whole_ends_in_no_traceback(tmp_path: Path) -> None:

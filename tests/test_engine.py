@@ -147,6 +147,7 @@ def test_damaged_weights_are_one_sentence_and_never_random(damage: Callable[[Pat
     [
         pytest.param("config.json", None, "not a whole checkpoint: config.json is missing", id="no config"),
         pytest.param("config.json", "{", "config.json is damaged", id="damaged config"),
+        pytest.param("config.json", "[" * 200_000, "config.json is damaged", id="nested config"),
         pytest.param("config.json", '{"model_type": "bert"}', "not a Qwen3.5 checkpoint", id="another model"),
         pytest.param("tokenizer.json", "{}", "tokenizer.json is damaged", id="damaged tokenizer"),
         pytest.param("tokenizer.json", None, "tokenizer.json is missing", id="no tokenizer"),

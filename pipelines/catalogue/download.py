@@ -99,7 +99,7 @@ def is_whole(folder: Path) -> bool:
         weights = set(index["weight_map"].values())
     except FileNotFoundError:
         weights = {"model.safetensors"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or of another form
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):  # none, or of another form
         return False
     names = {"config.json", "tokenizer.json", *weights}
     return all(isinstance(name, str) and (folder / name).is_file() for name in names)

@@ -77,6 +77,6 @@ def model_in(folder: Path, name: str) -> KnownModel:
     """The model of a checkpoint folder, by its own config. Raises UserError where that cannot be read."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'"{name}" is no checkpoint: its config.json is missing or damaged.') from error
     return KnownModel(name, "", shape_of(config if isinstance(config, dict) else {}))
