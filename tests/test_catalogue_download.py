@@ -258,6 +258,26 @@ def test_what_answers_in_the_place_of_the_hub_is_told_and_reaches_no_file(
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("told", "listed"),
+    [
+        pytest.param({"sha": None}, None, id="no commit"),
+        pytest.param({"sha": ""}, None, id="a commit without a name"),
+        pytest.param({}, [{"path": "config.json"}], id="a second list of another form"),
+    ],
+)
+def test_a_hub_that_tells_of_no_commit_or_a_false_list_is_told(
+    told: dict[str, object], listed: object, tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's library asks on its own too, and what it was told wrongly was its AssertionError or KeyError."""
+    hub.told = lambda whole: {**whole, **told}
+    if listed is not None:
+        monkeypatch.setattr(hub, "listing", lambda: listed)
+    refused = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith("What answers for the hub is none, and")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_hub_that_is_busy_is_asked_again(status: int, tmp_path: Path, hub: HubServer) -> None:
     hub.refusals = [(status, "Busy")]

@@ -58,7 +58,8 @@ Follow = Callable[[Fetched], None]
 class _Found:
     """What the hub has of a model: the commit, and bytes and SHA-256 (of large files) of each file by its name.
 
-    Whoever answers in the place of the hub could name a file elsewhere on this machine: raises ValueError for that.
+    Whoever answers in the place of the hub could name a file elsewhere on this machine, or files of no commit: raises
+    ValueError for that.
     """
 
     commit: str | None = None
@@ -67,6 +68,8 @@ class _Found:
     def __post_init__(self) -> None:
         paths = [PurePath(name) for name in (self.commit or "", *self.files)]
         hashes = [sha256 for _, sha256 in self.files.values() if sha256 is not None]
+        if self.files and not self.commit:
+            raise ValueError("the hub names no commit")
         if any(path.anchor or ".." in path.parts for path in paths) or not all(map(SHA256.fullmatch, hashes)):
             raise ValueError("the hub names what cannot be a file of a model")
 
@@ -154,7 +157,7 @@ def _brought(model: HubModel, follow: Follow | None, stop: Flag | None) -> tuple
 
 @contextmanager
 def _telling_of_hub(model: HubModel) -> Iterator[None]:
-    """What the hub refuses, and a connection that fails, as a sentence."""
+    """What the hub refuses, a connection that fails, and what is no hub, as a sentence."""
     from httpx2 import HTTPError
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -187,6 +190,8 @@ def _telling_of_hub(model: HubModel) -> Iterator[None]:
             f'"{model.hub_id}" is not on this machine and could not be downloaded: check the connection and the '
             "free disk space, or use --model demo."
         ) from error
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:  # its library checks little
+        raise UserError(NO_HUB.format(name=model.hub_id)) from error
 
 
 def _fetch_large(model: HubModel, found: _Found, follow: Follow, stop: Flag) -> None:
@@ -242,7 +247,7 @@ def pull(model: HubModel, tell: Callable[[str], None], follow: Follow | None = N
 
 
 def _files(model: HubModel) -> _Found:
-    """What is taken of a model; nothing where the hub is not to be reached. Raises UserError where it is none."""
+    """What is taken of a model; nothing where the hub is not to be reached. Raises whatever what is no hub leads to."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -254,8 +259,6 @@ def _files(model: HubModel) -> _Found:
         return _Found(info.sha, files)
     except (HfHubHTTPError, HTTPError, HFValidationError, OfflineModeIsEnabled, OSError):
         return _Found()  # the download tells why
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(NO_HUB.format(name=model.hub_id)) from error
 
 
 def _check_disk(num_bytes: int) -> None:
