@@ -98,6 +98,10 @@ class HubServer:
                     self._json({}, error, status)
                     return
                 start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+                if asked and start >= len(data):
+                    server.ranges.append(asked)
+                    self._json({}, "NoSuchRange", 416)
+                    return
                 sent = data[start:]
                 self.send_response(206 if asked else 200)
                 self.send_header("x-repo-commit", server.commit if revision == "main" else revision)

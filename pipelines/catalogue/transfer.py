@@ -23,6 +23,8 @@ MAX_TRIES = 4
 """In a row that brought nothing."""
 REFUSED = (401, 403, 404)
 """Statuses that asking again changes nothing of."""
+NO_MORE = 416
+"""The status of a server that has nothing of a file from there on."""
 WAIT_S = 0.5
 SILENCE_S = 30.0
 FOR_ALL = 0o664
@@ -64,8 +66,7 @@ def fetch(file: RemoteFile, place: Path, tell: Callable[[int], None], stop: Flag
 
 def _grow(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> None:
     num_tries, before = 0, _size(part)
-    while before < file.size:
-        _take(file, part, tell, stop)
+    while before < file.size and _take(file, part, tell, stop):
         num_tries, before = num_tries + 1 if _size(part) == before else 0, _size(part)
         if num_tries >= MAX_TRIES:
             raise UserError(
@@ -99,8 +100,8 @@ def _alone(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag
         lock.release()
 
 
-def _take(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> None:
-    """Take what comes, up to the end of the file or of the connection, whatever ends that."""
+def _take(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag) -> bool:
+    """Take what comes, up to the end of the file or of the connection, whatever ends that; whether more may come."""
     from httpx2 import RequestError
     from huggingface_hub import get_session
     from huggingface_hub.utils._http import hf_raise_for_status
@@ -114,7 +115,7 @@ def _take(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag)
         if reply.status_code in REFUSED:
             hf_raise_for_status(reply)
         if reply.status_code not in (200, 206):
-            return
+            return reply.status_code != NO_MORE
         with part.open("ab" if reply.status_code == 206 else "wb") as out:
             for chunk in reply.iter_raw():
                 out.write(chunk)
@@ -122,7 +123,8 @@ def _take(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag)
                 if stop.is_set():
                     raise Stopped
                 if out.tell() > file.size:  # it is not what it should be, and may have no end
-                    return
+                    return False
+    return True
 
 
 @contextmanager
