@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,14 +20,12 @@ from pipelines.media.footage import Footage, Frame
 from pipelines.media.guarded import footage_guarded, open_guarded, probe_guarded
 from pipelines.media.hand import Hand
 from pipelines.media.opening import probe
-from pipelines.media.pool import KEPT_ENVIRONMENT, ONE_THREAD, Pool
+from pipelines.media.pool import Pool
 from pipelines.media.wire import Region, new_region_fd, send
 from pipelines.types import Clip, Media, Picture, UserError
 from tests.hostile.clips import endless_stts
 from tests.media_makers import At, number_in, write_clip
-
-ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 30.0
+from tests.media_workers import number_of, wait_for_end
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +40,6 @@ def pool() -> Iterator[Pool]:
 def photo(tmp_path: Path) -> Path:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)).save(tmp_path / "photo.jpg")
     return tmp_path / "photo.jpg"
-
-
-def number_of(pool: Pool) -> int:
-    """The process that will read the next file."""
-    pool.warm()
-    (number,) = pool.numbers()
-    return number
 
 
 def spend(number: int) -> None:
@@ -212,57 +200,6 @@ def test_a_picture_may_be_decoded_without_a_word_for_longer(
     assert pool.numbers() == [number]
 
 
-def test_a_nursery_that_is_gone_is_started_anew(photo: Path) -> None:
-    pool = Pool(1)
-    try:
-        number = number_of(pool)
-        nursery = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(nursery, signal.SIGKILL)
-        wait_for_end(number)
-        assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
-    finally:
-        pool.close()
-
-
-def test_a_nursery_that_does_not_start_is_told(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where a package is missing: it was the error of a broken connection."""
-    pool = Pool(1)
-    try:
-        with monkeypatch.context() as broken:
-            broken.setattr("pipelines.media.pool._BOOT", "")
-            pool.warm()
-            with pytest.raises(UserError, match="does not start"):
-                open_guarded(photo, At(), pool=pool)
-        assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
-    finally:
-        pool.close()
-
-
-def test_nobody_waits_for_a_worker_after_stop(photo: Path) -> None:
-    pool = Pool(1)
-    try:
-        with pool.worker(lambda: False), pytest.raises(Cancelled):
-            open_guarded(photo, At(), should_stop=lambda: True, pool=pool)
-    finally:
-        pool.close()
-
-
-def test_clips_that_are_read_for_long_leave_a_worker_for_other_files(photo: Path, tmp_path: Path) -> None:
-    """Two exports took both workers for as long as they ran, and nobody could add a picture."""
-    pool, path, stop = Pool(2), write_clip(tmp_path / "clip.mp4"), threading.Event()
-    try:
-        with footage_guarded(path, lambda _times_s, _duration_s: [0], pool=pool):
-            assert isinstance(open_guarded(photo, At(), pool=pool), Picture)
-            stop.set()
-            with (
-                pytest.raises(Cancelled),
-                footage_guarded(path, lambda _times_s, _duration_s: [0], stop.is_set, pool),
-            ):
-                pass
-    finally:
-        pool.close()
-
-
 def test_what_look_refuses_leaves_no_worker_in_the_middle(pool: Pool, photo: Path, tmp_path: Path) -> None:
     class Refusing(At):
         def fit(self, rgb: np.ndarray, num_frames: int) -> np.ndarray:  # noqa: ARG002
@@ -308,74 +245,3 @@ def test_opencv_reads_what_the_others_do_not(name: str, codec: str, pool: Pool, 
     assert clip.indices == (0, 5, 10, 15)
     assert clip.times_s == pytest.approx([0.0, 0.2, 0.4, 0.6])
     assert [number_in(frame) for frame in clip.rgb] == [0, 5, 10, 15]
-
-
-TRIES = """
-import os, sys
-from pathlib import Path
-from pipelines.media.confinement import confine
-parent = os.getppid()
-confinement = confine()
-print(confinement.files, confinement.network)
-def grown():
-    held = bytearray(2 * 1024**3)
-def written():
-    Path("/tmp/glassbox-never").write_text("x")
-def environ():
-    return Path(f"/proc/{parent}/environ").read_bytes()
-def connected():
-    import _socket
-    _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-def executed():
-    os.posix_spawn("/bin/true", ["true"], {})
-def killed():
-    os.kill(parent, 0)
-for act in (grown, written, environ, connected, executed, killed):
-    try:
-        act()
-        print(act.__name__, "done")
-    except (MemoryError, OSError) as error:
-        print(act.__name__, type(error).__name__)
-print(sorted(os.environ))
-"""
-
-
-def test_a_worker_has_neither_the_environment_nor_the_network_nor_much_memory() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-c", TRIES], cwd=ROOT, capture_output=True, text=True, check=True, env={"TOKEN": "secret"}
-    ).stdout.splitlines()
-    is_shut = dict(zip(("environ", "killed"), [printed[0].split()[0] == "True"] * 2, strict=True))
-    assert printed[1:] == [
-        "grown MemoryError",
-        "written PermissionError" if is_shut["environ"] else "written OSError",
-        "environ PermissionError" if is_shut["environ"] else "environ done",
-        "connected PermissionError",
-        "executed PermissionError",
-        "killed PermissionError" if is_shut["killed"] else "killed done",
-        "['PATH']",
-    ]
-
-
-def test_a_worker_is_started_without_the_environment_of_the_server(pool: Pool) -> None:
-    number = number_of(pool)
-    entries = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
-    names = {entry.partition(b"=")[0].decode() for entry in entries if entry}
-    assert names <= {*KEPT_ENVIRONMENT, *ONE_THREAD}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-def test_where_memory_runs_out_a_worker_goes_before_the_server(pool: Pool) -> None:
-    """In a container of 900 MB a picture of 49 megapixels ended the server, which is the larger process."""
-    assert Path(f"/proc/{number_of(pool)}/oom_score_adj").read_text() == "1000\n"
-
-
-def wait_for_end(number: int) -> None:
-    """Wait until a process is gone."""
-    try:
-        process = os.pidfd_open(number)
-    except ProcessLookupError:
-        return
-    try:
-        assert select.select([process], [], [], PATIENCE_S)[0], f"process {number} is still there"
-    finally:
-        os.close(process)
