@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from tests.browser_steps import DESK, SLOW_MS, OpenPage
+from tests.browser_steps import DESK, PATIENCE_MS, SLOW_MS, OpenPage
 from tests.page_server import SCRIPTED, PageServer, serving
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             locale=language,
         )
         pages.append(page)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("request", note)
         page.on("domcontentloaded", lambda loaded: loads.update([loaded]))
         if not may_complain:  # a browser complains of a server that is gone
