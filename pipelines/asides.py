@@ -1,6 +1,6 @@
-"""What is done with an answer that was given: is a claim of it so, where did the model look as it wrote it, what next?
+"""What can be asked about an answer: is a claim in it true, where did the model look, how will the next prompt begin?
 
-All of it goes to the engine beside its replies, and changes nothing of the conversation.
+The engine does all of it beside its replies, and nothing of it changes the conversation.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def anticipate(request: Request, result: Result, engine: Engine) -> None:
 
 
 def check(item: Media, region: Region, engine: Engine, settings: Settings, stop: Flag) -> float | None:
-    """How likely the model holds it that a region shows what its label says, by that part of the medium alone: 0 to 1.
+    """How likely the model finds it that a region shows what its label says, by that part of the medium alone: 0 to 1.
 
     The probability of yes against no as the first word of the answer, behind a thought where the settings have the
     model think. None where the engine cannot tell, or `stop` was set. Raises UserError for a region that shows nothing.
@@ -156,7 +156,7 @@ def with_article(label: str) -> str:
 
 
 def grounded(part: Picture) -> Picture:
-    """The part in the middle of a plain ground of the colour of its edges; one larger than that ground as it is."""
+    """The part in the middle of a plain ground in the colour of its edges; a part larger than that stays as it is."""
     side = min(round(GROUND * max(part.height, part.width)), MAX_GROUND_PX)
     height, width = max(part.height, side), max(part.width, side)
     edges = np.concatenate([part.rgb[0], part.rgb[-1], part.rgb[:, 0], part.rgb[:, -1]])

@@ -1,4 +1,4 @@
-"""A small store of what was made before, bounded in bytes: the least recently used goes first."""
+"""A small cache, bounded in bytes: the least recently used goes first."""
 
 from __future__ import annotations
 

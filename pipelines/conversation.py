@@ -1,7 +1,7 @@
 """What a person and a model have said, as values that outlive the answer itself.
 
-A `Result` holds every frame that the model saw; a `Reply` is what is left of it when these are gone: enough to show the
-conversation again, and to go on with it.
+A `Result` holds every frame that the model saw. A `Reply` is what remains once the frames are gone: enough to show the
+conversation again, and to continue it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Draft:
         return (self.question, names) == (other.question, others)
 
     def joined(self, later: Draft) -> Draft:
-        """This and a later one in one: the text of that below, and its files behind."""
+        """This one and a later one as one: the later text below, the later files at the end."""
         if later == Draft(""):
             return self
         questions = filter(str.strip, (self.question, later.question))
@@ -105,7 +105,7 @@ class Reply:
         return tuple(max(seen.times_s, default=0.0) for seen in self.seen)
 
     def behind(self, part: Reply) -> Reply:
-        """The whole reply whose beginning is `part` and whose rest this is: the time and tokens of both thoughts."""
+        """The whole reply: first `part`, then this one, with the time and the tokens of both thoughts."""
         thought_s, num_tokens = part.thought_s + self.thought_s, part.num_thought_tokens + self.num_thought_tokens
         return replace(self, thought_s=thought_s, num_thought_tokens=num_tokens)
 
@@ -132,7 +132,7 @@ class Round:
 
     @property
     def turn(self) -> Turn:
-        """The exchange as the model is told it: without the reasoning."""
+        """The exchange as the model is shown it: without the reasoning."""
         return Turn(self.draft.question, self.draft.files, self.reply.answer, self.draft.about)
 
 

@@ -69,7 +69,7 @@ class ModelInputs:
 
     @classmethod
     def unread(cls, messages: Sequence[Message], media: Sequence[Frames], *, thinking: bool) -> ModelInputs:
-        """A conversation that nobody made token ids of yet."""
+        """A conversation that has not been turned into token ids yet."""
         none = torch.empty(1, 0, dtype=torch.int64)
         return cls(none, none, tuple(media), thinking_open=thinking, messages=tuple(messages))
 
@@ -85,7 +85,7 @@ class ModelInputs:
 
     @property
     def media_keys(self) -> tuple[str, ...]:
-        """What tells the media apart."""
+        """The keys by which the media are told apart."""
         return tuple(item.content for item in self.media)
 
     def followed_by(self, reply: Sequence[int]) -> ModelInputs:
@@ -101,7 +101,7 @@ class ModelInputs:
         )
 
     def shared_with(self, other: ModelInputs) -> ModelInputs:
-        """The prompt as far as another one goes alike; all media stand within that."""
+        """The beginning that the prompt shares with another one; it holds all the media."""
         length = min(self.num_tokens, other.num_tokens)
         differing = (self.input_ids[0, :length] != other.input_ids[0, :length]).nonzero()
         length = int(differing[0, 0]) if len(differing) else length
@@ -114,7 +114,7 @@ class ModelInputs:
         )
 
     def unseen(self, num_seen: int) -> Iterator[tuple[int, Frames]]:
-        """The media behind the first `num_seen` visual tokens, with their numbers."""
+        """The media after the first `num_seen` visual tokens, with their numbers."""
         reached = 0
         for number, frames in enumerate(self.media):
             if reached >= num_seen:

@@ -1,4 +1,4 @@
-"""Ctrl-C: the end of the process at once where nothing has to be put in order, elsewhere an exception."""
+"""Ctrl-C: it ends the process at once where nothing has to be cleaned up, and is an exception elsewhere."""
 
 from __future__ import annotations
 

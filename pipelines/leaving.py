@@ -1,6 +1,6 @@
-"""The end of a process without the interpreter's last collection.
+"""The end of a process without the interpreter's last garbage collection.
 
-That goes for two seconds through all that torch and transformers hold, while whoever gave the command waits.
+That spends two seconds on all that torch and transformers hold, while whoever gave the command waits.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pipelines.types import Clip, ContentPart, Look, Media, Message, Request, Re
 
 
 def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], engine: Engine) -> ModelInputs:
-    """The model's inputs of a request whose files are opened, behind what it looked at more closely so far."""
+    """The model's inputs for a request whose files are open, followed by what it has looked at more closely so far."""
     settings, vision = request.settings, engine.vision.limited(request.settings.max_pixels)
     messages, seen = [*messages_of(request, media), *tools.told(looks)], (*media, *tools.shown(looks))
     offer = tools.offered(media) if settings.look_closer else ()
@@ -22,7 +22,7 @@ def fused(request: Request, media: tuple[Media, ...], looks: Sequence[Look], eng
 
 
 def beginning_of_next(request: Request, result: Result, engine: Engine) -> ModelInputs:
-    """What the prompt of the next question begins with, whatever is asked: as far as two of them go alike.
+    """How the next prompt begins whatever is asked: the part that is the same for two different questions.
 
     The engine takes token ids, and the result holds all media of its request.
     """

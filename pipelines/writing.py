@@ -36,10 +36,10 @@ class _Unopened:
 
 
 class Writing:
-    """The reply to one request, up to its end and over the calls of tools on the way to it.
+    """The reply to one request, with all the calls of tools on the way to its end.
 
-    It goes on behind `resumed`, a reply to the same question that was cut off. `watch` is told of each token, and of
-    the first word of the answer.
+    It continues `resumed`, a reply to the same question that was cut off. `watch` is told of each token, and of the
+    first word of the answer.
     """
 
     def __init__(self, resumed: Result | None, watch: Stopwatch) -> None:
@@ -63,16 +63,16 @@ class Writing:
 
     @property
     def written(self) -> tools.Written:
-        """What stands there since the last call."""
+        """What was written since the last call."""
         return tools.Written(*("".join(self._text[channel]) for channel in ("reasoning", "answer", "tool_call")))
 
     @property
     def certainty(self) -> float | None:
-        """How likely the model held each token of its answer, 0 to 1, their geometric mean; None where nobody tells."""
+        """How likely the model found the tokens of its answer, as a geometric mean, 0 to 1; None where nobody tells."""
         return math.exp(self._logprob / self._num_likely) if self._num_likely else None
 
     def begin(self, thinking_open: bool) -> None:
-        """Be ready for a reply, behind the part of it that is there already."""
+        """Get ready for a reply, after the part of it that is already there."""
         self._splitter = ReplySplitter(thinking_open)
         for said in self.said:
             for delta in self._splitter.feed(said.token.text):
@@ -99,7 +99,7 @@ class Writing:
             self._unopened = _Unopened(at, self._counted["answer"], self._logprob, self._num_likely)
 
     def close(self, *, is_anew: bool) -> Iterator[Delta]:
-        """Be ready for what follows a thought that was ended: a reply of its own, where it `is_anew`."""
+        """Get ready for what follows a thought that was ended early: a reply that begins afresh if it `is_anew`."""
         return self._note(self._splitter.begin_anew()) if is_anew else iter(())
 
     def end(self) -> Iterator[Delta]:
@@ -113,7 +113,7 @@ class Writing:
         self._logprob, self._num_likely = 0.0, 0
 
     def settle(self, *, is_whole: bool, may_think: bool) -> None:
-        """Know the thought from the answer, where a server did not tell them apart.
+        """Tell the thought from the answer where the server did not.
 
         A reply that ended by itself and closed no thought `is_whole`: it is the answer where nobody told that it would
         think, or where it was told not to, whatever the server calls it. What stands before a `</think>` that nothing
@@ -132,7 +132,7 @@ class Writing:
             self._move(self._unopened)
 
     def _move(self, thought: _Unopened) -> None:
-        """Take the beginning of the answer for the thought that it is."""
+        """Move the beginning of the answer, which is a thought, to the thought."""
         answer = "".join(self._text["answer"])
         self._text["reasoning"], self._text["answer"] = [answer[: thought.length]], [answer[thought.length :].lstrip()]
         self._counted["reasoning"] += thought.num_tokens
@@ -161,7 +161,7 @@ class Writing:
         return TokenCounts(told.prompt or 0, 0, thought, reply - thought, told.cached or 0)
 
     def _weigh(self, step: Token | Piece, channel: Channel, num_tokens: int = 1) -> None:
-        """Take in how likely the model held what it answered."""
+        """Take in how likely the model found a token of its answer."""
         if step.logprob is not None and channel == "answer":
             self._logprob, self._num_likely = self._logprob + step.logprob, self._num_likely + num_tokens
 

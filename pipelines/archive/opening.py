@@ -1,8 +1,9 @@
 """The database of the conversations: how it is opened, and what becomes of one that is damaged or in use.
 
-One that is damaged, at the start or later, is renamed and a fresh one begun. One that another program holds at the
-start is left where it is, and a fresh one begun beside it, which the next start takes in again. Whoever changes which
-file is which holds a lock, as several servers may start at once; so does whoever uses one beside the main one.
+A database that is damaged, at the start or later, is renamed, and a fresh one is begun. One that another program holds
+at the start is left where it is, and a fresh one is begun beside it, which the next start merges into it. Whoever
+renames, begins or merges databases holds a lock, as several servers may start at once; so does whoever uses one beside
+the main one.
 """
 
 from __future__ import annotations

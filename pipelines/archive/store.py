@@ -1,8 +1,8 @@
-"""The archive: a folder with a SQLite database and the files of the conversations, told by their content.
+"""The archive: a folder with a SQLite database and the files of the conversations, named by their content.
 
 Nothing is ever deleted that a person did not delete or take back: a file goes when no conversation has it any more, and
-only while no other database lies in the folder, which may have it too. Every method raises UserError where the database
-cannot be had; `notice` tells what became of one that was not as it should be, see `opening`.
+only while no other database, which may have it too, lies in the folder. Every method raises UserError where the
+database cannot be opened; `notice` tells what became of one that was damaged or in use, see `opening`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How fast a model could be here, and what memory it takes, told before any of it is loaded.
 
-Of a token the bytes of the weights are what it costs, so the device's own rate of reading bounds it: see
+What a token costs is reading the weights, so the rate at which the device reads is the limit: see
 `pipelines.engine.roofline`. That rate is measured, in a fraction of a second; the rest is counted from the config.
 """
 

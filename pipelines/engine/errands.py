@@ -1,4 +1,4 @@
-"""Work beside the replies, which the engine's thread does a piece at a time, between two turns of the requests."""
+"""Work besides the replies, which the engine's thread does a piece at a time, between two turns of the requests."""
 
 from __future__ import annotations
 

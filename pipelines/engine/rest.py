@@ -1,7 +1,7 @@
-"""The moments in which long work on a CPU may end before its end, when nobody wants it any more.
+"""The moments at which long work on a CPU may be broken off, when nobody wants it any more.
 
-A picture may take seconds there, and a piece of a prompt too; between two layers there is always such a moment. On a
-GPU it means little: all layers are given to it long before it is through with the first.
+A picture may take seconds there, and so may a piece of a prompt; between two layers there is always such a moment. On a
+GPU it means little: all layers have been handed to it long before it is done with the first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is served when: one thread runs the model for all requests, with a row of every step for each that runs.
+"""Who is served when: one thread runs the model for all requests, and each step has a row for each one that runs.
 
 First come, first served. A new request is prefilled in pieces, one between every two steps of the running requests,
 and then joins them at the next step. A row that ends frees its slot at once. The running rows are always the first.
@@ -36,7 +36,6 @@ LOGGER = logging.getLogger(__name__)
 
 MAX_IDLE_CAPACITY = 4096
 """The most tokens per row for which the buffers are kept while nothing runs."""
-
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_TOKENS = 16
-"""The fewest visual tokens for a temporal patch: if a budget leaves less, fewer frames show more than smaller ones."""
+"""The fewest visual tokens for a temporal patch: on a smaller budget, fewer frames show more than smaller ones."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a server for strangers needs around the page: limits, turns, who may speak to it, and a calm end."""
+"""What a server for strangers needs around the page: limits, turns, who may speak to it, and an orderly end."""
 
 from pipelines.host.audience import Audience, Listening
 from pipelines.host.gate import Gate

@@ -1,4 +1,4 @@
-"""Who listens: the streams that visitors hold open, so that nothing is done for nobody.
+"""Who listens: the streams that visitors hold open, so that no work is done for those who have left.
 
 A page holds one for as long as it is open, and a second one while it waits for answers; a program holds one for each
 question. Whoever asks and opens none, or closes the last, is known here, and not to the handler that answers.

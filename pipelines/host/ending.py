@@ -1,4 +1,4 @@
-"""A calm end: on SIGTERM or Ctrl-C every stream ends with a word before the server does."""
+"""An orderly end: on SIGTERM or Ctrl-C every stream ends with a message before the server does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How much room all uploads take together: what lies on the disk, and what came since that was looked through.
+"""How much room all uploads take together: what lies on the disk, and what has come since the disk was last searched.
 
-To look through the disk takes a while, so what was found holds for some seconds. What is announced and has not come
-takes no room: whoever sends nothing would keep it from everybody else. Used by one event loop, without a lock.
+Searching the disk takes a while, so what was found counts for some seconds. What is announced and has not come takes no
+room: whoever sends nothing could otherwise keep it from everybody else. Used by one event loop, without a lock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How many values the JSON of a request holds, counted as it comes and before anything reads it.
 
-Eight megabytes of text are eight once they are read; eight of `[],[],[]` are 400, and seconds of the server.
+Eight megabytes of text still take eight once they are parsed; eight of `[],[],[]` take 400, and seconds of the server.
 """
 
 from __future__ import annotations

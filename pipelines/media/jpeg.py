@@ -1,6 +1,6 @@
-"""Photographs, decoded by OpenCV: by the same library as in Pillow, without the copies that Pillow makes.
+"""Photographs, decoded by OpenCV: with the library that Pillow uses too, without the copies that Pillow makes.
 
-Only what is plain goes this way: three colours, no profile, and an end that is there. Everything else is Pillow's.
+Only plain files go this way: three colours, no profile, and not cut off. Everything else is left to Pillow.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Frames of a long clip that can be had cheaply: keyframes, next to the frames that were chosen.
 
 To reach one frame exactly, all frames since the keyframe before it are decoded. For 64 frames of an hour those are
-thousands, for moments that were only spaced evenly and are no better than those beside them.
+thousands, though the moments were only spaced evenly, and are no better than those beside them.
 """
 
 from __future__ import annotations

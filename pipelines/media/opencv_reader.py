@@ -1,4 +1,4 @@
-"""Clips that the other readers make nothing of, decoded with OpenCV: the last resort, in a worker only.
+"""Clips that the other readers cannot decode, decoded with OpenCV: the last resort, in a worker only.
 
 It decodes every encoding that its FFmpeg knows, and tells little of what it does: so a clip comes here only after PyAV
 has refused it, and where a crash costs nothing. Frames are taken by counting, in two passes from the start.

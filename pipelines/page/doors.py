@@ -1,4 +1,4 @@
-"""The framework's doors, shut: what Gradio takes, tells and leaves behind, where that only ever harms here."""
+"""The framework's doors, shut: what Gradio lets in, gives away and leaves behind, where that can only do harm here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Ask a question for a page: run it beside the page, show it as it grows, and end it whatever happens.
 
 The generator yields at least once a tick, also when nothing came: only at a yield does a server learn that the page is
-gone. Then, and on every other way out, the stop event is set, so that no engine works for nobody.
+gone. Then, and on every other way out, the stop event is set, so that no engine works for a page that is gone.
 """
 
 from __future__ import annotations
