@@ -16,7 +16,6 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,8 @@ from functools import cache
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pipelines.serving.model import Model
@@ -68,7 +69,7 @@ class PageServer:
         is_quiet: bool = False,
     ) -> None:
         """`file_limit` bounds the bytes of each file that it writes, as a disk that is full does."""
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.uploads = Path(_uploads().name, str(self.port))
         self._is_quiet = is_quiet
         command = [sys.executable, "-m", "tests.page_server", model, str(self.port), data, *options]
@@ -165,12 +166,6 @@ def serving(model: str, data: str = "none") -> Iterator[PageServer]:
 def _uploads() -> tempfile.TemporaryDirectory[str]:
     """Gone with the tests: a server that is started again at its port finds what it had."""
     return tempfile.TemporaryDirectory(prefix="glassbox-test-")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _stay_local(event: str, arguments: tuple[object, ...]) -> None:

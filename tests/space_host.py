@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +14,8 @@ import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 READY = "Glassbox is on "
 UID = 1000
@@ -77,7 +78,7 @@ def started(
         written = home / "user"
         (written / "tmp").mkdir(parents=True)
         python = python or _environment(home / "venv", beside)
-        port = _free_port()
+        port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(written),
@@ -128,9 +129,3 @@ def _environment(folder: Path, beside: Path | None) -> Path:
     paths = [*([str(beside)] if beside else []), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     (own / "host.pth").write_text("\n".join(paths), encoding="utf-8")
     return folder / "bin" / "python"
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

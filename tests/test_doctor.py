@@ -18,6 +18,7 @@ from pipelines.catalogue.known import DEMO_FOLDER
 from pipelines.commands.doctor import examine, folder_finding, model_finding, port_finding
 from pipelines.commands.machine import device_finding, kernels_finding
 from tests.page_server import ROOT
+from tests.ports import free_port
 
 LOCAL = "127.0.0.1"
 
@@ -32,8 +33,7 @@ def taken() -> Iterator[int]:
 @pytest.fixture
 def free() -> int:
     """A port on which nothing listens."""
-    with socket.create_server((LOCAL, 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

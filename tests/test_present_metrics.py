@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import urllib.request
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pipelines.models import DEMO_FOLDER
 from pipelines.present.figures.metrics import Metrics
 from pipelines.serving.model import Model
 from pipelines.types import Observe, Outcome, Progress, Record, Request, Settings, TokenCounts, Upload, Usage, UserError
+from tests.ports import free_port
 from tests.present_values import record
 
 
@@ -115,9 +115,7 @@ def test_the_page_counts_what_it_answers_and_refuses() -> None:
 
 def test_it_is_served_on_a_port_of_its_own_without_words_of_anybody(metrics: Metrics) -> None:
     metrics.observing(ignore)(record(question="What is my secret?", media=("private.png",)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     end = metrics.serve("127.0.0.1", port)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:

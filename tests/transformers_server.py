@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.models import DEMO_FOLDER
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 180.0
@@ -30,7 +30,7 @@ class TransformersServer:
 
     def __init__(self, folder: Path) -> None:
         self.model = str(_without_clips(folder))
-        self.port = _free_port()
+        self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         command = [sys.executable, "-m", "tests.transformers_server", self.model, str(self.port)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -70,12 +70,6 @@ def _without_clips(folder: Path) -> Path:
     file = copy / "preprocessor_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "processor_class": "PictureProcessor"}))
     return copy
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def main() -> None:
