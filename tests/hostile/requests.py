@@ -17,22 +17,16 @@ import socket
 import sys
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-
-import httpx
 
 from tests.hostile.clips import PLAYLISTS
+from tests.hostile.sender import CANARY, TIMEOUT_S, Report, Sender, of_session, upload
 from tests.hostile.tab import Tab
 from tests.hostile.texts import control_ids_in_questions, harmful_answers, harmful_labels
 from tests.page_server import OUTGOING, ROOT, PageServer
 
-CANARY = "canary-in-a-file-3f9c"
 SECRET = "secret-of-another-visitor-71ab"
 HOSTS = ("{own}", "localhost", "evil.example", "127.0.0.1.evil.example", "evil.example:80", "[::1].evil.example")
 ORIGINS = (None, "{scheme}", "http://evil.example", "null", "http://localhost:1", "http://127.0.0.1.evil.example")
@@ -51,13 +45,6 @@ MEDIA_TOOLS: dict[str, list[object]] = {
     "read": [False],
 }  # fmt: skip
 """What follows the file."""
-TIMEOUT_S = 60.0
-LISTEN_S = 10.0
-ENDS = ("process_completed", "close_stream", "unexpected_error")
-SECURE = {
-    "content-security-policy": "img-src 'self' data: blob:", "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-}  # fmt: skip
 EXAMPLE = ROOT / "assets" / "examples" / "shapes.png"
 
 
@@ -67,39 +54,14 @@ def shapes_of(path: str) -> tuple[object, ...]:
     return path, file, [file], {"text": "What is it?", "files": [file]}, {"video": file, "background": file}
 
 
-def upload(name: str) -> dict[str, Any]:
-    """A file as a client names it, in both of the ways that there are."""
-    return {"path": name, "url": name, "meta": {"_type": "gradio.FileData"}}
-
-
-def of_session(name: str) -> str:
-    """Where what a session waits for is told."""
-    return f"gradio_api/queue/data?session_hash={quote(name, safe='')}"
-
-
-@dataclass
-class Report:
-    """What was sent, and what went wrong."""
-
-    sent: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-
-    def table(self) -> str:
-        """How much of each was tried, in Markdown."""
-        rows = [f"| {name} | {count:,} |" for name, count in self.sent.items()]
-        return "\n".join(["| attack | tries |", "|---|---|", *rows])
-
-
 class Attacker:
-    """One who sends requests to a page, and looks into every response for what must not be in it."""
+    """One who attacks a page: a method for each kind of attack."""
 
     def __init__(self, server: PageServer, canary: Path, listener: int, seed: int) -> None:
-        self.report = Report()
+        self._sender = Sender(server)
+        self.report = self._sender.report
         self._server, self._canary, self._listener = server, canary, listener
         self._rng = random.Random(seed)
-        self._client = httpx.Client(base_url=server.address, timeout=TIMEOUT_S)
-        config = self._client.get("config").json()
-        self._functions: list[dict[str, Any]] = config["dependencies"]
 
     def names_and_origins(self) -> None:
         """Every `Host` with every `Origin` and method: only the page's own may change anything."""
@@ -107,7 +69,7 @@ class Attacker:
         for host, origin, method in itertools.product(HOSTS, ORIGINS, METHODS):
             host, origin = host.format(own=own), origin and origin.format(scheme=f"http://{own}")
             headers = {"Host": host, **({"Origin": origin} if origin else {})}
-            response = self._send("host x origin x method", method, "gradio_api/queue/status", headers=headers)
+            response = self._sender.send("host x origin x method", method, "gradio_api/queue/status", headers=headers)
             is_own = host in (own, "localhost") and (not origin or origin == f"http://{host}" or method in ("GET",))
             if not is_own and method != "OPTIONS" and response.status_code not in (403, 421):
                 self.report.problems.append(f"{method} as {host} from {origin}: {response.status_code}")
@@ -119,10 +81,10 @@ class Attacker:
         for way in TRAVERSALS:
             name = way.format(canary=self._canary)
             for route in ("gradio_api/file=", "file=", "gradio_api/file/", "static/", "assets/", "gradio_api/stream/"):
-                self._send("paths of the server", "GET", route + name)
-            self._send("paths of the server", "POST", UPLOAD, files={"files": (name, b"x")})
+                self._sender.send("paths of the server", "GET", route + name)
+            self._sender.send("paths of the server", "POST", UPLOAD, files={"files": (name, b"x")})
         for outside in OUTSIDE:
-            self._send("addresses as files", "GET", f"gradio_api/file={outside}")
+            self._sender.send("addresses as files", "GET", f"gradio_api/file={outside}")
         address = f"http://127.0.0.1:{self._listener}/canary"
         names = [
             str(self._canary),
@@ -133,25 +95,25 @@ class Attacker:
         ]
         for name in names:
             file = upload(name)
-            self._ask("paths as media", file)
+            self._sender.ask("paths as media", file)
             for tool, data in ((tool, [file, *rest]) for tool, rest in MEDIA_TOOLS.items()):
-                self._call("paths as media", tool, {"data": data})
+                self._sender.call("paths as media", tool, {"data": data})
 
     def playlists(self) -> None:
         """Clips that name other files and addresses."""
         for name, text in PLAYLISTS.items():
             body = text.replace("/etc/passwd", str(self._canary)).replace("127.0.0.1:9", f"127.0.0.1:{self._listener}")
-            response = self._send("playlists", "POST", UPLOAD, files={"files": (name, body.encode())})
+            response = self._sender.send("playlists", "POST", UPLOAD, files={"files": (name, body.encode())})
             if response.status_code == 200:
                 (path,) = response.json()
-                self._ask("playlists", upload(path))
+                self._sender.ask("playlists", upload(path))
 
     def floods(self) -> None:
         """Too many files, too long a body, and one that lies about its length."""
         many = [("files", (f"{number}.txt", b"x")) for number in range(1000)]
         for status, response in (
-            (413, self._send("floods", "POST", UPLOAD, files=many)),
-            (413, self._send("floods", "POST", "gradio_api/queue/join", content=b"x" * 9 * 2**20)),
+            (413, self._sender.send("floods", "POST", UPLOAD, files=many)),
+            (413, self._sender.send("floods", "POST", "gradio_api/queue/join", content=b"x" * 9 * 2**20)),
         ):
             if response.status_code != status:
                 self.report.problems.append(f"a flood was answered with {response.status_code}, not {status}")
@@ -171,45 +133,19 @@ class Attacker:
     def components(self, every: int) -> None:
         """The path of a canary in every component that a handler of the page reads, in every form, or every n-th."""
         shapes = shapes_of(str(self._canary))
-        tries = ((function, place) for function in self._functions for place in range(len(function["inputs"])))
+        tries = ((function, place) for function in self._sender.functions for place in range(len(function["inputs"])))
         for (function, place), shape in itertools.islice(itertools.product(tries, shapes), 0, None, every):
             data: list[object] = [None] * len(function["inputs"])
             data[place] = shape
-            self._event("paths in components", function, data, "components")
+            self._sender.event("paths in components", function, data, "components")
 
     def events(self, count: int) -> None:
         """Every handler of the page, with data that no page sends, in sessions that are made up."""
         for number in range(count):
-            function = self._functions[number % len(self._functions)]
+            function = self._sender.functions[number % len(self._sender.functions)]
             data = [self._rng.choice(NONSENSE) for _ in function["inputs"]]
             session = self._rng.choice(("", "a", "../..", "x" * 5000, f"forged{number}"))
-            self._event("forged events", function, data, session)
-
-    def _event(
-        self, kind: str, function: dict[str, Any], data: list[object], session: str, forbidden: str = CANARY
-    ) -> str:
-        """Send an event, and read all that comes of it."""
-        body = {"fn_index": function["id"], "data": data, "session_hash": session, "event_data": {"index": 10**9}}
-        if not function["queue"]:
-            return self._send(kind, "POST", "gradio_api/run/predict", forbidden, json=body).text
-        if self._send(kind, "POST", "gradio_api/queue/join", forbidden, json=body).status_code != 200:
-            return ""
-        return self._listen(kind, of_session(session), forbidden) if session else ""  # nothing is sent to no name
-
-    def _listen(self, kind: str, path: str, forbidden: str, max_s: float = LISTEN_S) -> str:
-        """What comes on a stream until an event has ended, or nothing comes for a while."""
-        self.report.sent[kind] += 1
-        told = ""
-        try:
-            with self._client.stream("GET", path, timeout=max_s) as stream:
-                for line in stream.iter_lines():
-                    told += line
-                    if any(f'"msg":"{end}"' in line for end in ENDS):
-                        break
-                self._look_into(kind, f"GET {path}", forbidden, stream, told)
-        except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError):
-            pass  # nothing more comes, or the server ends the stream of a session that it does not know
-        return told
+            self._sender.event("forged events", function, data, session)
 
     def sessions(self) -> None:
         """What one visitor asked and uploaded is looked for by others, who guess at sessions, events and files."""
@@ -220,23 +156,23 @@ class Attacker:
             for _ in tab.ask(f"{SECRET}?", [uploaded]):
                 pass
             path = Path(tab.upload(own)["path"])
-            if self._client.get(f"gradio_api/file={path}").text != SECRET:
+            if self._sender.client.get(f"gradio_api/file={path}").text != SECRET:
                 self.report.problems.append("the visitor does not see what is the visitor's own")
             folders = [path.parent, *list(path.parents)[1:3], path.parent.with_name("0" * 64) / path.name]
             for other in [*folders, path.with_name("a.txt"), Path("..") / path.name, Path(path.name)]:
-                self._send(kind, "GET", f"gradio_api/file={other}", SECRET)
+                self._sender.send(kind, "GET", f"gradio_api/file={other}", SECRET)
             for guess in (tab.session[:-1], tab.session[::-1], "a", "null", "*", "%", "../" + tab.session):
-                self._listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
-                self._listen(kind, of_session(guess), SECRET, 1.0)
+                self._sender.listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
+                self._sender.listen(kind, of_session(guess), SECRET, 1.0)
                 for route in ("cancel", "reset"):
                     body = {"session_hash": guess, "fn_index": 0, "event_id": guess}
-                    self._send(kind, "POST", f"gradio_api/{route}", SECRET, json=body)
-            for function in self._functions:
-                self._event(kind, function, [None] * len(function["inputs"]), "stranger", SECRET)
-        asked = self._client.post("gradio_api/call/v2/ask", json={"question": f"{SECRET}?"})
+                    self._sender.send(kind, "POST", f"gradio_api/{route}", SECRET, json=body)
+            for function in self._sender.functions:
+                self._sender.event(kind, function, [None] * len(function["inputs"]), "stranger", SECRET)
+        asked = self._sender.client.post("gradio_api/call/v2/ask", json={"question": f"{SECRET}?"})
         event = str(asked.json().get("event_id", ""))
         for guess in (event[:-1], event[::-1], "a", "null", "../" + event):
-            self._listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
+            self._sender.listen(kind, f"gradio_api/call/ask/{guess}", SECRET, 1.0)
 
     def texts(self, count: int, seed: int) -> None:
         """Control tokens in questions, Markdown and HTML in answers, labels."""
@@ -255,47 +191,12 @@ class Attacker:
         cached = (Path(place, name) for place, _, names in os.walk(self._server.uploads) for name in names)
         taken = [path.name for path in cached if CANARY.encode() in path.read_bytes()]
         self.report.problems += [f"a canary was taken in as {name}" for name in taken]
-        if not self._server.is_running or self._client.get("config").status_code != 200:
+        if not self._server.is_running or self._sender.client.get("config").status_code != 200:
             self.report.problems.append("the server is gone")
-        events = self._ask("a plain question")
+        events = self._sender.ask("a plain question")
         if "complete" not in events:
             self.report.problems.append(f"no answer any more: {events[-300:]}")
-        self._client.close()
-
-    def _ask(self, kind: str, *files: dict[str, Any]) -> str:
-        return self._call(kind, "ask", {"question": "What is a circle?", "files": files}, "v2/")
-
-    def _call(self, kind: str, tool: str, body: dict[str, Any], version: str = "") -> str:
-        """Ask as a program does; all that comes back."""
-        begun = self._send(kind, "POST", f"gradio_api/call/{version}{tool}", json=body)
-        if begun.status_code != 200 or "event_id" not in begun.text:
-            return begun.text
-        return self._send(kind, "GET", f"gradio_api/call/{tool}/{begun.json()['event_id']}").text
-
-    def _send(self, kind: str, method: str, path: str, forbidden: str = CANARY, /, **more: Any) -> httpx.Response:
-        self.report.sent[kind] += 1
-        try:
-            response = self._client.request(method, path, **more)
-        except (httpx.NetworkError, httpx.RemoteProtocolError):  # cut off: a body that is refused, an event not known
-            return httpx.Response(413)
-        except httpx.HTTPError as error:
-            self.report.problems.append(f"{kind}: {method} {path[:80]}: {error!r}")
-            return httpx.Response(599)
-        self._look_into(kind, f"{method} {path}", forbidden, response, response.text)
-        return response
-
-    def _look_into(self, kind: str, request: str, forbidden: str, response: httpx.Response, text: str) -> None:
-        """Note what must not be in a response."""
-        what = f"{kind}: {request[:100]}"
-        for word in (forbidden, CANARY, "Traceback (most recent", "root:x:"):
-            if word in text:
-                self.report.problems.append(f"{what} gave {word!r}")
-        is_error = response.status_code >= 400 or "event: error" in text or '"success":false' in text
-        folders = (str(folder) for folder in (ROOT, Path.home(), self._server.uploads))
-        if is_error and any(folder in text for folder in folders if folder not in request):
-            self.report.problems.append(f"{what} tells of a folder: {text[:300]}")
-        if missing := [name for name, value in SECURE.items() if value not in response.headers.get(name, "")]:
-            self.report.problems.append(f"{what} lacks {missing}")
+        self._sender.client.close()
 
 
 @contextmanager
