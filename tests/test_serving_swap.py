@@ -1,4 +1,4 @@
-"""One model in the place of another while visitors chat, and several engines of one model side by side."""
+"""One model in the place of another while visitors chat."""
 
 from __future__ import annotations
 
@@ -6,32 +6,24 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event as Flag
 
 import pytest
-import torch
 
 from pipelines.__main__ import main
 from pipelines.catalogue.device import Device
 from pipelines.catalogue.download import Fetched, Follow, HubModel, download
 from pipelines.catalogue.transfer import Stopped
 from pipelines.checkpoint import Checkpoint
-from pipelines.engine import Engine, Enter, LocalEngine, ScriptedEngine, Step, progress
-from pipelines.engine.replicas import Replicas
-from pipelines.fusion import fuse
+from pipelines.engine import Engine, LocalEngine, ScriptedEngine, progress
 from pipelines.host.policy import policy_of
-from pipelines.inputs import ModelInputs
 from pipelines.models import DEMO_FOLDER, Running, load_engine
-from pipelines.run import answer
 from pipelines.serving.loading import LeftError, Load, Work
 from pipelines.serving.model import Model
 from pipelines.serving.swapping import Bring, Machine, Swapping
-from pipelines.types import Delta, Deltas, Request, Result, Sampling, Settings, UserError
-from tests.engine_cases import CASES
+from pipelines.types import Delta, Deltas, Request, Result, Settings, UserError
 
 QUESTION = Request("What can you do?", settings=Settings(thinking=False))
 
@@ -166,80 +158,6 @@ def test_a_reply_that_another_model_began_does_not_go_on(checkpoint: Checkpoint)
         list(ask(model, replace(QUESTION, resumed=cut)))
 
 
-class Held(ScriptedEngine):
-    """Answers once it may, and notes who asked and who left."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__("Yes.", checkpoint)
-        self.may_answer = Flag()
-        self.asked: list[str] = []
-        self.forgotten: list[str] = []
-        self.anticipated: list[str] = []
-
-    def generate(
-        self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
-    ) -> Iterator[Step]:
-        self.asked.append(inputs.conversation)
-        assert self.may_answer.wait(30)
-        yield from super().generate(inputs, settings, enter, stop, hurry)
-
-    def anticipate(self, inputs: ModelInputs) -> None:
-        self.anticipated.append(inputs.conversation)
-
-    def forget(self, conversation: str) -> None:
-        self.forgotten.append(conversation)
-
-
-def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) -> None:
-    engines = [Held(checkpoint), Held(checkpoint)]
-    both = Replicas(engines)
-    assert both.info.device == "2 replicas, each on none"
-
-    def visit(name: str) -> None:
-        list(answer(replace(QUESTION, conversation=name), both))
-
-    visitors = [threading.Thread(target=visit, args=(name,)) for name in "ab"]
-    for number, visitor in enumerate(visitors, 1):
-        visitor.start()
-        while sum(len(engine.asked) for engine in engines) < number:
-            threading.Event().wait(0.01)
-    assert [len(engine.asked) for engine in engines] == [1, 1]
-    for engine in engines:
-        engine.may_answer.set()
-    for visitor in visitors:
-        visitor.join()
-    for _ in range(3):
-        visit("b")
-    assert [engine.asked for engine in engines] == [["a"], ["b"] * 4]
-    both.anticipate(replace(fuse(*CASES["text"], checkpoint, False), conversation="b"))
-    assert [engine.anticipated for engine in engines] == [[], ["b"]]
-    both.forget("b")
-    both.forget("nobody")
-    assert [engine.forgotten for engine in engines] == [[], ["b"]]
-
-
-def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine that says it has two GPUs and can use none, both engines run on the CPU: the same code, twice."""
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    both = load_engine("demo", Running(replicas=2))
-    assert isinstance(both, Replicas)
-    engines = both.engines
-    assert engines[0] is not engines[1]
-    questions = [replace(QUESTION, conversation=name, settings=Settings(sampling=Sampling())) for name in "abcd"]
-    with ThreadPoolExecutor(4) as pool:
-        replies = list(pool.map(lambda request: list(answer(request, both))[-1], questions))
-    *_, alone = answer(replace(questions[0], conversation="alone"), engines[0])
-    engines[0].forget("alone")
-    assert isinstance(alone, Result)
-    assert [reply.answer for reply in replies if isinstance(reply, Result)] == [alone.answer] * 4
-    kept = [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)]
-    assert len(kept) == 2
-    assert all(kept)
-    for name in "abcd":
-        both.forget(name)
-    assert [engine.scheduler.snapshots.num_bytes for engine in engines if isinstance(engine, LocalEngine)] == [0, 0]
-
-
 def here(name: str, load: Load = load_engine) -> Swapping:
     """A page that may change its model, on a device with room for every one, where only the 0.8B is downloaded."""
     return Swapping(Model(name), machine(load=load))
@@ -371,11 +289,6 @@ def test_visitors_of_a_public_page_change_nothing(checkpoint: Checkpoint) -> Non
     fixed.policy = policy_of(False, [], {}, is_fixed=True)
     for model in (public, given, remote, fixed):
         assert Swapping(model).offered() == []
-
-
-def test_more_replicas_than_gpus_are_refused() -> None:
-    with pytest.raises(UserError, match="64 replicas need 64 GPUs, and this machine has"):
-        load_engine("demo", Running(replicas=64))
 
 
 def test_a_server_without_its_address_is_asked_for(
