@@ -90,6 +90,7 @@ def altered(key: str, value: object) -> object:
 BAD_BUNDLES = [
     pytest.param("not json", {}, id="no json"),
     pytest.param("[" * 100_000, {}, id="nested too deep"),
+    pytest.param({**WHOLE, "rounds": [], "more": [0] * 10**6}, {}, id="too many values"),
     pytest.param([], {}, id="no object"),
     pytest.param(altered("title", 3), {}, id="title"),
     pytest.param(altered("rounds", {}), {}, id="rounds"),

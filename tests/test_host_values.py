@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.host.gate import MAX_VALUES
-from pipelines.host.values import Values
+from pipelines.values import Values
 from tests.test_host import Sent
 
 

@@ -13,16 +13,18 @@ import shutil
 import zipfile
 import zlib
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from pipelines.archive.kept import Kept, draw_id
 from pipelines.archive.store import Archive
 from pipelines.disk import is_full
 from pipelines.types import UserError
+from pipelines.values import Values
 
 DESCRIPTION = "conversation.json"
 MAX_DESCRIPTION_BYTES = 32 * 1024**2
+MAX_VALUES = 10**6
+"""Of a description: some thousand questions, each about a clip of which the model saw all frames that it can."""
 PIECE_BYTES = 1024**2
 MAX_BYTES = 1024**3
 MAX_ENTRIES = 10_000
@@ -112,13 +114,15 @@ def _refuse_other_packing(bundle: zipfile.ZipFile) -> None:
         raise UserError(NOT_OURS)
 
 
-def _description(bundle: zipfile.ZipFile) -> bytes:
+def _description(bundle: zipfile.ZipFile) -> str:
+    text, values = bytearray(), Values()
     with bundle.open(DESCRIPTION) as file:
-        pieces = iter(lambda: file.read(PIECE_BYTES), b"")
-        text = b"".join(islice(pieces, MAX_DESCRIPTION_BYTES // PIECE_BYTES + 1))
-    if len(text) > MAX_DESCRIPTION_BYTES:
-        raise UserError(NOT_OURS)
-    return text
+        while piece := file.read(PIECE_BYTES):
+            text += piece
+            values.feed(piece)
+            if len(text) > MAX_DESCRIPTION_BYTES or values.number > MAX_VALUES:
+                raise UserError(NOT_OURS)
+    return text.decode()
 
 
 def _unpack(bundle: zipfile.ZipFile, content: str, place: Path) -> None:

@@ -21,7 +21,7 @@ from pipelines.disk import is_full
 from pipelines.host.asgi import Application, Message, Receive, Scope, Send, address_of, route_of
 from pipelines.host.policy import MEGABYTE, Policy
 from pipelines.host.room import Room
-from pipelines.host.values import Values
+from pipelines.values import Values
 
 LOGGER = logging.getLogger(__name__)
 MAX_BODY_BYTES = 8 * MEGABYTE

@@ -1,4 +1,4 @@
-"""How many values the JSON of a request holds, counted as it comes and before anything reads it.
+"""How many values the JSON of a stranger holds, counted as it comes and before anything reads it.
 
 Eight megabytes of text still take eight once they are parsed; eight of `[],[],[]` take 400, and seconds of the server.
 """
