@@ -536,6 +536,7 @@ def test_a_report_is_read_on_a_phone_and_from_right_to_left(browser: Browser, pi
     assert len(reader.evaluate(lines, "th")) == 1
     assert min(reader.evaluate(lines, "h2")) == min(reader.evaluate(lines, "pre")) == 0
     assert reader.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert reader.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid", "torn in print"
     reader.close()
 
 
