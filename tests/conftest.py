@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may fetch weights, nor any process that it starts
 _HOME = tempfile.TemporaryDirectory(prefix="glassbox-test-hub-")  # nor find those that somebody has fetched
+atexit.register(_HOME.cleanup)
 os.environ["HF_HOME"] = _HOME.name
 os.environ.pop("HF_HUB_CACHE", None)
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
