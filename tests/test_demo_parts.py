@@ -9,9 +9,7 @@ from pipelines.demo.clip_parts import about_moment, about_span
 from pipelines.demo.clip_reasoning import BOTH, happenings
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.questions import ask
-from pipelines.demo.scoring import (
-    all_named,
-)
+from pipelines.demo.scoring import all_named
 from pipelines.demo.things import Thing
 
 TIMES = tuple(i * 0.5 for i in range(8))

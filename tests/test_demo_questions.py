@@ -26,10 +26,7 @@ from pipelines.demo.phrases import plural
 from pipelines.demo.questions import ASKERS, ask
 from pipelines.demo.regions import about_region, marked_region, pick_region
 from pipelines.demo.relation_questions import SIDES, distance
-from pipelines.demo.scoring import (
-    all_named,
-    read_region,
-)
+from pipelines.demo.scoring import all_named, read_region
 from pipelines.demo.specks import draw_speck
 from pipelines.demo.talk import NOUNS, OPENINGS, TALK, UNTAUGHT, WORDS, ask_aside
 from pipelines.demo.things import COLOURS, SHAPES, Thing

@@ -20,16 +20,7 @@ from pipelines.engine.reference import ReferenceEngine
 from pipelines.fusion import fuse
 from pipelines.models import DEMO_FOLDER
 from pipelines.types import Request, Sampling, Settings, Token, Turn, Usage, Work
-from tests.engine_cases import (
-    CASES,
-    GREEDY,
-    begun,
-    ignore,
-    inputs_of,
-    oracle,
-    result_of,
-    run,
-)
+from tests.engine_cases import CASES, GREEDY, begun, ignore, inputs_of, oracle, result_of, run
 from tests.media_makers import write_clip
 
 

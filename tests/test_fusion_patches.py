@@ -10,12 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.fusion import (
-    mean_times,
-    resize_clip,
-    resize_picture,
-    sample_frames,
-)
+from pipelines.fusion import mean_times, resize_clip, resize_picture, sample_frames
 from pipelines.fusion.resizing import clip_frames, picture_frame
 from pipelines.inputs import cut, cut_on_cpu, cut_on_device, grid_of, num_visual_tokens
 from pipelines.types import Limits

@@ -6,14 +6,9 @@ Coordinates are 0 to 1000 on the upright original, times are seconds from the st
 
 from __future__ import annotations
 
-from typing import (
-    NotRequired,  # pydantic, which makes schemas of these, wants it before Python 3.12
-    final,
-)
+from typing import NotRequired, final
 
-from typing_extensions import (
-    TypedDict,
-)
+from typing_extensions import TypedDict  # pydantic, which makes schemas of these, wants this one before Python 3.12
 
 from pipelines.present.figures.rates import STAGES, WORKING, stage_rate
 from pipelines.present.words import Word, words_of

@@ -23,17 +23,7 @@ from pipelines.engine.remote.server import Server, host_of, look_up
 from pipelines.engine.remote.watch import Watch
 from pipelines.inputs import ModelInputs
 from pipelines.interrupts import ROUND_S
-from pipelines.types import (
-    EngineInfo,
-    Gaze,
-    Limits,
-    Reported,
-    Roofline,
-    Settings,
-    UserError,
-    Vision,
-    Work,
-)
+from pipelines.types import EngineInfo, Gaze, Limits, Reported, Roofline, Settings, UserError, Vision, Work
 
 VISION = Vision(Limits(32 * 32, 16_777_216), Limits(4_096, 25_165_824), 4, 768)
 """Qwen3.5's own limits, but a small picture travels as it is: the server enlarges it where its model wants that."""
