@@ -96,6 +96,8 @@ def test_with_a_password_nobody_gets_in_without_but_a_host_sees_that_it_is_well(
         with httpx.Client(base_url=server.address, timeout=60) as client:
             assert {client.get(path).status_code for path in asked} == {200}
             assert client.get("gradio_api/info").status_code == 401
+            # a megabyte for each that came in was remembered for good
+            assert client.post("login", data={"username": "a" * 129, "password": PASSWORD}).status_code == 400
             assert client.post("gradio_api/call/ask", json={"data": []}).status_code == 401
             assert client.post("login", data={"username": "any", "password": "other"}).status_code == 400
             assert client.post("login", data={"username": "any", "password": PASSWORD}).status_code == 200

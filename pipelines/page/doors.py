@@ -22,7 +22,7 @@ from pipelines.host.gate import Refusal, Unshared
 from pipelines.present.composer import NOT_UPLOADED
 
 MAX_NAME_CHARACTERS = 128
-"""Of a session; those that a page draws have eleven."""
+"""Of a session, which a page draws with eleven, and of a visitor who gives a password."""
 MAX_SHOWN = 80
 """Characters of a name that whoever wrote a program made up."""
 

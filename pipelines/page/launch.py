@@ -29,6 +29,7 @@ from pipelines.host.proxies import no_proxies
 from pipelines.models import Running
 from pipelines.options import add_model, address, host_name, port_number, positive, positive_number
 from pipelines.page import components as parts
+from pipelines.page.doors import MAX_NAME_CHARACTERS
 from pipelines.page.host import Host, uploads
 from pipelines.page.programs import Named, tools_of
 from pipelines.page.sessions import MAX_SESSIONS, keeping_house
@@ -126,7 +127,7 @@ def serve(host: Host, page: gr.Blocks, name: str = ports.LOCAL, port: int = PORT
         head=parts.head(),
         i18n=gr.I18n(**{language: {WHOLE: json.dumps(texts)} for language, texts in catalogues().items()}),
         max_file_size=host.model.policy.max_file_bytes,
-        auth=(lambda _name, given: compare_digest(given.encode(), password.encode())) if password else None,
+        auth=(lambda name, given: lets_in(password, name, given)) if password else None,
         auth_message="Any name, and the password of this host." if password else None,
         allowed_paths=[str(parts.EXAMPLES_FOLDER)],
         app_kwargs={"middleware": middleware(host), "lifespan": keeping_house(host, page)},
@@ -157,6 +158,11 @@ def password_of(environment: Mapping[str, str]) -> str | None:
     if password is not None and (not password or UNTYPED.search(password)):
         raise UserError(f"{PASSWORD} is empty, or holds what nobody can type: give another, or take it away.")
     return password
+
+
+def lets_in(password: str, name: str, given: str) -> bool:
+    """Whether a visitor gets in: the framework remembers each name for good."""
+    return len(name) <= MAX_NAME_CHARACTERS and compare_digest(given.encode(), password.encode())
 
 
 def login_named(text: str) -> str:
