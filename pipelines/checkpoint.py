@@ -85,8 +85,9 @@ class Checkpoint(Vision):
                 add_vision_id=False,
                 **offer,
             )
-        except TemplateError as error:
-            raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
+        except Exception as error:  # whatever a line of it leads to
+            said = str(error).rstrip(".") or type(error).__name__
+            raise UserError(f"The model's chat template refuses this conversation: {said}.") from error
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, control tokens included where it spells them."""
@@ -196,17 +197,17 @@ class _Generation(Extension):
 def _read_template(folder: _Folder) -> Template:
     """The chat template, in the sandbox and with the tags and globals that transformers gives it."""
     file = folder / "chat_template.jinja"
-    source = file.read_text(encoding="utf-8") if file.is_file() else ""
-    source = source or _Object.read(folder, "tokenizer_config.json").text("chat_template")
-    if not source:
+    written = file.read_bytes() if file.is_file() else b""
+    other = "" if written else _Object.read(folder, "tokenizer_config.json").text("chat_template")
+    if not (written or other):
         raise UserError(f'"{folder.name}" is not a whole checkpoint: chat_template.jinja is missing.')
     extensions: list[type[Extension]] = [loopcontrols, _Generation]
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.globals.update(raise_exception=_refuse, strftime_now=lambda form: datetime.now().strftime(form))
     environment.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
     try:
-        return environment.from_string(source)
-    except TemplateError as error:
+        return environment.from_string(written.decode() or other)
+    except Exception as error:  # no UTF-8, or what becomes no program: nested too deep
         raise UserError(f'"{folder.name}" cannot be read: chat_template.jinja is damaged ({error}).') from error
 
 

@@ -74,3 +74,23 @@ def test_a_template_for_training_renders_as_in_transformers(folder: Path) -> Non
     (expected,), _ = render_jinja_template(conversations=[messages], chat_template=marked)
     assert "Helloinner" in expected
     assert Checkpoint.open(folder).render(messages, enable_thinking=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        pytest.param(b"{{ 1 / 0 }}", "refuses this conversation: division by zero.", id="what Python raises"),
+        pytest.param(
+            b"{{ ''.__class__.__mro__ }}", "access to attribute '__class__' of 'str' object is unsafe.", id="unsafe"
+        ),
+        pytest.param(b"\xff", "chat_template.jinja is damaged", id="no UTF-8"),
+        pytest.param(b"{% for a in b %}" * 25 + b"{% endfor %}" * 25, "chat_template.jinja is damaged", id="nested"),
+    ],
+)
+def test_what_goes_wrong_in_a_template_is_told(template: bytes, sentence: str, folder: Path) -> None:
+    """What Jinja has no error of its own for was a traceback."""
+    (folder / "chat_template.jinja").write_bytes(template)
+    with pytest.raises(UserError) as told:
+        Checkpoint.open(folder).render([{"role": "user", "content": "Hello"}], enable_thinking=True)
+    assert sentence in str(told.value)
+    assert not str(told.value).endswith("..")
