@@ -75,9 +75,11 @@ class Desk:
         self.turns = Turns(4)
         self.comparing = Comparing(self.model, self.rivals, self.turns)
 
-    def begin(self, question: str, files: Sequence[Path] = (), other: str = "demo") -> Iterator[str]:
+    def begin(
+        self, question: str, files: Sequence[Path] = (), other: str = "demo", settings: Settings = FAST
+    ) -> Iterator[str]:
         self.comparison.begin(Draft(question, tuple(files)), ("first", other))
-        return self.comparing.run(self.comparison, FAST, (3600.0, 0.0), self.history, ASKING)
+        return self.comparing.run(self.comparison, settings, (3600.0, 0.0), self.history, ASKING)
 
     def ask(self, question: str, files: Sequence[Path] = (), other: str = "demo") -> str:
         *_, last = self.begin(question, files, other)
@@ -143,6 +145,16 @@ def test_the_same_words_are_the_same(checkpoint: Checkpoint) -> None:
     desk = Desk(checkpoint, "Yes, it is.", "yes, IT is.")
     assert "Both say the same." in desk.ask("Is it so?")
     assert "<mark>" not in compared_html(desk.comparison)
+
+
+def test_a_thought_of_one_token_is_told_as_one(checkpoint: Checkpoint) -> None:
+    """It took "1 tokens"."""
+    desk = Desk(checkpoint, "A", "A circle")
+    for _ in desk.begin("Is it so?", settings=Settings()):
+        pass
+    first, second = compared_html(desk.comparison).split("</section>")[:2]
+    assert "<summary>Thought · 1 token</summary>" in first
+    assert "<summary>Thought · 2 tokens</summary>" in second
 
 
 def test_what_both_named_in_a_clip_lies_on_one_frame_and_two_timelines(checkpoint: Checkpoint, tmp_path: Path) -> None:

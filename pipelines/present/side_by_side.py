@@ -11,6 +11,7 @@ from itertools import chain
 
 from pipelines.compare.pairs import MAX_REGIONS, Pair, Part, regions_of
 from pipelines.present.comparison import NAMES, Comparison, Side
+from pipelines.present.counted import counted
 from pipelines.present.evidence import shown_media, title
 from pipelines.present.figures.facts import NOTHING, headline
 from pipelines.present.figures.pair import pair_table
@@ -135,7 +136,7 @@ def _said(name: str, side: Side, parts: Sequence[Part] | None, partners: Contain
     is_open = " open" if result is None and not side.answer.strip() else ""
     thought = ""
     if reasoning.strip():
-        tokens = f" · {result.tokens.reasoning:,} tokens" if result else ""
+        tokens = f" · {counted(result.tokens.reasoning, 'token')}" if result else ""
         words = f'<p translate="no">{escape(reasoning.strip())}</p>'
         thought = f"<details{is_open}><summary>Thought{tokens}</summary>{words}</details>"
     answer = _answer(name, result, parts, partners) if result else _paragraph(escape(side.answer.strip()))
