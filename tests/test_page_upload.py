@@ -175,6 +175,20 @@ def test_an_upload_that_fails_is_told_and_the_draft_stays(
     expect(page.locator("#upload p")).to_be_hidden()
 
 
+def test_more_files_than_an_upload_may_have_are_told_so(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """All 21 of them were called too large, of 93 bytes each."""
+    pictures = [tmp_path / f"{number}.png" for number in range(21)]
+    for picture in pictures:
+        Image.new("RGB", (64, 48), "red").save(picture)
+    page = open_page(scripted_server, may_complain=True)
+    page.set_input_files("#composer input[type=file]", pictures)
+    expect(page.locator("#upload p")).to_contain_text("20.png are too many or too large for one upload: add fewer at")
+    page.set_input_files("#composer input[type=file]", pictures[:20])
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(20)
+
+
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_is_pasted_and_dropped(
     way: str, scripted_server: PageServer, open_page: OpenPage, picture: Path

@@ -60,7 +60,10 @@
 
   function upload(url, init) {
     const none = () => new Response("[]", { headers: { "Content-Type": "application/json" } });
-    const names = init.body.getAll("files").map((file) => file.name).join(", ");
+    const files = init.body.getAll("files"), names = files.map((file) => file.name).join(", ");
+    const tooMuch = files.length > 1 // each by itself is within the limit
+      ? "{names} are too many or too large for one upload: add fewer at a time."
+      : "{names} is too large for this server: choose a smaller file.";
     const place = placeOf(composerShown());
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
@@ -69,7 +72,7 @@
       follow(request, names, place);
       const fail = (text, values) => { show(place, glassbox.say(text, { names, ...values })); resolve(none()); };
       request.onload = () => {
-        if (request.status === 413) return fail("{names} is too large for this server: choose a smaller file.");
+        if (request.status === 413) return fail(tooMuch);
         if (request.status === 429) return fail("This server holds too many files now: try {names} again in a minute.");
         if (request.status === 507) return fail("There is no room left for {names} on this server: try again later.");
         if (request.status >= 300) return fail("{names} could not be uploaded ({status}): add it again.", { status: request.status });
