@@ -205,3 +205,14 @@ def test_a_picture_is_pasted_and_dropped(
             moved,
         )
     expect(page.locator("#composer .thumbnail-item")).to_have_count(1)
+
+
+def test_a_long_text_is_pasted_as_text(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """Beyond 100,000 characters it became a file, which was refused as no picture."""
+    page = open_page(scripted_server)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('word '.repeat(30_000))")
+    page.locator("#composer textarea").focus()
+    page.keyboard.press("Control+V")
+    expect(page.locator("#composer textarea")).to_have_value("word " * 30_000)
+    expect(page.locator("#composer .thumbnail-item")).to_have_count(0)

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from pipelines.conversation import Draft
+from pipelines.host.gate import MAX_BODY_BYTES
 from pipelines.present import evidence, header, status, word_by_word
 from pipelines.present.composer import composed
 from pipelines.present.examples import Card
@@ -130,7 +131,7 @@ def question_box(elem_id: str, label: str, placeholder: str) -> gr.MultimodalTex
         show_label=False,
         file_count="multiple",
         placeholder=placeholder,
-        max_plain_text_length=100_000,
+        max_plain_text_length=MAX_BODY_BYTES,  # what is longer is pasted as a file, and one of text is not read
         max_lines=8,
     )
 
