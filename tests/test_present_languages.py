@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.media.errors import READABLE
 from pipelines.present.languages import catalogues
 from pipelines.present.status import DOING, ENDS
 
@@ -45,6 +46,12 @@ def test_a_catalogue_lacks_nothing_that_another_has(language: str) -> None:
 def test_all_that_the_status_line_tells_of_is_there() -> None:
     """Beside a server's model "Sending" stood in English: a test of the page sees what lasts, with the shipped one."""
     assert {*DOING.values(), *ENDS.values()} - set(CATALOGUES["de"]) == set()
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_the_kinds_of_files_are_listed_in_every_language(language: str) -> None:
+    """Within a German sentence they ended in "MKV or AVI"."""
+    assert READABLE in CATALOGUES[language]
 
 
 @pytest.mark.parametrize("language", CATALOGUES)
