@@ -16,7 +16,7 @@ from pipelines.present.figures.pair import NO_PAIR, difference, pair_html
 from pipelines.present.figures.past import EMPTY, MAX_SHOWN, history_html, labels, newest
 from pipelines.spreadsheet import UTF_8_MARK
 from pipelines.types import EngineInfo, Record, Span, Timing, TokenCounts, Usage
-from tests.present_values import HOSTILE, record
+from tests.present_values import HOSTILE, INFO, record
 from tests.test_present_waterfall import cells
 
 
@@ -59,6 +59,12 @@ def test_a_column_is_a_waterfall_set_upright_with_its_first_token() -> None:
     parts = re.findall(r'<rect class="gb-in-(\w+)"[^>]* y="([\d.]+)"', html)
     assert parts == [("files", "121.2"), ("seeing", "81.0"), ("answering", "14.0")]
     assert re.search(r'<line class="gb-first-token" [^>]* y1="81.0"', html)
+
+
+def test_the_colour_of_seeing_is_that_of_sending_where_all_was_sent_to_a_server() -> None:
+    served = record(engine=replace(INFO, server="http://server/v1"))
+    assert "<span>sending</span>" in history_html(of(served))
+    assert "<span>seeing</span>" in history_html(of(served, record()))
 
 
 def test_a_request_that_did_not_end_well_says_so() -> None:

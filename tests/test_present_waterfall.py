@@ -100,6 +100,12 @@ def test_colours_tell_how_much_was_what() -> None:
     ]
 
 
+def test_what_is_sent_to_a_server_is_not_told_as_seeing() -> None:
+    """A question without a picture had been seen for as long as it was sent."""
+    served = record(engine=replace(INFO, server="http://server/v1"))
+    assert '<li class="gb-in-seeing"><span>sending</span> 250 ms, 8%' in waterfall_html(served)
+
+
 @pytest.mark.parametrize("length", [0.03, 1.0, 7.0, 470.0, 3000.0, 99_999.0])
 def test_a_scale_has_a_few_round_numbers(length: float) -> None:
     found = ticks(length)

@@ -72,9 +72,15 @@ def whole(record: Record, length_ms: float) -> str:
     return f'<svg class="gb-whole" aria-hidden="true" height="26">{bars(record.timing.spans, length_ms, 0, 26)}</svg>'
 
 
-def legend(shares: Sequence[tuple[str, str]]) -> str:
-    """The colours, each with its name and what there is to say of it."""
-    items = "".join(f'<li class="gb-in-{name}"><span>{name}</span> {escape(told)}</li>' for name, told in shares)
+def legend(shares: Sequence[tuple[str, str]], *, is_served: bool) -> str:
+    """The colours, each with its name and what there is to say of it.
+
+    When a server sees, nobody tells: of what leads to seeing, only the sending is timed where all `is_served`.
+    """
+    names = {"seeing": "sending"} if is_served else {}
+    items = "".join(
+        f'<li class="gb-in-{name}"><span>{names.get(name, name)}</span> {escape(told)}</li>' for name, told in shares
+    )
     return f'<ul class="gb-legend" aria-hidden="true">{items}</ul>'
 
 

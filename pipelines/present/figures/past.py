@@ -37,8 +37,10 @@ def history_html(history: History) -> str:
         download("glassbox-session.json", "application/json", as_json_file(history.records), "JSON"),
         download("glassbox-session.csv", "text/csv", as_csv_file(history.records), "CSV"),
     )
+    is_served = all(record.engine.server for _, record in shown)
     return (
-        f'<div class="gb-past">{columns_svg(shown)}{legend([(name, "") for name in (*GROUPS, "other")])}'
+        f'<div class="gb-past">{columns_svg(shown)}'
+        f"{legend([(name, '') for name in (*GROUPS, 'other')], is_served=is_served)}"
         '<p class="gb-note" aria-hidden="true">The line across a column is its first token.</p>'
         '<table><caption class="gb-spoken">The last requests, newest first</caption>'
         f'<thead><tr><th scope="col">Request</th>{columns(COLUMNS)}</tr></thead><tbody>{body}</tbody></table>'

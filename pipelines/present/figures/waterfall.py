@@ -36,7 +36,7 @@ def waterfall_html(
     head = f'<th scope="col">Stage</th><td>{axis(length_ms)}</td>' + columns(COLUMNS)
     return (
         f'<div class="gb-waterfall">{terms(headline(record), "gb-figures")}'
-        f"{whole(record, length_ms)}{legend(_shares(record.timing))}"
+        f"{whole(record, length_ms)}{legend(_shares(record.timing), is_served=bool(record.engine.server))}"
         f'<table><caption class="gb-spoken">Time by stage</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"{''.join(map(_limit, limits(record, best)))}"
