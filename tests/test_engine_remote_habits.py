@@ -145,6 +145,15 @@ def test_a_field_is_named_beside_what_is_wrong_with_it(body: Any) -> None:
     assert set(server.asked[0]) - set(server.asked[1]) == {"top_k"}
 
 
+def test_a_limit_beyond_the_context_is_that_of_the_context() -> None:
+    """vLLM 0.32.0 refuses any that is greater; one that is as great it takes, however long the prompt."""
+    with dialect_server(Stream(said("Blue.")), owned_by="vllm", max_model_len=1024) as server:
+        engine = RemoteEngine.connect(server.base_url)
+        for max_new_tokens in (2048, 512):
+            list(answer(Request("What is it?", (), Settings(max_new_tokens=max_new_tokens)), engine))
+        assert [body["max_tokens"] for body in server.asked] == [1024, 512]
+
+
 def test_the_limit_is_renamed_and_never_left_out() -> None:
     with dialect_server(refusal("unknown field: max_tokens"), BLUE) as server:
         assert told(RemoteEngine.connect(server.base_url), max_new_tokens=99) == "Blue."

@@ -121,12 +121,13 @@ class Habits:
 
         Without a sampling of the user's it is that of the model's card, and the server's own where the model's name
         does not tell that it has one: what a server has for a checkpoint without generation_config.json is no card's.
+        vLLM refuses a limit beyond the context, which no reply reaches.
         """
         sampling = ask.settings.sampling or named_preset(
             self._server.model, thinking=ask.thinking, has_media=ask.has_media
         )
         wished: dict[str, Json] = {
-            "max_tokens": ask.max_new_tokens,
+            "max_tokens": min(ask.max_new_tokens, self._server.context_tokens or ask.max_new_tokens),
             "stream_options": {"include_usage": True},
             "logprobs": True,
             "chat_template_kwargs": {"enable_thinking": ask.thinking},
