@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "a" * 40
 WEIGHTS = "more.safetensors"
@@ -71,7 +72,7 @@ class HubServer:
                     told = server.listing() if is_list else server.told(server.info())
                     self._json(told if known else {}, "" if known else "RevisionNotFound")
                 elif path.startswith(f"/{server.hub_id}/resolve/"):
-                    self._file(*path.split("/")[-2:])
+                    self._file(*unquote(path).split("/")[-2:])
                 else:
                     self._json({}, "RepoNotFound")
 

@@ -49,10 +49,12 @@ def test_a_download_goes_on_where_its_connection_broke(tmp_path: Path, hub: HubS
 
 
 def test_no_code_of_a_model_is_taken(tmp_path: Path, hub: HubServer) -> None:
-    """Nor weights in a form that can hold code."""
+    """Nor weights in a form that can hold code; and a terminal obeys no name of a file."""
     code = {"modeling.py": b"raise SystemExit", "pytorch_model.bin": b"\x80\x04."}
-    hub.files |= code
-    assert run(tmp_path, hub, "models", "pull", "0.8B").returncode == 0
+    hub.files |= {**code, "\x1b[2J.json": b"{}"}
+    pulled = run(tmp_path, hub, "models", "pull", "0.8B")
+    assert pulled.returncode == 0, pulled.stderr
+    assert r"Checking \u001b[2J.json ..." in pulled.stderr
     assert not code.keys() & {*hub.fetched, *(file.name for file in tmp_path.rglob("*"))}
 
 

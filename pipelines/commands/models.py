@@ -11,7 +11,7 @@ from pipelines.catalogue.download import Fetched, HubModel, at_hub, pull
 from pipelines.catalogue.forecast import SMALL_PARAMETERS, as_rate, tokens_per_s
 from pipelines.catalogue.known import DEMO, DEMO_FOLDER, KNOWN, KnownModel, model_in
 from pipelines.catalogue.shape import FORMATS, Format, Shape, gigabytes
-from pipelines.commands.output import aligned, say
+from pipelines.commands.output import aligned, harmless, say
 from pipelines.disk import expanded, resolved
 from pipelines.types import Sampling, UserError
 
@@ -50,7 +50,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def _tell(text: str) -> None:
-    print(f"{text} ...", file=sys.stderr, flush=True)
+    print(f"{harmless(text)} ...", file=sys.stderr, flush=True)
 
 
 def _show(fetched: Fetched) -> None:
