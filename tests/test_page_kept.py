@@ -404,7 +404,13 @@ def test_the_list_on_a_phone(is_dark: bool, keeping_server: PageServer, open_pag
     answered(page, "Hello walrus, tell me something long that does not fit into a line of the list")
     open_library(page)
     shoot(page, f"phone-library-{'dark' if is_dark else 'light'}")
-    page.locator("#kept [data-act=open]").first.click()
+    page.locator("#kept [data-act=rename]").first.click()
+    page.fill("#kept .gb-rename", "Walrus")
+    page.keyboard.press("Enter")
+    title = page.locator("#kept [data-act=open]").first
+    expect(title).to_contain_text("Walrus")
+    expect(title).to_be_focused()  # Enter pressed it too, and the list was folded away
+    title.click()
     expect(page.locator("#kept")).not_to_be_in_viewport()
     expect(page.locator("#library .toggle-button")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

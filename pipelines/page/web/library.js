@@ -36,7 +36,10 @@ function rename(row, id, done) {
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (glassbox.isComposing(event)) return;
-    if (event.key === "Enter") field.commit();
+    if (event.key === "Enter") {
+      event.preventDefault(); // of the press on the title, which has the focus by then
+      field.commit();
+    }
     if (event.key === "Escape") leave();
   });
   field.putInto = (place) => { title = place.querySelector(".gb-title"); title.replaceWith(field); };
