@@ -57,6 +57,8 @@ def use(page: Page) -> set[str]:
     for folded in ("#words", "#requests", "#take"):
         page.locator(folded).locator("button").first.click()
     boxes, moving = example("png", "bbox"), example("mp4")
+    page.locator("#take").get_by_text("COCO").click()
+    expect(page.locator(".toast-body")).to_contain_text(".")
     found = pieces(page)
     add(page, boxes.path)
     expect(page.locator("#costs li")).to_be_visible()
