@@ -3,16 +3,17 @@
 (() => {
   const { say } = glassbox;
   const PICTURE = "#chat .image-container > button";
-  const AS = [
+  const AS = [ // found by an id and by children, as whole answers are not looked through for each change of one
     ["#chat [role=log]", "aria-live", "off"], // the status line tells how far an answer is, which is heard as it grows else
     ["#settings .toggle-button", "aria-label", say("Settings")], // it calls the button of every sidebar alike
     ["#chat .examples", "role", "group"], // of buttons: its list has no items
-    [".thumbnails, .thumbnail-wrapper", "role", "group"], // its items stand in no list
+    ["#composer :is(.thumbnails, .thumbnail-wrapper)", "role", "group"], // its items stand in no list
+    ["#compare-composer :is(.thumbnails, .thumbnail-wrapper)", "role", "group"],
     // it names a message by its source, with the markup in it, and has no role for that
     ["#chat :is([data-testid=bot], [data-testid=user])", "role", "group"],
     ["#chat [data-testid=user]", "aria-label", say("Question")],
-    ["#chat [data-testid=bot]:not(:has(.thought-group))", "aria-label", say("Answer")],
-    ["#chat [data-testid=bot]:has(.thought-group)", "aria-label", say("Thought")],
+    ["#chat [data-testid=bot]:not(:has(> .thought-group))", "aria-label", say("Answer")],
+    ["#chat [data-testid=bot]:has(> .thought-group)", "aria-label", say("Thought")],
     ["#chat .thought-group .arrow", "inert", ""], // a button in the one that folds
     [PICTURE, "aria-label", say("Picture")],
     [PICTURE, "tabindex", "-1"], // a button that does nothing
