@@ -178,7 +178,7 @@ def test_an_upload_that_fails_is_told_and_the_draft_stays(
 def test_more_files_than_an_upload_may_have_are_told_so(
     scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    """All 21 of them were called too large, of 93 bytes each."""
+    """Small as they are, all 21 of them were called too large."""
     pictures = [tmp_path / f"{number}.png" for number in range(21)]
     for picture in pictures:
         Image.new("RGB", (64, 48), "red").save(picture)
