@@ -153,7 +153,7 @@ def test_what_is_heard_of_a_conversation(page_server: PageServer, open_page: Ope
     chat = page.locator("#chat [role=log]")
     expect(chat).to_match_aria_snapshot(f"""
         - group "Question":
-          - button "Picture"
+          - button "{boxes.path.name}"
         - group "Question": {boxes.question}
         - group "Thought":
           - button /Thought/ [expanded=false]

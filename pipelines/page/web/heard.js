@@ -15,7 +15,6 @@
     ["#chat [data-testid=bot]:not(:has(> .thought-group))", "aria-label", say("Answer")],
     ["#chat [data-testid=bot]:has(> .thought-group)", "aria-label", say("Thought")],
     ["#chat .thought-group .arrow", "inert", ""], // a button in the one that folds
-    [PICTURE, "aria-label", say("Picture")],
     [PICTURE, "tabindex", "-1"], // a button that does nothing
   ];
 
@@ -28,10 +27,14 @@
     for (const title of document.querySelectorAll("#chat .thought-group > .title")) {
       title.ariaExpanded = String(title.nextElementSibling !== null);
     }
+    for (const picture of document.querySelectorAll(`${PICTURE}:has(img[src*="/file="])`)) {
+      const name = glassbox.fileName(picture.querySelector("img").src);
+      if (picture.ariaLabel !== name) picture.ariaLabel = name;
+    }
     for (const example of document.querySelectorAll("#chat .example[aria-label]")) example.removeAttribute("aria-label");
   }
 
   new MutationObserver(hear).observe(document, {
-    subtree: true, childList: true, attributeFilter: ["aria-label", "aria-live"],
+    subtree: true, childList: true, attributeFilter: ["aria-label", "aria-live", "src"],
   });
 })();

@@ -95,6 +95,7 @@ Object.assign(window.glassbox, (() => {
 
   return {
     compose,
+    fileName: (address) => decodeURIComponent(new URL(address).pathname.split("/").at(-1)),
     isComposing,
     keepDraft,
     keepCompared,

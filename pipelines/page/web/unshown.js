@@ -5,7 +5,7 @@
 
   function unshown({ target }) {
     const place = target.matches?.("img, video") && target.closest(PLACE);
-    if (place) place.dataset.unshown = decodeURIComponent(new URL(target.src).pathname.split("/").at(-1));
+    if (place) place.dataset.unshown = glassbox.fileName(target.src);
   }
 
   document.addEventListener("error", unshown, true);
