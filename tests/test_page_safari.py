@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipelines.page.components import STYLES
-from tests.browser_steps import DESK, PHONE, OpenPage, ask, choose_fast, wait_for_end
+from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, ask, choose_fast, wait_for_end
 from tests.page_server import ROOT, SAY, PageServer
 
 WRITES_IN_A_PRESS_ALONE = """() => {
@@ -72,6 +72,7 @@ def test_the_page_answers_where_the_browser_denies_its_stores(scripted_server: P
     page = open_page(scripted_server)
     page.add_init_script(NO_STORES)
     page.reload()
+    expect(page.locator("#about b")).to_be_visible(timeout=SLOW_MS)
     expect(page.locator("#composer textarea")).to_be_editable()
     answered(page, "It is red.")
     expect(page.locator("#chat .bot-row")).to_contain_text("It is red.")
