@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp ## install what the program needs and start the page on 1
 	$(BIN)/python app.py
 
 test: $(VENV)/dev.stamp $(VENV)/js.stamp chromium ## run every test, the browser's included
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: lint test ## format, lint, types and tests: what must be green at every commit
 
