@@ -15,6 +15,11 @@ DESK, PHONE = (1440, 900), (390, 844)
 OpenPage = Callable[..., Page]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 EXAMPLES = load_examples(ROOT / "assets" / "examples")
+TRACK = (
+    '[{"time": 1.0, "bbox_2d": [100, 100, 300, 400], "label": "ball"}, '
+    '{"time": "0:03", "bbox_2d": [500, 500, 700, 800], "label": "ball"}]'
+)
+"""A ball at two times of a clip, as a model tells it."""
 SLOW_MS = 120_000
 """The time that a small model may take on a machine with other work."""
 PATIENCE_MS = 90_000

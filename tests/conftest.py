@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import re
 import signal
 import tempfile
@@ -50,6 +51,17 @@ def picture(tmp_path: Path) -> Path:
     rgb[40:90, 60:110] = (35, 80, 220)
     Image.fromarray(rgb).save(tmp_path / "square.png")
     return tmp_path / "square.png"
+
+
+@pytest.fixture
+def drawn_clip(tmp_path: Path) -> Path:
+    """A drawn clip on disk."""
+    from pipelines.demo.clips import draw_clip
+    from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
+
+    times_s = tuple(frame / CLIP_FPS for frame in range(CLIP_FRAMES))
+    write_clip(tmp_path / "clip.mp4", draw_clip(random.Random(5), CLIP_SIZE, times_s).rgb)
+    return tmp_path / "clip.mp4"
 
 
 @pytest.fixture

@@ -8,34 +8,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from pipelines.conversation import Draft, Reply, Round
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.examples import CLIP_FPS, CLIP_FRAMES, CLIP_SIZE, write_clip
 from pipelines.demo.export import MAX_FRAMES, MIN_FRAMES, SAMPLE_FPS
 from pipelines.demo.scenes import draw_named
 from pipelines.demo.scoring import iou
 from pipelines.fusion import sample_frames
-from pipelines.present.album import report_html
-from pipelines.present.claims import claims
-from tests.browser_steps import (
-    DESK,
-    PHONE,
-    SETTLED,
-    OpenPage,
-    ask,
-    choose_fast,
-    drag,
-    example,
-    say,
-    shoot,
-    wait_for_end,
-)
+from tests.browser_steps import DESK, PHONE, SETTLED, TRACK, OpenPage, ask, choose_fast, say, shoot, wait_for_end
 from tests.media_makers import number_in
 from tests.media_makers import write_clip as write_coded_clip
 from tests.page_server import SAY, PageServer
@@ -44,18 +28,6 @@ pytestmark = pytest.mark.browser
 
 NAMES = [("circle", "red"), ("square", "blue"), ("star", "green")]
 ALL_BOXES = "Locate all objects. Report bbox coordinates in JSON format."
-TRACK = (
-    '[{"time": 1.0, "bbox_2d": [100, 100, 300, 400], "label": "ball"}, '
-    '{"time": "0:03", "bbox_2d": [500, 500, 700, 800], "label": "ball"}]'
-)
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    """A drawn clip on disk."""
-    times_s = tuple(frame / CLIP_FPS for frame in range(CLIP_FRAMES))
-    write_clip(tmp_path / "clip.mp4", draw_clip(random.Random(5), CLIP_SIZE, times_s).rgb)
-    return tmp_path / "clip.mp4"
 
 
 def drawn_boxes(page: Page) -> list[list[float]]:
@@ -202,10 +174,10 @@ def test_a_mark_its_chip_and_its_words_light_together_and_a_click_zooms(
     expect(raw).to_contain_text('"bbox_2d": [312')
 
 
-def test_times_seek_the_player(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
+def test_times_seek_the_player(scripted_server: PageServer, open_page: OpenPage, drawn_clip: Path) -> None:
     page = open_page(scripted_server, is_dark=True)
     choose_fast(page)
-    say(page, f"It turns at 0:02 and runs from 1.5 s to 3 s.\n\n{TRACK}", clip)
+    say(page, f"It turns at 0:02 and runs from 1.5 s to 3 s.\n\n{TRACK}", drawn_clip)
     answer, pane = page.locator("#chat .bot").last, page.locator("#evidence")
     page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
     expect_seek(page, answer.get_by_text("0:02", exact=True), 2.0)
@@ -254,10 +226,10 @@ def test_a_clip_that_begins_late_is_sought_from_its_first_frame(
     assert number_in(shown) == 25
 
 
-def test_an_event_is_a_span_that_seeks(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
+def test_an_event_is_a_span_that_seeks(scripted_server: PageServer, open_page: OpenPage, drawn_clip: Path) -> None:
     page = open_page(scripted_server)
     choose_fast(page)
-    say(page, '{"00:01.00 - 00:02.50": "it turns"}', clip)
+    say(page, '{"00:01.00 - 00:02.50": "it turns"}', drawn_clip)
     page.wait_for_function("document.querySelector('#evidence video').readyState > 0")
     expect_seek(page, page.locator("#evidence .gb-events button"), 1.0)
     expect_seek(page, page.locator("#chat a", has_text="1 s – 2.5 s"), 1.0)
@@ -265,7 +237,7 @@ def test_an_event_is_a_span_that_seeks(scripted_server: PageServer, open_page: O
 
 
 def test_marks_go_to_their_picture_and_the_tabs_follow(
-    scripted_server: PageServer, open_page: OpenPage, picture: Path, clip: Path, tmp_path: Path
+    scripted_server: PageServer, open_page: OpenPage, picture: Path, drawn_clip: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.png"
     Image.new("RGB", (300, 200), "white").save(other)
@@ -275,7 +247,7 @@ def test_marks_go_to_their_picture_and_the_tabs_follow(
         'Picture 2:\n[{"bbox_2d": [1, 2, 500, 600], "label": "wall"}]\n\n'
         '{"Video 1": [{"time": 1, "point_2d": [500, 500], "label": "ball"}]}'
     )
-    say(page, answer, picture, clip, other)
+    say(page, answer, picture, drawn_clip, other)
     chosen = page.get_by_role("tab", selected=True)
     expect(page.get_by_role("tab")).to_have_text(["Picture 1", "Clip 1", "Picture 2"])
     expect(chosen).to_have_text("Clip 1")
@@ -399,177 +371,3 @@ def test_wide_and_tall_pictures_keep_their_marks(
     say(page, '[{"bbox_2d": [100, 200, 900, 800], "label": "wall"}]', tmp_path / "long.png")
     assert drawn_boxes(page)[0] == pytest.approx([100, 200, 900, 800], abs=30)
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-
-
-def test_a_dragged_box_changes_the_answer(page_server: PageServer, open_page: OpenPage) -> None:
-    """The example holds five things, two of them in its left half, where alone the second question looks."""
-    page = open_page(page_server)
-    shapes = example("png", "red shapes")
-    ask(page, "How many objects are there?", shapes.path)
-    wait_for_end(page, "Done")
-    expect(page.locator("#chat .bot").last).to_contain_text("5 objects")
-    chip = page.locator("#pointed .gb-pointed")
-    picture = page.locator("#evidence .gb-whole-picture .gb-stage")
-    drag(page, picture, (0.01, 0.01), (0.45, 0.97))
-    expect(chip).to_contain_text("In this region [10, 10, 450, 970]")
-    chip.get_by_role("button").click()
-    expect(chip).to_have_count(0)
-    drag(page, picture, (0.45, 0.97), (0.01, 0.01))
-    expect(chip.locator("img")).to_be_visible()
-    shoot(page, "desk-pointed")
-    ask(page, "How many objects are there?")
-    expect(page.locator("#chat .user-row")).to_have_count(2)
-    expect(chip).to_have_count(0)
-    wait_for_end(page, "Done")
-    expect(page.locator("#chat .bot").last).to_contain_text("2 objects")
-    expect(page.locator("#chat .user-row").last.locator("img")).to_have_count(1)
-
-
-def test_a_span_of_the_timeline_is_asked_about(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
-    page = open_page(scripted_server)
-    choose_fast(page)
-    say(page, "It turns.", clip)
-    drag(page, page.locator("#evidence .gb-timeline"), (0.25, 0.5), (0.75, 0.5))
-    expect(page.locator("#pointed")).to_contain_text("Between 1.0 and 3.0 seconds")
-    expect(page.locator("#pointed img")).to_have_count(4)
-    shoot(page, "desk-span")
-    ask(page, "What happens?")
-    wait_for_end(page, "Done")
-    asked = page.locator("#chat .user-row").last
-    expect(asked).to_contain_text("Between 1.0 and 3.0 seconds (see the frames at 1.2, 1.8, 2.2, 2.8 seconds): What")
-    expect(asked.locator("img")).to_have_count(4)
-    for image in asked.locator("img").all():
-        expect(image).not_to_have_js_property("naturalWidth", 0)
-    expect(page.locator("#evidence h2").last).to_contain_text("part of clip at 2.8 s.png")
-    page.click("#new-chat")
-    expect(page.locator("#evidence .gb-empty")).to_be_visible()
-    expect(page.locator("#pointed p")).to_have_count(0)
-
-
-def test_a_region_of_a_frame_is_asked_about(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
-    page = open_page(scripted_server)
-    choose_fast(page)
-    say(page, TRACK, clip)
-    drag(page, page.locator("#evidence .gb-figure .gb-stage").first, (0.1, 0.2), (0.6, 0.8))
-    expect(page.locator("#pointed")).to_contain_text("At 1.1 seconds, in this region [100, 200, 600, 800]")
-    expect(page.locator("#pointed img")).to_have_count(1)
-    ask(page, "What is this?")
-    wait_for_end(page, "Done")
-    asked = page.locator("#chat .user-row").last
-    expect(asked).to_contain_text("At 1.1 seconds, in this region [100, 200, 600, 800]: What is this?")
-    expect(asked.locator("img")).to_have_count(1)
-    expect(asked.locator("img")).not_to_have_js_property("naturalWidth", 0)
-
-
-def test_keys_mark_a_span_of_a_clip(scripted_server: PageServer, open_page: OpenPage, clip: Path) -> None:
-    page = open_page(scripted_server)
-    choose_fast(page)
-    say(page, "It turns.", clip)
-    button, told = page.get_by_role("button", name="Mark a part"), page.locator("#evidence [role=status]")
-    button.press("Enter")
-    expect(told).to_have_text("1.0 – 3.0 s")
-    page.keyboard.press("Tab")
-    expect(told).to_have_count(0)
-    button.press("Enter")
-    page.keyboard.press("Enter")
-    expect(page.locator("#pointed")).to_contain_text("Between 1.0 and 3.0 seconds")
-
-
-def taken(page: Page, button: str, count: int) -> list[Path]:
-    """Press a button of what can be taken along, and download the files that it gives."""
-    page.get_by_role("button", name=button, exact=True).click()
-    links = page.locator("#taken a[download]")
-    ending = {"Report": ".html", "Marked clip": ".mp4", "COCO": ".json", "Table (CSV)": ".csv"}.get(button, ".png")
-    expect(links).to_have_count(count)
-    for link in links.all():
-        expect(link).to_have_attribute("download", re.compile(re.escape(ending) + "$"))
-    found = []
-    for link in links.all():
-        with page.expect_download() as download:
-            link.click()
-        found.append(Path(download.value.path()))
-    return found
-
-
-def test_what_was_taken_along_goes_with_its_answer(
-    scripted_server: PageServer, open_page: OpenPage, picture: Path
-) -> None:
-    """The files of another conversation were offered on, and behind a button that had just refused."""
-    page = open_page(scripted_server)
-    page.get_by_role("button", name="Take it along").click()
-    choose_fast(page)
-    square = '[{"bbox_2d": [312, 250, 572, 562], "label": "blue square"}]'
-    offered = page.locator("#taken")
-    say(page, square, picture)
-    taken(page, "COCO", 1)
-    page.click("#new-chat")
-    expect(offered).to_be_hidden()
-    say(page, square, picture)
-    taken(page, "COCO", 1)
-    say(page, "It is blue.")
-    expect(offered).to_be_hidden()
-    report = page.get_by_role("button", name="Report", exact=True)
-    taken(page, "Report", 1)
-    below_px = report.evaluate("button => button.getBoundingClientRect().top") - offered.evaluate(
-        "files => files.getBoundingClientRect().top"
-    )
-    assert below_px > 0, "files below the buttons came outside of the window"
-    page.get_by_role("button", name="COCO", exact=True).click()
-    expect(page.locator(".toast-body")).to_contain_text("marks nothing")
-    expect(offered).to_be_hidden()
-
-
-def test_a_report_is_read_on_a_phone_and_from_right_to_left(browser: Browser, picture: Path, tmp_path: Path) -> None:
-    """Its headings broke within a word, and Arabic began on the left."""
-    answer = 'الدائرة هنا\n[{"bbox_2d": [100.5, 200.25, 300, 600], "label": "a circle with a very long name"}]'
-    (tmp_path / "report.html").write_text(
-        report_html(claims([Round(Draft("أين الدائرة؟", (picture,)), Reply(answer))])), encoding="utf-8"
-    )
-    reader = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
-    reader.goto((tmp_path / "report.html").as_uri())
-    lines = """(selector) => {
-        const range = document.createRange(), found = document.querySelector(selector);
-        range.selectNodeContents(found);
-        const {right} = found.getBoundingClientRect();
-        return [...range.getClientRects()].map((line) => Math.round(right - line.right));
-    }"""
-    assert len(reader.evaluate(lines, "th")) == 1
-    assert min(reader.evaluate(lines, "h2")) == min(reader.evaluate(lines, "pre")) == 0
-    assert reader.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
-    assert reader.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid", "torn in print"
-    reader.close()
-
-
-def test_what_is_taken_along_opens_again(
-    scripted_server: PageServer, open_page: OpenPage, browser: Browser, picture: Path, clip: Path
-) -> None:
-    page = open_page(scripted_server)
-    page.get_by_role("button", name="Take it along").click()
-    page.get_by_role("button", name="Report", exact=True).click()
-    expect(page.get_by_text("ask something first")).to_be_visible()
-    choose_fast(page)
-    square = '[{"bbox_2d": [312, 250, 572, 562], "label": "blue square", "image": "Picture 1"}]'
-    say(page, f"{square}\n\n{TRACK}", picture, clip)
-    (marked, *frames) = taken(page, "Marked pictures", 3)
-    with Image.open(marked) as shown:
-        assert shown.size == (192, 160)
-    (film,) = taken(page, "Marked clip", 1)
-    with av.open(str(film)) as container:
-        assert len(list(container.decode(video=0))) == CLIP_FRAMES
-    (coco,) = taken(page, "COCO", 1)
-    assert len(json.loads(coco.read_text(encoding="utf-8"))["annotations"]) == 3
-    (csv,) = taken(page, "Table (CSV)", 1)
-    assert csv.read_text(encoding="utf-8-sig").count("ball") == 2
-    shoot(page, "desk-taken")
-    (report,) = taken(page, "Report", 1)
-    report = report.rename(report.with_suffix(".html"))
-    reader = browser.new_page()
-    asked: list[str] = []
-    reader.on("request", lambda request: asked.append(request.url))
-    reader.goto(report.as_uri())
-    expect(reader.locator("figure")).to_have_count(3)
-    assert reader.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
-    shoot(reader, "phone-report")
-    reader.close()
-    assert len(frames) == 2
