@@ -18,13 +18,13 @@ CASING = "#111"
 LINES_OF_A_SIDE = 250
 """A line is the shorter side divided by this, and letters are eight lines high."""
 
-LEAST_SIDE_PX = 200
-"""Of a copy: on a smaller one the letters cover what is marked."""
+ENLARGED_PX = 200
+"""The longer side up to which a small copy is enlarged: as small as it is, the letters cover what is marked."""
 
 
 def marked_copy(rgb: NDArray[np.uint8], marks: Sequence[Mark]) -> Image.Image:
     """A copy to be looked at, as of `burnt`; a small picture is enlarged, by whole times."""
-    times = LEAST_SIDE_PX // max(rgb.shape[:2])
+    times = ENLARGED_PX // max(rgb.shape[:2])
     return burnt(rgb if times < 2 else rgb.repeat(times, axis=0).repeat(times, axis=1), marks)
 
 

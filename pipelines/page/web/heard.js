@@ -5,7 +5,8 @@
   const PICTURE = "#chat .image-container > button";
   const AS = [ // found by an id and by children, as whole answers are not looked through for each change of one
     ["#chat [role=log]", "aria-live", "off"], // the status line tells how far an answer is, which is heard as it grows else
-    ["#settings .toggle-button", "aria-label", say("Settings")], // it calls the button of every sidebar alike
+    ["#library .toggle-button", "aria-label", say("Conversations")], // it calls the button of every sidebar alike
+    ["#settings .toggle-button", "aria-label", say("Settings")],
     ["#chat .examples", "role", "group"], // of buttons: its list has no items
     ["#composer :is(.thumbnails, .thumbnail-wrapper)", "role", "group"], // its items stand in no list
     ["#compare-composer :is(.thumbnails, .thumbnail-wrapper)", "role", "group"],

@@ -1,5 +1,4 @@
 // The list of kept conversations: tells Python which button was pressed. Deleting takes a second press.
-document.querySelector("#library .toggle-button")?.setAttribute("aria-label", glassbox.say("Conversations"));
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-act]");
