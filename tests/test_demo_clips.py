@@ -51,6 +51,23 @@ def test_what_comes_and_goes_is_marked_with_its_time() -> None:
         assert len(re.findall(r"^\d\. gone ", exchange.reasoning, re.MULTILINE)) == len(clip.leavers)
 
 
+def test_when_something_is_visible_is_told_from_what_is_there_at_first_comes_and_goes() -> None:
+    for seed in range(40):
+        clip = draw_clip(random.Random(seed), (64, 64), TIMES)
+        exchange = ask_clip(random.Random(seed), clip, "visible")
+        assert exchange
+        found = re.findall(r"^\d\. (there|new|gone) ([\d.]+) s .*: yes$", exchange.reasoning, re.MULTILINE)
+        spans = re.findall(r"^First: ([\d.]+) s\nLast: ([\d.]+) s$", exchange.reasoning, re.MULTILINE)
+        assert len(re.findall(r"^\d\. there 0", exchange.reasoning, re.MULTILINE)) == sum(
+            actor.at(0) is not None for actor in clip.actors
+        )
+        assert len(spans) == len([sort for sort, _ in found if sort != "gone"])
+        for first, last in spans:
+            assert first == found[0][1]
+            end = clip.patch_times.index(found[1][1]) if found[1:] else clip.num_patches
+            assert last == clip.patch_times[end - 1]
+
+
 def test_where_something_is_at_a_time_is_told_from_the_line_of_that_time() -> None:
     for seed in range(40):
         clip = draw_clip(random.Random(seed), (64, 64), TIMES)

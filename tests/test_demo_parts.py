@@ -71,4 +71,10 @@ def test_a_span_is_judged_by_what_happens_within_it() -> None:
             assert part.exchange.answer == " ".join([mover, *(event.told(clip) for event in events)])
         if part.exchange.answer.startswith("Nothing "):
             assert not [event for event in events if event.verb in part.exchange.answer]
+        compared = re.findall(r", ([\d.]+) ([<>]) ([\d.]+) ([<>]) ([\d.]+): (in|out)\b", part.exchange.reasoning)
+        assert [time for _, _, time, _, _, _ in compared][: clip.num_patches] == list(clip.patch_times)
+        for start, after, time, before, end, verdict in compared:
+            assert (float(start), float(end)) == (start_s, end_s)
+            assert (after == "<", before == "<") == (start_s < float(time), float(time) < end_s)
+            assert (verdict == "in") == (start_s < float(time) < end_s)
     assert told > 10

@@ -120,6 +120,15 @@ def test_reasoning_ends_in_what_the_answer_says(seed: int) -> None:
                 assert isinstance(json.loads(exchange.answer), list)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_behind_each_thing_that_is_written_stands_its_line_of_the_answer(seed: int) -> None:
+    rng = random.Random(seed)
+    exchange = next(e for e in (ask(rng, imagined(rng, 6), "text") for _ in range(100)) if e)
+    numbered = re.findall(r", text: yes (\d)\. (\w+)$", exchange.reasoning, re.MULTILINE)
+    assert [text for _, text in numbered] == exchange.answer.replace("There is no text.", "").split()
+    assert [int(line) for line, _ in numbered] == list(range(1, len(numbered) + 1))
+
+
 def test_every_task_has_its_questions() -> None:
     assert {*TASKS, "written"} == set(get_args(Task))
 

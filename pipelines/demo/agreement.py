@@ -9,9 +9,11 @@ from pipelines.demo.scoring import NAME, read_boxes, read_points
 
 COUNTS: tuple[Task, ...] = ("count", "count_shape", "count_colour", "count_named")
 LINE = re.compile(r"^\d\. ", re.MULTILINE)
+LISTED = re.compile(rf"^\d\. {NAME.pattern}", re.MULTILINE)
 YES = re.compile(r": yes\b")
 PLACE = re.compile(r"\((\d+(?:,\d+)+)\)")
 READ = re.compile(r"(\w+) (\w+), (?:number|letter): yes\b")
+WRITTEN = re.compile(r", text: yes \d\. (\w+)$", re.MULTILINE)
 SIDE = re.compile(r": (\d+) ([<>]) (\d+): (yes|no)$")
 
 
@@ -26,10 +28,13 @@ def agrees_with_list(task: Task, reasoning: str, answer: str) -> bool | None:
         told = read_points(answer) if task == "point" else read_boxes(answer)
         return told is not None and [tuple(map(int, place)) for _, place in told] == places
     if task in ("list", "describe"):
-        return NAME.findall(reasoning) == NAME.findall(answer)
+        return LISTED.findall(reasoning) == NAME.findall(answer)
     if task in ("number", "letter"):
         read = READ.findall(reasoning)
         return NAME.findall(answer) == read if len(read) != 1 else answer.endswith(f" {read[0][1]}.")
+    if task == "text":
+        written = WRITTEN.findall(reasoning)
+        return answer == ("\n".join(written) or "There is no text.")
     if task == "side":
         return _side(reasoning, answer)
     if task == "compare":

@@ -24,6 +24,23 @@ STILL_IN_SPAN = {task: weight for task, weight in STILL.items() if task != "asid
 
 
 @dataclass(frozen=True)
+class Span:
+    """A part of a clip's time, in seconds as the question writes them."""
+
+    start: str
+    end: str
+
+    def holds(self, time: str) -> bool:
+        """Whether that time lies within."""
+        return float(self.start) < float(time) < float(self.end)
+
+    def compared(self, time: str) -> str:
+        """That time between start and end, side by side, and what follows: `0.8 < 4.7 > 4.1: out`."""
+        after, before = ("<" if float(a) < float(b) else ">" for a, b in ((self.start, time), (time, self.end)))
+        return f"{self.start} {after} {time} {before} {self.end}: {'in' if self.holds(time) else 'out'}"
+
+
+@dataclass(frozen=True)
 class Part:
     """A part of a clip: the frames that go along, the region of them that is shown, and the exchange."""
 
@@ -61,35 +78,35 @@ def about_span(rng: random.Random, clip: MovingScene) -> Part:
     step_s = times[1] - times[0]
     start_s = max(0.0, times[first] - rng.uniform(0.3, 0.7) * step_s) if first or rng.random() < 0.5 else 0.0
     end_s = times[last] + rng.uniform(0.3, 0.7) * step_s
-    span = f"{start_s:.1f} to {end_s:.1f}"
+    span = Span(f"{start_s:.1f}", f"{end_s:.1f}")
     moments_s = [start_s + (end_s - start_s) * (i + 0.5) / NUM_SHOWN for i in range(NUM_SHOWN)]
     shown = ", ".join(f"{moment_s:.1f}" for moment_s in moments_s)
     frames = tuple(max(i for i, time_s in enumerate(clip.times_s) if time_s <= moment_s) for moment_s in moments_s)
-    within = range(first, last + 1)
-    lines = [moment(clip, i, f", {span}: {'in' if i in within else 'out'}") for i in range(len(times))]
-    asked = _in_span(rng, clip, within, span)
-    question = f"Between {start_s:.1f} and {end_s:.1f} seconds (see the frames at {shown} seconds): {asked.question}"
+    lines = [moment(clip, i, f", {span.compared(time)}") for i, time in enumerate(clip.patch_times)]
+    asked = _in_span(rng, clip, span)
+    question = f"Between {span.start} and {span.end} seconds (see the frames at {shown} seconds): {asked.question}"
     return Part(frames, WHOLE, Exchange("span", question, "\n".join([*lines, asked.reasoning]), asked.answer))
 
 
-def _in_span(rng: random.Random, clip: MovingScene, within: range, span: str) -> Exchange:
-    """A question about some pairs of frames; the reasoning goes on behind a verdict on each."""
+def _in_span(rng: random.Random, clip: MovingScene, span: Span) -> Exchange:
+    """A question about a span; the reasoning goes on behind a verdict on each pair of frames."""
     chance = rng.random()
     if chance < 0.35:
         question = pick(
             rng, "What happens?", "What happens?", "What is happening?", "What happens here?", "Describe it.",
             "What is going on?", "Tell me what happens.", "Describe what happens.", "What do you see?", "Describe.",
         )  # fmt: skip
-        steps, told = _events(clip, BOTH, within, span)
+        steps, told = _events(clip, BOTH, span)
         return Exchange("span", question, f"{steps}\n{motion(clip)}", " ".join([movement(clip), *told]))
     if chance < 0.55:
         question = pick(rng, "What appears?", "Does something appear?", "What is new?", "Which object appears?")
-        steps, told = _events(clip, NEW, within, span)
+        steps, told = _events(clip, NEW, span)
         return Exchange("span", question, steps, " ".join(told) or "Nothing appears.")
     if chance < 0.7:
         question = pick(rng, "What disappears?", "Does something disappear?", "What goes away?")
-        steps, told = _events(clip, GONE, within, span)
+        steps, told = _events(clip, GONE, span)
         return Exchange("span", question, steps, " ".join(told) or "Nothing disappears.")
+    within = [patch for patch, time in enumerate(clip.patch_times) if span.holds(time)]
     things = [next((thing for patch in within if (thing := actor.at(patch))), None) for actor in clip.actors]
     return _of_still(rng, tuple(thing for thing in things if thing))
 
@@ -101,10 +118,11 @@ def _of_still(rng: random.Random, things: tuple[Thing, ...]) -> Exchange:
     return replace(without_places(exchange), task="span", question=of_clip(exchange.question))
 
 
-def _events(clip: MovingScene, sorts: Sorts, within: range, span: str) -> tuple[str, list[str]]:
+def _events(clip: MovingScene, sorts: Sorts, span: Span) -> tuple[str, list[str]]:
     """A verdict on each event, and those of the span in sentences."""
     lines, told = [], []
     for n, event in enumerate(happenings(clip, sorts), start=1):
-        lines.append(f"{n}. {event.noted(clip)}, {span}: {'yes' if event.patch in within else 'no'}")
-        told += [event.told(clip)] if event.patch in within else []
+        time = clip.patch_times[event.patch]
+        lines.append(f"{n}. {event.noted(clip)}, {span.compared(time)}")
+        told += [event.told(clip)] if span.holds(time) else []
     return "\n".join([*lines, f"Total: {len(told)}"]), told

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from pipelines.demo.clip_reasoning import (
     BOTH,
+    EVER,
     GONE,
     NEW,
     Event,
@@ -35,7 +36,7 @@ from pipelines.demo.reading_questions import READ
 from pipelines.demo.things import COLOURS, SHAPES
 
 CLIP_TASKS: dict[Task, float] = {
-    "moves": 1, "what_moves": 0.6, "appears": 2.4, "vanishes": 2.4, "visible": 2.4, "order": 2.4, "box_at": 2.4,
+    "moves": 1, "what_moves": 0.6, "appears": 2.4, "vanishes": 2.8, "visible": 3, "order": 4, "box_at": 2.4,
     "happens": 2.6, "in_clip": 3,
 }  # fmt: skip
 STILL: dict[Task, float] = {
@@ -146,7 +147,7 @@ def _visible_from(rng: random.Random, clip: MovingScene) -> Exchange:
     name = other if is_gone else _called(rng, clip, actor)
     is_json = rng.random() < 0.5
     question = pick(rng, *(VISIBLE_JSON if is_json else VISIBLE)).format(name)
-    search_steps = search(clip, BOTH, {name: None if is_gone else actor})
+    search_steps = search(clip, EVER, {name: None if is_gone else actor})
     if is_gone or not any(actor.boxes):
         return Exchange("visible", question, f"{search_steps}\nNot found.", "[]" if is_json else f"There is no {name}.")
     start, end = (clip.patch_times[patch] for patch in (clip.first_patch(actor), clip.last_patch(actor)))

@@ -8,16 +8,18 @@ from typing import Literal
 
 from pipelines.demo.clips import Actor, MovingScene
 
-Sort = Literal["new", "gone"]
+Sort = Literal["there", "new", "gone"]
 Sorts = tuple[Sort, ...]
 NEW: Sorts = ("new",)
 GONE: Sorts = ("gone",)
 BOTH: Sorts = ("new", "gone")
+EVER: Sorts = ("there", "new", "gone")
+"""What is there from the start too."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that comes or goes: the first pair of frames that shows it, or that no longer does."""
+    """Something that is there, comes or goes: the first pair of frames that shows it, or that no longer does."""
 
     sort: Sort
     patch: int
@@ -64,7 +66,8 @@ def moment(clip: MovingScene, patch: int, mark: str = "") -> str:
     time = clip.patch_times[patch]
     parts = []
     for actor in clip.actors:
-        if change := _change(actor, patch):
+        change = _change(actor, patch)
+        if change in BOTH:
             parts.append(f"{actor.name} {change} {time} s")
         elif actor.at(patch):
             parts.append(actor.name)
@@ -77,16 +80,18 @@ def film(clip: MovingScene) -> str:
 
 
 def happenings(clip: MovingScene, sorts: Sorts) -> list[Event]:
-    """What comes and goes, in the order of the time-by-time list."""
+    """What is there at first, comes and goes, in the order of the time-by-time list."""
     moments = ((actor, patch) for patch in range(clip.num_patches) for actor in clip.actors)
     changes = ((_change(actor, patch), patch, actor) for actor, patch in moments)
     return [Event(sort, patch, actor) for sort, patch, actor in changes if sort in sorts]
 
 
 def _change(actor: Actor, patch: int) -> Sort | None:
-    """Whether the actor comes or goes with that pair of frames; it does neither with the first."""
+    """Whether the actor comes or goes with that pair of frames, or is there with the first."""
     is_there = actor.at(patch) is not None
-    if patch == 0 or is_there == (actor.at(patch - 1) is not None):
+    if patch == 0:
+        return "there" if is_there else None
+    if is_there == (actor.at(patch - 1) is not None):
         return None
     return "new" if is_there else "gone"
 

@@ -156,7 +156,7 @@ class Course:
             return region_batch(encoder, own, scenes, closer, mix)
         num_frames = common.choice(tuple(CLIP_SIZES))
         clips = draw_clips(own, count, CLIP_SIZES[num_frames][0], num_frames)
-        about = about_moment if common.random() < 0.4 else about_span
+        about = about_moment if common.random() < 0.3 else about_span
         return part_batch(encoder, own, clips, [about(own, clip) for clip in clips], closer, mix)
 
     def _lists(self, stage: Stage, step: int, rank: int, each: int, progress: float) -> Batch:

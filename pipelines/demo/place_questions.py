@@ -144,7 +144,7 @@ def ask_describe(rng: random.Random, things: Things) -> Exchange:
         "What is happening here?", "What happens?",
     )  # fmt: skip
     noun = "object" if len(things) == 1 else "objects"
-    steps = listing(things, point_text) + f"Total: {len(things)}"
+    steps = listing(things, placed_text) + f"Total: {len(things)}"
     return Exchange("describe", question, steps, f"The picture shows {len(things)} {noun}: {in_places(things)}.")
 
 

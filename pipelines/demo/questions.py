@@ -178,7 +178,7 @@ ASKERS: dict[Task, Callable[[random.Random, Things], Exchange | None]] = {
 PICTURE_WEIGHTS: dict[Task, float] = {
     "count": 1, "count_shape": 1.6, "count_colour": 1.8, "count_named": 0.8, "compare": 2.6, "colour": 2, "shape": 1.4,
     "exists": 3, "box": 3.2, "boxes": 3.2, "all_boxes": 2, "point": 2, "where": 4, "side": 2.8, "nearest": 4.4,
-    "region": 3.6, "describe": 3.5, "list": 1.8, "number": 3, "letter": 2.4, "text": 2.2, "is_colour": 1.2,
+    "region": 3.6, "describe": 3.5, "list": 1.8, "number": 3, "letter": 2.4, "text": 4, "is_colour": 1.2,
     "colours": 1.6, "what_at": 3.4, "beside": 3.4, "aside": 3,
 }  # fmt: skip
 OF_THINGS: tuple[Task, ...] = tuple(task for task in PICTURE_WEIGHTS if task != "aside")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 
 from pipelines.demo.exchange import Exchange, Task, pick
 from pipelines.demo.phrases import Match, Things, in_words, verdicts
@@ -37,7 +38,7 @@ def ask_letter(rng: random.Random, things: Things) -> Exchange | None:
 
 
 def ask_text(rng: random.Random, things: Things) -> Exchange | None:
-    """Everything that is written, in reading order."""
+    """Everything that is written, in reading order; its line of the answer is written behind each yes."""
     found = [thing for thing in things if is_text(thing)]
     if not found and rng.random() > NOTHING_SHARE:
         return None
@@ -46,7 +47,8 @@ def ask_text(rng: random.Random, things: Things) -> Exchange | None:
         "Is there any text?", "What is written in the picture?", "Read it.", "Transcribe the text.", "Read all text.",
         "What text do you see?", "Read everything.", "What text is there?",
     )  # fmt: skip
-    steps = verdicts(things, "text", is_text, lambda thing: f" {thing.kind}")
+    lines = count(1)
+    steps = verdicts(things, "text", is_text, lambda thing: f" {next(lines)}. {thing.kind}")
     answer = "\n".join(thing.kind for thing in found)
     return Exchange("text", question, f"{steps}Total: {len(found)}", answer or "There is no text.")
 

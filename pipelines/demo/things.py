@@ -74,10 +74,10 @@ class Thing:
 
     @property
     def zone(self) -> str:
-        """Which ninth of the picture holds the centre: `top left`, ..., `center`, ..., `bottom right`."""
-        x, y = self.centre
-        column = ("left", "center", "right")[min(2, int(x * 3))]
-        row = ("top", "middle", "bottom")[min(2, int(y * 3))]
+        """Which ninth of the picture holds the centre, as it is written: `top left`, ..., `center`, ...."""
+        x, y = self.centre_coords
+        column = ("left", "center", "right")[x * 3 // 1000]
+        row = ("top", "middle", "bottom")[y * 3 // 1000]
         return "center" if (row, column) == ("middle", "center") else f"{row} {column}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from pipelines.demo.clip_parts import about_span
 from pipelines.demo.clip_questions import ask_clip
 from pipelines.demo.clips import draw_clip
 from pipelines.demo.exchange import Exchange, Task
@@ -18,8 +19,11 @@ GLYPH_SHARE = 0.25
 LIST_WEIGHTS: dict[Task, float] = {
     "count": 0.4, "count_shape": 1.6, "count_colour": 1.6, "count_named": 0.8, "compare": 2, "colour": 1.8,
     "shape": 1.4, "exists": 2, "box": 1, "boxes": 3, "point": 1, "where": 1, "side": 3, "nearest": 6, "region": 2,
-    "number": 2, "letter": 2, "text": 1, "describe": 0.4, "is_colour": 1.2, "colours": 1.5, "what_at": 2, "beside": 2.5,
+    "number": 2, "letter": 2, "text": 2.5, "describe": 1.5, "is_colour": 1.2, "colours": 1.5, "what_at": 2,
+    "beside": 2.5,
 }  # fmt: skip
+SPAN_SHARE = 0.3
+"""How often a written clip is asked about a part of its time, and not of the whole."""
 FILM_TASKS: tuple[Task, ...] = ("appears", "vanishes", "visible", "order")
 BOXED: frozenset[Task] = frozenset({"box", "boxes"})
 POINTED: frozenset[Task] = frozenset({"point", "where", "describe", "side", "nearest", "region", "what_at", "beside"})
@@ -50,7 +54,8 @@ def _written_clip(rng: random.Random) -> Exchange:
     clip = draw_clip(rng, (64, 64), tuple(i * step_s for i in range(rng.choice((4, 6, 8, 12)))))
     exchange = None
     while exchange is None:
-        exchange = ask_clip(rng, clip, rng.choice(FILM_TASKS))
+        is_part = rng.random() < SPAN_SHARE
+        exchange = about_span(rng, clip).exchange if is_part else ask_clip(rng, clip, rng.choice(FILM_TASKS))
     lines = [
         f"{time} s: {', '.join(actor.name for actor in clip.actors if actor.at(patch))}\n"
         for patch, time in enumerate(clip.patch_times)
