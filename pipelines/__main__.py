@@ -1,6 +1,7 @@
 """The command line: `python -m pipelines ask PICTURE_OR_CLIP... --question "..."`.
 
-`batch` asks about many files, `models` tells of the models, `doctor` of this machine, `mcp` serves an agent.
+`batch` asks about many files, and `compare` two models about them; `models` tells of the models and brings them,
+`doctor` tells of this machine, `mcp` serves an agent.
 
 Answers go to stdout, progress and errors to stderr. Exit code 2 means that the user can put something right, and the
 last line of stderr says what.

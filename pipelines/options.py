@@ -33,16 +33,11 @@ def add_model(parser: argparse.ArgumentParser, default: str = "demo") -> None:
         default="local",
         help="reference is transformers' own generate, slower; openai a server that speaks its protocol",
     )
-    add_server(parser)
-    add_weights(parser)
-
-
-def add_server(parser: argparse.ArgumentParser) -> None:
-    """Where a server is that runs it."""
     parser.add_argument("--base-url", metavar="URL", help="of that server, as http://127.0.0.1:8000/v1")
     parser.add_argument(
         "--timeout", type=positive_number, metavar="S", help="how long that server may be silent (default: 300)"
     )
+    add_weights(parser)
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +46,8 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         "--weights",
         choices=get_args(WeightFormat),
         default="full",
-        help="int8 halves the memory and the time of a token at some loss of exactness; fp8 is for newer GPUs",
+        help="int8 takes less memory, and on a quiet CPU less time for a token, at some loss of precision; fp8 is for "
+        "newer GPUs (default: full)",
     )
 
 
@@ -67,23 +63,51 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """How it is asked: what `settings_of` reads."""
     add = parser.add_argument
     add("--thinking", choices=("on", "off"), default="on", help="reason before answering (default: on)")
-    add("--max-new-tokens", type=positive, default=Settings.max_new_tokens, metavar="N")
-    add("--max-thinking-tokens", type=positive, metavar="N", help="then the answer begins")
-    add("--fps", type=positive_number, default=Settings.sample_fps, help="frames a second taken from a clip")
+    add(
+        "--max-new-tokens",
+        type=positive,
+        default=Settings.max_new_tokens,
+        metavar="N",
+        help="of the thought, the calls and the answer together (default: %(default)s)",
+    )
+    add("--max-thinking-tokens", type=positive, metavar="N", help="then the answer begins (default: no bound)")
+    add(
+        "--fps",
+        type=positive_number,
+        default=Settings.sample_fps,
+        help="frames a second taken from a clip (default: %(default)g)",
+    )
     add("--frames", type=positive, metavar="N", help="just so many of a clip, instead of --fps")
-    add("--max-frames", type=positive, default=Settings.max_frames, metavar="N", help="of a clip at most")
+    add(
+        "--max-frames",
+        type=positive,
+        default=Settings.max_frames,
+        metavar="N",
+        help="of a clip at most (default: %(default)s)",
+    )
     add(
         "--max-clip-tokens",
         type=positive,
         default=Settings.max_clip_tokens,
         metavar="N",
-        help="visual tokens that the frames of a clip share",
+        help="visual tokens that the frames of a clip share (default: %(default)s)",
     )
-    add("--max-pixels", type=positive, default=Settings.max_pixels, metavar="N", help="of a picture")
-    add("--clip-reader", choices=get_args(ClipReader), default="pyav", help="decord is for trusted files only")
+    add(
+        "--max-pixels",
+        type=positive,
+        default=Settings.max_pixels,
+        metavar="N",
+        help="of a picture as the model sees it (default: %(default)s)",
+    )
+    add(
+        "--clip-reader",
+        choices=get_args(ClipReader),
+        default="pyav",
+        help="pyav (default); decord is for trusted files only",
+    )
     add("--look-closer", action="store_true", help="let the model call for parts of a picture or more frames")
     add("--greedy", action="store_true", help="always take the likeliest token (default: the preset)")
-    add("--seed", type=int, default=0, help="of the sampling")
+    add("--seed", type=int, default=0, help="of the sampling (default: 0)")
     add("--system", default="", metavar="TEXT", help="comes before every question, as what the model is to be like")
     parser.set_defaults(price_per_hour=Settings.price_per_hour)  # asked for by `add_price` alone
 

@@ -183,6 +183,15 @@ def test_a_setting_that_can_be_none_is_named(
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"argument {option}: {sentence}")
 
 
+def test_the_help_says_of_each_setting_what_it_is_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the limit of new tokens it said nothing at all."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["ask", "--help"])
+    entries = {entry.split()[0]: entry for entry in capsys.readouterr().out.split("\n  --")[1:]}
+    told = "weights", "max-new-tokens", "fps", "max-frames", "max-clip-tokens", "max-pixels", "clip-reader", "seed"
+    assert all("default" in entries[name] for name in told)
+
+
 def test_a_name_gives_a_terminal_no_orders(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The title of the window, what is on the screen and the clipboard were for whoever had named a file."""
     name = "a\x1b]0;yours\x07\x9b2Jb"

@@ -190,7 +190,7 @@ def parser() -> argparse.ArgumentParser:
     host = os.environ.get("GRADIO_SERVER_NAME", ports.LOCAL)  # a Space sets it
     options.add_argument("--host", type=address, default=host, help="address to listen on (default: this machine only)")
     port = os.environ.get("GRADIO_SERVER_PORT", PORT)
-    options.add_argument("--port", type=port_number, default=port)
+    options.add_argument("--port", type=port_number, default=port, help="port to listen on (default: 7860)")
     options.add_argument(
         "--warm-up",
         action="store_true",
@@ -198,7 +198,8 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--data",
-        help="folder where conversations are kept, for everyone who reaches the page, or none (default: your own data "
+        metavar="FOLDER",
+        help="where conversations are kept, for everyone who reaches the page, or none (default: your own data "
         "folder where only this machine can reach the page, and no proxy, else none)",
     )
     options.add_argument("--public", action="store_true", help="for strangers: lower limits, nothing kept")
