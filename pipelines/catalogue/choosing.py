@@ -1,4 +1,4 @@
-"""Which model is taken where none is named: the largest that is here and fits, else the one that ships."""
+"""Which model `auto` stands for: the largest that is here and fits, else the one that ships."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pipelines.present.coco import coco_json
 from pipelines.types import UserError
 
 AT_ONCE = 4
-"""As many as the engine of this machine has slots."""
+"""As many as an engine runs at once on a CPU; one with room for fewer has the others wait."""
 
 SOME_FAILED = 1
 
