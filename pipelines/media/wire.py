@@ -42,21 +42,19 @@ class Region:
 
     def put(self, array: NDArray[Any], start: int = 0) -> None:
         """Write an array, `start` bytes from the beginning. Raises ValueError where it does not fit."""
-        np.copyto(self._view(array.shape, array.dtype, start), array)
+        np.copyto(self.view(array.shape, array.dtype, start), array)
 
     def view(self, shape: tuple[int, ...], dtype: DTypeLike, start: int = 0) -> NDArray[Any]:
         """An array as it lies there; what the other side writes shows in it. Raises ValueError as `put`."""
-        return self._view(shape, np.dtype(dtype), start)
+        kind = np.dtype(dtype)
+        if min(shape, default=1) < 0 or start + math.prod(shape) * kind.itemsize > REGION_BYTES:
+            raise ValueError("the array is larger than the memory that is shared")
+        return np.frombuffer(self._memory, kind, math.prod(shape), start).reshape(shape)
 
     def shrink(self) -> None:
         """Give back the memory of large arrays, where the system can."""
         if hasattr(mmap, "MADV_REMOVE"):
             self._memory.madvise(mmap.MADV_REMOVE, RESIDENT_BYTES, REGION_BYTES - RESIDENT_BYTES)
-
-    def _view(self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int) -> NDArray[Any]:
-        if min(shape, default=1) < 0 or start + math.prod(shape) * dtype.itemsize > REGION_BYTES:
-            raise ValueError("the array is larger than the memory that is shared")
-        return np.frombuffer(self._memory, dtype, math.prod(shape), start).reshape(shape)
 
 
 def new_region_fd() -> int:
