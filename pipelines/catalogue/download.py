@@ -7,7 +7,6 @@ again. Only safetensors and plain text are taken. A revision may be given behind
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import re
 import shutil
@@ -19,7 +18,7 @@ from pathlib import Path, PurePath
 from threading import Event as Flag
 
 from pipelines.catalogue.known import DEMO, HUB_IDS
-from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, telling_of_disk
+from pipelines.catalogue.transfer import RemoteFile, Stopped, fetch, sha256_of, telling_of_disk
 from pipelines.checkpoint import check_config
 from pipelines.disk import is_full
 from pipelines.types import UserError
@@ -33,7 +32,6 @@ GATED = (
     "`hf auth login`."
 )
 NO_HUB = 'What answers for the hub is none, and "{name}" was not downloaded: check the address in HF_ENDPOINT.'
-READ_BYTES = 2**22
 SHA256 = re.compile("[0-9a-f]{64}")
 SHUT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
 """No right to write there, a disk that is only read, a file where a folder belongs."""
@@ -239,7 +237,7 @@ def pull(model: HubModel, tell: Callable[[str], None], follow: Follow | None = N
     for name, (size, sha256) in found.files.items():
         tell(f"Checking {name}")
         file = folder / name
-        if file.stat().st_size != size or (sha256 is not None and _sha256(file) != sha256):
+        if file.stat().st_size != size or (sha256 is not None and sha256_of(file) != sha256):
             file.resolve().unlink()
             file.unlink(missing_ok=True)
             raise UserError(f'{name} of "{model.hub_id}" arrived damaged, and was removed: pull it again.')
@@ -273,11 +271,3 @@ def _check_disk(num_bytes: int) -> None:
             f"The download takes {num_bytes / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB left: make room, or set "
             "HF_HOME to a larger disk."
         )
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as data:
-        while piece := data.read(READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

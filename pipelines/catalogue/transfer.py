@@ -75,7 +75,7 @@ def _grow(file: RemoteFile, part: Path, tell: Callable[[int], None], stop: Flag)
             )
         if stop.wait(WAIT_S * num_tries):
             raise Stopped
-    if _size(part) != file.size or _sha256(part) != file.sha256:
+    if _size(part) != file.size or sha256_of(part) != file.sha256:
         part.unlink()
         raise UserError(f"{file.name} arrived damaged, and was removed: download it again.")
 
@@ -145,6 +145,7 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of what a file holds, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
