@@ -6,6 +6,9 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from pipelines.catalogue.choosing import AUTO
+from pipelines.catalogue.download import at_hub
+from pipelines.catalogue.known import DEMO
 from pipelines.disk import expanded
 from pipelines.types import WeightFormat
 
@@ -20,12 +23,12 @@ SECRET = re.compile(r"(?<=://)[^/]*@|\?.*")
 def split(place: str) -> tuple[str, str | None]:
     """The name of a model, and behind an "@" the address of the server that has it; None where it runs here.
 
-    Without a name it is the only model of that server, as `demo` is told to `load_engine`.
+    Without a name it is the only model of that server, which is what `load_engine` makes of `DEMO` there.
     """
     at = place.rfind(AT)
     if at < 0:
         return place.strip(), None
-    return place[:at].strip() or "demo", place[at + 1 :].strip()
+    return place[:at].strip() or DEMO, place[at + 1 :].strip()
 
 
 def shown(place: str) -> str:
@@ -35,13 +38,12 @@ def shown(place: str) -> str:
 
 def check(place: str) -> None:
     """Raise UserError for what can be no model, before another one has worked for nothing."""
-    from pipelines.catalogue.download import at_hub
     from pipelines.engine.remote.server import host_of
 
     name, base_url = split(place)
     if base_url is not None:
         host_of(base_url)
-    elif name not in ("demo", "auto") and not expanded(name).is_dir():
+    elif name not in (DEMO, AUTO) and not expanded(name).is_dir():
         at_hub(name)
 
 
