@@ -19,8 +19,14 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from pipelines.__main__ import main
+from pipelines.checkpoint import Checkpoint
+from pipelines.engine import ScriptedEngine
+from pipelines.models import DEMO_FOLDER
+from pipelines.page.host import Host
+from pipelines.page.programs import telling, tools_of
 from pipelines.present.told import Told
 from pipelines.programs import questions
+from pipelines.serving.model import Model
 from pipelines.types import UserError
 from tests.page_server import BEGUN, FREED, OUTGOING, PageServer
 
@@ -167,6 +173,19 @@ def test_the_wait_for_a_question_before_is_part_of_a_request(scripted_server: Pa
     second = client.submit("And?", thinking=False, api_name="/ask").result(timeout=60)
     assert first.result(timeout=60)["timing"]["queue_ms"] == 0
     assert 0 < second["timing"]["queue_ms"] < second["timing"]["total_ms"]
+
+
+def test_what_waits_for_its_turn_is_a_result_as_any_other() -> None:
+    """It was none, which has no keys: a second question of the Python example ended in a traceback."""
+    host = Host.of(Model(engine=ScriptedEngine("A circle.", Checkpoint.open(DEMO_FOLDER))))
+    ask, *_, models = (telling(host, tool) for tool in tools_of(host))
+    with host.turns.place(host.visitor()):
+        begun: Any = next(ask("What is it?"))
+        assert next(models()) == []
+    *_, whole = ask("What is it?", None, False)
+    assert begun.keys() == whole.keys()
+    assert (begun["model"], begun["answer"], begun["finish_reason"]) == ("scripted", "", None)
+    assert (whole["answer"], whole["finish_reason"]) == ("A circle.", "stop")
 
 
 def test_a_client_that_goes_away_stops_its_answer(scripted_server: PageServer) -> None:

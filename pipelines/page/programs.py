@@ -15,6 +15,7 @@ from pipelines.host.turns import ENDING
 from pipelines.page.components import MAX_ASKING
 from pipelines.page.host import Host, uploads
 from pipelines.present import status
+from pipelines.present.told import Told, told_so_far
 from pipelines.programs.endpoints import Endpoint, Endpoints, signature_of
 from pipelines.programs.stream import WAITED
 from pipelines.programs.tools import Tools
@@ -52,13 +53,14 @@ def tools_of(host: Host) -> tuple[Endpoint, ...]:
 
 def telling(host: Host, endpoint: Endpoint) -> Endpoint:
     """The endpoint, with what a program's author can put right told as an error of the page's framework."""
+    signature = signature_of(endpoint)
 
     @wraps(endpoint)
     def told(*values: object) -> Iterator[object]:
         try:
             with host.turns.place(host.visitor()) as turn:
                 for _ in host.turns.wait(turn):
-                    yield None
+                    yield told_so_far(host.model.load().info, "", "") if signature.return_annotation is Told else []
                 WAITED.set(turn.waited_s)
                 for value in host.listened(endpoint(*values)):
                     if host.turns.is_ending:
@@ -70,5 +72,5 @@ def telling(host: Host, endpoint: Endpoint) -> Endpoint:
             LOGGER.exception("a program's request failed")
             raise gr.Error(status.SERVER_FAULT, print_exception=False) from None
 
-    vars(told)["__signature__"] = signature_of(endpoint)
+    vars(told)["__signature__"] = signature
     return told
