@@ -8,8 +8,6 @@ Evidence pane, so that nothing there is drawn anew.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from html import escape
 
@@ -21,7 +19,7 @@ from pipelines.present.answered import Answered
 from pipelines.present.evidence import title_of
 from pipelines.present.frames import THUMBNAIL_PX, chosen_frames, nearest
 from pipelines.present.moments import exact
-from pipelines.present.overlay import data_uri, figure
+from pipelines.present.overlay import address_of, data_uri, figure
 from pipelines.present.timeline import seconds
 from pipelines.types import Gaze, Point
 
@@ -140,6 +138,4 @@ def _png(heat: Map) -> str:
     pixels = np.empty((*heat.shape, 4), np.uint8)
     pixels[..., :3] = RED, GREEN, BLUE
     pixels[..., 3] = np.rint(heat.clip(0, 1) * MOST_ALPHA * 255)
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    return address_of(Image.fromarray(pixels), "png")

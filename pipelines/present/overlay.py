@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
@@ -89,9 +89,14 @@ def data_uri(rgb: NDArray[np.uint8], max_side_px: int = MAX_SIDE_PX) -> str:
     """The picture as a JPEG within the page, reduced to `max_side_px`."""
     picture = Image.fromarray(rgb)
     picture.thumbnail((max_side_px, max_side_px))
+    return address_of(picture, "jpeg", quality=88)
+
+
+def address_of(picture: Image.Image, kind: Literal["png", "jpeg"], **options: int) -> str:
+    """The picture as an address within the page; `options` are Pillow's for its kind."""
     data = io.BytesIO()
-    picture.save(data, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    picture.save(data, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def figure(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from pipelines.present.counted import counted
+from pipelines.present.overlay import address_of
 from pipelines.present.preview import FIRST_FRAME, SENT, seen_or_sent
 from pipelines.types import Clip, Media, Picture, Sight
 
@@ -51,14 +50,10 @@ def seen_html(item: Media, sight: Sight, pixels: NDArray[np.uint8]) -> str:
 
 def exact_uri(rgb: NDArray[np.uint8]) -> str:
     """The picture in its own size within the page: lossless where small, else a JPEG that keeps its colours."""
-    data = io.BytesIO()
+    picture = Image.fromarray(rgb)
     if rgb.shape[0] * rgb.shape[1] <= MAX_LOSSLESS_PIXELS:
-        kind = "png"
-        Image.fromarray(rgb).save(data, "PNG")
-    else:
-        kind = "jpeg"
-        Image.fromarray(rgb).save(data, "JPEG", quality=92, subsampling=0)
-    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
+        return address_of(picture, "png")
+    return address_of(picture, "jpeg", quality=92, subsampling=0)
 
 
 def _alts(item: Media, count: int) -> list[str]:
