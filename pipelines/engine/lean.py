@@ -3,7 +3,7 @@
 A step of transformers' layers runs hundreds of small operations, and for a small model these, not the weights, are what
 it costs; a piece of a few tokens pays for a whole chunk of the recurrence. Here the projections that read the same
 input are one product, states change in place, and a piece costs what its tokens do. The weights are those of the model,
-see `pipelines.engine.weights`: nothing is held twice.
+see `pipelines.engine.weights`: none is held twice but an embedding that is also the head, where that is held otherwise.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 On CPUs that are quicker so, the former too are held in an order of oneDNN's (see `pipelines.engine.packed`).
 
-Of a step of one token the bytes of the weights are what it costs, so that half of them is twice the speed. torchao
-quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, or as good as that (see
+Of a step of one token the bytes of the weights are what it costs, so that half of them is twice the speed at best.
+torchao quantises, a row of a matrix at a time: int8 (symmetric) with activations as they are, or as good as that (see
 `pipelines.engine.packed`), fp8 (e4m3) with activations in fp8 too, for GPUs that multiply it. The head is among them:
 it is a third of the 0.8B. The embedding, the convolutions and the vision tower stay as they are.
 """
