@@ -182,7 +182,7 @@ def test_what_waits_for_its_turn_is_a_result_as_any_other() -> None:
     with host.turns.place(host.visitor()):
         begun: Any = next(ask("What is it?"))
         assert next(models()) == []
-    *_, whole = ask("What is it?", None, False)
+    whole: Any = [*ask("What is it?", None, False)][-1]
     assert begun.keys() == whole.keys()
     assert (begun["model"], begun["answer"], begun["finish_reason"]) == ("scripted", "", None)
     assert (whole["answer"], whole["finish_reason"]) == ("A circle.", "stop")
