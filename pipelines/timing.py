@@ -116,7 +116,7 @@ class Stopwatch:
     def stop(self) -> Timing:
         """End the last piece of work, however far it is, and read every clock; the request ends when that is done."""
         self._is_stopped = True
-        reading = _Begun(Work("deliver"), self._host.mark(), None)
+        reading = _Begun(Work("deliver", cuts=True), self._host.mark(), None)
         pieces = self._pieces([*self._with_steps(self._worked()), reading])
         gaps, before, last = self._gaps(pieces), *self._delivered(list(self._spans(pieces)), reading.host)
         end = self._host.mark()
@@ -176,7 +176,7 @@ class Stopwatch:
                 )
                 num_told = min(num_told, work.num_before)
             else:
-                pieces.append(_Piece(work.task, one, after, work.num_tokens))
+                pieces.append(_Piece(work.task, one, after, 0 if after.work.cuts else work.num_tokens))
         return pieces[::-1]
 
     def _stage_of(self, number: int, most: int) -> Stage:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.engine import LocalEngine
 from pipelines.engine.gaze import GazeWatch
+from pipelines.run import answer
+from pipelines.types import Progress, Record, Request, Stage
 from tests.engine_cases import GREEDY, ignore, inputs_of, oracle, run
 
 Layers = list[Callable[..., Any]]
@@ -52,6 +55,42 @@ def test_a_stop_ends_a_request_between_two_layers(
     assert ran == [0, 1]
     assert engine.scheduler.snapshots.num_bytes == 0
     assert run(engine, inputs_of(engine, "picture")) == oracle(engine, inputs_of(engine, "picture"), 80)
+
+
+def record_of(engine: LocalEngine, picture: Path, stop: threading.Event) -> Record:
+    """What a request took that is stopped."""
+    told: list[Progress | Record] = []
+    list(answer(Request("Describe the picture.", (picture,), GREEDY), engine, stop, told.append))
+    (record,) = (one for one in told if isinstance(one, Record))
+    assert record.outcome == "cancelled"
+    return record
+
+
+@pytest.mark.parametrize(("stopping", "stage"), [("tower", "vision"), ("text", "prefill")], indirect=["stopping"])
+def test_no_token_has_gone_through_what_a_stop_ended(
+    engine: LocalEngine, stopping: tuple[threading.Event, list[int]], picture: Path, stage: Stage
+) -> None:
+    """All of them counted, so that the stage had gone several times as fast as it can."""
+    stop, ran = stopping
+    timing = record_of(engine, picture, stop).timing
+    assert ran == [0, 1]
+    assert timing.stage_ms[stage] > 0
+    assert timing.stage_tokens[stage] == 0
+
+
+def test_the_tokens_of_a_piece_that_was_done_before_the_stop_count(
+    engine: LocalEngine, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, prefill = threading.Event(), engine.scheduler.stack.prefill
+
+    def stopping(*given: Any, **others: Any) -> Any:
+        hidden = prefill(*given, **others)
+        stop.set()
+        return hidden
+
+    monkeypatch.setattr(engine.scheduler, "chunk_tokens", 16)
+    monkeypatch.setattr(engine.scheduler.stack, "prefill", stopping)
+    assert record_of(engine, picture, stop).timing.stage_tokens["prefill"] == 16
 
 
 @pytest.mark.parametrize("stopping", ["tower", "text"], indirect=True)

@@ -241,6 +241,7 @@ def test_one_that_fails(
     assert (record.outcome, result) == (outcome, None)
     check(record, ledger.spent_ms, wall_ms)
     assert ledger.spent_ms[task] > 0
+    assert task not in {span.stage for span in record.timing.spans if span.num_tokens}
     assert record.usage is not None
 
 

@@ -47,7 +47,7 @@ class Job:
         self.ids = ids
         self.next_position = 0
         self._num_prompt = len(ids)
-        self._checkpoint, self._stop, self._left = checkpoint, stop, Flag()
+        self._checkpoint, self._stop, self._left, self._is_cut = checkpoint, stop, Flag(), False
         self._detokenizer = Detokenizer(checkpoint.tokenizer)
         end_ids = frozenset(filter(None, map(checkpoint.tokenizer.token_to_id, THOUGHT_ENDS)))
         budget, closing = settings.max_thinking_tokens, checkpoint.encode(CLOSING)
@@ -71,8 +71,9 @@ class Job:
             self._left.set()
 
     def rest(self) -> None:
-        """Raise Stopped if nobody wants the rest of the reply."""
+        """In the middle of a piece of work: raise Stopped if nobody wants the rest of the reply."""
         if self.is_stopped:
+            self._is_cut = True
             raise Stopped
 
     @property
@@ -162,7 +163,7 @@ class Job:
 
     def end(self, reason: FinishReason | Exception, measured: Measured | None = None) -> None:
         """Tell how it ended and what it used: the engine is done with it."""
-        self.enter(Work("deliver"))
+        self.enter(Work("deliver", cuts=self._is_cut or isinstance(reason, Exception)))
         if measured is not None:
             self._outbox.put(measured)
         self._outbox.put(reason)

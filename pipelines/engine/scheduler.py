@@ -228,7 +228,8 @@ class Scheduler:
         job, pieces = self._beginning
         self._gauge.look()
         try:
-            job.rest()
+            if job.is_stopped:
+                raise Stopped
             self._running.wait()
             next(pieces)
         except StopIteration:

@@ -26,7 +26,7 @@ class Work:
     `num_tokens` of the prompt go through it, `medium` is the number of the picture or clip that it is about. A decode
     step is shared by `num_rows` requests, and the reply to this one holds `num_before` tokens before it. `num_units`
     are frames that are decoded, or bytes that are sent. `at_s` is when it began, by `time.perf_counter`, where whoever
-    does it told later; None is now.
+    does it told later; None is now. It `cuts` what it follows, if that was broken off: no token has gone through it.
     """
 
     task: Task
@@ -36,6 +36,7 @@ class Work:
     num_before: int = 0
     num_units: int = 0
     at_s: float | None = None
+    cuts: bool = False
 
 
 @dataclass(frozen=True)
