@@ -34,7 +34,7 @@ class Held(ScriptedEngine):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__("Yes.", checkpoint)
-        self.may_answer = Flag()
+        self.may_answer, self.is_lost = Flag(), False
         self.asked: list[str] = []
         self.forgotten: list[str] = []
         self.anticipated: list[str] = []
@@ -43,6 +43,8 @@ class Held(ScriptedEngine):
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
     ) -> Iterator[Step]:
         self.asked.append(inputs.conversation)
+        if self.is_lost:
+            raise RuntimeError("CUDA error: unspecified launch failure")
         assert self.may_answer.wait(30)
         yield from super().generate(inputs, settings, enter, stop, hurry)
 
@@ -79,6 +81,37 @@ def test_replicas_share_visitors_and_keep_conversations(checkpoint: Checkpoint) 
     both.forget("b")
     both.forget("nobody")
     assert [engine.forgotten for engine in engines] == [[], ["b"]]
+
+
+def test_an_engine_that_fails_is_asked_after_the_others(checkpoint: Checkpoint) -> None:
+    """It was idle again at once, so that all who came were sent there, and stayed."""
+    lost, other = Held(checkpoint), Held(checkpoint)
+    both = Replicas([lost, other])
+    lost.is_lost = True
+    other.may_answer.set()
+
+    def visit(name: str) -> None:
+        list(answer(replace(QUESTION, conversation=name), both))
+
+    with pytest.raises(RuntimeError):
+        visit("a")
+    assert lost.forgotten == ["a"]
+    for name in "abc":
+        visit(name)
+    assert (lost.asked, other.asked) == (["a"], ["a", "b", "c"])
+
+    lost.is_lost = False
+    lost.may_answer.set()
+    other.may_answer.clear()
+    waiting = threading.Thread(target=visit, args=("c",))
+    waiting.start()
+    while len(other.asked) < 4:
+        threading.Event().wait(0.01)
+    visit("d")
+    other.may_answer.set()
+    waiting.join()
+    visit("e")
+    assert lost.asked == ["a", "d", "e"]
 
 
 def test_replicas_of_the_shipped_model_answer_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Several engines of one model side by side, one on each GPU, so that more visitors are answered at once.
 
 A conversation stays where it began, as what is kept of it lies there; a new one goes to whichever has the least to do.
+An engine that fails would soon be that one: each time in a row counts as a request that it still has.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from threading import Event as Flag
 from pipelines.clocks import Clock
 from pipelines.engine.base import Engine, Enter, Step
 from pipelines.inputs import ModelInputs
-from pipelines.types import EngineInfo, Gaze, Roofline, Settings, Vision
+from pipelines.types import EngineInfo, Gaze, Roofline, Settings, UserError, Vision
 
 MAX_KNOWN = 10_000
 """Conversations that are remembered; of more, the oldest may move."""
@@ -24,7 +25,7 @@ class Replicas:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = tuple(engines)
-        self._num_running = [0] * len(engines)
+        self._num_running, self._num_failed = [0] * len(engines), [0] * len(engines)
         self._places: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -47,10 +48,17 @@ class Replicas:
     def generate(
         self, inputs: ModelInputs, settings: Settings, enter: Enter, stop: Flag, hurry: Flag | None = None
     ) -> Iterator[Step]:
-        """Have the conversation's own engine answer."""
+        """Have the conversation's own engine answer, which another one is next time where that fails."""
         place = self._take(inputs.conversation)
         try:
             yield from self.engines[place].generate(inputs, settings, enter, stop, hurry)
+            self._num_failed[place] = 0
+        except UserError:
+            raise
+        except Exception:
+            self._num_failed[place] += 1
+            self.forget(inputs.conversation)
+            raise
         finally:
             with self._lock:
                 self._num_running[place] -= 1
@@ -87,7 +95,7 @@ class Replicas:
         with self._lock:
             place = self._places.get(conversation)
             if place is None:
-                place = min(range(len(self.engines)), key=self._num_running.__getitem__)
+                place = min(range(len(self.engines)), key=lambda at: self._num_running[at] + self._num_failed[at])
             if conversation:
                 self._places.pop(conversation, None)
                 self._places[conversation] = place
