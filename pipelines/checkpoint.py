@@ -8,6 +8,7 @@ of what transformers 5 saves, with one `processor_config.json` in the place of t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -144,14 +145,20 @@ class _Object:
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f'The checkpoint\'s {self.file} holds no usable "{key}": download it again.')
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise self._unusable(key)
         return value
 
     def limits(self) -> Limits:
         """Pixel limits, under `size` as the present form has them."""
         size = self.object("size")
-        return Limits(int(size.number("shortest_edge")), int(size.number("longest_edge")))
+        least, most = int(size.number("shortest_edge")), int(size.number("longest_edge"))
+        if not 0 < least <= most:
+            raise self._unusable("size")
+        return Limits(least, most)
+
+    def _unusable(self, key: str) -> UserError:
+        return UserError(f'The checkpoint\'s {self.file} holds no usable "{key}": download it again.')
 
 
 def _read_config(folder: _Folder) -> _Object:

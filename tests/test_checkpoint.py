@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -94,3 +95,23 @@ def test_what_goes_wrong_in_a_template_is_told(template: bytes, sentence: str, f
         Checkpoint.open(folder).render([{"role": "user", "content": "Hello"}], enable_thinking=True)
     assert sentence in str(told.value)
     assert not str(told.value).endswith("..")
+
+
+@pytest.mark.parametrize(
+    ("file", "inside", "key", "value"),
+    [
+        ("config.json", "text_config", "max_position_embeddings", math.inf),
+        ("config.json", "text_config", "max_position_embeddings", math.nan),
+        ("config.json", None, "image_token_id", -1),
+        ("preprocessor_config.json", "size", "longest_edge", math.inf),
+        ("preprocessor_config.json", None, "size", {"shortest_edge": 0, "longest_edge": 1024}),
+        ("video_preprocessor_config.json", None, "size", {"shortest_edge": 2048, "longest_edge": 1024}),
+    ],
+)
+def test_a_number_of_no_use_is_told(file: str, inside: str | None, key: str, value: object, folder: Path) -> None:
+    """JSON in Python may hold what is no number at all."""
+    config = json.loads((folder / file).read_text())
+    (config[inside] if inside else config)[key] = value
+    (folder / file).write_text(json.dumps(config))
+    with pytest.raises(UserError, match=f'{file} holds no usable "{key}"'):
+        Checkpoint.open(folder)
