@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.conversation import Draft
 from pipelines.present.chat import asked
-from pipelines.present.composer import draft_of
+from pipelines.present.composer import draft_of, remembered_draft
 from pipelines.present.examples import FOLLOWING, Card, Example, cards, load_examples
 from pipelines.present.header import header_html
 from pipelines.present.status import doing, ended, line
@@ -49,6 +49,12 @@ def test_an_upload_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("message", [None, {}, {"text": None, "files": None}], ids=str)
 def test_an_empty_message_is_an_empty_draft(message: dict[str, object] | None, tmp_path: Path) -> None:
     assert draft_of(message, tmp_path) == Draft("")
+
+
+def test_half_a_surrogate_pair_in_a_question_is_a_question_mark(tmp_path: Path) -> None:
+    """No answer of the server could hold it, nor could the files of what all requests took, for the rest of a visit."""
+    assert draft_of({"text": "Hello \ud83d", "files": []}, tmp_path) == Draft("Hello ?")
+    assert remembered_draft("Hello \ud83d", (), tmp_path) == Draft("Hello ?")
 
 
 def test_the_status_announces_the_phase_and_not_the_seconds() -> None:

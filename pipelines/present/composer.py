@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
+from pipelines.archive.kept import plain
 from pipelines.conversation import Draft
 from pipelines.types import UserError
 
@@ -26,10 +27,13 @@ def composed(draft: Draft) -> Composed:
 
 
 def draft_of(message: Mapping[str, object] | None, uploads: Path) -> Draft:
-    """What a client sent. Raises UserError for a file that was not uploaded to this server, as any URL is."""
+    """What a client sent, its text such as can be shown and kept.
+
+    Raises UserError for a file that was not uploaded to this server, as any URL is.
+    """
     text = (message or {}).get("text") or ""
     names = (message or {}).get("files") or []
-    return Draft(str(text), uploaded(names if isinstance(names, Sequence) else (), uploads))
+    return Draft(plain(str(text)), uploaded(names if isinstance(names, Sequence) else (), uploads))
 
 
 def remembered_draft(question: str, names: Sequence[str], uploads: Path) -> Draft:
@@ -38,7 +42,7 @@ def remembered_draft(question: str, names: Sequence[str], uploads: Path) -> Draf
         files = uploaded(names, uploads)
     except UserError:
         files = ()
-    return Draft(question, tuple(path for path in files if path.is_file()))
+    return Draft(plain(question), tuple(path for path in files if path.is_file()))
 
 
 def uploaded(names: Sequence[object], uploads: Path) -> tuple[Path, ...]:
