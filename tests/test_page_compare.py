@@ -7,6 +7,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
+from pipelines.page.waiting import BUSY
 from tests.browser_steps import DESK, PHONE, SLOW_MS, OpenPage, example, shoot
 from tests.dialect_server import HELD, Stream, dialect_server, said
 from tests.page_server import PageServer
@@ -118,6 +119,22 @@ def test_the_keys_do_on_the_other_side_what_they_do_in_the_chat(page_server: Pag
         page.keyboard.press("Escape")
         expect(page.locator("#compare-line")).to_contain_text("Stopped by you.")
         expect(composer.locator(".submit-button")).to_be_visible()
+
+
+def test_a_question_that_the_queue_has_no_room_for_stays(page_server: PageServer, open_page: OpenPage) -> None:
+    """Send was Stop from then on, and both models were waited for."""
+    page = open_page(page_server, may_complain=True)
+    page.click("#turn-over")
+    page.get_by_label("Model B").fill("other@http://127.0.0.1:9/v1")
+    page.get_by_label("Model B").press("Enter")
+    composer = page.locator("#compare-composer")
+    page.fill("#compare-composer textarea", "What is it?")
+    page.route("**/queue/join*", lambda route: route.fulfill(status=503, json={"detail": BUSY}))
+    composer.locator(".submit-button").click()
+    expect(page.locator(".toast-body").first).to_be_visible()
+    expect(composer.locator(".submit-button")).to_be_visible()
+    expect(composer.locator("textarea")).to_have_value("What is it?")
+    expect(page.locator("#replies .gb-side")).to_have_count(0)
 
 
 def test_the_other_side_speaks_german_and_leaves_what_a_model_said(

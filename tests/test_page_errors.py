@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipelines.page.waiting import BUSY
 from tests.browser_steps import OpenPage, add, ask, choose_fast, shoot, wait_for_end
 from tests.page_server import QUEUED, SCRIPTED, TOO_LARGE, PageServer
 
@@ -95,3 +96,22 @@ def test_a_used_up_quota_is_told_and_the_question_stays(
     expect(second.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
     second.click("#composer .stop-button")
     wait_for_end(second, "Stopped by you")
+
+
+def test_a_question_that_the_queue_has_no_room_for_comes_back(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """Send was Stop from then on, which stopped nothing: only loading the page again gave the composer back."""
+    page = open_page(scripted_server, may_complain=True)
+    add(page, picture)
+    expect(page.locator("#costs li")).to_have_count(1)
+    page.route("**/queue/join*", lambda route: route.fulfill(status=503, json={"detail": BUSY}))
+    ask(page, "Is it a square?")
+    expect(page.locator(".toast-body").first).to_be_visible()
+    wait_for_end(page, "")
+    expect_draft(page, "Is it a square?")
+    page.unroute("**/queue/join*")
+    page.click("#composer .submit-button")
+    expect(page.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
+    page.click("#composer .stop-button")
+    wait_for_end(page, "Stopped by you")

@@ -32,6 +32,7 @@ from pipelines.present.choices import Choices
 from pipelines.present.claims import claims
 from pipelines.present.comparison import Comparison
 from pipelines.present.examples import Card
+from pipelines.present.side_by_side import EMPTY as EMPTY_REPLIES
 from pipelines.serving.model import Model
 from pipelines.serving.session import Session
 from pipelines.types import Result
@@ -226,6 +227,33 @@ def test_a_question_that_is_asked_again_twice_is_answered_once() -> None:
     session.retry()
     session.is_running = True
     assert list(page_asking.answering(Host.of(Model()))(session)) == [(UNCHANGED,) * 5]
+
+
+def test_what_is_sent_before_one_that_is_asked_again_is_shown_waits_for_it() -> None:
+    """The question that was asked again went, with its answer."""
+    session = asked("One")
+    page_asking.retry(session)
+    assert page_asking.begin({"text": "Two", "files": []}, session) == (UNCHANGED,) * 4
+    session.give_back()
+    assert [past.draft.question for past in session.rounds] == ["One"]
+
+
+def test_a_question_without_a_place_in_the_queue_is_given_back_and_one_that_runs_is_not() -> None:
+    session = asked("One")
+    page_asking.begin({"text": "Two", "files": []}, session)
+    session.is_running = True
+    assert page_asking.refused(session) == (UNCHANGED, UNCHANGED)
+    session.is_running = False
+    chat, _ = page_asking.refused(session)
+    assert len(chat) == 2
+    assert page_outcome.give_back(session, EMPTY).value["text"] == "Two"
+
+
+def test_a_comparison_without_a_place_in_the_queue_gives_the_composer_back() -> None:
+    host, comparison = Host.of(Model()), Comparison()
+    page_compare.beginning(host.rivals)({"text": "Which?", "files": []}, comparison, "demo", "other")
+    composer, _, replies = page_compare.refused(comparison)
+    assert (composer.submit_btn, composer.stop_btn, replies) == (True, False, EMPTY_REPLIES)
 
 
 def test_an_answer_and_what_it_came_to_come_in_one_stream() -> None:

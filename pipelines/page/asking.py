@@ -44,18 +44,18 @@ def wire_asking(
     }
     begun = pane.composer.submit(begin, [pane.composer, session], begins, js=ASKED, **AT_ONCE)
     given = [pane.composer, session, *controls]
-    ended = [begun.then(ask_question, given, answers, trigger_mode="once", **limits)]
+    asked = [begun.then(ask_question, given, answers, trigger_mode="once", **limits)]
     for trigger, again in ((pane.go_on.click, resume), (pane.chat.retry, retry)):
         begun = trigger(again, session, begins, **AT_ONCE)
-        ended.append(begun.then(answer_pending, [session, *controls], answers, **limits))
+        asked.append(begun.then(answer_pending, [session, *controls], answers, **limits))
     pane.answer_now.click(answer_now, session, None, **AT_ONCE)
     pane.composer.stop(stop, session, None, **AT_ONCE)
-    return ended
+    return [*asked, *(one.failure(refused, session, doing, **AT_ONCE) for one in asked)]
 
 
 def begin(message: dict[str, Any], session: Session) -> tuple[Any, ...]:
     """Put the question into the chat at once, and turn Send into Stop."""
-    if session.is_running:
+    if session.pending is not None or session.is_running:  # as one that is asked again, which is not shown yet
         return UNBEGUN
     try:
         session.begin(draft_of(message, uploads()))
@@ -110,6 +110,14 @@ def answered(
     if not session.is_closed:
         yield *UNCHANGED[:2], *finish(session, host.model)
     yield UNCHANGED
+
+
+def refused(session: Session) -> tuple[Any, Any]:
+    """Give a question back that found no place in the framework's queue, which has told so."""
+    if session.pending is None or session.is_running:
+        return gr.skip(), gr.skip()
+    session.give_back()
+    return session.shown(), status.resting(session.editing, can_go_on=session.can_go_on)
 
 
 def stop(session: Session) -> None:

@@ -111,6 +111,7 @@ def wire_compare(
     answered = begun.then(comparing(host), given, doing[1:], trigger_mode="once", **limits)
     ended = answered.then(finish, comparison, [pane.composer, pane.replies], **PRIVATE)
     ended.then(show_past, session, list(requests), **AT_ONCE)
+    answered.failure(refused, comparison, doing, **AT_ONCE)
     pane.composer.stop(lambda compared: compared.stop.set(), comparison, None, **AT_ONCE)
     for choice, button in pane.buttons.items():
         button.click(voting(host, choice), [comparison, session], [pane.line, pane.votes], **PRIVATE)
@@ -215,6 +216,14 @@ def finish(comparison: Comparison) -> tuple[Any, ...]:
         for side in comparison.sides:
             side.let_go()
     return parts.ready_composer(), compared_html(comparison)
+
+
+def refused(comparison: Comparison) -> tuple[Any, ...]:
+    """Give the composer back where the question found no place in the framework's queue, which has told so."""
+    if all(side.reply is None for side in comparison.sides):
+        comparison.sides = ()
+    composer, replies = finish(comparison)
+    return composer, status.line(), replies
 
 
 def voting(host: Host, choice: Choice) -> Callable[[Comparison, Session], tuple[Any, ...]]:
