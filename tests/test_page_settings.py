@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Route, expect
 
+from pipelines.page.settings import KEPT
+from pipelines.present.choices import FAST, Choices
 from tests.browser_steps import (
     OpenPage,
     add,
@@ -45,6 +48,45 @@ def test_a_preset_fills_the_fields_and_a_field_makes_it_custom(page_server: Page
     page.click("#reset")
     expect(page.get_by_label("As the model's card advises")).to_be_checked()
     expect(top_k).to_have_value("0")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        None,
+        [],
+        "text",
+        {},
+        {"mode": 3, "unknown": 1, "look_closer": 1, "top_k": "5"},
+        {"effort": "Some", "preset": "?"},
+    ],
+)
+def test_what_a_browser_kept_of_another_page_is_passed_over(browser: Browser, kept: object) -> None:
+    """A choice that is offered no more was an error with each question."""
+    page = browser.new_page()
+    assert page.evaluate(KEPT, kept) == list(astuple(Choices()))
+    page.close()
+
+
+def test_what_a_browser_kept_comes_back(browser: Browser) -> None:
+    page, chosen = browser.new_page(), Choices(mode=FAST, system="Be brief.", top_p=0.5, look_closer=True)
+    assert page.evaluate(KEPT, asdict(chosen)) == list(astuple(chosen))
+    page.close()
+
+
+def test_what_is_pressed_while_the_page_loads_stays(scripted_server: PageServer, open_page: OpenPage) -> None:
+    """The answer of the server about what the browser had kept set it back."""
+    page = open_page(scripted_server)
+    held: list[Route] = []
+    page.route("**/run/predict*", lambda route: held.append(route))
+    page.reload()
+    page.click("#settings .toggle-button")
+    page.get_by_label("Fast").check()
+    for route in held:
+        route.continue_()
+    page.unroute("**/run/predict*")
+    expect(page.locator("#outlook")).not_to_be_empty()
+    expect(page.get_by_label("Fast")).to_be_checked()
 
 
 def test_a_number_that_is_being_typed_is_not_complained_of(scripted_server: PageServer, open_page: OpenPage) -> None:

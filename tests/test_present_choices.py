@@ -1,8 +1,8 @@
-"""The settings of the page: as a request takes them, as a browser kept them, and what they will cost."""
+"""The settings of the page: as a request takes them, and what they will cost."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -76,16 +76,6 @@ def test_every_official_preset_is_offered() -> None:
     assert {(value.temperature, value.top_p, value.top_k, value.presence_penalty) for value in PRESETS.values()} >= {
         (1.0, 0.95, 20, 1.5), (0.6, 0.95, 20, 0.0), (0.7, 0.8, 20, 1.5), (1.0, 1.0, 40, 2.0), (1.0, 1.0, 20, 2.0),
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("kept", [None, [], "text", {}, {"mode": 3, "unknown": 1, "look_closer": 1, "top_k": "5"}])
-def test_what_a_browser_kept_of_another_page_is_passed_over(kept: object) -> None:
-    assert Choices.kept(kept) == START
-
-
-def test_what_a_browser_kept_comes_back() -> None:
-    chosen = replace(START, mode=FAST, system="Be brief.", top_p=0.5, look_closer=True)
-    assert Choices.kept(asdict(chosen)) == chosen
 
 
 PROBES: dict[str, tuple[Probe, int, int]] = {

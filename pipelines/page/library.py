@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from pipelines.archive import Archive
 from pipelines.page.components import AT_ONCE, PRIVATE, html, script
 from pipelines.page.host import Host, uploads
 from pipelines.page.outcome import redraw, shown
-from pipelines.present.choices import Choices
 from pipelines.present.listing import Pressed, Remembered
 from pipelines.serving.keeping import Done, Keeping, save
 from pipelines.serving.session import Session
@@ -79,7 +78,8 @@ def wire_library(parts: Library, host: Host, view: View, changes: Sequence[gr.ev
     ) -> tuple[Any, ...]:
         wanted, done = Pressed.of(pressed.value), Done(session)
         if wanted is not None and archive.is_on:
-            done = keeping.do(wanted, session, message, Choices.kept(settings).system)
+            own = settings.get("system") if isinstance(settings, Mapping) else ""
+            done = keeping.do(wanted, session, message, str(own or ""))
         file = gr.DownloadButton(value=done.file) if done.file else gr.skip()
         return *told(view, done), file, *listed(search, done.session)
 

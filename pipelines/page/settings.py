@@ -29,6 +29,14 @@ BY_NAME = f"(kept, ...values) => Object.fromEntries({NAMES}.map((name, at) => [n
 BUT_SYSTEM = f"(kept, ...values) => ({{ ...({BY_NAME})(kept, ...values), system: kept?.system ?? '' }})"
 IF_TYPED = f"(...given) => (document.activeElement?.closest('#system') ? {BY_NAME} : {BUT_SYSTEM})(...given)"
 """A conversation that is opened brings its system prompt: what is kept as the visitor's own is what they type."""
+KEPT = f"""(kept) => {{
+  const options = {json.dumps(choices.OPTIONS)};
+  return Object.entries({json.dumps(asdict(Choices()))}).map(([name, start]) => {{
+    const value = kept?.[name], isKnown = options[name]?.includes(value) ?? typeof value === typeof start;
+    return isKnown ? value : start;
+  }});
+}}"""
+"""What the browser kept, for the controls; what is not known, as from an older page, is as at the start."""
 NO_SYSTEM = "(kept) => ({ ...kept, system: '' })"
 IN_THIS_TAB = "(system) => glassbox.rememberSystem(system)"
 OWN_SYSTEM = "(kept) => kept?.system ?? ''"
@@ -127,7 +135,7 @@ def wire_settings(
     What is returned is what the browser keeps, and when it is shown. A new chat has the visitor's own system prompt.
     """
     kept = gr.BrowserState(asdict(Choices()), storage_key="glassbox-settings", secret="glassbox")
-    shown = page.load(lambda values: astuple(Choices.kept(values)), kept, pane.controls, **AT_ONCE)
+    shown = page.load(None, kept, pane.controls, js=KEPT, **AT_ONCE)
     (system,) = pane.named("system")
     given = [kept, *pane.controls]
     gr.on([control.change for control in pane.controls], None, given, kept, js=IF_TYPED, **AT_ONCE)

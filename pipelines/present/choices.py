@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipelines.present import sampling
 from pipelines.types import Sampling, Settings
@@ -22,6 +22,15 @@ DETAILS: dict[str, int] = {
 CLIP_DETAILS: dict[str, int] = {"Low": 1_536, "Standard": 4_096, "Full": 12_288}
 """Visual tokens of a clip."""
 BY_RATE, BY_NUMBER = "By rate", "By number"
+OPTIONS: Mapping[str, Sequence[str]] = {
+    "mode": (THINK, FAST),
+    "effort": tuple(EFFORTS),
+    "detail": tuple(DETAILS),
+    "clip_detail": tuple(CLIP_DETAILS),
+    "frames_by": (BY_RATE, BY_NUMBER),
+    "preset": sampling.NAMES,
+}
+"""What may be chosen, by the fields of `Choices` that hold one of several."""
 
 MODE_COST = "Think reasons first: better at counting and at hard questions, and several times slower."
 EFFORT_COST = "Tokens of the thought at most; then it is closed and the answer begins. Unbounded: as long as it takes."
@@ -77,16 +86,6 @@ class Choices:
     seed: int = Settings.seed
     max_new_tokens: int = Settings.max_new_tokens
 
-    @classmethod
-    def kept(cls, values: object) -> Choices:
-        """What a browser kept: fields by their names. What is not known, as from an older page, is as at the start."""
-        start = cls()
-        if not isinstance(values, Mapping):
-            return start
-        fields = asdict(start)
-        known = {name: value for name, value in values.items() if name in fields and _is_like(value, fields[name])}
-        return replace(start, **known)
-
     @property
     def fields(self) -> sampling.Fields:
         """The fields of sampling."""
@@ -117,13 +116,6 @@ class Choices:
             look_closer=bool(self.look_closer),
             system=self.system or "",
         )
-
-
-def _is_like(value: object, other: object) -> bool:
-    """Whether a kept value may stand where `other` does."""
-    if isinstance(other, bool) or isinstance(value, bool):
-        return isinstance(other, bool) and isinstance(value, bool)
-    return isinstance(value, int | float) if isinstance(other, int | float) else isinstance(value, type(other))
 
 
 def effort_labels() -> list[tuple[str, str]]:
