@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pipelines.page.waiting import BUSY
-from tests.browser_steps import OpenPage, add, ask, choose_fast, shoot, wait_for_end
+from tests.browser_steps import PHONE, OpenPage, add, ask, choose_fast, shoot, wait_for_end
 from tests.page_server import QUEUED, SCRIPTED, TOO_LARGE, PageServer
 
 pytestmark = pytest.mark.browser
@@ -96,6 +96,18 @@ def test_a_used_up_quota_is_told_and_the_question_stays(
     expect(second.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
     second.click("#composer .stop-button")
     wait_for_end(second, "Stopped by you")
+
+
+def test_a_long_name_in_what_went_wrong_is_not_cut_off(
+    scripted_server: PageServer, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """On a phone what to do about it lay outside of the window."""
+    file = tmp_path / f"{'holiday_pictures_' * 8}.png"
+    file.write_text("This is no picture.")
+    page = open_page(scripted_server, PHONE)
+    ask(page, "What is this?", file)
+    wait_for_end(page, "is not a picture or clip that can be read")
+    assert page.locator("#status .gb-error").evaluate("found => found.scrollWidth - found.clientWidth") == 0
 
 
 def test_a_question_that_the_queue_has_no_room_for_comes_back(
