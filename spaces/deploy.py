@@ -44,6 +44,8 @@ OTHERWISE: dict[Kind, dict[str, str | None]] = {
 
 CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "RUNTIME_ERROR", "NO_APP_FILE", "DELETING")
+HALTED = ("PAUSED", "STOPPED")
+"""The Space stays so, whatever is uploaded, until its owner restarts it."""
 USER_ERROR = 2
 TIMEOUT_S = 3600.0
 BETWEEN_S = 10.0
@@ -197,6 +199,8 @@ def _wait_until_it_runs(plan: Plan, api: HfApi, wait: Callable[[float], None]) -
             return
         if stage in FAILED:
             raise DeployError(f"The Space failed ({stage}): its page shows the log of the build.")
+        if stage in HALTED:
+            raise DeployError(f"The Space is {stage.lower()}, with the new files in it: restart it in its settings.")
         if stage != told:
             print(f"{stage} ...", file=sys.stderr, flush=True)
             told = stage

@@ -292,6 +292,7 @@ def test_deploying_again_takes_back_what_is_not_asked_for_any_more(tmp_path: Pat
         (Hub(error=OSError("no token")), "not signed in"),
         (Hub("BUILDING", "BUILD_ERROR"), r"failed \(BUILD_ERROR\)"),
         (Hub(*["BUILDING"] * 1000), "does not run after 60 minutes"),
+        (Hub(*["PAUSED"] * 1000), "is paused, with the new files in it: restart it"),
     ],
 )
 def test_what_goes_wrong_on_the_hub_is_one_sentence(hub: Hub, sentence: str, tmp_path: Path) -> None:
