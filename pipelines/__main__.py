@@ -125,14 +125,15 @@ def _ask(options: argparse.Namespace) -> int:
 
 def _serve_agent(options: argparse.Namespace) -> int:
     try:
-        from pipelines.programs.mcp_server import serve
+        from pipelines.programs.mcp_server import Sandbox, serve
     except ModuleNotFoundError as error:
         raise UserError(
             f'"{error.name}" is not installed: the server for agents needs `pip install -r requirements-mcp.txt`.'
         ) from error
     from pipelines.serving.model import Model
 
-    serve(Model(engine=load_chosen(options)), options.folders)
+    sandbox = Sandbox(options.folders)  # what is wrong with a folder is told before a model is loaded
+    serve(Model(engine=load_chosen(options)), sandbox)
     return 0
 
 

@@ -252,6 +252,10 @@ def test_without_its_package_one_sentence_says_what_to_install() -> None:
     assert "requirements-mcp.txt" in run.stderr.splitlines()[-1]
 
 
-def test_a_folder_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["mcp", "nowhere"]) == 2
-    assert 'no folder "nowhere"' in capsys.readouterr().err
+def test_a_folder_that_is_not_there_is_one_sentence_before_a_model_is_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    for folder in (tmp_path / "nowhere", tmp_path / "ring"):
+        assert main(["mcp", str(folder), "--model", str(tmp_path)]) == 2  # which is none
+        assert f'no folder "{folder.name}"' in capsys.readouterr().err

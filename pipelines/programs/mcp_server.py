@@ -14,6 +14,7 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
+from pipelines.disk import resolved
 from pipelines.interrupts import end_at_once
 from pipelines.present.told import Told
 from pipelines.programs.mcp_wire import Server
@@ -38,10 +39,10 @@ KINDS = {
 
 
 class Sandbox:
-    """The folders that may be read."""
+    """The folders that may be read. Raises UserError where one is not there."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = [folder.resolve() for folder in folders]
+        self.folders = [resolved(folder) for folder in folders]
         if missing := [folder.name for folder in self.folders if not folder.is_dir()]:
             raise UserError(f'There is no folder "{missing[0]}": check its name.')
 
@@ -135,9 +136,8 @@ async def last(begin: Callable[[], Iterator[Told]], context: Context) -> Told:
             steps.close()
 
 
-def serve(model: Model, folders: Sequence[Path]) -> None:
+def serve(model: Model, sandbox: Sandbox) -> None:
     """Serve the tools on stdin and stdout until the agent leaves, or a signal ends the process."""
-    sandbox = Sandbox(folders)
     model.load()
     end_at_once()  # an exception would wait for the next line of stdin
     try:
