@@ -168,6 +168,12 @@ def test_a_folder_is_tried_where_it_would_be_made(tmp_path: Path) -> None:
     assert wrong.endswith("or set HF_HOME to another.")
 
 
+def test_a_folder_that_is_a_link_to_a_disk_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """All was well, and the page did not start."""
+    (tmp_path / "data").symlink_to(tmp_path / "disk" / "data")
+    assert "cannot be written (No such file" in folder_finding("data folder", tmp_path / "data", "").wrong
+
+
 def cut_weights(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1])

@@ -82,7 +82,7 @@ def port_finding(host: str, port: int) -> Finding:
 def folder_finding(name: str, folder: Path, remedy: str) -> Finding:
     """Whether files can be written in `folder`, or where it would be made."""
     try:
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(bytes(TRIED_BYTES))
     except OSError as error:
