@@ -103,7 +103,7 @@ def test_transparency_is_over_white(
     assert_close(opened(path)[0], [expected] * 4, 1)
 
 
-@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "I;16"])
 def test_a_transparent_colour_is_white(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "logo.png"
     colour = (0, 0, 0) if mode == "RGB" else 0

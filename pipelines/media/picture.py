@@ -100,7 +100,11 @@ def _flat(image: Image.Image) -> Image.Image:
     """Return the pixels as RGB, L or CMYK, 8 bits, with what is transparent over white."""
     if image.mode.startswith("I"):
         # Pillow would clip 16-bit grey at 255; the high byte is what it keeps of 16-bit colour.
-        return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
+        values = np.asarray(image).clip(0, 0xFFFF)
+        grey = (values >> 8).astype(np.uint8)
+        if image.has_transparency_data:
+            grey[values == image.info["transparency"]] = 255
+        return Image.fromarray(grey)
     if image.has_transparency_data:
         layered = _as(image, "LA" if image.mode in ("L", "LA") else "RGBA")
         flat = Image.new("L" if layered.mode == "LA" else "RGB", image.size, "white")
