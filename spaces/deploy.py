@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from httpx2 import TransportError
 from huggingface_hub import HfApi, SpaceHardware
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -46,6 +47,7 @@ CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu"
 FAILED = ("BUILD_ERROR", "CONFIG_ERROR", "RUNTIME_ERROR", "NO_APP_FILE", "DELETING")
 HALTED = ("PAUSED", "STOPPED")
 """The Space stays so, whatever is uploaded, until its owner restarts it."""
+UNREACHED = "The hub cannot be reached: check the connection, and give the same command again."
 USER_ERROR = 2
 TIMEOUT_S = 3600.0
 BETWEEN_S = 10.0
@@ -146,6 +148,8 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
     """Create or update the Space, wait until it runs, and return its address. Raises DeployError."""
     try:
         api.whoami()
+    except (TransportError, ConnectionError) as error:
+        raise DeployError(UNREACHED) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise DeployError("You are not signed in to the hub: run `hf auth login`, or set HF_TOKEN.") from error
     hardware = SpaceHardware(plan.hardware or HARDWARE[plan.kind])
@@ -170,6 +174,8 @@ def deploy(plan: Plan, folder: Path, api: HfApi, wait: Callable[[float], None] =
         )
         print(f"Uploaded: {commit.commit_url}", file=sys.stderr, flush=True)
         _wait_until_it_runs(plan, api, wait)
+    except (TransportError, ConnectionError) as error:
+        raise DeployError(UNREACHED) from error
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DeployError(

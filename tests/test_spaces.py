@@ -20,6 +20,7 @@ import torch
 import yaml
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from httpx2 import ConnectError
 from huggingface_hub import HfApi
 
 from pipelines.engine.placement import Placement
@@ -236,12 +237,12 @@ def test_the_package_of_that_name_is_found_beside_the_folder() -> None:
 
 
 class Hub:
-    """Stands in for the hub: keeps what was asked of it. `stages` is how the Space comes along.
+    """Stands in for the hub: keeps what was asked of it. `stages` is how the Space comes along, or what is raised.
 
     `variables` are the names of those that it has already.
     """
 
-    def __init__(self, *stages: str, error: Exception | None = None, variables: Sequence[str] = ()) -> None:
+    def __init__(self, *stages: str | Exception, error: Exception | None = None, variables: Sequence[str] = ()) -> None:
         self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self._stages, self._error, self._variables = iter(stages), error, variables
 
@@ -254,7 +255,9 @@ class Hub:
             if name == "get_space_variables":
                 return dict.fromkeys(self._variables, "")
             if name == "get_space_runtime":
-                return SimpleNamespace(stage=next(self._stages))
+                if isinstance(stage := next(self._stages), Exception):
+                    raise stage
+                return SimpleNamespace(stage=stage)
             return SimpleNamespace(commit_url="https://huggingface.co/spaces/me/x/commit/1")
 
         return ask
@@ -290,6 +293,8 @@ def test_deploying_again_takes_back_what_is_not_asked_for_any_more(tmp_path: Pat
     ("hub", "sentence"),
     [
         (Hub(error=OSError("no token")), "not signed in"),
+        (Hub(error=ConnectError("refused")), "cannot be reached"),
+        (Hub("BUILDING", ConnectError("refused")), "cannot be reached"),
         (Hub("BUILDING", "BUILD_ERROR"), r"failed \(BUILD_ERROR\)"),
         (Hub(*["BUILDING"] * 1000), "does not run after 60 minutes"),
         (Hub(*["PAUSED"] * 1000), "is paused, with the new files in it: restart it"),
