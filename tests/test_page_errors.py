@@ -127,3 +127,22 @@ def test_a_question_that_the_queue_has_no_room_for_comes_back(
     expect(page.locator("#chat .thought-group")).to_contain_text("Step 1 of the thought.")
     page.click("#composer .stop-button")
     wait_for_end(page, "Stopped by you")
+
+
+def test_a_check_that_the_queue_has_no_room_for_can_be_asked_again(
+    scripted_server: PageServer, open_page: OpenPage, picture: Path
+) -> None:
+    """Its button said that it is checked until the page was loaded again."""
+    page = open_page(scripted_server, may_complain=True)
+    choose_fast(page)
+    ask(page, "Where?", picture)
+    wait_for_end(page, "Done")
+    check = page.locator("#evidence .gb-check").first
+    page.route("**/queue/join*", lambda route: route.fulfill(status=503, json={"detail": BUSY}))
+    check.click()
+    expect(page.locator(".toast-body").first).to_be_visible()
+    expect(check).to_be_enabled()
+    expect(check).to_have_text("Check")
+    page.unroute("**/queue/join*")
+    check.click()
+    expect(check).to_have_text("cannot be checked")

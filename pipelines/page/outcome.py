@@ -32,11 +32,18 @@ CHECKED = """(told) => {
   if (!button) return;
   button.textContent = told.told;
   button.disabled = !told.may_come_again;
+  delete button.dataset.waits;
   const chip = button.closest(".gb-chip");
   chip.classList.toggle("gb-doubtful", told.is_doubtful);
   chip.querySelector(".gb-show span").dataset.doubtful = glassbox.say("doubtful");
 }"""
 """Runs in the browser: what a check came to is written on its mark."""
+UNCHECKED = """() => document.querySelectorAll("#evidence [data-waits]").forEach((button) => {
+  button.textContent = "Check";
+  button.disabled = false;
+  delete button.dataset.waits;
+})"""
+"""Runs in the browser where a check found no place in the framework's queue, which has told so."""
 
 
 def wire_outcome(
@@ -145,6 +152,7 @@ def wire_words(host: Host, session: gr.State, words: parts.WordsPane) -> None:
     words.words.select(look_back, pointed_at, words.heat, trigger_mode="always_last", js=WORD, **limits)
     checks = words.check.select(check, session, words.checked, trigger_mode="multiple", **limits)
     checks.then(None, words.checked, None, js=CHECKED)
+    checks.failure(None, None, None, js=UNCHECKED)
 
 
 def show_past(session: Session) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest?.("#evidence [data-check]");
   if (!button || button.disabled || !element.isConnected) return;
   button.disabled = true;
+  button.dataset.waits = "";
   button.textContent = "checking …";
   trigger("select", { index: button.dataset.check, value: "" });
 });
