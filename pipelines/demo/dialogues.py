@@ -15,7 +15,7 @@ from pipelines.demo.exchange import Exchange
 from pipelines.demo.follow_ups import follow_up
 from pipelines.demo.outside import FILM_QUESTIONS, PHOTO_QUESTIONS, draw_outside, film_outside, refuse
 from pipelines.demo.pairs import Pair, ask_change
-from pipelines.demo.questions import PICTURE_WEIGHTS, ask_any
+from pipelines.demo.questions import PICTURE_WEIGHTS, ask, ask_any
 from pipelines.demo.regions import about_region, pick_region
 from pipelines.demo.scenes import Scene
 from pipelines.demo.sequences import Draft, Mix
@@ -30,6 +30,8 @@ NUMBERED_SHARE = 0.5
 """How often several pictures are announced as `Picture 1: `, `Picture 2: ` and so on."""
 LATER_SHARE = 0.5
 """How often a part is marked after a question about the whole."""
+COUNT_FIRST = 0.4
+"""How often a count is what was asked before a region was marked: "What is this?" must not be told as one."""
 FILM_SIZE = (64, 64)
 """Of clips that nobody sees: a question about one is asked of another."""
 
@@ -65,7 +67,9 @@ def region_batch(encoder: Encoder, rng: random.Random, scenes: Sequence[Scene], 
     seen, cut = see_pictures(scenes), see([np.repeat(crop, FRAMES, axis=0) for crop in crops])
     drafts = []
     for scene, region in zip(scenes, regions, strict=True):
-        first, asked = ask_any(rng, scene.things, PICTURE_WEIGHTS), about_region(rng, scene.things, region)
+        counted = ask(rng, scene.things, "count") if rng.random() < COUNT_FIRST else None
+        first = counted or ask_any(rng, scene.things, PICTURE_WEIGHTS)
+        asked = about_region(rng, scene.things, region)
         names = ("Picture 1: ", "Picture 2: ") if rng.random() < NUMBERED_SHARE else ("", "")
         draft = Draft(encoder, rng, mix.thinking)
         whole, part = names[0] + picture_pads(seen), names[1] + picture_pads(cut)

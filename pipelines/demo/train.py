@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATES["answer"], help="highest learning rate of the ANSWER steps")
     parser.add_argument("--pictures", type=int, default=Amounts.pictures, help="in each share of an ANSWER step")
     parser.add_argument("--clips", type=int, default=Amounts.clips, help="in each share of an ANSWER step")
+    parser.add_argument("--specials", type=int, default=Amounts.specials, help="parts, pairs and others in each share")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:0")
     parser.add_argument("--shares", type=int, default=SHARES, help="how many shares a step has, on a GPU")
     parser.add_argument("--drawers", type=int, default=max(1, (os.cpu_count() or 2) - 2), help="on a GPU, who draw")
@@ -96,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     see, read, answer = options.steps or (GPU_STEPS if device.type == "cuda" else STEPS)
-    amounts = Amounts(pictures=options.pictures, clips=options.clips)
+    amounts = Amounts(pictures=options.pictures, clips=options.clips, specials=options.specials)
     plan = Plan((see, read, answer), options.seed, options.out, amounts, start=options.start, answer_rate=options.rate)
     if device.type == "cuda":
         _learn_on_gpu(replace(plan, shares=options.shares, minutes=options.minutes), device, options.drawers)
