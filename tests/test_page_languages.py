@@ -33,9 +33,9 @@ TOO_WIDE = """() => [...document.querySelectorAll("#past, #compared")].flatMap((
 }).filter((beyond) => beyond > 0.5)"""
 SAME = {
     "clip", "clip 0", "coco", "cpu", "csv", "cuda", "glassbox", "json", "video", "prefill", "standard", "top-k",
-    "top-p", "min-p", "0 × 0 px", "processing |",
+    "top-p", "min-p", "0 × 0 px", "processing |", "common.complete",
 }  # fmt: skip
-"""What German leaves as it is, and a word that the framework shows for a moment while it works."""
+"""What German leaves as it is, and two texts that the framework shows for a moment while it works, or as it has."""
 UNITS = re.compile(r"[-+−(]?0? ?(ms|tok/s|[kMG]B(/s)?|[kMGT]FLOP(/s)?)\)?")
 FORMATS = r"^(AVI|AVIF|BMP|GIF|HEIC|MKV|MOV|PNG|WebM|WebP)\b"
 NAMES = re.compile(
