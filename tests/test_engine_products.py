@@ -71,5 +71,6 @@ def test_the_recurrence_in_chunks_is_that_of_one_token_after_another(num_tokens:
         seen.append(torch.einsum("hk,hkv->hv", query[one], state))
     with numbers_that_fade_are_zero():
         found = chunked(given[0], given[1], given[2], decay.float(), strength.float(), ours)
-    assert torch.allclose(found.double(), torch.stack(seen), atol=1e-4)
+    # The decays of a chunk add up to 64 times the rate, of which float32 keeps seven digits.
+    assert torch.allclose(found.double(), torch.stack(seen), atol=1e-4 + 4e-6 * rate)
     assert torch.allclose(ours.double(), state, atol=1e-4)
