@@ -35,7 +35,7 @@ class Event:
 
     @property
     def verb(self) -> str:
-        """What the thing does."""
+        """What the thing does, where it comes or goes."""
         return "appears" if self.sort == "new" else "disappears"
 
 

@@ -71,11 +71,11 @@ def settings_pane() -> SettingsPane:
         models = page_models.model_choice()
         costs = html("", "choice-costs")
         controls = [
-            _radio("Mode", choices.MODE_COST, start.mode, [choices.THINK, choices.FAST]),
+            _radio("Mode", choices.MODE_COST, start.mode, choices.OPTIONS["mode"]),
             _radio("Effort", choices.EFFORT_COST, start.effort, choices.effort_labels()),
             _radio("Picture detail", choices.DETAIL_COST, start.detail, choices.detail_labels()),
             _radio("Clip detail", choices.CLIP_DETAIL_COST, start.clip_detail, choices.clip_detail_labels()),
-            _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, [choices.BY_RATE, choices.BY_NUMBER]),
+            _radio("Frames of a clip", choices.FRAMES_BY_COST, start.frames_by, choices.OPTIONS["frames_by"]),
             _slider("Frames a second", choices.FPS_COST, start.sample_fps, (0.5, 8, 0.5)),
             _slider("Number of frames", choices.FRAMES_COST, start.max_frames, (4, 768, 4)),
             gr.Textbox(start.system, label="System prompt", info=choices.SYSTEM_COST, lines=3, elem_id="system"),
@@ -92,7 +92,7 @@ def settings_pane() -> SettingsPane:
 
 def _advanced(start: Choices) -> list[Any]:
     return [
-        _radio("Sampling", choices.PRESET_COST, start.preset, sampling.NAMES),
+        _radio("Sampling", choices.PRESET_COST, start.preset, choices.OPTIONS["preset"]),
         _slider("Temperature", choices.TEMPERATURE_COST, start.temperature, (0, 2, 0.05)),
         _slider("Top-p", choices.TOP_P_COST, start.top_p, (0.05, 1, 0.05)),
         _slider("Top-k", choices.TOP_K_COST, start.top_k, (0, 200, 1)),
